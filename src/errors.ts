@@ -1,0 +1,9 @@
+/** @file The one error class whose message is meant for the person at the keyboard. */
+
+/**
+ * Input that cannot be used. The message is one sentence that says what is wrong, where it is (file, line,
+ * tensor) and what to do. The command line prints it without a stack trace and exits with code 1.
+ */
+export class InputError extends Error {
+  override readonly name = "InputError";
+}
