@@ -1,0 +1,51 @@
+/** @file What a tuning method does to a model: the tensors it trains, and how a linear layer computes with them. */
+
+import type { Tensor } from "../graph/tensor.ts";
+import type { StoredWeight } from "../models/linear.ts";
+import type { Random } from "../random.ts";
+
+/** A tensor that is trained. */
+export interface ParameterSpec {
+  /** Name within the linear layer, such as "lora_A.weight". */
+  readonly name: string;
+  readonly shape: readonly number[];
+  initialize(random: Random): Float32Array;
+}
+
+/** How one linear layer is adapted. Layers with equal signatures are computed by the same program. */
+export interface LinearAdapter {
+  readonly signature: string;
+  readonly parameters: readonly ParameterSpec[];
+  /** Share of the adapter's inputs that are dropped while training. */
+  readonly dropout: number;
+  /**
+   * The layer's output without its bias, in place of x W^T.
+   *
+   * @param x [B, S, in]
+   * @param dropped x after dropout: the adapter's own input
+   * @param parameters the adapter's tensors by name
+   */
+  forward(
+    x: Tensor,
+    dropped: Tensor,
+    weight: StoredWeight,
+    parameters: Readonly<Record<string, Tensor>>,
+  ): Tensor;
+}
+
+/** A tuning method applied to one model. */
+export interface Adaptation {
+  /**
+   * The adapter of the linear layer `name` (its full name, such as "model.layers.0.self_attn.q_proj"), or
+   * undefined where the layer stays as it is.
+   */
+  adapterOf(name: string, outFeatures: number, inFeatures: number): LinearAdapter | undefined;
+  /** Whether the base model's own tensor `name` is trained. */
+  trains(name: string): boolean;
+}
+
+/** The model as it is: nothing is trained. */
+export const frozen: Adaptation = { adapterOf: () => undefined, trains: () => false };
+
+/** Full tuning: every weight of the base model is trained. It must be stored in float32. */
+export const full: Adaptation = { adapterOf: () => undefined, trains: () => true };

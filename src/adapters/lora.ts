@@ -1,0 +1,86 @@
+/** @file LoRA (Hu et al. 2021): W x + s B A x, with A and B trained and W frozen. */
+
+import { z } from "zod";
+import { add } from "../graph/operators/elementwise.ts";
+import { matmul } from "../graph/operators/matmul.ts";
+import type { ModelConfig } from "../models/config.ts";
+import type { Random } from "../random.ts";
+import type { Adaptation, LinearAdapter } from "./adaptation.ts";
+import { matchesPattern, selectTargetModules } from "./target-modules.ts";
+
+/** LoRA's settings, named and meant as in PEFT's LoraConfig. */
+export const loraConfigSchema = z.strictObject({
+  /** Rank of the update. */
+  r: z.int().min(1).default(16),
+  /** The update is scaled by lora_alpha / r. */
+  lora_alpha: z.number().positive().default(32),
+  /** Share of the adapter's inputs dropped while training. */
+  lora_dropout: z.number().min(0).lt(1).default(0),
+  /** Names of linear layers, one regular expression, or "all-linear". */
+  target_modules: z.union([z.string(), z.array(z.string()).min(1)]).default("all-linear"),
+  /** Scale by lora_alpha / sqrt(r) instead (Kalajdzievski 2023). */
+  use_rslora: z.boolean().default(false),
+  /** Ranks that differ from r, by module name or regular expression. */
+  rank_pattern: z.record(z.string(), z.int().min(1)).default({}),
+  /** Values that differ from lora_alpha, likewise. */
+  alpha_pattern: z.record(z.string(), z.number().positive()).default({}),
+});
+
+export type LoraConfig = z.infer<typeof loraConfigSchema>;
+
+/**
+ * LoRA on a model's linear layers.
+ *
+ * @throws InputError if `target_modules` names no linear layer of the model.
+ */
+export function lora(settings: LoraConfig, model: ModelConfig): Adaptation {
+  const targets = selectTargetModules(settings.target_modules, model);
+  return {
+    trains: () => false,
+    adapterOf(name, outFeatures, inFeatures) {
+      if (!targets.has(name)) return undefined;
+      const r = valueFor(name, settings.rank_pattern, settings.r);
+      const alpha = valueFor(name, settings.alpha_pattern, settings.lora_alpha);
+      const scale = alpha / (settings.use_rslora ? Math.sqrt(r) : r);
+      return loraAdapter(outFeatures, inFeatures, r, scale, settings.lora_dropout);
+    },
+  };
+}
+
+function loraAdapter(
+  outFeatures: number,
+  inFeatures: number,
+  r: number,
+  scale: number,
+  dropout: number,
+): LinearAdapter {
+  return {
+    signature: `lora r=${r} scale=${scale} dropout=${dropout}`,
+    dropout,
+    parameters: [
+      {
+        name: "lora_A.weight",
+        shape: [r, inFeatures],
+        initialize: (random) => initializeA(r, inFeatures, random),
+      },
+      { name: "lora_B.weight", shape: [outFeatures, r], initialize: () => new Float32Array(outFeatures * r) },
+    ],
+    forward(x, dropped, weight, parameters) {
+      const inner = matmul(dropped, parameters["lora_A.weight"]!, { transB: true });
+      const update = matmul(inner, parameters["lora_B.weight"]!, { transB: true, alpha: scale });
+      return add(weight.multiply(x), update);
+    },
+  };
+}
+
+/** PEFT's default: Kaiming-uniform with a = sqrt(5), which is uniform within ± 1 / sqrt(in). */
+function initializeA(r: number, inFeatures: number, random: Random): Float32Array {
+  const bound = 1 / Math.sqrt(inFeatures);
+  return Float32Array.from({ length: r * inFeatures }, () => (2 * random.uniform() - 1) * bound);
+}
+
+/** The value of the first pattern that fits the module's name, else the general one. */
+function valueFor(name: string, patterns: Readonly<Record<string, number>>, general: number): number {
+  const key = Object.keys(patterns).find((pattern) => matchesPattern(name, pattern));
+  return key === undefined ? general : patterns[key]!;
+}

@@ -1,0 +1,131 @@
+/** @file Elementwise operators, with NumPy's broadcasting. */
+
+import {
+  apply,
+  type Dim,
+  type DType,
+  formatShape,
+  type Operator,
+  type Shape,
+  scalar,
+  type Tensor,
+} from "../tensor.ts";
+import { reshape } from "./movement.ts";
+import { reduceSum } from "./reduction.ts";
+
+function broadcastShapes(left: Shape, right: Shape): Shape {
+  const rank = Math.max(left.length, right.length);
+  const shape: Dim[] = [];
+  for (let axis = 0; axis < rank; axis++) {
+    const a = left[axis - rank + left.length] ?? 1;
+    const b = right[axis - rank + right.length] ?? 1;
+    if (a !== b && a !== 1 && b !== 1) {
+      throw new Error(`Shapes ${formatShape(left)} and ${formatShape(right)} cannot be broadcast together.`);
+    }
+    shape.push(a === 1 ? b : a);
+  }
+  return shape;
+}
+
+/** Undoes a broadcast: sums `gradient` over the axes along which a tensor of `shape` was repeated. */
+function sumToShape(gradient: Tensor, shape: Shape): Tensor {
+  const leading = gradient.shape.length - shape.length;
+  const axes = [...gradient.shape.keys()].filter(
+    (axis) => axis < leading || (shape[axis - leading] === 1 && gradient.shape[axis] !== 1),
+  );
+  if (axes.length === 0) return gradient;
+  const sum = reduceSum(gradient, axes, { keepDims: true });
+  return leading === 0 ? sum : reshape(sum, shape);
+}
+
+type BinaryDerivative = (a: Tensor, b: Tensor, y: Tensor, dy: Tensor) => [() => Tensor, () => Tensor];
+
+function binary(type: string, derivative: BinaryDerivative): (a: Tensor, b: Tensor) => Tensor {
+  const operator: Operator = {
+    onnx: { type },
+    infer: ([a, b]) => [{ dtype: a!.dtype, shape: broadcastShapes(a!.shape, b!.shape) }],
+    derivative: ({ inputs: [a, b], outputs: [y] }, [dy], needs) =>
+      derivative(a!, b!, y!, dy!).map((gradient, index) =>
+        needs(index) ? sumToShape(gradient(), [a, b][index]!.shape) : undefined,
+      ),
+  };
+  return (a, b) => apply(operator, [a, b])[0]!;
+}
+
+function unary(
+  type: string,
+  derivative: (x: Tensor, y: Tensor, dy: Tensor) => Tensor,
+): (x: Tensor) => Tensor {
+  const operator: Operator = {
+    onnx: { type },
+    infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
+    derivative: ({ inputs: [x], outputs: [y] }, [dy]) => [derivative(x!, y!, dy!)],
+  };
+  return (x) => apply(operator, [x])[0]!;
+}
+
+export const add = binary("Add", (_a, _b, _y, dy) => [() => dy, () => dy]);
+export const sub = binary("Sub", (_a, _b, _y, dy) => [() => dy, () => neg(dy)]);
+export const mul = binary("Mul", (a, b, _y, dy) => [() => mul(dy, b), () => mul(dy, a)]);
+export const div = binary("Div", (_a, b, y, dy) => [() => div(dy, b), () => neg(mul(dy, div(y, b)))]);
+
+export const neg = unary("Neg", (_x, _y, dy) => neg(dy));
+export const exp = unary("Exp", (_x, y, dy) => mul(dy, y));
+export const log = unary("Log", (x, _y, dy) => div(dy, x));
+export const sqrt = unary("Sqrt", (_x, y, dy) => div(mul(dy, scalar(0.5)), y));
+export const sigmoid = unary("Sigmoid", (_x, y, dy) => mul(dy, mul(y, sub(scalar(1), y))));
+
+function comparison(type: string): (a: Tensor, b: Tensor) => Tensor {
+  const operator: Operator = {
+    onnx: { type },
+    infer: ([a, b]) => [{ dtype: "bool", shape: broadcastShapes(a!.shape, b!.shape) }],
+  };
+  return (a, b) => apply(operator, [a, b])[0]!;
+}
+
+export const equal = comparison("Equal");
+export const lessOrEqual = comparison("LessOrEqual");
+export const less = comparison("Less");
+export const and = comparison("And");
+
+const whereOperator: Operator = {
+  onnx: { type: "Where" },
+  infer: ([condition, a, b]) => [
+    { dtype: a!.dtype, shape: broadcastShapes(condition!.shape, broadcastShapes(a!.shape, b!.shape)) },
+  ],
+  derivative: ({ inputs: [condition, a, b] }, [dy], needs) => [
+    undefined,
+    needs(1) ? sumToShape(where(condition!, dy!, scalar(0)), a!.shape) : undefined,
+    needs(2) ? sumToShape(where(condition!, scalar(0), dy!), b!.shape) : undefined,
+  ],
+};
+
+/** `a` where `condition` (bool) holds, `b` elsewhere. */
+export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
+  return apply(whereOperator, [condition, a, b])[0]!;
+}
+
+/** ONNX TensorProto.DataType of each element type. */
+export const onnxDataType: Readonly<Record<DType, number>> = {
+  float32: 1,
+  uint8: 2,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+};
+
+const castOperator: Operator = {
+  onnx: { type: "Cast" },
+  infer: ([x], { to }) => [
+    {
+      dtype: (Object.keys(onnxDataType) as DType[]).find((key) => onnxDataType[key] === to)!,
+      shape: x!.shape,
+    },
+  ],
+  derivative: ({ inputs: [x] }, [dy]) => [cast(dy!, x!.dtype)],
+};
+
+export function cast(x: Tensor, dtype: DType): Tensor {
+  return x.dtype === dtype ? x : apply(castOperator, [x], { to: onnxDataType[dtype] })[0]!;
+}

@@ -1,0 +1,93 @@
+/** @file Operators that move elements without computing: reshape, transpose, gather, expand. */
+
+import { apply, constant, formatShape, type Operator, type Shape, type Tensor } from "../tensor.ts";
+
+/**
+ * ONNX's target for a reshape to `to`: a symbolic size is written 0 where it stands at the same place in the
+ * source shape (copied), or -1 (inferred; once at most).
+ */
+function encodeTarget(from: Shape, to: Shape): bigint[] {
+  const target = to.map((dim, axis) =>
+    typeof dim === "number" ? BigInt(dim) : from[axis] === dim ? 0n : -1n,
+  );
+  if (target.filter((size) => size === -1n).length > 1) {
+    throw new Error(`${formatShape(from)} cannot be reshaped to ${formatShape(to)}: two sizes are unknown.`);
+  }
+  return target;
+}
+
+function reshapeOperator(shape: Shape): Operator {
+  return {
+    onnx: { type: "Reshape" },
+    infer: ([x]) => [{ dtype: x!.dtype, shape }],
+    derivative: ({ inputs: [x] }, [dy]) => [reshape(dy!, x!.shape)],
+  };
+}
+
+/** The same elements in row-major order under another shape. */
+export function reshape(x: Tensor, shape: Shape): Tensor {
+  const target = encodeTarget(x.shape, shape);
+  return apply(reshapeOperator(shape), [
+    x,
+    constant("int64", [target.length], BigInt64Array.from(target)),
+  ])[0]!;
+}
+
+const transposeOperator: Operator = {
+  onnx: { type: "Transpose" },
+  infer: ([x], { perm }) => [{ dtype: x!.dtype, shape: (perm as number[]).map((axis) => x!.shape[axis]!) }],
+  derivative: ({ attributes: { perm } }, [dy]) => {
+    const inverse: number[] = [];
+    for (const [to, from] of (perm as number[]).entries()) inverse[from] = to;
+    return [transpose(dy!, inverse)];
+  },
+};
+
+/** Axes permuted: axis i of the result is axis `perm[i]` of `x`. */
+export function transpose(x: Tensor, perm: readonly number[]): Tensor {
+  return apply(transposeOperator, [x], { perm })[0]!;
+}
+
+const gatherOperator: Operator = {
+  onnx: { type: "Gather" },
+  infer: ([x, indices]) => [{ dtype: x!.dtype, shape: [...indices!.shape, ...x!.shape.slice(1)] }],
+  derivative: ({ inputs: [x, indices] }, [dy]) => [scatterAddRows(x!, indices!, dy!)],
+};
+
+/** Rows of `x` (along its first axis) chosen by `indices` (int32 or int64, any shape). */
+export function gather(x: Tensor, indices: Tensor): Tensor {
+  return apply(gatherOperator, [x, indices], { axis: 0 })[0]!;
+}
+
+const scatterNdOperator: Operator = { onnx: { type: "ScatterND" }, infer: ([x]) => [x!] };
+
+/** Zeros like `x` with `rows` added at `indices` (rank 1, int64). */
+function scatterAddRows(x: Tensor, indices: Tensor, rows: Tensor): Tensor {
+  const places = reshape(indices, [...indices.shape, 1]);
+  return apply(scatterNdOperator, [zerosLike(x), places, rows], { reduction: "add" })[0]!;
+}
+
+const shapeOperator: Operator = {
+  onnx: { type: "Shape" },
+  infer: ([x]) => [{ dtype: "int64", shape: [x!.shape.length] }],
+};
+
+function shapeOf(x: Tensor): Tensor {
+  return apply(shapeOperator, [x])[0]!;
+}
+
+const zero = constant("float32", [], new Float32Array(1));
+
+function zerosLike(x: Tensor): Tensor {
+  return expandLike(zero, x);
+}
+
+function expandOperator(shape: Shape): Operator {
+  return { onnx: { type: "Expand" }, infer: ([x]) => [{ dtype: x!.dtype, shape }] };
+}
+
+/** `x` repeated along its axes of size 1 until it has the shape of `like`. Used in derivatives only. */
+export function expandLike(x: Tensor, like: Tensor): Tensor {
+  if (formatShape(x.shape) === formatShape(like.shape)) return x;
+  return apply(expandOperator(like.shape), [x, shapeOf(like)])[0]!;
+}

@@ -1,0 +1,83 @@
+/** @file Operators of transformer networks: RMS normalization, rotary position embedding, cross-entropy. */
+
+import { apply, type Operator, scalar, type Tensor, withDerivative } from "../tensor.ts";
+import { add, div, exp, log, mul, neg, sqrt, sub } from "./elementwise.ts";
+import { reshape } from "./movement.ts";
+import { reduceMax, reduceMean, reduceSum, softmax } from "./reduction.ts";
+
+const simplifiedLayerNormalization: Operator = {
+  onnx: { type: "SimplifiedLayerNormalization" },
+  infer: ([x]) => [x!],
+  derivative: ({ inputs: [x, weight], attributes: { epsilon } }, [dy], needs) => {
+    // y = w x r with r = (mean(x²) + ε)^-½, hence dx = r (w dy) - x r³ mean(x (w dy)).
+    const meanSquare = reduceMean(mul(x!, x!), -1, { keepDims: true });
+    const r = div(scalar(1), sqrt(add(meanSquare, scalar(epsilon as number))));
+    const normalized = mul(x!, r);
+    const scaled = mul(dy!, weight!);
+    const dx = () =>
+      mul(r, sub(scaled, mul(normalized, reduceMean(mul(scaled, normalized), -1, { keepDims: true }))));
+    const leading = [...x!.shape.keys()].slice(0, -1);
+    return [needs(0) ? dx() : undefined, needs(1) ? reduceSum(mul(dy!, normalized), leading) : undefined];
+  },
+};
+
+/**
+ * Root-mean-square normalization over the last axis, times `weight` (one value per element of that axis).
+ * Zhang and Sennrich 2019, equation 4, with epsilon inside the root as in Llama.
+ */
+export function rmsNorm(x: Tensor, weight: Tensor, epsilon: number): Tensor {
+  return apply(simplifiedLayerNormalization, [x, weight], { epsilon, axis: -1, stash_type: 1 })[0]!;
+}
+
+const rotaryEmbedding: Operator = {
+  onnx: { type: "RotaryEmbedding", domain: "com.microsoft" },
+  infer: ([x]) => [x!],
+  derivative: ({ inputs: [_x, positions, cos, sin], attributes }, [dy]) => [
+    // A rotation's transpose is the rotation by the negative angle.
+    apply(rotaryEmbedding, [dy!, positions!, cos!, neg(sin!)], attributes)[0],
+  ],
+};
+
+/**
+ * Rotary position embedding (Su et al. 2021) on the two halves of each head, as Hugging Face's Llama has it.
+ *
+ * @param x [B, S, heads * headSize]
+ * @param positions int64 [B, S], rows of the tables
+ * @param cos [positions, headSize / 2]
+ * @param sin [positions, headSize / 2]
+ */
+export function rotate(x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor): Tensor {
+  const headSize = 2 * (cos.shape[1] as number);
+  const heads = (x.shape[2] as number) / headSize;
+  return apply(rotaryEmbedding, [x, positions, cos, sin], {
+    interleaved: 0,
+    num_heads: heads,
+    rotary_embedding_dim: headSize,
+  })[0]!;
+}
+
+const scatterElements: Operator = { onnx: { type: "ScatterElements" }, infer: ([x]) => [x!] };
+const gatherElements: Operator = {
+  onnx: { type: "GatherElements" },
+  infer: ([x, indices]) => [{ dtype: x!.dtype, shape: indices!.shape }],
+};
+
+/**
+ * Negative log-likelihood of each row's label under softmax(logits).
+ *
+ * @param logits [N, V]
+ * @param labels int64 [N]
+ * @returns [N]
+ */
+export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
+  const column = reshape(labels, [labels.shape[0]!, 1]);
+  const max = reduceMax(logits, [-1], { keepDims: true });
+  const logSum = log(reduceSum(exp(sub(logits, max)), [-1], { keepDims: true }));
+  const ofLabel = apply(gatherElements, [logits, column], { axis: 1 })[0]!;
+  const loss = reshape(sub(add(max, logSum), ofLabel), [labels.shape[0]!]);
+  return withDerivative([logits], [loss], (_node, [dLoss]) => {
+    const scale = reshape(dLoss!, [labels.shape[0]!, 1]);
+    const weighted = mul(softmax(logits), scale);
+    return [apply(scatterElements, [weighted, column, neg(scale)], { axis: 1, reduction: "add" })[0]];
+  })[0]!;
+}

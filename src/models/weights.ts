@@ -1,0 +1,22 @@
+/** @file A model's weights in memory, in the form in which programs take them. */
+
+import type { HostTensor } from "../runtime/device.ts";
+import type { Storage } from "./linear.ts";
+
+export interface ModelWeights {
+  /** How the blocks' linear weights are kept. */
+  readonly storage: Storage;
+  /** The tensors of one decoder block by their names within it, such as "mlp.up_proj.weight". */
+  block(layer: number): Readonly<Record<string, HostTensor>>;
+  /** Token embedding, float32 or float16 [vocabSize, hiddenSize]. */
+  readonly embedding: HostTensor;
+  /** Weight of the final norm, float32 [hiddenSize]. */
+  readonly norm: HostTensor;
+  /** The output layer, [vocabSize, hiddenSize]; the embedding itself where the two are tied. */
+  readonly head: HostTensor;
+}
+
+/** Names of the tensors outside the decoder blocks. */
+export const embeddingName = "model.embed_tokens.weight";
+export const normName = "model.norm.weight";
+export const headName = "lm_head.weight";

@@ -1,0 +1,33 @@
+/** @file Where graphs run: a device compiles a graph into a program, and a program maps tensors to tensors. */
+
+import type { DType, Tensor, TensorData } from "../graph/tensor.ts";
+
+/** A tensor's values in the memory of the JavaScript process, in row-major order. */
+export interface HostTensor {
+  readonly dtype: DType;
+  readonly dims: readonly number[];
+  readonly data: TensorData;
+}
+
+/** A compiled graph. */
+export interface Program {
+  readonly inputNames: readonly string[];
+  /**
+   * Computes the outputs. `inputs` may hold more tensors than the program needs.
+   *
+   * @throws Error if an input is missing or the engine fails.
+   */
+  run(inputs: Readonly<Record<string, HostTensor>>): Promise<Record<string, HostTensor>>;
+  /** Frees the engine's memory. The program cannot be run afterwards. */
+  release(): Promise<void>;
+}
+
+export interface Device {
+  readonly name: string;
+  /** Compiles the graph that computes `outputs`. Compiling is slow and leaks a little: compile few, run often. */
+  compile(outputs: Readonly<Record<string, Tensor>>): Promise<Program>;
+}
+
+export function float32(data: Float32Array, dims: readonly number[]): HostTensor {
+  return { dtype: "float32", dims, data };
+}

@@ -1,0 +1,73 @@
+/** @file The devices of onnxruntime-node: the CPU, and WebGPU. The only file that imports the engine. */
+
+import { availableParallelism } from "node:os";
+import * as ort from "onnxruntime-node";
+import { InputError } from "../errors.ts";
+import { encodeOnnx } from "../graph/onnx.ts";
+import type { DType, Tensor, TensorData } from "../graph/tensor.ts";
+import type { Device, HostTensor, Program } from "./device.ts";
+
+export const deviceNames = ["cpu", "webgpu"] as const;
+export type DeviceName = (typeof deviceNames)[number];
+
+export interface DeviceOptions {
+  /** Threads for one operator (default: the number of cores). */
+  readonly threads?: number;
+}
+
+/**
+ * Opens a device by name.
+ *
+ * @throws InputError if the name is unknown.
+ */
+export function openDevice(
+  name: DeviceName,
+  { threads = availableParallelism() }: DeviceOptions = {},
+): Device {
+  if (!deviceNames.includes(name)) {
+    throw new InputError(`There is no device "${name}"; choose one of ${deviceNames.join(", ")}.`);
+  }
+  const options: ort.InferenceSession.SessionOptions = {
+    executionProviders: name === "cpu" ? ["cpu"] : [name, "cpu"],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: "sequential",
+    // Patterns are kept per shape and grow with every new sequence length.
+    enableMemPattern: false,
+    logSeverityLevel: 3,
+  };
+  return {
+    name,
+    async compile(outputs) {
+      const { model, inputs } = encodeOnnx(outputs);
+      const session = await ort.InferenceSession.create(model, options);
+      return createProgram(session, inputs, outputs);
+    },
+  };
+}
+
+function createProgram(
+  session: ort.InferenceSession,
+  inputNames: readonly string[],
+  outputs: Readonly<Record<string, Tensor>>,
+): Program {
+  return {
+    inputNames,
+    async run(inputs) {
+      const feeds: Record<string, ort.Tensor> = {};
+      for (const name of inputNames) {
+        const tensor = inputs[name];
+        if (!tensor) throw new Error(`The program's input "${name}" is missing.`);
+        feeds[name] = new ort.Tensor(tensor.dtype, tensor.data as Uint8Array, tensor.dims);
+      }
+      const fetched = await session.run(feeds);
+      const results: Record<string, HostTensor> = {};
+      for (const name of Object.keys(outputs)) {
+        const { type, dims, data } = fetched[name]!;
+        results[name] = { dtype: type as DType, dims, data: data as TensorData };
+      }
+      return results;
+    },
+    release: () => session.release(),
+  };
+}

@@ -1,0 +1,379 @@
+/** @file Runs a model's forward and backward programs, segment by segment, and sums losses and gradients. */
+
+import type { Adaptation } from "../adapters/adaptation.ts";
+import type { Batch } from "../data/batch.ts";
+import { decodeFloat16 } from "../formats/float16.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import type { ModelConfig } from "../models/config.ts";
+import { listLinearModules, nameInLayer } from "../models/modules.ts";
+import { createRotaryTables } from "../models/rotary.ts";
+import { embeddingName, headName, type ModelWeights, normName } from "../models/weights.ts";
+import { type Device, float32, type HostTensor, type Program } from "../runtime/device.ts";
+import { createAttentionMask } from "./attention-mask.ts";
+import { createDropoutMask } from "./dropout.ts";
+import {
+  buildBackward,
+  buildForward,
+  buildHead,
+  buildWholeStep,
+  gradientName,
+  type HeadOptions,
+} from "./programs.ts";
+import { type LayerPlan, planLayer } from "./segment.ts";
+
+/** A trained tensor, or its gradient. */
+export interface Parameter {
+  readonly dims: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** Trained tensors by full name, such as "model.layers.0.self_attn.q_proj.lora_A.weight". */
+export type Parameters = ReadonlyMap<string, Parameter>;
+
+export interface EngineOptions {
+  /**
+   * Decoder blocks per segment. With fewer than the model has, a segment's backward program computes its forward
+   * pass again from the segment's input; with all of them one program does the whole step, nothing is computed
+   * twice, and every activation is kept.
+   */
+  readonly segmentSize: number;
+  /** Rows of the output layer computed at a time, which bounds the memory of the logits. Default 256. */
+  readonly headRows?: number;
+}
+
+/** Identifies a micro-batch, for its dropout masks. */
+export interface DropoutKey {
+  readonly seed: number;
+  readonly step: number;
+  readonly microBatch: number;
+}
+
+export interface Engine {
+  /** Sum of the negative log-likelihoods of the batch's labels, in nats. */
+  evaluate(batch: Batch, parameters: Parameters): Promise<number>;
+  /**
+   * The same sum, with `scale` times its gradients added to `gradients`. Adapters' inputs are dropped if `dropout`
+   * is given.
+   */
+  accumulate(
+    batch: Batch,
+    parameters: Parameters,
+    gradients: Parameters,
+    options: { readonly scale: number; readonly dropout?: DropoutKey },
+  ): Promise<number>;
+  /** Logits at flat positions b * S + s: float32 [positions, vocabSize] in row-major order. */
+  logits(
+    batch: Omit<Batch, "labels" | "labelPositions">,
+    positions: Int32Array,
+    parameters: Parameters,
+  ): Promise<Float32Array>;
+  release(): Promise<void>;
+}
+
+interface Segment {
+  readonly start: number;
+  readonly layers: readonly LayerPlan[];
+  readonly signature: string;
+  /** Whether the backward pass must go on below this segment. */
+  readonly toHidden: boolean;
+  /** Whether anything in this segment or below is trained. */
+  readonly needsBackward: boolean;
+}
+
+type Feeds = Record<string, HostTensor>;
+
+/**
+ * Prepares a model for computing losses and gradients under an adaptation.
+ *
+ * Programs are compiled when first needed. Segments that are computed alike share theirs, since weights and trained
+ * tensors are inputs.
+ */
+export function createEngine(
+  device: Device,
+  config: ModelConfig,
+  weights: ModelWeights,
+  adaptation: Adaptation,
+  { segmentSize, headRows = 256 }: EngineOptions,
+): Engine {
+  const trainsEmbedding = adaptation.trains(embeddingName);
+  const segments = planSegments(config, adaptation, segmentSize, trainsEmbedding);
+  const headOptions: HeadOptions = {
+    headDtype: weights.head.dtype as HeadOptions["headDtype"],
+    trainsNorm: adaptation.trains(normName),
+    trainsHead: adaptation.trains(config.tieWordEmbeddings ? embeddingName : headName),
+  };
+  const headParameter = config.tieWordEmbeddings ? embeddingName : headName;
+  const moduleInputs = new Map(listLinearModules(config).map(({ name, inFeatures }) => [name, inFeatures]));
+
+  const programs = new Map<string, Promise<Program>>();
+  const compileOnce = (key: string, build: () => Record<string, Tensor>): Promise<Program> => {
+    const known = programs.get(key);
+    if (known) return known;
+    const program = device.compile(build());
+    programs.set(key, program);
+    return program;
+  };
+  const { storage } = weights;
+  const forward = ({ layers, signature }: Segment, dropout: boolean) =>
+    compileOnce(`forward ${dropout} ${signature}`, () => buildForward(config, layers, { storage, dropout }));
+  const backward = ({ layers, signature, toHidden }: Segment, dropout: boolean) =>
+    compileOnce(`backward ${dropout} ${toHidden} ${signature}`, () =>
+      buildBackward(config, layers, { storage, dropout }, toHidden),
+    );
+  const head = (kind: "logits" | "loss" | "gradients") =>
+    compileOnce(`head ${kind}`, () => buildHead(config, headOptions, kind));
+  const wholeStep = ({ layers, toHidden }: Segment, dropout: boolean) =>
+    compileOnce(`whole ${dropout}`, () =>
+      buildWholeStep(config, layers, { storage, dropout }, headOptions, toHidden),
+    );
+
+  const embeddingOf = (parameters: Parameters): HostTensor =>
+    trainsEmbedding ? asHost(parameters.get(embeddingName)!) : weights.embedding;
+  const headFeeds = (parameters: Parameters): Feeds => ({
+    norm: headOptions.trainsNorm ? asHost(parameters.get(normName)!) : weights.norm,
+    head: headOptions.trainsHead ? asHost(parameters.get(headParameter)!) : weights.head,
+  });
+
+  const rotaryTables = new Map<number, Feeds>();
+  const contextOf = (batch: Pick<Batch, "rows" | "length" | "positionIds" | "segmentIds">): Feeds => {
+    let tables = rotaryTables.get(batch.length);
+    if (!tables) {
+      const { cos, sin } = createRotaryTables(config, batch.length);
+      const dims = [batch.length, config.headDim / 2];
+      tables = { cos: float32(cos, dims), sin: float32(sin, dims) };
+      rotaryTables.set(batch.length, tables);
+    }
+    const positions = int64(batch.positionIds, [batch.rows, batch.length]);
+    return { ...tables, positions, mask: createAttentionMask(batch, config.slidingWindow) };
+  };
+
+  const feedsOf = (
+    segment: Segment,
+    parameters: Parameters,
+    dims: readonly number[],
+    dropout?: DropoutKey,
+  ): Feeds => {
+    const feeds: Feeds = {};
+    for (const [block, plan] of segment.layers.entries()) {
+      const layer = segment.start + block;
+      for (const [name, tensor] of Object.entries(weights.block(layer))) feeds[`${block}.${name}`] = tensor;
+      for (const name of plan.trained)
+        feeds[`${block}.${name}`] = asHost(parameters.get(nameInLayer(layer, name))!);
+      for (const [index, [module, adapter]] of [...plan.adapters].entries()) {
+        for (const { name } of adapter.parameters) {
+          const parameter = parameters.get(nameInLayer(layer, `${module}.${name}`))!;
+          feeds[`${block}.${module}.${name}`] = asHost(parameter);
+        }
+        if (!dropout || adapter.dropout === 0) continue;
+        const counters = [dropout.step, dropout.microBatch, layer, index];
+        const maskDims = [...dims.slice(0, 2), moduleInputs.get(module)!];
+        feeds[`${block}.${module}.dropout`] = createDropoutMask(
+          maskDims,
+          adapter.dropout,
+          dropout.seed,
+          counters,
+        );
+      }
+    }
+    return feeds;
+  };
+
+  /** Adds the gradients that a program gave for a segment's trained tensors. */
+  const addGradients = (segment: Segment, results: Feeds, gradients: Parameters) => {
+    for (const [block, plan] of segment.layers.entries()) {
+      const names = [...plan.trained];
+      for (const [module, adapter] of plan.adapters)
+        names.push(...adapter.parameters.map((p) => `${module}.${p.name}`));
+      for (const name of names) {
+        const gradient = results[gradientName(`${block}.${name}`)]!;
+        addTo(gradients.get(nameInLayer(segment.start + block, name))!.data, gradient.data as Float32Array);
+      }
+    }
+  };
+  const addHeadGradients = (results: Feeds, gradients: Parameters) => {
+    for (const [wanted, name, key] of [
+      [headOptions.trainsNorm, normName, "norm"],
+      [headOptions.trainsHead, headParameter, "head"],
+    ] as const) {
+      if (wanted) addTo(gradients.get(name)!.data, results[gradientName(key)]!.data as Float32Array);
+    }
+  };
+
+  const embed = (inputIds: Int32Array, dims: readonly number[], parameters: Parameters): HostTensor =>
+    float32(gatherRows(embeddingOf(parameters), inputIds), dims);
+
+  const runForward = async (
+    batch: Pick<Batch, "rows" | "length" | "inputIds" | "positionIds" | "segmentIds">,
+    parameters: Parameters,
+    visit?: (hidden: HostTensor) => void,
+    dropout?: DropoutKey,
+  ): Promise<HostTensor> => {
+    const dims = [batch.rows, batch.length, config.hiddenSize];
+    const context = contextOf(batch);
+    let hidden = embed(batch.inputIds, dims, parameters);
+    for (const segment of segments) {
+      visit?.(hidden);
+      const program = await forward(segment, dropout !== undefined);
+      const results = await program.run({
+        ...context,
+        hidden,
+        ...feedsOf(segment, parameters, dims, dropout),
+      });
+      hidden = results.output!;
+    }
+    return hidden;
+  };
+
+  /** Runs the output layer over chunks of the labelled rows; `visit` sees each chunk's results. */
+  const runHead = async (
+    kind: "loss" | "gradients",
+    hidden: HostTensor,
+    batch: Batch,
+    feeds: Feeds,
+    visit?: (results: Feeds, positions: Int32Array) => void,
+  ): Promise<number> => {
+    const program = await head(kind);
+    let loss = 0;
+    for (let start = 0; start < batch.labels.length; start += headRows) {
+      const positions = batch.labelPositions.subarray(start, start + headRows);
+      const rows = float32(gatherRows(hidden, positions), [positions.length, config.hiddenSize]);
+      const labels = int64(batch.labels.subarray(start, start + headRows), [positions.length]);
+      const results = await program.run({ ...feeds, rows, labels });
+      loss += (results.loss!.data as Float32Array)[0]!;
+      visit?.(results, positions);
+    }
+    return loss;
+  };
+
+  const accumulateWhole: Engine["accumulate"] = async (batch, parameters, gradients, { scale, dropout }) => {
+    const segment = segments[0]!;
+    const dims = [batch.rows, batch.length, config.hiddenSize];
+    const program = await wholeStep(segment, dropout !== undefined);
+    const results = await program.run({
+      ...contextOf(batch),
+      ...feedsOf(segment, parameters, dims, dropout),
+      ...headFeeds(parameters),
+      hidden: embed(batch.inputIds, dims, parameters),
+      labelPositions: int64(batch.labelPositions, [batch.labels.length]),
+      labels: int64(batch.labels, [batch.labels.length]),
+      scale: float32(Float32Array.of(scale), []),
+    });
+    addGradients(segment, results, gradients);
+    addHeadGradients(results, gradients);
+    if (trainsEmbedding) addEmbeddingGradient(batch, results[gradientName("hidden")]!, gradients);
+    return (results.loss!.data as Float32Array)[0]!;
+  };
+
+  const accumulateBySegment: Engine["accumulate"] = async (
+    batch,
+    parameters,
+    gradients,
+    { scale, dropout },
+  ) => {
+    const dims = [batch.rows, batch.length, config.hiddenSize];
+    const inputs: HostTensor[] = [];
+    const last = await runForward(batch, parameters, (hidden) => inputs.push(hidden), dropout);
+    const dLast = new Float32Array(last.data.length);
+    const feeds = { ...headFeeds(parameters), scale: float32(Float32Array.of(scale), []) };
+    const loss = await runHead("gradients", last, batch, feeds, (results, positions) => {
+      scatterAddRows(dLast, positions, results[gradientName("rows")]!.data as Float32Array);
+      addHeadGradients(results, gradients);
+    });
+
+    const context = contextOf(batch);
+    let dOutput = float32(dLast, dims);
+    for (const segment of [...segments].reverse()) {
+      if (!segment.needsBackward) break;
+      const program = await backward(segment, dropout !== undefined);
+      const hidden = inputs.pop()!;
+      const results = await program.run({
+        ...context,
+        ...feedsOf(segment, parameters, dims, dropout),
+        hidden,
+        dOutput,
+      });
+      addGradients(segment, results, gradients);
+      if (segment.toHidden) dOutput = results[gradientName("hidden")] as typeof dOutput;
+    }
+    if (trainsEmbedding) addEmbeddingGradient(batch, dOutput, gradients);
+    return loss;
+  };
+
+  const addEmbeddingGradient = (batch: Batch, dHidden: HostTensor, gradients: Parameters) =>
+    scatterAddRows(gradients.get(embeddingName)!.data, batch.inputIds, dHidden.data as Float32Array);
+
+  return {
+    async evaluate(batch, parameters) {
+      const hidden = await runForward(batch, parameters);
+      return runHead("loss", hidden, batch, headFeeds(parameters));
+    },
+    accumulate: segments.length === 1 ? accumulateWhole : accumulateBySegment,
+    async logits(batch, positions, parameters) {
+      const hidden = await runForward(batch, parameters);
+      const rows = float32(gatherRows(hidden, positions), [positions.length, config.hiddenSize]);
+      const results = await (await head("logits")).run({ ...headFeeds(parameters), rows });
+      return results.logits!.data as Float32Array;
+    },
+    async release() {
+      for (const program of programs.values()) await (await program).release();
+      programs.clear();
+    },
+  };
+}
+
+function planSegments(
+  config: ModelConfig,
+  adaptation: Adaptation,
+  segmentSize: number,
+  trainsEmbedding: boolean,
+): Segment[] {
+  const plans = Array.from({ length: config.numHiddenLayers }, (_, layer) =>
+    planLayer(config, layer, adaptation),
+  );
+  const trains = (plan: LayerPlan) => plan.adapters.size > 0 || plan.trained.size > 0;
+  const firstTrained = trainsEmbedding ? -1 : plans.findIndex(trains);
+  const segments: Segment[] = [];
+  for (let start = 0; start < plans.length; start += segmentSize) {
+    const layers = plans.slice(start, start + segmentSize);
+    segments.push({
+      start,
+      layers,
+      signature: layers.map((plan) => plan.signature).join(),
+      toHidden: firstTrained < start,
+      needsBackward: firstTrained < start + layers.length,
+    });
+  }
+  return segments;
+}
+
+function asHost({ data, dims }: Parameter): HostTensor {
+  return float32(data, dims);
+}
+
+function int64(values: Int32Array, dims: readonly number[]): HostTensor {
+  return { dtype: "int64", dims, data: BigInt64Array.from(values, BigInt) };
+}
+
+function addTo(sum: Float32Array, values: Float32Array): void {
+  for (let i = 0; i < sum.length; i++) sum[i]! += values[i]!;
+}
+
+/** Rows of a matrix [..., width], as float32. */
+function gatherRows(matrix: HostTensor, indices: Int32Array): Float32Array {
+  const width = matrix.dims.at(-1)!;
+  const rows = new Float32Array(indices.length * width);
+  for (const [i, index] of indices.entries()) {
+    const row = matrix.data.subarray(index * width, (index + 1) * width);
+    rows.set(row instanceof Uint16Array ? decodeFloat16(row) : (row as Float32Array), i * width);
+  }
+  return rows;
+}
+
+/** Adds row i of `rows` to row `indices[i]` of `matrix`, in that order. */
+function scatterAddRows(matrix: Float32Array, indices: Int32Array, rows: Float32Array): void {
+  const width = rows.length / indices.length;
+  for (const [i, index] of indices.entries()) {
+    const offset = index * width;
+    for (let j = 0; j < width; j++) matrix[offset + j]! += rows[i * width + j]!;
+  }
+}
