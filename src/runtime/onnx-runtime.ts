@@ -34,6 +34,8 @@ export function openDevice(
     executionMode: "sequential",
     // Patterns are kept per shape and grow with every new sequence length.
     enableMemPattern: false,
+    // The graphs are built in the form in which they shall run; see docs/decisions/graph-optimization.md.
+    graphOptimizationLevel: "disabled",
     logSeverityLevel: 3,
   };
   return {

@@ -4,33 +4,36 @@ import { apply, constant, formatShape, type Operator, type Shape, type Tensor } 
 
 /**
  * ONNX's target for a reshape to `to`: a symbolic size is written 0 where it stands at the same place in the
- * source shape (copied), or -1 (inferred; once at most).
+ * source shape (copied), or -1 (inferred). Only one can be inferred; with more the target is undefined.
  */
-function encodeTarget(from: Shape, to: Shape): bigint[] {
+function encodeTarget(from: Shape, to: Shape): Tensor | undefined {
   const target = to.map((dim, axis) =>
     typeof dim === "number" ? BigInt(dim) : from[axis] === dim ? 0n : -1n,
   );
-  if (target.filter((size) => size === -1n).length > 1) {
-    throw new Error(`${formatShape(from)} cannot be reshaped to ${formatShape(to)}: two sizes are unknown.`);
-  }
-  return target;
+  if (target.filter((size) => size === -1n).length > 1) return undefined;
+  return constant("int64", [target.length], BigInt64Array.from(target));
 }
 
 function reshapeOperator(shape: Shape): Operator {
   return {
     onnx: { type: "Reshape" },
     infer: ([x]) => [{ dtype: x!.dtype, shape }],
-    derivative: ({ inputs: [x] }, [dy]) => [reshape(dy!, x!.shape)],
+    derivative: ({ inputs: [x] }, [dy]) => {
+      const target = encodeTarget(dy!.shape, x!.shape) ?? shapeOf(x!);
+      return [apply(reshapeOperator(x!.shape), [dy!, target])[0]];
+    },
   };
 }
 
-/** The same elements in row-major order under another shape. */
+/** The same elements in row-major order under another shape, of which at most one symbolic size may move or be new. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const target = encodeTarget(x.shape, shape);
-  return apply(reshapeOperator(shape), [
-    x,
-    constant("int64", [target.length], BigInt64Array.from(target)),
-  ])[0]!;
+  if (!target) {
+    throw new Error(
+      `${formatShape(x.shape)} cannot be reshaped to ${formatShape(shape)}: two sizes are unknown.`,
+    );
+  }
+  return apply(reshapeOperator(shape), [x, target])[0]!;
 }
 
 const transposeOperator: Operator = {
