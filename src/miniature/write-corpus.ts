@@ -1,0 +1,55 @@
+/**
+ * @file Writes the miniature files: `write-corpus.ts tuning <folder>` the tuning sets of the three domains,
+ * `write-corpus.ts pretraining <file.jsonl> <documents>` a pretraining corpus of that many documents.
+ */
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { createRandom } from "../random.ts";
+import { writeDocument } from "./pretraining-text.ts";
+import { DOMAINS, drawTuningSet } from "./tuning-set.ts";
+
+const SEED = 2024;
+const TRAIN_ROWS = 600;
+const HELD_OUT_ROWS = 100;
+
+const toJsonLines = (rows: readonly object[]): string =>
+  rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+
+function writeTuningSets(folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  DOMAINS.forEach((domain, stream) => {
+    for (const [split, size] of [
+      ["train", TRAIN_ROWS],
+      ["held-out", HELD_OUT_ROWS],
+    ] as const) {
+      const random = createRandom(SEED, stream, split === "train" ? 0 : 1);
+      const rows = drawTuningSet(domain, split, size, random).map(({ question, answer }) => ({
+        question,
+        answer,
+      }));
+      writeFileSync(join(folder, `${domain}-${split}.jsonl`), toJsonLines(rows));
+    }
+  });
+}
+
+function writePretrainingCorpus(path: string, documents: number): void {
+  mkdirSync(dirname(path), { recursive: true });
+  // One stream per document: a longer corpus begins with the shorter one.
+  const rows = Array.from({ length: documents }, (_, i) => ({
+    text: writeDocument(createRandom(SEED, 1000 + i)),
+  }));
+  writeFileSync(path, toJsonLines(rows));
+}
+
+const [what, path, documents] = process.argv.slice(2);
+if (what === "tuning" && path) {
+  writeTuningSets(path);
+} else if (what === "pretraining" && path && Number.isInteger(Number(documents)) && Number(documents) > 0) {
+  writePretrainingCorpus(path, Number(documents));
+} else {
+  process.stderr.write(
+    "usage: write-corpus.ts tuning <folder>\n       write-corpus.ts pretraining <file.jsonl> <documents>\n",
+  );
+  process.exitCode = 1;
+}
