@@ -69,17 +69,19 @@ const writeGroupStory: WritePassage = (random) => {
   return pick(random, [
     `${who} has ${counted(groups, container)} with ${counted(size, things)} in each. That is ${all} ${things.many} in all.`,
     `${who} gets ${counted(size, things)} every day. After ${groups} days ${they} has ${all}.`,
+    `One child gets ${counted(size, things)} every day and has ${all} after ${groups} days.`,
     `${who} gives each of ${groups} children ${counted(size, things)}, which takes ${all} ${things.many}.`,
     `${who} shares ${counted(all, things)} between ${groups} children. Each of them gets ${size}.`,
     `${counted(all, things)} go into ${counted(groups, container)}, and each ${container.one} gets ${size}.`,
   ]);
 };
 
-/** A few sums in a row, as equations or in words. */
+/** A few sums in a row, as equations or in words, now and then under a heading. */
 const writeSums: WritePassage = (random) => {
   const count = between(random, 3, 6);
   const spoken = random.below(3) === 0;
-  return Array.from({ length: count }, () => {
+  const heading = random.below(4) === 0 ? "#### Sums\n" : "";
+  const sums = Array.from({ length: count }, () => {
     const operator = pick(random, ["+", "-", "*", "/"]);
     if (operator === "+" || operator === "-") {
       const part = between(random, 1, 14);
@@ -94,7 +96,8 @@ const writeSums: WritePassage = (random) => {
       return spoken ? `${left} times ${right} is ${left * right}.` : `${left} * ${right} = ${left * right}`;
     }
     return spoken ? `${left * right} shared by ${left} is ${right}.` : `${left * right} / ${left} = ${right}`;
-  }).join(spoken ? " " : "\n");
+  });
+  return heading + sums.join(spoken ? " " : "\n");
 };
 
 /** Counting up, down or in steps. */
@@ -130,6 +133,7 @@ const writeNeed: WritePassage = (random) => {
     `At noon ${who} ${need.stateBefore}. Soon ${they} ${need.responded}.`,
     `When ${who} ${need.state}, ${they} ${need.response}.`,
     `Someone who ${need.state} ${need.response}.`,
+    `${capitalized(they)} ${need.responded}, for ${they} ${need.stateBefore}. So did another.`,
   ]);
 };
 
@@ -139,6 +143,7 @@ const writeTool: WritePassage = (random) => {
   const { name: who, they } = pick(random, PEOPLE);
   return pick(random, [
     `${who} wanted to ${tool.work}, so ${they} took ${tool.name}.`,
+    `What happens? ${capitalized(they)} takes ${tool.name} to ${tool.work}.`,
     `${capitalized(tool.name)} helps you ${tool.work}.`,
     `${who} took ${tool.name} to ${tool.work}.`,
     `To ${tool.work}, people need ${tool.name}.`,
@@ -180,6 +185,7 @@ const writeDay: WritePassage = (random) => {
   ]);
   const ending = pick(random, [
     "Then they went home.",
+    "How happy they were!",
     `In the evening ${first.name} was happy.`,
     "It was a good day.",
     `${second.name} smiled and said, "See you tomorrow."`,
@@ -196,7 +202,8 @@ const writeProgram: WritePassage = (random) => {
   const end = adds ? start + change : start - change;
   return pick(random, [
     `${variable} = ${start}\n${variable} = ${variable} ${adds ? "+" : "-"} ${change}\nNow ${variable} is ${end}.`,
-    `The program sets ${variable} to ${start}. It ${adds ? "adds" : "takes away"} ${change}, so ${variable} ends at ${end}.`,
+    `This program will print ${start}:\nprint(${start})`,
+    `Here this program sets ${variable} to ${start}. It ${adds ? "adds" : "takes away"} ${change}, so ${variable} ends at ${end}.`,
     `${variable} = ${start}\nprint(${variable})\nThis prints the value ${start}.`,
   ]);
 };
@@ -211,8 +218,9 @@ const writeComputing: WritePassage = (random) => {
   const [left, right] = [random.below(2) === 1, random.below(2) === 1];
   return pick(random, [
     `A stack gives back the last one in. After ${three.join(", ")}, the first out is ${three[2]}.`,
-    `A queue gives back the first one in. After ${three.join(", ")}, the first out is ${three[0]}.`,
-    `In the list [${three.join(", ")}] element ${index} is ${three[index]}, for counting starts at 0.`,
+    `First in, first out: a queue gives back the first one in. After ${three.join(", ")}, the first out is ${three[0]}.`,
+    `Counting starts at 0, so element ${index} of the list [${three.join(", ")}] is ${three[index]}.`,
+    `a = [${three.join(", ")}]\nHere a[${index}] is ${three[index]}.`,
     `A computer writes the number ${number} in binary as ${number.toString(2)}.`,
     `${left} and ${right} is ${left && right}, but ${left} or ${right} is ${left || right}.`,
     "One byte has 8 bits, and every bit is 0 or 1.",
