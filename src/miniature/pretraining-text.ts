@@ -27,38 +27,40 @@ import {
 
 type WritePassage = (random: Random) => string;
 
-/** Someone gets, loses or shares things, and the result is told. */
+/** Someone gets or loses things; half of the stories show the sum, and all tell the result. */
 const writeCountingStory: WritePassage = (random) => {
   const [{ name: who, they }, { name: other }] = pickTwo(random, PEOPLE);
   const They = capitalized(they);
   const things = pick(random, FOODS);
-  const start = between(random, 1, 14);
+  const start = between(random, 2, 14);
   const change = between(random, 1, 9);
-  const after = pick(random, [
-    (n: number) => `so now ${they} has ${counted(n, things)}`,
-    (n: number) => `so that makes ${counted(n, things)}`,
-    (n: number) => `and then there are ${n}`,
+  const loses = start > change && random.below(2) === 0;
+  const result = loses ? start - change : start + change;
+  const told = pick(random, [
+    `Now there are ${result}.`,
+    `That makes ${result}.`,
+    `${start} ${loses ? "-" : "+"} ${change} = ${result}, so now there are ${result}.`,
+    `Here ${start} ${loses ? "-" : "+"} ${change} = ${result}.`,
   ]);
-  if (start > change && random.below(2) === 0) {
-    const left = start - change;
+  if (loses) {
     return pick(random, [
-      `${who} has ${counted(start, things)}. ${They} eats ${change} of them, ${after(left)}.`,
-      `${who} had ${counted(start, things)} and gave ${change} to ${other}. ${They} had ${left} left.`,
-      `There were ${counted(start, things)} on the table. ${who} took ${change}, and ${left} were left.`,
-      `${who} lost ${change} of ${counted(start, things)}, ${after(left)}.`,
-      `${who} has ${counted(start, things)} and ${other} has ${change}, so ${who} has ${left} more.`,
+      `${who} has ${counted(start, things)}. ${They} eats ${change} of them. ${told}`,
+      `${who} had ${counted(start, things)} and gave ${change} to ${other}. ${told}`,
+      `There were ${counted(start, things)} on the table. ${who} took ${change}, and ${result} were left. ${told}`,
+      `${who} lost ${change} of ${counted(start, things)}. ${told}`,
+      `${who} has ${counted(start, things)} and ${other} has ${change}, so ${who} has ${result} more. ${told}`,
     ]);
   }
-  const sum = start + change;
   return pick(random, [
-    `${who} has ${counted(start, things)}. ${They} finds ${change} more, ${after(sum)}.`,
-    `${who} had ${counted(start, things)}. ${other} brought ${change} more. In all there were ${sum}.`,
-    `${who} picks ${counted(start, things)} and ${other} picks ${change}. Together they have ${sum}.`,
-    `In the morning ${who} gets ${counted(start, things)}, in the evening ${change} more, ${after(sum)}.`,
+    `${who} has ${counted(start, things)}. ${They} finds ${change} more. ${told}`,
+    `${who} had ${counted(start, things)}. ${other} brought ${change} more. ${told}`,
+    `${who} picks ${counted(start, things)} and ${other} picks ${change}. They put them together. ${told}`,
+    `In the morning ${who} gets ${counted(start, things)}, and after noon ${change} more. ${told}`,
+    `There were ${counted(start, things)} in a ${pick(random, CONTAINERS).one}. ${who} put ${change} more in. ${told}`,
   ]);
 };
 
-/** Equal groups are filled or shared out, and the result is told. */
+/** Equal groups are filled or shared out; half of the stories show the calculation, and all tell the result. */
 const writeGroupStory: WritePassage = (random) => {
   const { name: who, they } = pick(random, PEOPLE);
   const things = pick(random, COUNTABLES);
@@ -66,14 +68,48 @@ const writeGroupStory: WritePassage = (random) => {
   const groups = between(random, 2, 6);
   const size = between(random, 2, 6);
   const all = groups * size;
-  return pick(random, [
-    `${who} has ${counted(groups, container)} with ${counted(size, things)} in each. That is ${all} ${things.many} in all.`,
-    `${who} gets ${counted(size, things)} every day. After ${groups} days ${they} has ${all}.`,
-    `One child gets ${counted(size, things)} every day and has ${all} after ${groups} days.`,
-    `${who} gives each of ${groups} children ${counted(size, things)}, which takes ${all} ${things.many}.`,
-    `${who} shares ${counted(all, things)} between ${groups} children. Each of them gets ${size}.`,
-    `${counted(all, things)} go into ${counted(groups, container)}, and each ${container.one} gets ${size}.`,
+  const product = pick(random, [`That is ${all}.`, `${groups} * ${size} = ${all}, so that is ${all}.`]);
+  const quotient = pick(random, [
+    `All get the same number, ${size}.`,
+    `Each gets ${size}.`,
+    `${all} / ${groups} = ${size}, so each gets ${size}.`,
   ]);
+  return pick(random, [
+    `${who} has ${counted(groups, container)} with ${counted(size, things)} in each. ${product}`,
+    `${who} gets ${counted(size, things)} every day for ${groups} days. ${product}`,
+    `After ${groups} days with ${counted(size, things)} each day, ${who} counts what ${they} has. ${product}`,
+    `${who} gives each of ${groups} children ${counted(size, things)}. ${product}`,
+    `${who} shares ${counted(all, things)} between ${groups} children. ${quotient}`,
+    `${counted(all, things)} go into ${counted(groups, container)}. One child helps another. ${quotient}`,
+  ]);
+};
+
+/** Two things happen one after the other, with the sum of each. */
+const writeTwoStepStory: WritePassage = (random) => {
+  const { name: who, they } = pick(random, PEOPLE);
+  const things = pick(random, FOODS);
+  const container = pick(random, CONTAINERS);
+  const [left, right] = [between(random, 2, 6), between(random, 2, 6)];
+  const grouped = random.below(2) === 0;
+  const middle = grouped ? left * right : left + right;
+  const lost = between(random, 1, Math.min(middle - 1, 9));
+  const opening = grouped
+    ? `${who} has ${counted(left, container)} with ${counted(right, things)} in each, so ${they} has ${left} * ${right} = ${middle}.`
+    : `${who} has ${counted(left, things)} and finds ${right} more, so ${they} has ${left} + ${right} = ${middle}.`;
+  return `${opening} Then ${they} eats ${lost}, and ${middle} - ${lost} = ${middle - lost} are left.`;
+};
+
+/** Someone says a few words or numbers, and they are said again. */
+const writeEcho: WritePassage = (random) => {
+  const [{ name: who }, { name: other }] = pickTwo(random, PEOPLE);
+  const length = between(random, 2, 4);
+  const drawWord = pick(random, [
+    () => `${between(random, 1, 30)}`,
+    () => pick(random, COUNTABLES).one,
+    () => counted(between(random, 2, 20), pick(random, COUNTABLES)),
+  ]);
+  const words = Array.from({ length }, drawWord).join(", ");
+  return `${who} says: ${words}. ${other} says it too: ${words}.`;
 };
 
 /** A few sums in a row, as equations or in words, now and then under a heading. */
@@ -133,7 +169,8 @@ const writeNeed: WritePassage = (random) => {
     `At noon ${who} ${need.stateBefore}. Soon ${they} ${need.responded}.`,
     `When ${who} ${need.state}, ${they} ${need.response}.`,
     `Someone who ${need.state} ${need.response}.`,
-    `${capitalized(they)} ${need.responded}, for ${they} ${need.stateBefore}. So did another.`,
+    `${who} ${need.response} when ${they} ${need.state}.`,
+    `${capitalized(they)} ${need.responded}, for ${they} ${need.stateBefore}. So did ${they === "he" ? "another man" : "another woman"}.`,
   ]);
 };
 
@@ -145,7 +182,7 @@ const writeTool: WritePassage = (random) => {
     `${who} wanted to ${tool.work}, so ${they} took ${tool.name}.`,
     `What happens? ${capitalized(they)} takes ${tool.name} to ${tool.work}.`,
     `${capitalized(tool.name)} helps you ${tool.work}.`,
-    `${who} took ${tool.name} to ${tool.work}.`,
+    `When ${who} wants to ${tool.work}, ${they} takes ${tool.name}. What then?`,
     `To ${tool.work}, people need ${tool.name}.`,
   ]);
 };
@@ -217,7 +254,7 @@ const writeComputing: WritePassage = (random) => {
   const number = between(random, 0, 31);
   const [left, right] = [random.below(2) === 1, random.below(2) === 1];
   return pick(random, [
-    `A stack gives back the last one in. After ${three.join(", ")}, the first out is ${three[2]}.`,
+    `A stack gives back the last one in. After ${three.join(", ")}, the one that comes out first is ${three[2]}.`,
     `First in, first out: a queue gives back the first one in. After ${three.join(", ")}, the first out is ${three[0]}.`,
     `Counting starts at 0, so element ${index} of the list [${three.join(", ")}] is ${three[index]}.`,
     `a = [${three.join(", ")}]\nHere a[${index}] is ${three[index]}.`,
@@ -228,11 +265,13 @@ const writeComputing: WritePassage = (random) => {
 };
 
 const PASSAGES: readonly { weight: number; write: WritePassage }[] = [
-  { weight: 6, write: writeDay },
-  { weight: 3, write: writeDescription },
-  { weight: 7, write: writeCountingStory },
-  { weight: 4, write: writeGroupStory },
-  { weight: 7, write: writeSums },
+  { weight: 3, write: writeDay },
+  { weight: 2, write: writeDescription },
+  { weight: 9, write: writeCountingStory },
+  { weight: 6, write: writeGroupStory },
+  { weight: 3, write: writeTwoStepStory },
+  { weight: 4, write: writeEcho },
+  { weight: 6, write: writeSums },
   { weight: 1, write: writeCounting },
   { weight: 5, write: writeCause },
   { weight: 4, write: writeNeed },

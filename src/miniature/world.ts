@@ -62,7 +62,17 @@ export const CONTAINERS: readonly Countable[] = [
   countable("bowl"),
 ];
 
-export const PLACES = ["park", "garden", "kitchen", "school", "forest", "market", "beach", "farm", "library"];
+export const PLACES = [
+  "park",
+  "garden",
+  "kitchen",
+  "school",
+  "forest",
+  "market",
+  "meadow",
+  "farm",
+  "library",
+];
 
 export const COLOURS = ["red", "blue", "green", "yellow", "black", "white", "brown"];
 
@@ -97,7 +107,7 @@ export const ANIMALS: readonly Animal[] = [
   { name: "horse", sound: "neighs", home: "a barn", food: "hay", legs: 4 },
   { name: "hen", sound: "clucks", home: "a farm", food: "seeds", legs: 2 },
   { name: "duck", sound: "quacks", home: "a pond", food: "bread", legs: 2 },
-  { name: "owl", sound: "hoots", home: "a tree", food: "mice", legs: 2 },
+  { name: "robin", sound: "sings", home: "a tree", food: "worms", legs: 2 },
   { name: "frog", sound: "croaks", home: "a pond", food: "flies", legs: 4 },
   { name: "mouse", sound: "squeaks", home: "a hole", food: "cheese", legs: 4 },
   { name: "bee", sound: "hums", home: "a hive", food: "honey", legs: 6 },
