@@ -25,13 +25,13 @@ export interface LinearAdapter {
    * @param dropped x after dropout: the adapter's own input
    * @param parameters the adapter's tensors by name
    */
-  forward(
-    x: Tensor,
-    dropped: Tensor,
-    weight: StoredWeight,
-    parameters: Readonly<Record<string, Tensor>>,
-  ): Tensor;
+  forward(x: Tensor, dropped: Tensor, weight: StoredWeight, parameters: AdapterTensors): Tensor;
+  /** The plain weight [out, in] that computes the same, from the base model's `weight` [out, in]. */
+  merge(weight: Tensor, parameters: AdapterTensors): Tensor;
 }
+
+/** An adapter's tensors in the graph, by their names within the linear layer. */
+export type AdapterTensors = Readonly<Record<string, Tensor>>;
 
 /** A tuning method applied to one model. */
 export interface Adaptation {

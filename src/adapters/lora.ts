@@ -70,6 +70,8 @@ function loraAdapter(
       const update = matmul(inner, parameters["lora_B.weight"]!, { transB: true, alpha: scale });
       return add(weight.multiply(x), update);
     },
+    merge: (weight, parameters) =>
+      add(weight, matmul(parameters["lora_B.weight"]!, parameters["lora_A.weight"]!, { alpha: scale })),
   };
 }
 

@@ -18,6 +18,13 @@ export interface LinearRopeScaling {
   readonly factor: number;
 }
 
+/** Each frequency divided by a factor of its own, as GGUF files hold the scaling of Llama 3. */
+export interface FactorsRopeScaling {
+  readonly type: "factors";
+  /** [headDim / 2] */
+  readonly factors: Float32Array;
+}
+
 /** The architecture of a decoder of the Llama kind. Sizes are numbers of elements. */
 export interface ModelConfig {
   readonly modelType: ModelType;
@@ -31,7 +38,7 @@ export interface ModelConfig {
   readonly maxPositionEmbeddings: number;
   readonly rmsNormEps: number;
   readonly ropeTheta: number;
-  readonly ropeScaling: Llama3RopeScaling | LinearRopeScaling | undefined;
+  readonly ropeScaling: Llama3RopeScaling | LinearRopeScaling | FactorsRopeScaling | undefined;
   /** Positions before its own that a token attends to, itself included; undefined for all. */
   readonly slidingWindow: number | undefined;
   readonly tieWordEmbeddings: boolean;

@@ -18,7 +18,7 @@ export function createRotaryTables(config: ModelConfig, positions: number): Rota
   const cos = new Float32Array(positions * half);
   const sin = new Float32Array(positions * half);
   for (let i = 0; i < half; i++) {
-    const frequency = scaleFrequency(config.ropeTheta ** (-i / half), config.ropeScaling);
+    const frequency = scaleFrequency(config.ropeTheta ** (-i / half), i, config.ropeScaling);
     for (let position = 0; position < positions; position++) {
       const angle = Math.fround(position * Math.fround(frequency));
       cos[position * half + i] = Math.cos(angle);
@@ -28,9 +28,10 @@ export function createRotaryTables(config: ModelConfig, positions: number): Rota
   return { cos, sin, positions };
 }
 
-function scaleFrequency(frequency: number, scaling: ModelConfig["ropeScaling"]): number {
+function scaleFrequency(frequency: number, index: number, scaling: ModelConfig["ropeScaling"]): number {
   if (!scaling) return frequency;
   if (scaling.type === "linear") return frequency / scaling.factor;
+  if (scaling.type === "factors") return frequency / scaling.factors[index]!;
   // Llama 3.1: long wavelengths are divided by the factor, short ones kept, those between interpolated.
   const { factor, lowFreqFactor, highFreqFactor, originalMaxPositionEmbeddings } = scaling;
   const wavelength = (2 * Math.PI) / frequency;

@@ -1,6 +1,7 @@
 /** @file Runs a model's forward and backward programs, segment by segment, and sums losses and gradients. */
 
 import type { Adaptation } from "../adapters/adaptation.ts";
+import type { Parameter, Parameters } from "../adapters/parameters.ts";
 import type { Batch } from "../data/batch.ts";
 import { decodeFloat16 } from "../formats/float16.ts";
 import type { Tensor } from "../graph/tensor.ts";
@@ -20,15 +21,6 @@ import {
   type HeadOptions,
 } from "./programs.ts";
 import { type LayerPlan, planLayer } from "./segment.ts";
-
-/** A trained tensor, or its gradient. */
-export interface Parameter {
-  readonly dims: readonly number[];
-  readonly data: Float32Array;
-}
-
-/** Trained tensors by full name, such as "model.layers.0.self_attn.q_proj.lora_A.weight". */
-export type Parameters = ReadonlyMap<string, Parameter>;
 
 export interface EngineOptions {
   /**

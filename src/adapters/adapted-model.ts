@@ -1,0 +1,30 @@
+/** @file A base model with an adapter on it. */
+
+import type { Model } from "../models/open-model.ts";
+import { type Adaptation, frozen } from "./adaptation.ts";
+import type { Parameters } from "./parameters.ts";
+import { readAdapter } from "./peft-files.ts";
+
+/** What a tuning method computes with: its rules and its trained tensors. */
+export interface Adapter {
+  readonly adaptation: Adaptation;
+  readonly parameters: Parameters;
+}
+
+/** A model, with an adapter or without. */
+export interface AdaptedModel extends Model {
+  readonly adapter?: Adapter;
+}
+
+/** The adapter of a model that has none. */
+export const noAdapter: Adapter = { adaptation: frozen, parameters: new Map() };
+
+/**
+ * Puts the adapter in `folder` (PEFT's layout) on a model. The base weights are shared, so several adapted models
+ * can be held at little cost.
+ *
+ * @throws InputError if it is no adapter, needs what is not supported, or belongs to another base model.
+ */
+export function loadAdapter(model: Model, folder: string): AdaptedModel {
+  return { ...model, adapter: readAdapter(folder, model.config, model.fingerprint) };
+}

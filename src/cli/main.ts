@@ -1,0 +1,58 @@
+/** @file The command line: `slimtune <command>`. */
+
+import { Command, CommanderError } from "commander";
+import { InputError } from "../errors.ts";
+import { addEstimateCommand } from "./estimate.ts";
+import { addGenerateCommand } from "./generate.ts";
+import { addInspectCommand } from "./inspect.ts";
+import { addMergeCommand } from "./merge.ts";
+import { addTuneCommands } from "./tune.ts";
+
+/**
+ * Runs one command.
+ *
+ * @param argv as `process.argv`
+ * @returns the exit code: 0, or 1 if the input was bad or the command failed, or 130 if it was interrupted
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  const program = new Command("slimtune")
+    .description("Fine-tunes open language models with LoRA and QLoRA, in Node.js, on the hardware you have.")
+    .version("0.1.0")
+    .option("--verbose", "show stack traces of errors")
+    .showHelpAfterError("(add --help for the options and an example)")
+    .exitOverride();
+  addTuneCommands(program);
+  addInspectCommand(program);
+  addEstimateCommand(program);
+  addMergeCommand(program);
+  addGenerateCommand(program);
+  for (const command of program.commands)
+    command.option("--verbose", "show stack traces of errors").exitOverride();
+
+  try {
+    await program.parseAsync(argv as string[]);
+    return typeof process.exitCode === "number" ? process.exitCode : 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1;
+    const verbose = argv.includes("--verbose");
+    console.error(`slimtune: ${describeError(error)}`);
+    if (verbose) console.error(error);
+    else if (!(error instanceof InputError)) console.error("(add --verbose to see where it happened)");
+    return 1;
+  }
+}
+
+function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code, path } = error as NodeJS.ErrnoException;
+  switch (code) {
+    case "ENOSPC":
+      return "The disk is full; free some space and run `slimtune resume` on the run's folder: its last checkpoint is whole.";
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return `${path ?? "A file"} cannot be written or read: permission denied; choose another folder or change its permissions.`;
+    default:
+      return error.message;
+  }
+}

@@ -1,0 +1,56 @@
+/** @file What commands print: to people on a terminal, to programs as JSON. */
+
+import { stderr } from "node:process";
+
+/** A status line on standard error that is rewritten in place on a terminal, and printed now and then elsewhere. */
+export interface StatusLine {
+  update(text: string): void;
+  /** Ends the line, so that what follows begins a new one. */
+  done(): void;
+}
+
+/** Milliseconds between two lines where the output is no terminal. */
+const plainInterval = 15_000;
+
+export function createStatusLine(): StatusLine {
+  let lastPrinted = 0;
+  let open = false;
+  return {
+    update(text) {
+      if (stderr.isTTY) {
+        const width = stderr.columns ?? 80;
+        stderr.write(`\r\x1b[K${text.length < width ? text : `${text.slice(0, width - 2)}…`}`);
+        open = true;
+      } else if (Date.now() - lastPrinted >= plainInterval) {
+        stderr.write(`${text}\n`);
+        lastPrinted = Date.now();
+      }
+    },
+    done() {
+      if (open) stderr.write("\n");
+      open = false;
+    },
+  };
+}
+
+/** Whether colours are wanted: on a terminal, unless NO_COLOR is set (no-color.org). */
+export function wantsColour(stream: { readonly isTTY?: boolean }): boolean {
+  return stream.isTTY === true && !process.env.NO_COLOR;
+}
+
+/** A number of bytes in the unit that suits it, such as "1.4 GB". */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3));
+  const value = bytes / 1000 ** power;
+  return `${value >= 100 || power === 0 ? value.toFixed(0) : value.toPrecision(2)} ${units[power]}`;
+}
+
+/** Seconds as "2 h 05 min", "3 min 20 s" or "12 s". */
+export function formatDuration(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const pad = (value: number) => String(value).padStart(2, "0");
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${pad(whole % 60)} s`;
+  return `${Math.floor(whole / 3600)} h ${pad(Math.floor((whole % 3600) / 60))} min`;
+}

@@ -1,0 +1,32 @@
+/** @file Choosing the next token from logits. */
+
+import type { Random } from "../random.ts";
+
+export interface SamplingOptions {
+  /** Logits are divided by it before the softmax; 0 takes the likeliest token. Default 0. */
+  readonly temperature?: number;
+  /** Only the likeliest tokens that together have this probability are drawn from. Default 1. */
+  readonly topP?: number;
+}
+
+/** The id of the next token: the likeliest, or one drawn from the (truncated) softmax. */
+export function sampleToken(
+  logits: Float32Array,
+  { temperature = 0, topP = 1 }: SamplingOptions,
+  random: Random,
+): number {
+  const best = logits.reduce((top, logit, id) => (logit > logits[top]! ? id : top), 0);
+  if (temperature === 0) return best;
+  const weights = Float64Array.from(logits, (logit) => Math.exp((logit - logits[best]!) / temperature));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const order = Array.from(weights.keys()).sort((a, b) => weights[b]! - weights[a]!);
+  let kept = 0;
+  let mass = 0;
+  while (kept < order.length && mass < topP * total) mass += weights[order[kept++]!]!;
+  let draw = random.uniform() * mass;
+  for (const id of order.slice(0, kept)) {
+    draw -= weights[id]!;
+    if (draw < 0) return id;
+  }
+  return order[kept - 1]!;
+}

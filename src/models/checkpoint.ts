@@ -1,0 +1,106 @@
+/** @file A model's files: a Hugging Face folder or a GGUF file, with its configuration, tokenizer and tensors. */
+
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { InputError } from "../errors.ts";
+import { openGguf } from "../formats/gguf.ts";
+import { openSafetensorsModel } from "../formats/safetensors.ts";
+import { openGgufTokenizer } from "../tokenization/gguf.ts";
+import { openHuggingFaceTokenizer } from "../tokenization/hugging-face.ts";
+import type { Tokenizer } from "../tokenization/tokenizer.ts";
+import { type ModelConfig, parseConfig } from "./config.ts";
+import { ggufTensorName, readGgufConfig, separateHalves } from "./gguf-model.ts";
+
+/** A model on disk, opened. The tensors are read when asked for. */
+export interface Checkpoint {
+  readonly path: string;
+  readonly config: ModelConfig;
+  readonly tokenizer: Tokenizer;
+  /** Whether there is a tensor of that Hugging Face name. */
+  has(name: string): boolean;
+  /**
+   * A tensor by its Hugging Face name, as float32 in Hugging Face's order of elements.
+   *
+   * @throws InputError if it is missing or of another shape.
+   */
+  read(name: string, shape: readonly number[]): Float32Array;
+  close(): void;
+}
+
+/**
+ * Opens a model's folder or GGUF file.
+ *
+ * @throws InputError if there is none at `path`, or it is damaged or not supported.
+ */
+export function openCheckpoint(path: string): Checkpoint {
+  if (!existsSync(path)) throw new InputError(`There is no model at ${path}.`);
+  return statSync(path).isDirectory() ? openFolder(path) : openGgufFile(path);
+}
+
+function openFolder(folder: string): Checkpoint {
+  const configPath = join(folder, "config.json");
+  if (!existsSync(configPath)) {
+    throw new InputError(`${folder} holds no config.json, so it is not a Hugging Face model folder.`);
+  }
+  const config = parseConfig(readJson(configPath), configPath);
+  const tokenizer = openHuggingFaceTokenizer(folder);
+  const file = openSafetensorsModel(folder);
+  return {
+    path: folder,
+    config,
+    tokenizer,
+    has: (name) => file.tensors.has(name),
+    read(name, shape) {
+      checkShape(folder, name, file.tensors.get(name)?.shape, shape);
+      return file.readFloat32(name);
+    },
+    close: () => file.close(),
+  };
+}
+
+function openGgufFile(path: string): Checkpoint {
+  if (!path.endsWith(".gguf")) {
+    throw new InputError(`${path} is neither a model folder nor a .gguf file.`);
+  }
+  const file = openGguf(path);
+  const config = readGgufConfig(file);
+  const interleaved = file.metadata.get("general.architecture") === "llama";
+  return {
+    path,
+    config,
+    tokenizer: openGgufTokenizer(file.metadata),
+    has: (name) => file.tensors.has(ggufTensorName(name)),
+    read(name, shape) {
+      const stored = ggufTensorName(name);
+      checkShape(path, stored, file.tensors.get(stored)?.shape, shape);
+      const values = file.readFloat32(stored);
+      if (!interleaved) return values;
+      if (name.includes("q_proj")) return separateHalves(values, config.numAttentionHeads, config.headDim);
+      if (name.includes("k_proj")) return separateHalves(values, config.numKeyValueHeads, config.headDim);
+      return values;
+    },
+    close: () => file.close(),
+  };
+}
+
+function checkShape(
+  path: string,
+  name: string,
+  found: readonly number[] | undefined,
+  expected: readonly number[],
+): void {
+  if (!found) throw new InputError(`${path} lacks the tensor "${name}".`);
+  if (found.join() !== expected.join()) {
+    throw new InputError(
+      `${path}: the tensor "${name}" has the shape [${found.join(", ")}], but the model's configuration asks for [${expected.join(", ")}].`,
+    );
+  }
+}
+
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch {
+    throw new InputError(`${path} is not valid JSON.`);
+  }
+}

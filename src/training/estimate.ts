@@ -1,0 +1,124 @@
+/** @file What a run will need: memory and arithmetic, found by walking the graphs that it would run. */
+
+import type { Adaptation } from "../adapters/adaptation.ts";
+import { listParameters } from "../adapters/parameters.ts";
+import { type GraphCost, measureCost } from "../graph/cost.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import type { ModelConfig } from "../models/config.ts";
+import type { Storage } from "../models/linear.ts";
+import { countBlockParameters, countParameters, listLinearModules } from "../models/modules.ts";
+import { buildBackward, buildForward, buildHead, buildWholeStep, type HeadOptions } from "./programs.ts";
+import { planLayer } from "./segment.ts";
+
+/** The process before it holds a model: Node.js and ONNX Runtime (measured on Linux x64). */
+const processBytes = 130e6;
+/** ONNX Runtime's arena holds more than what is alive: it rounds up and keeps what it has freed (measured). */
+const arenaOverhead = 1.35;
+
+export interface StepShape {
+  /** Sequences in a micro-batch. */
+  readonly rows: number;
+  /** Tokens in each. */
+  readonly length: number;
+  /** Labelled tokens among them. */
+  readonly labels: number;
+}
+
+export interface StepEstimate {
+  readonly segmentSize: number;
+  /** The base model's weights as stored. */
+  readonly weightBytes: number;
+  /** Trained tensors, their gradients and AdamW's two moments. */
+  readonly trainingBytes: number;
+  /** Values between operators, and the hidden state before each segment. */
+  readonly activationBytes: number;
+  /** All together, with the process itself. */
+  readonly peakBytes: number;
+  /** Floating-point operations of the matrix products in one forward and backward pass. */
+  readonly flops: number;
+  readonly trainableParameters: number;
+  readonly totalParameters: number;
+}
+
+/** Estimates one micro-batch of a run with a given segment size. */
+export function estimateStep(
+  config: ModelConfig,
+  adaptation: Adaptation,
+  storage: Storage,
+  shape: StepShape,
+  segmentSize: number,
+  headRows = 256,
+): StepEstimate {
+  const { rows, length, labels } = shape;
+  const layers = Array.from({ length: config.numHiddenLayers }, (_, layer) =>
+    planLayer(config, layer, adaptation),
+  );
+  const headOptions: HeadOptions = {
+    headDtype: storage === "float16" ? "float16" : "float32",
+    trainsNorm: false,
+    trainsHead: false,
+  };
+  const sizes = { B: rows, S: length, N: labels, P: length };
+  const cost = (outputs: readonly Tensor[], more = sizes): GraphCost => measureCost(outputs, more);
+  const options = { storage, dropout: false };
+
+  let activationBytes: number;
+  let flops: number;
+  if (segmentSize >= config.numHiddenLayers) {
+    const whole = cost(Object.values(buildWholeStep(config, layers, options, headOptions, false)));
+    activationBytes = whole.peakBytes;
+    flops = whole.flops;
+  } else {
+    const segment = layers.slice(-segmentSize);
+    const segments = config.numHiddenLayers / segmentSize;
+    const forward = cost(Object.values(buildForward(config, segment, options)));
+    const backward = cost(Object.values(buildBackward(config, segment, options, true)));
+    const chunk = Math.min(headRows, labels);
+    const head = cost(Object.values(buildHead(config, headOptions, "gradients")), { ...sizes, N: chunk });
+    // Programs keep their arenas, so their peaks add up.
+    const hiddenStates = (segments + 2) * rows * length * config.hiddenSize * 4;
+    activationBytes = forward.peakBytes + backward.peakBytes + head.peakBytes + hiddenStates;
+    flops = segments * (forward.flops + backward.flops) + (head.flops * labels) / Math.max(1, chunk);
+  }
+
+  const parameters = listParameters(config, adaptation);
+  const trainableParameters = parameters.reduce((sum, { dims }) => sum + dims.reduce((a, b) => a * b, 1), 0);
+  const weightBytes = countWeightBytes(config, storage);
+  const trainingBytes = trainableParameters * 16;
+  return {
+    segmentSize,
+    weightBytes,
+    trainingBytes,
+    activationBytes,
+    peakBytes: processBytes + weightBytes + trainingBytes + activationBytes * arenaOverhead,
+    flops,
+    trainableParameters,
+    totalParameters: countParameters(config),
+  };
+}
+
+/**
+ * The largest segments whose estimate stays within `memoryBytes`: all blocks in one if possible, since then nothing
+ * is computed twice; else one block at a time, because sizes between cost memory and save nothing.
+ */
+export function chooseSegmentSize(
+  config: ModelConfig,
+  adaptation: Adaptation,
+  storage: Storage,
+  shape: StepShape,
+  memoryBytes: number,
+): number {
+  const whole = estimateStep(config, adaptation, storage, shape, config.numHiddenLayers);
+  return whole.peakBytes <= memoryBytes ? config.numHiddenLayers : 1;
+}
+
+function countWeightBytes(config: ModelConfig, storage: Storage): number {
+  const matrices = listLinearModules(config).reduce((sum, m) => sum + m.inFeatures * m.outFeatures, 0);
+  const bytesPerWeight = { float32: 4, float16: 2, nf4: 0.5 + 4 / 64 }[storage];
+  const vectors = countBlockParameters(config) - matrices;
+  const table = config.vocabSize * config.hiddenSize * (storage === "float16" ? 2 : 4);
+  return (
+    config.numHiddenLayers * (matrices * bytesPerWeight + vectors * 4) +
+    table * (config.tieWordEmbeddings ? 1 : 2)
+  );
+}

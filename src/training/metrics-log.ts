@@ -1,0 +1,66 @@
+/** @file A run's metrics.jsonl: one line per optimizer step or evaluation. */
+
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+
+/** One optimizer step. */
+export interface StepMetrics {
+  readonly step: number;
+  /** Mean negative log-likelihood of the step's trained tokens, in nats. */
+  readonly loss: number;
+  readonly learning_rate: number;
+  /** Norm of the gradients before clipping. */
+  readonly grad_norm: number;
+  readonly epoch: number;
+  /** Tokens that were trained on, and tokens that passed through the model, padding excluded. */
+  readonly trained_tokens: number;
+  readonly tokens: number;
+  /** Wall time of the step. */
+  readonly seconds: number;
+  /** Highest resident memory of the process so far. */
+  readonly peak_rss_bytes: number;
+}
+
+/** One evaluation on the held-out examples, after `step` updates. */
+export interface EvaluationMetrics {
+  readonly step: number;
+  readonly eval_loss: number;
+  readonly eval_tokens: number;
+  readonly seconds: number;
+}
+
+export type Metrics = StepMetrics | EvaluationMetrics;
+
+export interface MetricsLog {
+  append(metrics: Metrics): void;
+  close(): void;
+}
+
+/** Reads the lines of `path` that are whole; the last one may have been cut off by a crash. */
+export function readMetrics(path: string): Metrics[] {
+  if (!existsSync(path)) return [];
+  const metrics: Metrics[] = [];
+  for (const line of readFileSync(path, "utf8").split("\n")) {
+    try {
+      metrics.push(JSON.parse(line));
+    } catch {
+      break;
+    }
+  }
+  return metrics;
+}
+
+/** Opens the log to go on after `step` updates: lines of later steps, of a run that was interrupted, are dropped. */
+export function openMetricsLog(path: string, step: number): MetricsLog {
+  const kept = readMetrics(path).filter((line) => line.step <= step);
+  const temporary = `${path}.tmp`;
+  const rewritten = openSync(temporary, "w");
+  writeSync(rewritten, kept.map((line) => `${JSON.stringify(line)}\n`).join(""));
+  fsyncSync(rewritten);
+  closeSync(rewritten);
+  renameSync(temporary, path);
+  const file = openSync(path, "a");
+  return {
+    append: (line) => void writeSync(file, `${JSON.stringify(line)}\n`),
+    close: () => closeSync(file),
+  };
+}

@@ -1,0 +1,112 @@
+/** @file The folder of a tuning run: where its files are, and when a run may be begun or resumed in it. */
+
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { parse, stringify } from "yaml";
+import { InputError } from "../errors.ts";
+import { parseRunConfig, type RunConfig } from "./run-config.ts";
+
+export interface RunFolder {
+  readonly path: string;
+  /** Every option of the run. */
+  readonly config: string;
+  readonly metrics: string;
+  /** Checkpoints, from which an interrupted run goes on. */
+  readonly checkpoints: string;
+  /** The result, in PEFT's layout. */
+  readonly adapter: string;
+  /** The result of full tuning, a model folder. */
+  readonly model: string;
+  /** TensorBoard's event files. */
+  readonly tensorboard: string;
+}
+
+export function runFolder(path: string): RunFolder {
+  return {
+    path,
+    config: join(path, "config.yaml"),
+    metrics: join(path, "metrics.jsonl"),
+    checkpoints: join(path, "checkpoint"),
+    adapter: join(path, "adapter"),
+    model: join(path, "model"),
+    tensorboard: join(path, "tensorboard"),
+  };
+}
+
+/**
+ * Makes the folder of a new run and writes its configuration.
+ *
+ * @throws InputError if the folder has something in it already.
+ */
+export function createRunFolder(config: RunConfig): RunFolder {
+  const folder = runFolder(config.out);
+  if (existsSync(folder.path) && readdirSync(folder.path).length > 0) {
+    const hint = existsSync(folder.config) ? `go on with it by \`slimtune resume ${folder.path}\`, or ` : "";
+    throw new InputError(`The output folder ${folder.path} is not empty; ${hint}choose another one.`);
+  }
+  mkdirSync(folder.path, { recursive: true });
+  writeFileSync(folder.config, stringify(config), { flush: true });
+  return folder;
+}
+
+/**
+ * Opens the folder of a run that was begun.
+ *
+ * @throws InputError if there is none.
+ */
+export function openRunFolder(path: string): { folder: RunFolder; config: RunConfig } {
+  const folder = runFolder(path);
+  if (!existsSync(folder.config)) {
+    throw new InputError(`${path} holds no config.yaml, so it is not the folder of a run.`);
+  }
+  const options = parse(readFileSync(folder.config, "utf8"));
+  return { folder, config: { ...parseRunConfig(options, folder.config), out: path } };
+}
+
+/**
+ * Keeps a second process from writing into the same run.
+ *
+ * @returns a function that gives the folder free again
+ * @throws InputError if another process that is alive holds it.
+ */
+export function lockRunFolder(folder: RunFolder): () => void {
+  const path = join(folder.path, "lock");
+  const claim = () => {
+    const file = openSync(path, "wx");
+    writeFileSync(file, String(process.pid));
+    closeSync(file);
+  };
+  try {
+    claim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    const holder = Number(readFileSync(path, "utf8"));
+    if (holder !== process.pid && isAlive(holder)) {
+      throw new InputError(
+        `The run in ${folder.path} is being trained by process ${holder}; wait for it or stop it.`,
+      );
+    }
+    rmSync(path, { force: true });
+    claim();
+  }
+  return () => rmSync(path, { force: true });
+}
+
+function isAlive(processId: number): boolean {
+  if (!Number.isInteger(processId) || processId <= 0) return false;
+  try {
+    process.kill(processId, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
