@@ -77,6 +77,12 @@ const GAIN: Kind = {
         `${s.who} has ${counted(s.a, s.things)} and ${s.other} has ${s.b}. How many ${s.things.many} do they have together?`,
       (s) =>
         `${s.who} got ${counted(s.a, s.things)} in the morning and ${s.b} more in the evening. How many ${s.things.many} did ${s.they} get in all?`,
+      (s) =>
+        `There were ${counted(s.a, s.things)} on the table. ${s.other} brought ${s.b} more. How many ${s.things.many} are there now?`,
+      (s) =>
+        `${s.who} had ${counted(s.a, s.things)}, then got ${s.b} more. How many ${s.things.many} are there in all?`,
+      (s) =>
+        `One child has ${counted(s.a, s.things)} and another has ${s.b}. How many ${s.things.many} is that?`,
     ],
     "held-out": [
       (s) =>
@@ -104,6 +110,10 @@ const LOSS: Kind = {
         `There are ${counted(s.a, s.things)} in a ${s.container.one}. ${s.who} takes ${s.b} out. How many ${s.things.many} are left in the ${s.container.one}?`,
       (s) =>
         `${s.who} has ${counted(s.a, s.things)} and ${s.other} has ${s.b}. How many more ${s.things.many} does ${s.who} have?`,
+      (s) =>
+        `There were ${counted(s.a, s.things)} on the table. ${s.who} ate ${s.b} of them. How many ${s.things.many} are there now?`,
+      (s) =>
+        `${s.who} has ${counted(s.a, s.things)}, and then ${s.they} loses ${s.b}. How many ${s.things.many} has ${s.who} left?`,
     ],
     "held-out": [
       (s) =>
@@ -126,6 +136,10 @@ const GROUPS: Kind = {
         `${s.who} gets ${counted(s.b, s.things)} every day. How many ${s.things.many} does ${s.they} have after ${s.a} days?`,
       (s) =>
         `There are ${s.a} children. ${s.who} gives each of them ${counted(s.b, s.things)}. How many ${s.things.many} is that in all?`,
+      (s) =>
+        `${counted(s.a, s.container)} are on the table. In each there are ${counted(s.b, s.things)}. How many ${s.things.many} are there in all?`,
+      (s) =>
+        `There are ${s.a} children. Each has ${counted(s.b, s.things)}. How many ${s.things.many} do they have together?`,
     ],
     "held-out": [
       (s) =>
@@ -147,6 +161,10 @@ const SHARES: Kind = {
         `${s.who} shares ${counted(s.a, s.things)} between ${s.b} children. How many ${s.things.many} does each of them get?`,
       (s) =>
         `${s.who} puts ${counted(s.a, s.things)} into ${counted(s.b, s.container)}, the same number in each. How many ${s.things.many} are in each ${s.container.one}?`,
+      (s) =>
+        `${s.a} ${s.things.many} are for ${s.b} children. How many ${s.things.many} are there for each child?`,
+      (s) =>
+        `There are ${counted(s.a, s.things)}. ${s.who} puts the same number in each of ${counted(s.b, s.container)}. How many ${s.things.many} does each ${s.container.one} get?`,
     ],
     "held-out": [
       (s) =>
@@ -169,6 +187,8 @@ const GAIN_THEN_LOSS: Kind = {
         `${s.who} has ${counted(s.a, s.things)}. ${s.They} finds ${s.b} more and eats ${s.c}. How many ${s.things.many} are left?`,
       (s) =>
         `There are ${counted(s.a, s.things)} in a ${s.container.one}. ${s.who} puts ${s.b} more in, and ${s.other} takes ${s.c} out. How many ${s.things.many} are in the ${s.container.one}?`,
+      (s) =>
+        `${s.who} got ${counted(s.a, s.things)} in the morning and ${s.b} more in the evening. Then ${s.they} gave ${s.c} to ${s.other}. How many ${s.things.many} has ${s.who} now?`,
     ],
     "held-out": [
       (s) =>
@@ -191,6 +211,8 @@ const GROUPS_THEN_LOSS: Kind = {
         `${s.who} has ${counted(s.a, s.container)} with ${counted(s.b, s.things)} in each. ${s.They} eats ${s.c}. How many ${s.things.many} are left?`,
       (s) =>
         `${s.who} gets ${counted(s.b, s.things)} every day for ${s.a} days and gives ${s.c} to ${s.other}. How many ${s.things.many} does ${s.who} have now?`,
+      (s) =>
+        `${s.who} has ${counted(s.a, s.container)}. Each has ${counted(s.b, s.things)} in it. ${s.They} takes ${s.c} of them. How many ${s.things.many} are left?`,
     ],
     "held-out": [
       (s) =>
