@@ -1,0 +1,33 @@
+import { afterAll, describe, expect, test } from "vitest";
+import { openSafetensors } from "../formats/safetensors.ts";
+import { DYNAMIC_MAP, dequantizeNF4, quantizeNF4 } from "./nf4.ts";
+
+// Made by reference/nf4.py with bitsandbytes.
+const golden = openSafetensors("fixtures/quantization/nf4.safetensors");
+const offsets: Record<string, number> = JSON.parse(golden.metadata.offsets!);
+afterAll(() => golden.close());
+
+/** The bits of float32 numbers, so that -0 differs from 0 and nothing is rounded. */
+const bits = (values: Float32Array) => new Uint32Array(values.buffer, values.byteOffset, values.length);
+
+test("the dynamic map equals bitsandbytes' to the bit", () => {
+  expect(bits(DYNAMIC_MAP)).toEqual(bits(golden.readFloat32("dynamic_map")));
+});
+
+describe.each(Object.keys(offsets))("%s", (name) => {
+  const values = golden.readFloat32(`${name}.values`);
+
+  test("codes, scales and values equal bitsandbytes' to the bit", () => {
+    const quantized = quantizeNF4(values, { doubleQuantization: false });
+    expect(quantized.codes).toEqual(golden.readBytes(`${name}.codes`));
+    expect(bits(quantized.absmax)).toEqual(bits(golden.readFloat32(`${name}.absmax`)));
+    expect(bits(dequantizeNF4(quantized))).toEqual(bits(golden.readFloat32(`${name}.dequantized`)));
+  });
+
+  test("second-level codes, scales and offset equal bitsandbytes' to the bit", () => {
+    const { nested } = quantizeNF4(values, { doubleQuantization: true });
+    expect(nested!.offset).toBe(offsets[name]);
+    expect(nested!.codes).toEqual(golden.readBytes(`${name}.nested_codes`));
+    expect(bits(nested!.absmax)).toEqual(bits(golden.readFloat32(`${name}.nested_absmax`)));
+  });
+});

@@ -1,0 +1,175 @@
+/** @file 4-bit NormalFloat with blocks of 64, and double quantization (Dettmers et al. 2023), as bitsandbytes has them. */
+
+import { sumFloat32 } from "./float32-sum.ts";
+
+/** The sixteen values of NF4, whose codes are their places: quantiles of the normal distribution, scaled to [-1, 1]. */
+export const NF4_CODE = Float32Array.of(
+  -1,
+  -0.6961928009986877,
+  -0.5250730514526367,
+  -0.39491748809814453,
+  -0.28444138169288635,
+  -0.18477343022823334,
+  -0.09105003625154495,
+  0,
+  0.07958029955625534,
+  0.16093020141124725,
+  0.24611230194568634,
+  0.33791524171829224,
+  0.44070982933044434,
+  0.5626170039176941,
+  0.7229568362236023,
+  1,
+);
+
+/** Weights that share a scale. */
+export const NF4_BLOCK_SIZE = 64;
+/** Scales that share a scale of their own in double quantization. */
+const statisticsBlockSize = 256;
+
+/** A tensor in NF4. Its length is a multiple of 64. */
+export interface NF4Tensor {
+  /** Two codes in a byte, the first in the high nibble. */
+  readonly codes: Uint8Array;
+  /** Largest magnitude of each block; with double quantization, what is left of it after quantization. */
+  readonly absmax: Float32Array;
+  /** The quantized scales, where double quantization is used. */
+  readonly nested?: NestedStatistics;
+}
+
+/** Blocks' largest magnitudes in 8 bits: absmax[i] = DYNAMIC_MAP[codes[i]] * absmax[i / 256] + offset. */
+export interface NestedStatistics {
+  readonly codes: Uint8Array;
+  readonly absmax: Float32Array;
+  readonly offset: number;
+}
+
+const { floor, fround } = Math;
+
+/** [-1, 1] is cut into cells of 1/32; each holds at most one boundary between two codes. */
+const cellsPerUnit = 32;
+const boundaries = NF4_CODE.subarray(1).map((value, i) => fround(fround(NF4_CODE[i]! + value) / 2));
+const lowestCode = new Uint8Array(2 * cellsPerUnit + 1);
+const boundaryOfCell = new Float32Array(2 * cellsPerUnit + 1);
+for (let cell = 0; cell < lowestCode.length; cell++) {
+  const start = cell / cellsPerUnit - 1;
+  const code = boundaries.findIndex((boundary) => boundary >= start);
+  lowestCode[cell] = code < 0 ? 15 : code;
+  boundaryOfCell[cell] = code < 0 ? Number.POSITIVE_INFINITY : boundaries[code]!;
+}
+
+/**
+ * Quantizes weights (their number a multiple of 64) to the nearest NF4 values, in float32 arithmetic.
+ *
+ * Codes and scales, the quantized ones too, equal those of bitsandbytes 0.50 on the CPU to the bit.
+ */
+export function quantizeNF4(
+  weights: Float32Array,
+  { doubleQuantization }: { doubleQuantization: boolean },
+): NF4Tensor {
+  const blocks = weights.length / NF4_BLOCK_SIZE;
+  const codes = new Uint8Array(weights.length / 2);
+  const absmax = new Float32Array(blocks);
+  for (let block = 0; block < blocks; block++) {
+    const start = block * NF4_BLOCK_SIZE;
+    const end = start + NF4_BLOCK_SIZE;
+    let max = 0;
+    for (let i = start; i < end; i++) {
+      const magnitude = Math.abs(weights[i]!);
+      if (magnitude > max) max = magnitude;
+    }
+    absmax[block] = max;
+    const inverse = fround(1 / Math.max(max, fround(1e-38)));
+    for (let i = start; i < end; i += 2) {
+      codes[i >> 1] =
+        (codeOf(fround(weights[i]! * inverse)) << 4) | codeOf(fround(weights[i + 1]! * inverse));
+    }
+  }
+  if (!doubleQuantization) return { codes, absmax };
+  const nested = quantizeStatistics(absmax);
+  return { codes, absmax: dequantizeStatistics(nested), nested };
+}
+
+/** The code of the nearest value; a boundary belongs to the lower one. */
+function codeOf(scaled: number): number {
+  const cell = floor((Math.min(1, Math.max(-1, scaled)) + 1) * cellsPerUnit);
+  return lowestCode[cell]! + (scaled > boundaryOfCell[cell]! ? 1 : 0);
+}
+
+/** The values of a quantized tensor. */
+export function dequantizeNF4({ codes, absmax }: NF4Tensor): Float32Array {
+  const values = new Float32Array(codes.length * 2);
+  for (let i = 0; i < values.length; i += 2) {
+    const byte = codes[i >> 1]!;
+    const scale = absmax[floor(i / NF4_BLOCK_SIZE)]!;
+    values[i] = NF4_CODE[byte >> 4]! * scale;
+    values[i + 1] = NF4_CODE[byte & 15]! * scale;
+  }
+  return values;
+}
+
+/**
+ * The 256 values of the signed dynamic 8-bit type (Dettmers 2015), in rising order: for each power of ten from 1e-6
+ * to 1, the midpoints of ever finer steps between a tenth of it and itself; and 0 and 1.
+ */
+export const DYNAMIC_MAP = createDynamicMap();
+
+function createDynamicMap(): Float32Array {
+  const values = [0, 1];
+  for (let i = 0; i < 7; i++) {
+    const steps = 2 ** i;
+    const power = fround(10 ** (i - 6));
+    for (let step = 0; step < steps; step++) {
+      const mean = fround(fround(linspace(step, steps) + linspace(step + 1, steps)) / 2);
+      const value = fround(power * mean);
+      values.push(value, -value);
+    }
+  }
+  return Float32Array.from(values).sort();
+}
+
+/** Boundary `i` of `count` steps from 0.1 to 1, rounded once as in torch.linspace: the second half counts from the end. */
+function linspace(i: number, count: number): number {
+  const start = fround(0.1);
+  const step = fround(fround(1 - start) / count);
+  return fround(i < floor((count + 1) / 2) ? start + step * i : 1 - step * (count - i));
+}
+
+function quantizeStatistics(values: Float32Array): NestedStatistics {
+  const offset = fround(sumFloat32(values) / values.length);
+  const codes = new Uint8Array(values.length);
+  const absmax = new Float32Array(Math.ceil(values.length / statisticsBlockSize));
+  for (let block = 0; block < absmax.length; block++) {
+    const start = block * statisticsBlockSize;
+    const centred = values
+      .subarray(start, start + statisticsBlockSize)
+      .map((value) => fround(value - offset));
+    const max = centred.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    absmax[block] = max;
+    // A block of zeros keeps the codes 0, whose value does not matter.
+    if (max === 0) continue;
+    for (const [i, value] of centred.entries()) codes[start + i] = nearestDynamic(fround(value / max));
+  }
+  return { codes, absmax, offset };
+}
+
+/** The place in {@link DYNAMIC_MAP} nearest to `value`, the lower one of two. */
+function nearestDynamic(value: number): number {
+  let low = 0;
+  let high = 255;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (DYNAMIC_MAP[middle]! <= value) low = middle;
+    else high = middle;
+  }
+  return fround(DYNAMIC_MAP[high]! - value) < fround(value - DYNAMIC_MAP[low]!) ? high : low;
+}
+
+/** The blocks' scales that quantized statistics stand for. */
+export function dequantizeStatistics({ codes, absmax, offset }: NestedStatistics): Float32Array {
+  const values = new Float32Array(codes.length);
+  for (let i = 0; i < codes.length; i++) {
+    values[i] = fround(DYNAMIC_MAP[codes[i]!]! * absmax[floor(i / statisticsBlockSize)]!) + offset;
+  }
+  return values;
+}
