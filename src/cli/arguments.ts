@@ -7,3 +7,16 @@ export function parseNumber(text: string): number {
   if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("It is not a number.");
   return value;
 }
+
+/** "prompt=question,completion=answer" as an object. */
+export function parseFields(text: string): Record<string, string> {
+  const entries = text.split(",").map((part) => part.split("="));
+  const bad = entries.find((entry) => entry.length !== 2 || entry.includes(""));
+  if (bad) throw new InvalidArgumentError(`"${bad.join("=")}" is not of the form name=field.`);
+  return Object.fromEntries(entries);
+}
+
+/** "a,b" as a list. */
+export function parseList(text: string): string[] {
+  return text.split(",").map((part) => part.trim());
+}

@@ -280,7 +280,7 @@ export interface TensorToWrite {
   readonly dtype: "float32" | "float16" | "uint8";
   readonly shape: readonly number[];
   /** The values, or how to get them when their turn comes. */
-  readonly data: ArrayBufferView | (() => ArrayBufferView);
+  readonly data: ArrayBufferView | (() => ArrayBufferView | Promise<ArrayBufferView>);
 }
 
 const writtenTypes = { float32: "F32", float16: "F16", uint8: "U8" } as const;
@@ -290,11 +290,11 @@ const writtenTypes = { float32: "F32", float16: "F16", uint8: "U8" } as const;
  *
  * @throws InputError if a tensor's data do not have the bytes that its shape needs.
  */
-export function writeSafetensors(
+export async function writeSafetensors(
   path: string,
   tensors: readonly TensorToWrite[],
   metadata: Readonly<Record<string, string>> = { format: "pt" },
-): void {
+): Promise<void> {
   const header: Record<string, unknown> = { __metadata__: metadata };
   let offset = 0;
   const lengths = tensors.map(({ name, dtype, shape }) => {
@@ -316,7 +316,7 @@ export function writeSafetensors(
     writeAll(descriptor, start);
     writeAll(descriptor, padded);
     for (const [index, { name, data }] of tensors.entries()) {
-      const values = typeof data === "function" ? data() : data;
+      const values = typeof data === "function" ? await data() : data;
       if (values.byteLength !== lengths[index]) {
         throw new InputError(
           `The tensor "${name}" has ${values.byteLength} bytes, but its shape needs ${lengths[index]}.`,

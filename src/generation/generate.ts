@@ -1,12 +1,13 @@
 /** @file Text generation, token by token. */
 
 import { type AdaptedModel, noAdapter } from "../adapters/adapted-model.ts";
+import { createEngine, type Engine } from "../engine/engine.ts";
 import { InputError } from "../errors.ts";
 import { createRandom } from "../random.ts";
 import type { Device } from "../runtime/device.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
-import { applyChatTemplate } from "../tokenization/chat-template.ts";
-import { createEngine, type Engine } from "../training/engine.ts";
+import { adjustBeginning } from "../tokenization/beginning.ts";
+import { applyChatTemplate, specialTokensOf } from "../tokenization/chat-template.ts";
 import { type SamplingOptions, sampleToken } from "./sample.ts";
 
 export interface GenerateOptions extends SamplingOptions {
@@ -85,7 +86,9 @@ function encodePrompt({ tokenizer }: AdaptedModel, prompt: string, chat: boolean
     addGenerationPrompt: true,
     ...specialTokensOf(tokenizer),
   });
-  return tokenizer.encode(text);
+  const ids = tokenizer.encode(text);
+  const { drop, add } = adjustBeginning(ids, tokenizer);
+  return [...add, ...ids.slice(drop)];
 }
 
 function singleRow(ids: readonly number[]) {

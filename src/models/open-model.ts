@@ -1,9 +1,10 @@
 /** @file Opens a model and loads its weights. */
 
+import type { HubOptions } from "../formats/hub.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
 import type { ModelConfig } from "./config.ts";
-import { type HubOptions, resolveModel } from "./hub-model.ts";
+import { resolveModel } from "./hub-model.ts";
 import { fingerprintModel, type LoadOptions, loadWeights } from "./load-weights.ts";
 import type { ModelWeights } from "./weights.ts";
 
@@ -11,6 +12,8 @@ import type { ModelWeights } from "./weights.ts";
 export interface Model {
   /** The path or Hub id that it was opened by. */
   readonly name: string;
+  /** Its folder or file. */
+  readonly path: string;
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
   readonly weights: ModelWeights;
@@ -37,6 +40,7 @@ export function loadModel(name: string, checkpoint: Checkpoint, options: LoadOpt
   const { config, tokenizer } = checkpoint;
   return {
     name,
+    path: checkpoint.path,
     config,
     tokenizer,
     weights: loadWeights(checkpoint, options),

@@ -2,13 +2,19 @@
 
 import type { Adaptation } from "../adapters/adaptation.ts";
 import { listParameters } from "../adapters/parameters.ts";
+import {
+  buildBackward,
+  buildForward,
+  buildHead,
+  buildWholeStep,
+  type HeadOptions,
+} from "../engine/programs.ts";
+import { planLayer } from "../engine/segment.ts";
 import { type GraphCost, measureCost } from "../graph/cost.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { ModelConfig } from "../models/config.ts";
 import type { Storage } from "../models/linear.ts";
 import { countBlockParameters, countParameters, listLinearModules } from "../models/modules.ts";
-import { buildBackward, buildForward, buildHead, buildWholeStep, type HeadOptions } from "./programs.ts";
-import { planLayer } from "./segment.ts";
 
 /** The process before it holds a model: Node.js and ONNX Runtime (measured on Linux x64). */
 const processBytes = 130e6;
@@ -121,4 +127,31 @@ function countWeightBytes(config: ModelConfig, storage: Storage): number {
     config.numHiddenLayers * (matrices * bytesPerWeight + vectors * 4) +
     table * (config.tieWordEmbeddings ? 1 : 2)
   );
+}
+
+/** Share of the measured rate of matrix products that a training step reaches (see benchmarks/README.md). */
+export const expectedEfficiency = 0.65;
+
+/** Says whether a run fits, and what to change if it does not. */
+export function adviseMemory(
+  config: ModelConfig,
+  estimates: readonly StepEstimate[],
+  storage: Storage,
+  method: string,
+  memoryBytes: number,
+): string {
+  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
+  const fitting = estimates.filter(({ peakBytes }) => peakBytes <= memoryBytes).at(-1);
+  if (fitting) return `It fits into ${gigabytes(memoryBytes)} with --segment-size ${fitting.segmentSize}.`;
+  const smallest = estimates[0]!;
+  const changes: string[] = [];
+  if (method === "full")
+    changes.push("choose --method lora or qlora, which keep no moments of the base weights");
+  else if (storage !== "nf4") {
+    const saved = smallest.weightBytes - countWeightBytes(config, "nf4");
+    changes.push(`choose --method qlora, which saves ${gigabytes(saved)} of weights`);
+  }
+  if (smallest.activationBytes > smallest.peakBytes / 4) changes.push("lower --context");
+  changes.push("take a smaller model");
+  return `It needs ${gigabytes(smallest.peakBytes)} at least, more than the ${gigabytes(memoryBytes)} there are: ${changes.join("; or ")}.`;
 }

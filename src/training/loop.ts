@@ -2,10 +2,10 @@
 
 import { type Parameters, zerosLike } from "../adapters/parameters.ts";
 import type { Batch } from "../data/batch.ts";
+import type { Engine } from "../engine/engine.ts";
 import { InputError } from "../errors.ts";
 import { type AdamWConfig, clipGradients, gradientNorm, type Moments, updateAdamW } from "./adamw.ts";
 import type { Progress } from "./checkpoint.ts";
-import type { Engine } from "./engine.ts";
 import type { EvaluationMetrics, StepMetrics } from "./metrics-log.ts";
 import { type SchedulerType, scheduleFactor } from "./schedule.ts";
 

@@ -19,6 +19,8 @@ export interface RunFolder {
   readonly path: string;
   /** Every option of the run. */
   readonly config: string;
+  /** Hashes of the base model and the data. */
+  readonly inputs: string;
   readonly metrics: string;
   /** Checkpoints, from which an interrupted run goes on. */
   readonly checkpoints: string;
@@ -34,6 +36,7 @@ export function runFolder(path: string): RunFolder {
   return {
     path,
     config: join(path, "config.yaml"),
+    inputs: join(path, "inputs.json"),
     metrics: join(path, "metrics.jsonl"),
     checkpoints: join(path, "checkpoint"),
     adapter: join(path, "adapter"),
@@ -42,20 +45,44 @@ export function runFolder(path: string): RunFolder {
   };
 }
 
-/**
- * Makes the folder of a new run and writes its configuration.
- *
- * @throws InputError if the folder has something in it already.
- */
-export function createRunFolder(config: RunConfig): RunFolder {
+/** What identifies a run's base model and data, so that it is not resumed with others. */
+export interface RunIdentity {
+  readonly modelFingerprint: string;
+  readonly dataSha256: string;
+}
+
+/** @throws InputError if the folder of a new run has something in it already. */
+export function checkRunFolder(path: string): void {
+  if (!existsSync(path) || readdirSync(path).length === 0) return;
+  const hint = existsSync(runFolder(path).config) ? `go on with it by \`slimtune resume ${path}\`, or ` : "";
+  throw new InputError(`The output folder ${path} is not empty; ${hint}choose another one.`);
+}
+
+/** Makes the folder of a new run and writes its configuration and identity. */
+export function createRunFolder(config: RunConfig, { modelFingerprint, dataSha256 }: RunIdentity): RunFolder {
   const folder = runFolder(config.out);
-  if (existsSync(folder.path) && readdirSync(folder.path).length > 0) {
-    const hint = existsSync(folder.config) ? `go on with it by \`slimtune resume ${folder.path}\`, or ` : "";
-    throw new InputError(`The output folder ${folder.path} is not empty; ${hint}choose another one.`);
-  }
   mkdirSync(folder.path, { recursive: true });
+  writeFileSync(folder.inputs, `${JSON.stringify({ modelFingerprint, dataSha256 }, null, 2)}\n`, {
+    flush: true,
+  });
   writeFileSync(folder.config, stringify(config), { flush: true });
   return folder;
+}
+
+/** @throws InputError if a run that is resumed would go on with another model or other data. */
+export function checkInputs(folder: RunFolder, { modelFingerprint, dataSha256 }: RunIdentity): void {
+  const recorded: RunIdentity = JSON.parse(readFileSync(folder.inputs, "utf8"));
+  const changed =
+    recorded.modelFingerprint !== modelFingerprint
+      ? "model"
+      : recorded.dataSha256 !== dataSha256
+        ? "data"
+        : undefined;
+  if (changed) {
+    throw new InputError(
+      `The ${changed} of the run in ${folder.path} changed since it was begun, so it cannot be resumed; restore the ${changed}, or begin a new run.`,
+    );
+  }
 }
 
 /**

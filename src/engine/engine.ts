@@ -2,7 +2,7 @@
 
 import type { Adaptation } from "../adapters/adaptation.ts";
 import type { Parameter, Parameters } from "../adapters/parameters.ts";
-import type { Batch } from "../data/batch.ts";
+import type { Batch, TokenBatch } from "../data/batch.ts";
 import { decodeFloat16 } from "../formats/float16.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { ModelConfig } from "../models/config.ts";
@@ -54,11 +54,7 @@ export interface Engine {
     options: { readonly scale: number; readonly dropout?: DropoutKey },
   ): Promise<number>;
   /** Logits at flat positions b * S + s: float32 [positions, vocabSize] in row-major order. */
-  logits(
-    batch: Omit<Batch, "labels" | "labelPositions">,
-    positions: Int32Array,
-    parameters: Parameters,
-  ): Promise<Float32Array>;
+  logits(batch: TokenBatch, positions: Int32Array, parameters: Parameters): Promise<Float32Array>;
   release(): Promise<void>;
 }
 
@@ -127,7 +123,7 @@ export function createEngine(
   });
 
   const rotaryTables = new Map<number, Feeds>();
-  const contextOf = (batch: Pick<Batch, "rows" | "length" | "positionIds" | "segmentIds">): Feeds => {
+  const contextOf = (batch: TokenBatch): Feeds => {
     let tables = rotaryTables.get(batch.length);
     if (!tables) {
       const { cos, sin } = createRotaryTables(config, batch.length);
@@ -195,7 +191,7 @@ export function createEngine(
     float32(gatherRows(embeddingOf(parameters), inputIds), dims);
 
   const runForward = async (
-    batch: Pick<Batch, "rows" | "length" | "inputIds" | "positionIds" | "segmentIds">,
+    batch: TokenBatch,
     parameters: Parameters,
     visit?: (hidden: HostTensor) => void,
     dropout?: DropoutKey,

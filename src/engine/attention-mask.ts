@@ -1,6 +1,6 @@
 /** @file Which tokens of a batch see each other. */
 
-import type { Batch } from "../data/batch.ts";
+import type { TokenBatch } from "../data/batch.ts";
 import { float32, type HostTensor } from "../runtime/device.ts";
 
 /** Added to a score, it makes the softmax's weight exactly zero, and leaves the score finite. */
@@ -11,7 +11,7 @@ const hidden = -1e30;
  * in the same packed example, not later, and less than `slidingWindow` positions before it.
  */
 export function createAttentionMask(
-  { rows, length, segmentIds }: Pick<Batch, "rows" | "length" | "segmentIds">,
+  { rows, length, segmentIds }: TokenBatch,
   slidingWindow = Number.POSITIVE_INFINITY,
 ): HostTensor {
   const mask = new Float32Array(rows * length * length).fill(hidden);

@@ -1,0 +1,81 @@
+/** @file `slimtune estimate`: the memory and time of a run before it starts. */
+
+import { freemem } from "node:os";
+import { stdout } from "node:process";
+import { type Command, Option } from "commander";
+import { full } from "../adapters/adaptation.ts";
+import { lora, loraConfigSchema } from "../adapters/lora.ts";
+import { measureProductRate } from "../engine/product-rate.ts";
+import { openCheckpoint } from "../models/checkpoint.ts";
+import { resolveModel } from "../models/hub-model.ts";
+import { storages } from "../models/linear.ts";
+import { openDevice } from "../runtime/onnx-runtime.ts";
+import { adviseMemory, estimateStep, expectedEfficiency, type StepEstimate } from "../training/estimate.ts";
+import { methodNames } from "../training/run-config.ts";
+import { parseNumber } from "./arguments.ts";
+import { formatBytes, formatDuration } from "./output.ts";
+
+export function addEstimateCommand(program: Command): void {
+  program
+    .command("estimate")
+    .description(
+      "Estimate the memory and time of a run before it starts, and what to change if it does not fit.",
+    )
+    .requiredOption("--model <path or id>", "folder, .gguf file or Hub id of the model")
+    .addOption(new Option("--method <name>", "tuning method").choices(methodNames).default("lora"))
+    .addOption(new Option("--storage <kind>", "how base weights are kept").choices(storages))
+    .option("--context <tokens>", "longest sequence", parseNumber, 512)
+    .option("--r <n>", "rank of the adapter", parseNumber, 16)
+    .option("--tokens <n>", "tokens to train on, for the time", parseNumber, 100_000)
+    .option("--memory <GB>", "memory to stay within (default: what is free)", parseNumber)
+    .option("--threads <n>", "threads for arithmetic", parseNumber)
+    .option("--json", "print one JSON object instead of text")
+    .addHelpText("after", "\nExample:\n  slimtune estimate --model model.gguf --method qlora --context 1024")
+    .action(async (options) => {
+      const checkpoint = openCheckpoint(await resolveModel(options.model));
+      const { config } = checkpoint;
+      checkpoint.close();
+      const storage = options.storage ?? (options.method === "qlora" ? "nf4" : "float32");
+      const adaptation =
+        options.method === "full"
+          ? full
+          : lora(loraConfigSchema.parse({ r: options.r, lora_alpha: 2 * options.r }), config);
+      // Every token labelled: the most that the output layer can cost.
+      const shape = { rows: 1, length: options.context, labels: options.context };
+      const estimates = [1, config.numHiddenLayers].map((size) =>
+        estimateStep(config, adaptation, storage, shape, size),
+      );
+      const limit = options.memory === undefined ? freemem() : options.memory * 1e9;
+      const device = openDevice("cpu", options.threads === undefined ? {} : { threads: options.threads });
+      const rate = await measureProductRate(device);
+      const withSpeed = estimates.map((estimate) => {
+        const tokensPerSecond = (expectedEfficiency * rate * options.context) / estimate.flops;
+        return { ...estimate, tokensPerSecond, seconds: options.tokens / tokensPerSecond };
+      });
+      const advice = adviseMemory(config, estimates, storage, options.method, limit);
+      if (options.json) {
+        stdout.write(
+          `${JSON.stringify({ flops_per_second: rate, limit_bytes: limit, estimates: withSpeed, advice })}\n`,
+        );
+        return;
+      }
+      const first = withSpeed[0]!;
+      stdout.write(
+        `${first.totalParameters.toLocaleString("en")} parameters, of which ${options.method} trains ${first.trainableParameters.toLocaleString("en")}; base in ${storage}, context ${options.context}.\n` +
+          `Matrix products run at ${(rate / 1e9).toFixed(0)} GFLOP/s here (measured now).\n\n`,
+      );
+      for (const estimate of withSpeed) stdout.write(`${describe(estimate, options.tokens)}\n`);
+      stdout.write(`\n${advice}\n`);
+    });
+}
+
+function describe(
+  estimate: StepEstimate & { tokensPerSecond: number; seconds: number },
+  tokens: number,
+): string {
+  const { segmentSize, peakBytes, weightBytes, trainingBytes, activationBytes } = estimate;
+  return (
+    `--segment-size ${segmentSize}: about ${formatBytes(peakBytes)} (weights ${formatBytes(weightBytes)}, trained tensors ${formatBytes(trainingBytes)}, activations ${formatBytes(activationBytes)}), ` +
+    `${estimate.tokensPerSecond.toFixed(0)} tokens/s, ${formatDuration(estimate.seconds)} for ${tokens.toLocaleString("en")} tokens`
+  );
+}

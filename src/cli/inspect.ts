@@ -1,0 +1,72 @@
+/** @file `slimtune inspect`: which tokens of each example are trained on. */
+
+import { stdout } from "node:process";
+import { type Command, Option } from "commander";
+import { resolveDataset } from "../data/hub-dataset.ts";
+import { renderExample, renderReport } from "../data/inspect.ts";
+import { loadDataset } from "../data/load-dataset.ts";
+import { openCheckpoint } from "../models/checkpoint.ts";
+import { resolveModel } from "../models/hub-model.ts";
+import { parseFields, parseNumber } from "./arguments.ts";
+import { wantsColour } from "./output.ts";
+
+export function addInspectCommand(program: Command): void {
+  program
+    .command("inspect")
+    .description(
+      "Show which tokens of each example are trained on (green, or between ⟦ and ⟧), and what is cut.",
+    )
+    .requiredOption(
+      "--model <path or id>",
+      "folder, .gguf file or Hub id of the model, for its tokenizer and template",
+    )
+    .requiredOption("--data <path or id>", "file of examples or Hub id of a dataset")
+    .option("--data-split <name>", "split of a Hub dataset", "train")
+    .option(
+      "--fields <mapping>",
+      "fields of a row, such as prompt=question,completion=answer",
+      parseFields,
+      {},
+    )
+    .option("--context <tokens>", "longest example", parseNumber, 512)
+    .addOption(
+      new Option("--overlong <what>", "what happens to longer ones")
+        .choices(["error", "drop", "truncate"])
+        .default("error"),
+    )
+    .addOption(
+      new Option("--train-on <what>", "tokens in the loss")
+        .choices(["completion", "all"])
+        .default("completion"),
+    )
+    .option("--show <n>", "examples to show", parseNumber, 3)
+    .option("--json", "print one JSON object instead of text")
+    .addHelpText(
+      "after",
+      "\nExample:\n  slimtune inspect --model model.gguf --data gsm8k/train.jsonl --show 1",
+    )
+    .action(async (options) => {
+      const checkpoint = openCheckpoint(await resolveModel(options.model));
+      const { tokenizer } = checkpoint;
+      checkpoint.close();
+      const path = await resolveDataset(options.data, options.dataSplit);
+      const { examples, report } = await loadDataset(path, {
+        tokenizer,
+        context: options.context,
+        overlong: options.overlong,
+        trainOn: options.trainOn,
+        fields: options.fields,
+      });
+      const shown = examples.slice(0, options.show);
+      if (options.json) {
+        const asJson = shown.map(({ ids, trained }) => ({ ids: [...ids], trained: [...trained] }));
+        stdout.write(`${JSON.stringify({ report, examples: asJson })}\n`);
+        return;
+      }
+      for (const [index, example] of shown.entries()) {
+        stdout.write(`── example ${index + 1}, ${example.ids.length} tokens\n`);
+        stdout.write(`${renderExample(example, tokenizer, { colour: wantsColour(stdout) })}\n\n`);
+      }
+      stdout.write(`${renderReport(report)}\n`);
+    });
+}

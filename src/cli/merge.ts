@@ -1,0 +1,37 @@
+/** @file `slimtune merge`: base model and adapter as one plain model. */
+
+import { stdout } from "node:process";
+import type { Command } from "commander";
+import { loadAdapter } from "../adapters/adapted-model.ts";
+import { mergeAdapter } from "../export/merge.ts";
+import { openModel } from "../models/open-model.ts";
+import { openDevice } from "../runtime/onnx-runtime.ts";
+import { openRunFolder } from "../training/run-folder.ts";
+
+export function addMergeCommand(program: Command): void {
+  program
+    .command("merge")
+    .description("Write a run's base model and adapter as one plain model, checked by its logits.")
+    .argument("<run>", "folder of the run")
+    .requiredOption("--out <folder>", "folder for the merged model (Hugging Face's layout, float32)")
+    .option("--json", "print one JSON object instead of text")
+    .addHelpText("after", "\nExample:\n  slimtune merge runs/math --out merged/")
+    .action(async (run: string, options) => {
+      const { folder, config } = openRunFolder(run);
+      const base = await openModel(config.model, {
+        revision: config.revision,
+        storage: config.storage,
+        doubleQuantization: config.double_quantization,
+      });
+      const result = await mergeAdapter(
+        openDevice(config.device),
+        loadAdapter(base, folder.adapter),
+        options.out,
+      );
+      stdout.write(
+        options.json
+          ? `${JSON.stringify({ out: options.out, ...result })}\n`
+          : `Wrote ${options.out}; its logits differ from base and adapter by at most ${result.maxLogitDifference.toExponential(1)} (the largest is ${result.maxLogit.toFixed(1)}).\n`,
+      );
+    });
+}

@@ -1,0 +1,212 @@
+/** @file `slimtune tune` and `slimtune resume`: a tuning run, with its progress. */
+
+import { existsSync, readFileSync } from "node:fs";
+import process, { stdout } from "node:process";
+import { type Command, Option } from "commander";
+import { parse, stringify, YAMLParseError } from "yaml";
+import { renderReport } from "../data/inspect.ts";
+import { InputError } from "../errors.ts";
+import { storages } from "../models/linear.ts";
+import { deviceNames } from "../runtime/onnx-runtime.ts";
+import { fineTune, type RunEvents, type RunPlan, type RunResult, resumeRun } from "../training/fine-tune.ts";
+import { methodNames, parseRunConfig, type RunOptions } from "../training/run-config.ts";
+import { schedulerTypes } from "../training/schedule.ts";
+import { parseFields, parseList, parseNumber } from "./arguments.ts";
+import { createStatusLine, formatBytes, formatDuration } from "./output.ts";
+
+export function addTuneCommands(program: Command): void {
+  program
+    .command("tune")
+    .description("Tune a model on a file of examples; the result is an adapter in PEFT's layout.")
+    .option("--config <file>", "YAML file with any of the options; those given here come first")
+    .option("--print-config", "print the complete configuration and stop")
+    .option("--model <path or id>", "folder, .gguf file or Hub id of the model")
+    .option("--revision <name>", "branch, tag or commit of a Hub model")
+    .option(
+      "--data <path or id>",
+      "file of examples (JSONL, JSON, CSV, Parquet, text) or Hub id of a dataset",
+    )
+    .option("--data-split <name>", "split of a Hub dataset")
+    .option("--fields <mapping>", "fields of a row, such as prompt=question,completion=answer", parseFields)
+    .addOption(new Option("--train-on <what>", "tokens in the loss").choices(["completion", "all"]))
+    .addOption(
+      new Option("--overlong <what>", "examples beyond the context").choices(["error", "drop", "truncate"]),
+    )
+    .addOption(new Option("--method <name>", "tuning method").choices(methodNames))
+    .addOption(new Option("--storage <kind>", "how base weights are kept").choices(storages))
+    .option("--r <n>", "rank of the adapter", parseNumber)
+    .option("--lora-alpha <n>", "scale of the adapter, over r", parseNumber)
+    .option("--lora-dropout <share>", "share of the adapter's inputs dropped", parseNumber)
+    .option("--target-modules <names>", "all-linear, or names such as q_proj,v_proj", parseTargets)
+    .option("--use-rslora", "scale by alpha over the root of r")
+    .option("--context <tokens>", "longest sequence", parseNumber)
+    .option("--no-packing", "one example a row, padded")
+    .option("--batch-size <n>", "examples per optimizer step", parseNumber)
+    .option("--num-train-epochs <n>", "passes over the data", parseNumber)
+    .option("--max-steps <n>", "optimizer steps, in place of epochs", parseNumber)
+    .option("--learning-rate <x>", "highest learning rate", parseNumber)
+    .addOption(
+      new Option("--lr-scheduler-type <name>", "course of the learning rate").choices(schedulerTypes),
+    )
+    .option("--warmup-ratio <share>", "share of steps in which it rises", parseNumber)
+    .option("--weight-decay <x>", "AdamW's decay of the adapter", parseNumber)
+    .option("--validation <share or n>", "examples held out for evaluation", parseNumber)
+    .option("--eval-steps <n>", "steps between evaluations", parseNumber)
+    .option("--save-steps <n>", "steps between checkpoints", parseNumber)
+    .option("--early-stopping-patience <n>", "evaluations without improvement before it stops", parseNumber)
+    .option("--seed <n>", "seed of everything random", parseNumber)
+    .addOption(new Option("--device <name>", "where to compute").choices(deviceNames))
+    .option("--threads <n>", "threads for arithmetic", parseNumber)
+    .option("--segment-size <auto or n>", "decoder blocks per program", (text) =>
+      text === "auto" ? text : parseNumber(text),
+    )
+    .option("--out <folder>", "folder of the run")
+    .option("--json", "print one JSON object at the end instead of text")
+    .addHelpText(
+      "after",
+      "\nExample:\n  slimtune tune --model model.gguf --data gsm8k/train.jsonl --method qlora --out runs/math",
+    )
+    .action(async ({ config, printConfig, json, verbose: _, ...flags }, command: Command) => {
+      // Commander's default for --no-packing must not override the file.
+      if (command.getOptionValueSource("packing") === "default") delete flags.packing;
+      const options = { ...(config === undefined ? {} : readConfigFile(config)), ...nameOptions(flags) };
+      const origin = config ?? "The command line";
+      if (printConfig) {
+        stdout.write(
+          stringify(parseRunConfig({ model: "MODEL", data: "DATA", out: "OUT", ...options }, origin)),
+        );
+        return;
+      }
+      parseRunConfig(options, origin);
+      await showRun(json, (events) => fineTune(options as RunOptions, events));
+    });
+
+  program
+    .command("resume")
+    .description("Go on with an interrupted run; the result equals that of a run that was not.")
+    .argument("<run>", "folder of the run")
+    .option("--json", "print one JSON object at the end instead of text")
+    .addHelpText("after", "\nExample:\n  slimtune resume runs/math")
+    .action((run: string, { json }) => showRun(json, (events) => resumeRun(run, events)));
+}
+
+function parseTargets(text: string): string | string[] {
+  if (text === "all-linear" || !/^[\w.,\s]+$/.test(text)) return text;
+  return parseList(text);
+}
+
+function readConfigFile(path: string): Record<string, unknown> {
+  if (!existsSync(path)) throw new InputError(`There is no configuration file ${path}.`);
+  try {
+    const options = parse(readFileSync(path, "utf8"));
+    if (typeof options === "object" && options !== null && !Array.isArray(options)) return options;
+  } catch (error) {
+    if (!(error instanceof YAMLParseError)) throw error;
+    throw new InputError(`${path} is not valid YAML: ${error.message.split("\n")[0]}`);
+  }
+  throw new InputError(`${path} holds no options; write lines such as "learning_rate: 0.0002".`);
+}
+
+/** Flags under the names of the configuration, with those of LoRA in their own table. */
+function nameOptions(flags: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const options: Record<string, unknown> = {};
+  const lora: Record<string, unknown> = {};
+  for (const [flag, value] of Object.entries(flags)) {
+    const name = flag.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const ofLora = ["r", "lora_alpha", "lora_dropout", "target_modules"].includes(name);
+    if (flag === "useRslora") lora.use_rslora = value;
+    else (ofLora ? lora : options)[name] = value;
+  }
+  return Object.keys(lora).length > 0 ? { ...options, lora } : options;
+}
+
+/** Runs with a progress line; Ctrl-C ends the run after the current step, with a checkpoint. */
+async function showRun(json: boolean, run: (events: RunEvents) => Promise<RunResult>): Promise<void> {
+  const status = createStatusLine();
+  const say = (text: string) => void process.stderr.write(`${text}\n`);
+  const interrupt = new AbortController();
+  const onSignal = () => {
+    if (interrupt.signal.aborted) process.exit(130);
+    status.done();
+    say("Stopping after this step (press Ctrl-C again to stop at once; the last checkpoint is kept).");
+    interrupt.abort();
+  };
+  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+
+  const started = performance.now();
+  let plan: RunPlan | undefined;
+  let tokensPerSecond = 0;
+  let peakBytes = 0;
+  const evaluations: { step: number; eval_loss: number }[] = [];
+  try {
+    const result = await run({
+      signal: interrupt.signal,
+      onStage: (stage) => status.update(stage),
+      onPlan(given) {
+        plan = given;
+        status.done();
+        say(describePlan(given));
+      },
+      onStep(line, progress) {
+        tokensPerSecond = progress.tokens / progress.seconds;
+        peakBytes = line.peak_rss_bytes;
+        const left = ((plan!.totalSteps - line.step) * progress.seconds) / line.step;
+        status.update(
+          `step ${line.step}/${plan!.totalSteps}  loss ${line.loss.toFixed(4)}  ${tokensPerSecond.toFixed(0)} tokens/s  ${formatDuration(left)} left  peak ${formatBytes(peakBytes)}`,
+        );
+      },
+      onEvaluation({ step, eval_loss }) {
+        evaluations.push({ step, eval_loss });
+        status.done();
+        say(`step ${step}: held-out loss ${eval_loss.toFixed(4)}`);
+      },
+    });
+    status.done();
+    const seconds = (performance.now() - started) / 1000;
+    if (json) {
+      const { outcome, folder, output, progress } = result;
+      stdout.write(
+        `${JSON.stringify({ outcome, folder, output, progress, evaluations, tokens_per_second: tokensPerSecond, peak_rss_bytes: peakBytes, seconds })}\n`,
+      );
+    } else {
+      stdout.write(`${describeResult(result, evaluations, seconds)}\n`);
+    }
+    if (result.outcome === "interrupted") process.exitCode = 130;
+  } finally {
+    status.done();
+    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+  }
+}
+
+function describePlan({
+  config,
+  dataset,
+  heldOut,
+  totalSteps,
+  segmentSize,
+  trainableParameters,
+}: RunPlan): string {
+  const lines = [
+    renderReport(dataset),
+    `${heldOut} examples are held out; ${totalSteps} steps of ${config.batch_size} examples`,
+    `${config.method} trains ${trainableParameters.toLocaleString("en")} parameters; segments of ${segmentSize} blocks, base in ${config.storage}`,
+  ];
+  return lines.join("\n");
+}
+
+function describeResult(
+  { outcome, folder, output, progress }: RunResult,
+  evaluations: readonly { step: number; eval_loss: number }[],
+  seconds: number,
+): string {
+  if (outcome === "interrupted") {
+    return `Stopped after step ${progress.step}; go on with \`slimtune resume ${folder}\`.`;
+  }
+  const before = evaluations.find(({ step }) => step === 0);
+  const gain =
+    before && progress.best
+      ? `; held-out loss ${before.eval_loss.toFixed(4)} before, ${progress.best.eval_loss.toFixed(4)} after step ${progress.best.step}`
+      : "";
+  const stopped = outcome === "stopped early" ? ", stopped early" : "";
+  return `Tuned in ${formatDuration(seconds)} (${progress.step} steps${stopped})${gain}.\nThe result is in ${output}.`;
+}

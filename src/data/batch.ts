@@ -1,0 +1,106 @@
+/** @file Micro-batches: the arrays that a forward pass takes, from tokenized examples. */
+
+import { packExamples } from "./packing.ts";
+
+/** An example as tokens. */
+export interface TokenizedExample {
+  readonly ids: Int32Array;
+  /** 1 for each token that is trained on. */
+  readonly trained: Uint8Array;
+}
+
+/** B rows of S tokens each, flat in row-major order. */
+export interface TokenBatch {
+  readonly rows: number;
+  readonly length: number;
+  readonly inputIds: Int32Array;
+  /** Position of each token within its example. */
+  readonly positionIds: Int32Array;
+  /** Number of the token's example within its row, counted from 1; 0 for padding. Examples do not see each other. */
+  readonly segmentIds: Int32Array;
+}
+
+export interface Batch extends TokenBatch {
+  /** Flat positions whose next token is trained on. */
+  readonly labelPositions: Int32Array;
+  /** Those next tokens. */
+  readonly labels: Int32Array;
+}
+
+export interface BatchOptions {
+  /** Longest row in tokens; also what a micro-batch holds at most. */
+  readonly context: number;
+  /** Whether examples share rows. */
+  readonly packing: boolean;
+}
+
+/** Rows are padded to a multiple of this, since the engine keeps memory for each length that it has seen. */
+const lengthStep = 64;
+
+/**
+ * Divides the examples of one optimizer step into micro-batches of at most `context` tokens, padding included. How
+ * they are divided does not change the step, whose loss is normalized over all of them.
+ */
+export function buildMicroBatches(
+  examples: readonly TokenizedExample[],
+  { context, packing }: BatchOptions,
+): Batch[] {
+  const lengths = examples.map((example) => example.ids.length);
+  const rows = packing
+    ? packExamples(lengths, context)
+    : [...lengths.keys()].sort((a, b) => lengths[a]! - lengths[b]! || a - b).map((example) => [example]);
+  const lengthOf = (row: readonly number[]) =>
+    padLength(
+      row.reduce((sum, i) => sum + lengths[i]!, 0),
+      context,
+    );
+  rows.sort((a, b) => lengthOf(a) - lengthOf(b));
+
+  const batches: Batch[] = [];
+  for (let start = 0; start < rows.length; ) {
+    // Rows come in rising length, so the last one decides on the padding.
+    let end = start + 1;
+    while (end < rows.length && (end + 1 - start) * lengthOf(rows[end]!) <= context) end++;
+    const group = rows.slice(start, end).map((row) => row.map((i) => examples[i]!));
+    batches.push(buildBatch(group, lengthOf(rows[end - 1]!)));
+    start = end;
+  }
+  return batches;
+}
+
+function padLength(length: number, context: number): number {
+  return Math.min(context, Math.ceil(length / lengthStep) * lengthStep);
+}
+
+/** The arrays of rows of examples, padded with token 0 to `length`. */
+export function buildBatch(rows: readonly (readonly TokenizedExample[])[], length: number): Batch {
+  const size = rows.length * length;
+  const inputIds = new Int32Array(size);
+  const positionIds = new Int32Array(size);
+  const segmentIds = new Int32Array(size);
+  const labelPositions: number[] = [];
+  const labels: number[] = [];
+  for (const [row, examples] of rows.entries()) {
+    let at = row * length;
+    for (const [index, { ids, trained }] of examples.entries()) {
+      inputIds.set(ids, at);
+      segmentIds.fill(index + 1, at, at + ids.length);
+      for (let i = 0; i < ids.length; i++) {
+        positionIds[at + i] = i;
+        if (i === 0 || trained[i] === 0) continue;
+        labelPositions.push(at + i - 1);
+        labels.push(ids[i]!);
+      }
+      at += ids.length;
+    }
+  }
+  return {
+    rows: rows.length,
+    length,
+    inputIds,
+    positionIds,
+    segmentIds,
+    labelPositions: Int32Array.from(labelPositions),
+    labels: Int32Array.from(labels),
+  };
+}

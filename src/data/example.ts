@@ -1,0 +1,179 @@
+/** @file Training examples in one form, from the formats in which people keep them. */
+
+import { InputError } from "../errors.ts";
+import type { Row } from "../formats/rows.ts";
+
+export interface Message {
+  readonly role: string;
+  readonly content: string;
+}
+
+/** An example as a conversation, for a chat template, and as a prompt and its completion, for models without one. */
+export interface Example {
+  readonly messages?: readonly Message[];
+  readonly plain?: { readonly prompt: string; readonly completion: string };
+  readonly line: number;
+}
+
+interface ExampleFormat {
+  readonly name: string;
+  /** The fields by which a row is recognized. */
+  readonly fields: readonly string[];
+  read(fields: Fields): Omit<Example, "line">;
+}
+
+/** A row's fields, with checks. */
+interface Fields {
+  text(name: string): string;
+  optionalText(name: string): string;
+  list(name: string): readonly unknown[];
+  value(name: string): unknown;
+  fail(reason: string): never;
+}
+
+function exchange(prompt: string, completion: string, system = ""): Message[] {
+  return [
+    ...(system === "" ? [] : [{ role: "system", content: system }]),
+    { role: "user", content: prompt },
+    { role: "assistant", content: completion },
+  ];
+}
+
+function readMessages(
+  list: readonly unknown[],
+  roleKey: string,
+  contentKey: string,
+  fields: Fields,
+): Message[] {
+  const messages = list.map((entry) => {
+    const { [roleKey]: role, [contentKey]: content } = (entry ?? {}) as Record<string, unknown>;
+    if (typeof role !== "string" || typeof content !== "string") {
+      fields.fail(`a message lacks its "${roleKey}" or "${contentKey}"`);
+    }
+    return { role: shareGptRoles[role as string] ?? (role as string), content: content as string };
+  });
+  if (!messages.some((message) => message.role === "assistant")) fields.fail("no message is the assistant's");
+  return messages;
+}
+
+const shareGptRoles: Readonly<Record<string, string>> = {
+  human: "user",
+  gpt: "assistant",
+  bing: "assistant",
+};
+
+/** The formats, in the order in which they are tried. A new one is an entry here. */
+const formats: readonly ExampleFormat[] = [
+  {
+    name: "messages",
+    fields: ["messages"],
+    read: (fields) => ({ messages: readMessages(fields.list("messages"), "role", "content", fields) }),
+  },
+  {
+    name: "ShareGPT",
+    fields: ["conversations"],
+    read: (fields) => ({ messages: readMessages(fields.list("conversations"), "from", "value", fields) }),
+  },
+  {
+    name: "prompt and completion",
+    fields: ["prompt", "completion"],
+    read(fields) {
+      if (Array.isArray(fields.value("prompt"))) {
+        const list = [...fields.list("prompt"), ...fields.list("completion")];
+        return { messages: readMessages(list, "role", "content", fields) };
+      }
+      const [prompt, completion] = [fields.text("prompt"), fields.text("completion")];
+      return { messages: exchange(prompt, completion), plain: { prompt, completion } };
+    },
+  },
+  {
+    name: "Alpaca",
+    fields: ["instruction", "output"],
+    read(fields) {
+      const [instruction, output] = [fields.text("instruction"), fields.text("output")];
+      const given = fields.optionalText("input");
+      const prompt = given === "" ? instruction : `${instruction}\n\n${given}`;
+      // The headings are those of Stanford Alpaca's prompt (Taori et al. 2023).
+      const input = given === "" ? "" : `### Input:\n${given}\n\n`;
+      return {
+        messages: exchange(prompt, output, fields.optionalText("system")),
+        plain: { prompt: `### Instruction:\n${instruction}\n\n${input}### Response:\n`, completion: output },
+      };
+    },
+  },
+  {
+    name: "question and answer",
+    fields: ["question", "answer"],
+    read(fields) {
+      const [question, answer] = [fields.text("question"), fields.text("answer")];
+      // Without a chat template the prompt is lm-evaluation-harness's for GSM8K.
+      return {
+        messages: exchange(question, answer),
+        plain: { prompt: `Question: ${question}\nAnswer:`, completion: ` ${answer}` },
+      };
+    },
+  },
+  {
+    name: "text",
+    fields: ["text"],
+    read: (fields) => ({ plain: { prompt: "", completion: fields.text("text") } }),
+  },
+];
+
+/** Which field of a row stands for which of a format: { prompt: "my_question", completion: "my_answer" }. */
+export type FieldMapping = Readonly<Record<string, string>>;
+
+/** Reads rows as examples. The first row decides on the format, and the others must have it too. */
+export function createExampleReader(path: string, mapping: FieldMapping = {}): (row: Row) => Example {
+  let format: ExampleFormat | undefined;
+  let formatLine = 0;
+  return ({ fields, line }) => {
+    const mapped: Record<string, unknown> = { ...fields };
+    for (const [name, source] of Object.entries(mapping)) {
+      if (!Object.hasOwn(fields, source)) {
+        throw new InputError(
+          `${path}, line ${line}: there is no field "${source}" to take as "${name}"; the fields are ${Object.keys(fields).join(", ")}.`,
+        );
+      }
+      mapped[name] = fields[source];
+    }
+    const fits = (candidate: ExampleFormat) => candidate.fields.every((name) => mapped[name] != null);
+    if (!format) {
+      format = formats.find(fits);
+      formatLine = line;
+      if (!format) {
+        const known = formats
+          .map((candidate) => `${candidate.name} (${candidate.fields.join(", ")})`)
+          .join("; ");
+        throw new InputError(
+          `${path}, line ${line}: the fields ${Object.keys(fields).join(", ")} fit no known format; map them with "fields", or use one of: ${known}.`,
+        );
+      }
+    } else if (!fits(format)) {
+      throw new InputError(
+        `${path}, line ${line}: the example is not of the format "${format.name}" that line ${formatLine} has; keep one format in a file.`,
+      );
+    }
+    return { ...format.read(checkedFields(mapped, path, line)), line };
+  };
+}
+
+function checkedFields(fields: Readonly<Record<string, unknown>>, path: string, line: number): Fields {
+  const fail = (reason: string): never => {
+    throw new InputError(`${path}, line ${line}: ${reason}.`);
+  };
+  const text = (name: string): string => {
+    const value = fields[name];
+    return typeof value === "string" ? value : fail(`the field "${name}" is not a text`);
+  };
+  return {
+    fail,
+    text,
+    optionalText: (name) => (fields[name] == null ? "" : text(name)),
+    value: (name) => fields[name],
+    list(name) {
+      const value = fields[name];
+      return Array.isArray(value) ? value : fail(`the field "${name}" is not a list`);
+    },
+  };
+}

@@ -1,0 +1,104 @@
+/** @file A file of examples as tokens, with a report of what was found, cut and dropped. */
+
+import { InputError } from "../errors.ts";
+import { readRows } from "../formats/rows.ts";
+import type { Tokenizer } from "../tokenization/tokenizer.ts";
+import type { TokenizedExample } from "./batch.ts";
+import { createExampleReader, type FieldMapping } from "./example.ts";
+import { type TrainOn, tokenizeExample } from "./tokenize-example.ts";
+
+export interface DatasetOptions {
+  readonly tokenizer: Tokenizer;
+  /** Longest example in tokens. */
+  readonly context: number;
+  /** What happens to a longer one. Default "error". */
+  readonly overlong?: "error" | "drop" | "truncate";
+  /** Default "completion". */
+  readonly trainOn?: TrainOn;
+  readonly fields?: FieldMapping;
+  /** Examples to read at most. Default: all. */
+  readonly limit?: number;
+  readonly onProgress?: (examples: number) => void;
+}
+
+/** What became of the examples of a file. */
+export interface DatasetReport {
+  readonly examples: number;
+  readonly tokens: number;
+  readonly trainedTokens: number;
+  readonly longest: number;
+  /** Examples cut to the context. */
+  readonly truncated: number;
+  /** Examples left out because they are longer than the context. */
+  readonly dropped: number;
+  /** Examples left out because nothing in them is trained on. */
+  readonly withoutLabels: number;
+}
+
+export interface Dataset {
+  readonly examples: TokenizedExample[];
+  readonly report: DatasetReport;
+}
+
+/**
+ * Reads and tokenizes a file of examples.
+ *
+ * @throws InputError naming file and line if the file is damaged, an example is too long or fits no format, the file
+ *   has no example, or no token of it would be trained on.
+ */
+export async function loadDataset(path: string, options: DatasetOptions): Promise<Dataset> {
+  const {
+    tokenizer,
+    context,
+    overlong = "error",
+    trainOn = "completion",
+    limit = Number.POSITIVE_INFINITY,
+  } = options;
+  const read = createExampleReader(path, options.fields);
+  const examples: TokenizedExample[] = [];
+  const counts = { truncated: 0, dropped: 0, withoutLabels: 0 };
+  let rows = 0;
+  for await (const row of readRows(path)) {
+    if (rows === limit) break;
+    rows++;
+    let example = tokenizeExample(read(row), tokenizer, trainOn, path);
+    const { length } = example.ids;
+    if (length > context) {
+      if (overlong === "error") {
+        throw new InputError(
+          `${path}, line ${row.line}: the example has ${length} tokens, more than the context of ${context}; raise "context", or set "overlong" to drop or truncate.`,
+        );
+      }
+      if (overlong === "drop") {
+        counts.dropped++;
+        continue;
+      }
+      counts.truncated++;
+      example = { ids: example.ids.slice(0, context), trained: example.trained.slice(0, context) };
+    }
+    if (!example.trained.includes(1, 1)) {
+      counts.withoutLabels++;
+      continue;
+    }
+    examples.push(example);
+    options.onProgress?.(examples.length);
+  }
+  if (rows === 0) throw new InputError(`${path} holds no examples.`);
+  if (examples.length === 0) {
+    throw new InputError(
+      `${path}: of its ${rows} examples none is left to train on (${counts.dropped} are longer than the context, ${counts.withoutLabels} have no token in the loss); look at them with \`slimtune inspect\`.`,
+    );
+  }
+  const sum = (value: (example: TokenizedExample) => number) =>
+    examples.reduce((total, e) => total + value(e), 0);
+  return {
+    examples,
+    report: {
+      examples: examples.length,
+      tokens: sum(({ ids }) => ids.length),
+      trainedTokens: sum(({ trained }) => trained.subarray(1).reduce((count, mark) => count + mark, 0)),
+      longest: examples.reduce((most, { ids }) => Math.max(most, ids.length), 0),
+      ...counts,
+    },
+  };
+}

@@ -1,0 +1,119 @@
+/** @file From an example to tokens, and which of them are trained on. */
+
+import { InputError } from "../errors.ts";
+import { adjustBeginning } from "../tokenization/beginning.ts";
+import { assistantSpans, specialTokensOf } from "../tokenization/chat-template.ts";
+import type { Tokenizer } from "../tokenization/tokenizer.ts";
+import type { TokenizedExample } from "./batch.ts";
+import type { Example } from "./example.ts";
+
+/** Which tokens the loss is taken over: those of the completions (with the end-of-turn token), or all. */
+export type TrainOn = "completion" | "all";
+
+/**
+ * Tokenizes an example: through the chat template where the model has one and the example is a conversation, else as
+ * its prompt followed by its completion and the end-of-sequence token.
+ *
+ * @param path for messages
+ * @throws InputError if the example can be brought into neither form, or the template loses the end of a turn.
+ */
+export function tokenizeExample(
+  example: Example,
+  tokenizer: Tokenizer,
+  trainOn: TrainOn,
+  path: string,
+): TokenizedExample {
+  const { messages, plain, line } = example;
+  const template = tokenizer.chatTemplate;
+  let tokens: MaskedTokens;
+  if (messages && template !== undefined) {
+    const { text, spans } = assistantSpans(template, messages, specialTokensOf(tokenizer));
+    tokens = tokenizeSpans(text, spans, tokenizer);
+    includeTurnEnds(tokens, tokenizer, `${path}, line ${line}`);
+  } else if (plain) {
+    const text = plain.prompt + plain.completion;
+    tokens = tokenizeSpans(text, [[plain.prompt.length, text.length]], tokenizer);
+    if (tokenizer.eosTokenId !== undefined && tokens.ids.at(-1) !== tokenizer.eosTokenId) {
+      tokens.ids.push(tokenizer.eosTokenId);
+      tokens.trained.push(1);
+    }
+  } else {
+    throw new InputError(
+      `${path}, line ${line}: the example is a conversation, but the model has no chat template; give prompt and completion instead.`,
+    );
+  }
+  const { ids, trained } = withOneBos(tokens, tokenizer);
+  return {
+    ids: Int32Array.from(ids),
+    trained: trainOn === "all" ? new Uint8Array(ids.length).fill(1) : Uint8Array.from(trained),
+  };
+}
+
+interface MaskedTokens {
+  readonly ids: number[];
+  readonly trained: number[];
+}
+
+type Span = readonly [start: number, end: number];
+
+/**
+ * Tokens of `text`, marked where they lie in `spans` (in UTF-16 units, in order). If a token would reach across the
+ * border of a span, the parts on both sides are tokenized apart, as they are when the model is used: the prompt is
+ * tokenized before the completion is known.
+ */
+function tokenizeSpans(text: string, spans: readonly Span[], tokenizer: Tokenizer): MaskedTokens {
+  const ids = tokenizer.encode(text);
+  const borders = spans.flat().map((border) => tokensBefore(border, text, ids, tokenizer));
+  if (borders.every((border) => border !== undefined)) {
+    const trained = ids.map((_, i) =>
+      spans.some((_, s) => i >= borders[2 * s]! && i < borders[2 * s + 1]!) ? 1 : 0,
+    );
+    return { ids, trained };
+  }
+  const parts: MaskedTokens = { ids: [], trained: [] };
+  const append = (part: string, mark: number) => {
+    for (const id of part === "" ? [] : tokenizer.encode(part)) {
+      parts.ids.push(id);
+      parts.trained.push(mark);
+    }
+  };
+  let done = 0;
+  for (const [start, end] of spans) {
+    append(text.slice(done, start), 0);
+    append(text.slice(start, end), 1);
+    done = end;
+  }
+  append(text.slice(done), 0);
+  return parts;
+}
+
+/** How many of `ids` stand for the text before `border`; undefined if a token reaches across it. */
+function tokensBefore(
+  border: number,
+  text: string,
+  ids: readonly number[],
+  tokenizer: Tokenizer,
+): number | undefined {
+  const before = tokenizer.encode(text.slice(0, border));
+  return before.every((id, i) => id === ids[i]) ? before.length : undefined;
+}
+
+/** Makes the token that ends each turn part of the loss, so that the model learns to stop. */
+function includeTurnEnds({ ids, trained }: MaskedTokens, tokenizer: Tokenizer, where: string): void {
+  for (let i = 0; i < ids.length; i++) {
+    const endsSpan = trained[i] === 1 && trained[i + 1] !== 1;
+    if (!endsSpan || tokenizer.isSpecial(ids[i]!)) continue;
+    const next = ids[i + 1];
+    if (next === undefined || !tokenizer.isSpecial(next)) {
+      throw new InputError(
+        `${where}: the chat template puts no special token at the end of the assistant's turn, so the model could not learn to stop; correct the template.`,
+      );
+    }
+    trained[i + 1] = 1;
+  }
+}
+
+function withOneBos({ ids, trained }: MaskedTokens, tokenizer: Tokenizer): MaskedTokens {
+  const { drop, add } = adjustBeginning(ids, tokenizer);
+  return { ids: [...add, ...ids.slice(drop)], trained: [...add.map(() => 0), ...trained.slice(drop)] };
+}

@@ -1,0 +1,135 @@
+/** @file Writes a plain model as a Hugging Face folder. */
+
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { InputError } from "../errors.ts";
+import { openGguf } from "../formats/gguf.ts";
+import { type TensorToWrite, writeSafetensors } from "../formats/safetensors.ts";
+import { convertGgufTokenizer } from "../tokenization/gguf.ts";
+import type { ModelConfig } from "./config.ts";
+import { listLinearModules, listVectors, nameInLayer } from "./modules.ts";
+import type { Model } from "./open-model.ts";
+import { embeddingName, headName, normName } from "./weights.ts";
+
+/** Files of a model folder that do not depend on the weights. */
+const carriedFiles = [
+  "generation_config.json",
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "chat_template.jinja",
+];
+
+/**
+ * Writes `model` with the given weights in float32: config.json, model.safetensors and the tokenizer. It is written
+ * under a temporary name and renamed when it is whole.
+ *
+ * @param tensor the weights by Hugging Face's names, asked for one at a time
+ * @throws InputError if the folder exists and is not empty.
+ */
+export async function writeModel(
+  folder: string,
+  model: Model,
+  tensor: (name: string) => Float32Array | Promise<Float32Array>,
+): Promise<void> {
+  if (existsSync(folder) && readdirSync(folder).length > 0) {
+    throw new InputError(`The output folder ${folder} is not empty; choose another one.`);
+  }
+  const temporary = `${folder.replace(/\/+$/, "")}.tmp`;
+  rmSync(temporary, { recursive: true, force: true });
+  mkdirSync(temporary, { recursive: true });
+  const tensors = listTensors(model.config).map(
+    ({ name, shape }): TensorToWrite => ({ name, dtype: "float32", shape, data: () => tensor(name) }),
+  );
+  await writeSafetensors(join(temporary, "model.safetensors"), tensors);
+  const writeJson = (name: string, value: unknown) =>
+    writeFileSync(join(temporary, name), `${JSON.stringify(value, null, 2)}\n`);
+  if (statSync(model.path).isDirectory()) {
+    for (const name of carriedFiles) {
+      if (existsSync(join(model.path, name))) copyFileSync(join(model.path, name), join(temporary, name));
+    }
+    const { quantization_config: _, ...config } = JSON.parse(
+      readFileSync(join(model.path, "config.json"), "utf8"),
+    );
+    writeJson("config.json", { ...config, torch_dtype: "float32" });
+  } else {
+    const file = openGguf(model.path);
+    const { tokenizer, config } = convertGgufTokenizer(file.metadata);
+    file.close();
+    writeJson("tokenizer.json", tokenizer);
+    writeJson("tokenizer_config.json", config);
+    const { bosTokenId, eosTokenId } = model.tokenizer;
+    writeJson("config.json", {
+      ...toHuggingFace(model.config),
+      bos_token_id: bosTokenId ?? null,
+      eos_token_id: eosTokenId ?? null,
+    });
+  }
+  rmSync(folder, { recursive: true, force: true });
+  renameSync(temporary, folder);
+}
+
+/** Names and shapes of all tensors of a model. */
+export function listTensors(config: ModelConfig): { name: string; shape: number[] }[] {
+  const table = [config.vocabSize, config.hiddenSize];
+  const blocks = Array.from({ length: config.numHiddenLayers }, (_, layer) => [
+    ...listVectors(config).map(({ name, size }) => ({ name: nameInLayer(layer, name), shape: [size] })),
+    ...listLinearModules(config).map(({ name, outFeatures, inFeatures }) => ({
+      name: nameInLayer(layer, `${name}.weight`),
+      shape: [outFeatures, inFeatures],
+    })),
+  ]).flat();
+  return [
+    { name: embeddingName, shape: table },
+    ...blocks,
+    { name: normName, shape: [config.hiddenSize] },
+    ...(config.tieWordEmbeddings ? [] : [{ name: headName, shape: table }]),
+  ];
+}
+
+const architectures = {
+  llama: "LlamaForCausalLM",
+  mistral: "MistralForCausalLM",
+  qwen2: "Qwen2ForCausalLM",
+  qwen3: "Qwen3ForCausalLM",
+} as const;
+
+/** The config.json of a model that came without one. */
+function toHuggingFace(config: ModelConfig): Record<string, unknown> {
+  if (config.ropeScaling?.type === "factors") {
+    throw new InputError(
+      "The model's rotary scaling is given by factors of its own, which a config.json cannot say; merge onto the Hugging Face folder of the model instead.",
+    );
+  }
+  const scaling = config.ropeScaling;
+  return {
+    architectures: [architectures[config.modelType]],
+    model_type: config.modelType,
+    vocab_size: config.vocabSize,
+    hidden_size: config.hiddenSize,
+    intermediate_size: config.intermediateSize,
+    num_hidden_layers: config.numHiddenLayers,
+    num_attention_heads: config.numAttentionHeads,
+    num_key_value_heads: config.numKeyValueHeads,
+    head_dim: config.headDim,
+    hidden_act: "silu",
+    max_position_embeddings: config.maxPositionEmbeddings,
+    rms_norm_eps: config.rmsNormEps,
+    rope_theta: config.ropeTheta,
+    rope_scaling: scaling?.type === "linear" ? { rope_type: "linear", factor: scaling.factor } : null,
+    tie_word_embeddings: config.tieWordEmbeddings,
+    attention_bias: config.outputBias,
+    mlp_bias: config.mlpBias,
+    torch_dtype: "float32",
+  };
+}

@@ -1,0 +1,322 @@
+/** @file A tuning run from its options to its folder, and on from a checkpoint. */
+
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { freemem } from "node:os";
+import { pipeline } from "node:stream/promises";
+import { type Adaptation, full } from "../adapters/adaptation.ts";
+import type { AdaptedModel } from "../adapters/adapted-model.ts";
+import { lora } from "../adapters/lora.ts";
+import { initializeParameters } from "../adapters/parameters.ts";
+import { writeAdapter } from "../adapters/peft-files.ts";
+import { type BatchOptions, buildMicroBatches, type TokenizedExample } from "../data/batch.ts";
+import { resolveDataset } from "../data/hub-dataset.ts";
+import { type DatasetReport, loadDataset } from "../data/load-dataset.ts";
+import { createSampler, splitExamples } from "../data/sampler.ts";
+import { createEngine, type Engine } from "../engine/engine.ts";
+import { InputError } from "../errors.ts";
+import { openCheckpoint } from "../models/checkpoint.ts";
+import type { ModelConfig } from "../models/config.ts";
+import { resolveModel } from "../models/hub-model.ts";
+import { loadModel, type Model } from "../models/open-model.ts";
+import { writeModel } from "../models/write-model.ts";
+import { openDevice } from "../runtime/onnx-runtime.ts";
+import { createMoments } from "./adamw.ts";
+import {
+  initialProgress,
+  listCheckpoints,
+  type Progress,
+  readCheckpoint,
+  writeCheckpoint,
+} from "./checkpoint.ts";
+import { chooseSegmentSize, type StepShape } from "./estimate.ts";
+import { type LoopOutcome, type LoopPlan, runTrainingLoop, type TrainingState } from "./loop.ts";
+import { type EvaluationMetrics, openMetricsLog, type StepMetrics } from "./metrics-log.ts";
+import { parseRunConfig, type RunConfig, type RunOptions } from "./run-config.ts";
+import {
+  checkInputs,
+  checkRunFolder,
+  createRunFolder,
+  lockRunFolder,
+  openRunFolder,
+  type RunFolder,
+} from "./run-folder.ts";
+import { openEventLog } from "./tensorboard.ts";
+
+/** What a run tells while it goes on. */
+export interface RunEvents {
+  /** What is being prepared, such as "reading the data". */
+  onStage?(stage: string): void;
+  /** The run as planned, before its first step. */
+  onPlan?(plan: RunPlan): void;
+  onStep?(metrics: StepMetrics, progress: Progress): void;
+  onEvaluation?(metrics: EvaluationMetrics): void;
+  /** Aborting it ends the run after the current step, with a checkpoint. */
+  readonly signal?: AbortSignal;
+}
+
+export interface RunPlan {
+  readonly config: RunConfig;
+  readonly dataset: DatasetReport;
+  readonly heldOut: number;
+  readonly totalSteps: number;
+  readonly segmentSize: number;
+  readonly trainableParameters: number;
+}
+
+export interface RunResult {
+  readonly outcome: LoopOutcome;
+  readonly folder: string;
+  /** The adapter's folder, or the model's after full tuning. Undefined if the run was interrupted. */
+  readonly output?: string;
+  readonly progress: Progress;
+  /** The model as tuned. */
+  readonly model: AdaptedModel;
+}
+
+/**
+ * Tunes a model: reads it and the data, trains, and writes the adapter (or, after full tuning, the model) into the
+ * folder `out`, with the configuration, the metrics and checkpoints.
+ *
+ * The result is that of the best evaluation on the held-out examples, or of the last step if nothing is held out.
+ *
+ * @throws InputError if an option, the model or the data are bad, or the loss stops being finite.
+ */
+export async function fineTune(options: RunOptions, events: RunEvents = {}): Promise<RunResult> {
+  const config = parseRunConfig(options, "The run's options");
+  checkRunFolder(config.out);
+  const inputs = await readInputs(config, events);
+  return train(createRunFolder(config, inputs), config, inputs, events);
+}
+
+/**
+ * Goes on with a run that was interrupted, from its last checkpoint. The result equals that of a run that was not,
+ * bit for bit on the same machine.
+ *
+ * @throws InputError if `path` is not a run's folder, or its model or data have changed.
+ */
+export async function resumeRun(path: string, events: RunEvents = {}): Promise<RunResult> {
+  const { folder, config } = openRunFolder(path);
+  const inputs = await readInputs(config, events);
+  checkInputs(folder, inputs);
+  return train(folder, config, inputs, events);
+}
+
+interface RunInputs {
+  readonly model: Model;
+  readonly modelFingerprint: string;
+  readonly dataSha256: string;
+  readonly adaptation: Adaptation;
+  readonly training: readonly TokenizedExample[];
+  readonly heldOut: readonly TokenizedExample[];
+  readonly report: DatasetReport;
+}
+
+/** Reads model and data, the cheap checks first: nothing is written and no weight is loaded before they pass. */
+async function readInputs(config: RunConfig, events: RunEvents): Promise<RunInputs> {
+  const modelPath = await resolveModel(config.model, { revision: config.revision });
+  const dataPath = await resolveDataset(config.data, config.data_split);
+  const checkpoint = openCheckpoint(modelPath);
+  try {
+    const { maxPositionEmbeddings } = checkpoint.config;
+    if (config.context > maxPositionEmbeddings) {
+      throw new InputError(
+        `The context of ${config.context} tokens is longer than the ${maxPositionEmbeddings} that ${config.model} was made for; lower "context".`,
+      );
+    }
+    const adaptation = createAdaptation(config, checkpoint.config);
+    events.onStage?.("reading the data");
+    const { examples, report } = await loadDataset(dataPath, {
+      tokenizer: checkpoint.tokenizer,
+      context: config.context,
+      overlong: config.overlong,
+      trainOn: config.train_on,
+      fields: config.fields,
+      onProgress: (count) => events.onStage?.(`reading the data: ${count} examples`),
+    });
+    const split = splitExamples(examples.length, config.validation, config.seed);
+    if (split.training.length === 0) {
+      throw new InputError(`All ${examples.length} examples would be held out; lower "validation".`);
+    }
+    const model = loadModel(config.model, checkpoint, {
+      storage: config.storage,
+      doubleQuantization: config.double_quantization,
+      onProgress: (share) => events.onStage?.(`loading the model: ${Math.round(100 * share)} %`),
+    });
+    const pick = (indices: readonly number[]) => indices.map((index) => examples[index]!);
+    return {
+      model,
+      modelFingerprint: model.fingerprint,
+      dataSha256: await hashFile(dataPath),
+      adaptation,
+      training: pick(split.training),
+      heldOut: pick(split.heldOut),
+      report,
+    };
+  } finally {
+    checkpoint.close();
+  }
+}
+
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path), hash);
+  return hash.digest("hex");
+}
+
+function createAdaptation(config: RunConfig, model: ModelConfig): Adaptation {
+  return config.method === "full" ? full : lora(config.lora, model);
+}
+
+async function train(
+  folder: RunFolder,
+  config: RunConfig,
+  inputs: RunInputs,
+  events: RunEvents,
+): Promise<RunResult> {
+  const unlock = lockRunFolder(folder);
+  const { model, adaptation } = inputs;
+  const segmentSize = pickSegmentSize(config, inputs);
+  const device = openDevice(config.device, config.threads === undefined ? {} : { threads: config.threads });
+  const engine = createEngine(device, model.config, model.weights, adaptation, { segmentSize });
+  try {
+    const parameters = initializeParameters(model.config, adaptation, model.weights, config.seed);
+    const state: TrainingState = {
+      parameters,
+      moments: createMoments(parameters),
+      progress: initialProgress,
+    };
+    const newest = listCheckpoints(folder.checkpoints).at(-1);
+    if (newest !== undefined) {
+      state.progress = readCheckpoint(folder.checkpoints, newest, parameters, state.moments);
+    }
+    const plan = planLoop(config, inputs);
+    events.onPlan?.({
+      config,
+      dataset: inputs.report,
+      heldOut: inputs.heldOut.length,
+      totalSteps: plan.totalSteps,
+      segmentSize,
+      trainableParameters: [...parameters.values()].reduce((sum, { data }) => sum + data.length, 0),
+    });
+    const outcome = await runAndLog(engine, plan, state, folder, events);
+    const tuned: AdaptedModel = { ...model, adapter: { adaptation, parameters } };
+    if (outcome === "interrupted")
+      return { outcome, folder: folder.path, progress: state.progress, model: tuned };
+
+    const { best, step } = state.progress;
+    if (best && best.step !== step) readCheckpoint(folder.checkpoints, best.step, parameters);
+    const output = await writeResult(folder, config, tuned);
+    return { outcome, folder: folder.path, output, progress: state.progress, model: tuned };
+  } finally {
+    await engine.release();
+    unlock();
+  }
+}
+
+function pickSegmentSize(config: RunConfig, { model, adaptation, training }: RunInputs): number {
+  const { numHiddenLayers } = model.config;
+  if (config.segment_size !== "auto") {
+    if (config.segment_size <= numHiddenLayers) return config.segment_size;
+    throw new InputError(
+      `"segment_size" is ${config.segment_size}, but the model has ${numHiddenLayers} blocks; give a number up to that, or "auto".`,
+    );
+  }
+  // QLoRA is chosen for its memory: one block at a time.
+  if (config.storage !== "float32") return 1;
+  const shape = typicalShape(config, training);
+  return chooseSegmentSize(model.config, adaptation, config.storage, shape, 0.8 * freemem());
+}
+
+/** A full micro-batch with the data's share of labels. */
+export function typicalShape(
+  { context }: Pick<RunConfig, "context">,
+  examples: readonly TokenizedExample[],
+): StepShape {
+  const tokens = examples.reduce((sum, { ids }) => sum + ids.length, 0);
+  const labels = examples.reduce((sum, { trained }) => sum + trained.reduce((a, b) => a + b, 0), 0);
+  return { rows: 1, length: context, labels: Math.max(1, Math.round((context * labels) / tokens)) };
+}
+
+function planLoop(config: RunConfig, { training, heldOut }: RunInputs): LoopPlan {
+  const batching: BatchOptions = { context: config.context, packing: config.packing };
+  const sampler = createSampler(training.length, config.batch_size, config.seed);
+  const totalSteps =
+    config.max_steps ?? Math.max(1, Math.round(config.num_train_epochs * sampler.stepsPerEpoch));
+  return {
+    totalSteps,
+    stepsPerEpoch: sampler.stepsPerEpoch,
+    microBatches: (step) =>
+      buildMicroBatches(
+        sampler.examplesOf(step).map((index) => training[index]!),
+        batching,
+      ),
+    evaluation: buildMicroBatches(heldOut, batching),
+    evalSteps: config.eval_steps ?? Math.max(1, Math.ceil(totalSteps / 10)),
+    saveSteps: config.save_steps ?? Math.max(1, Math.ceil(totalSteps / 20)),
+    earlyStoppingPatience: config.early_stopping_patience,
+    optimizer: {
+      beta1: config.adam_beta1,
+      beta2: config.adam_beta2,
+      epsilon: config.adam_epsilon,
+      weightDecay: config.weight_decay,
+    },
+    learningRate: config.learning_rate,
+    scheduler: config.lr_scheduler_type,
+    warmupSteps: Math.ceil(config.warmup_ratio * totalSteps),
+    maxGradNorm: config.max_grad_norm,
+    seed: config.seed,
+    dropout: config.method !== "full" && config.lora.lora_dropout > 0,
+  };
+}
+
+/** Runs the loop with its metrics written to metrics.jsonl and TensorBoard's files. */
+async function runAndLog(
+  engine: Engine,
+  plan: LoopPlan,
+  state: TrainingState,
+  folder: RunFolder,
+  events: RunEvents,
+): Promise<LoopOutcome> {
+  const metrics = openMetricsLog(folder.metrics, state.progress.step);
+  const tensorboard = openEventLog(folder.tensorboard);
+  try {
+    return await runTrainingLoop(engine, plan, state, {
+      ...(events.signal && { signal: events.signal }),
+      onStep(line) {
+        metrics.append(line);
+        const { loss, learning_rate, grad_norm } = line;
+        tensorboard.append(line.step, {
+          "train/loss": loss,
+          "train/learning_rate": learning_rate,
+          "train/grad_norm": grad_norm,
+        });
+        events.onStep?.(line, state.progress);
+      },
+      onEvaluation(line) {
+        metrics.append(line);
+        tensorboard.append(line.step, { "eval/loss": line.eval_loss });
+        events.onEvaluation?.(line);
+      },
+      save: ({ progress, parameters, moments }) =>
+        writeCheckpoint(folder.checkpoints, progress, parameters, moments),
+    });
+  } finally {
+    metrics.close();
+    tensorboard.close();
+  }
+}
+
+async function writeResult(folder: RunFolder, config: RunConfig, model: AdaptedModel): Promise<string> {
+  const { parameters } = model.adapter!;
+  if (config.method === "full") {
+    await writeModel(folder.model, model, (name) => parameters.get(name)!.data);
+    return folder.model;
+  }
+  await writeAdapter(folder.adapter, config.lora, parameters, {
+    name: config.model,
+    revision: config.revision,
+    fingerprint: model.fingerprint,
+  });
+  return folder.adapter;
+}
