@@ -37,12 +37,17 @@ export function openCheckpoint(path: string): Checkpoint {
   return statSync(path).isDirectory() ? openFolder(path) : openGgufFile(path);
 }
 
-function openFolder(folder: string): Checkpoint {
-  const configPath = join(folder, "config.json");
-  if (!existsSync(configPath)) {
+/** @throws InputError if `folder` holds no config.json of a supported model. */
+export function readFolderConfig(folder: string): ModelConfig {
+  const path = join(folder, "config.json");
+  if (!existsSync(path)) {
     throw new InputError(`${folder} holds no config.json, so it is not a Hugging Face model folder.`);
   }
-  const config = parseConfig(readJson(configPath), configPath);
+  return parseConfig(readJson(path), path);
+}
+
+function openFolder(folder: string): Checkpoint {
+  const config = readFolderConfig(folder);
   const tokenizer = openHuggingFaceTokenizer(folder);
   const file = openSafetensorsModel(folder);
   return {

@@ -1,0 +1,47 @@
+/** @file Makes the embedded model: random weights to begin with, and half-precision ones of a run to be kept. */
+
+import { copyFileSync, mkdirSync } from "node:fs";
+import { basename, join } from "node:path";
+import { InputError } from "../errors.ts";
+import { encodeFloat16 } from "../formats/float16.ts";
+import { openSafetensorsModel, writeSafetensors } from "../formats/safetensors.ts";
+import { readFolderConfig } from "../models/checkpoint.ts";
+import { listTensors } from "../models/write-model.ts";
+import { createRandom } from "../random.ts";
+
+const files = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"];
+
+/** Standard deviation of the weights at the start, as Llama's `initializer_range`. */
+const initializerRange = 0.02;
+
+/** Writes a model of the configuration in `source` with random weights; norms begin at 1. */
+async function initializeModel(source: string, folder: string): Promise<void> {
+  mkdirSync(folder, { recursive: true });
+  for (const name of files) copyFileSync(join(source, name), join(folder, name));
+  const tensors = listTensors(readFolderConfig(source)).map(({ name, shape }, index) => {
+    const random = createRandom(0, index);
+    const size = shape.reduce((product, dim) => product * dim, 1);
+    const draw = shape.length === 1 ? () => 1 : () => initializerRange * random.normal();
+    return { name, dtype: "float32" as const, shape, data: Float32Array.from({ length: size }, draw) };
+  });
+  await writeSafetensors(join(folder, "model.safetensors"), tensors);
+}
+
+/** Writes the weights of the model in `source` into `folder` in float16. */
+async function keepModel(source: string, folder: string): Promise<void> {
+  const file = openSafetensorsModel(source);
+  const tensors = [...file.tensors.values()].map(({ name, shape }) => ({
+    name,
+    dtype: "float16" as const,
+    shape,
+    data: () => encodeFloat16(file.readFloat32(name)),
+  }));
+  await writeSafetensors(join(folder, "model.safetensors"), tensors);
+  file.close();
+}
+
+const [command, source, folder] = process.argv.slice(2);
+if (command === "initialize" && source && folder) await initializeModel(source, folder);
+else if (command === "keep" && source && folder) await keepModel(source, folder);
+else
+  throw new InputError(`Usage: node ${basename(process.argv[1]!)} initialize|keep <from folder> <to folder>`);
