@@ -47,7 +47,7 @@ export function addInspectCommand(program: Command): void {
     )
     .action(async (options) => {
       const checkpoint = openCheckpoint(await resolveModel(options.model));
-      const { tokenizer } = checkpoint;
+      const tokenizer = checkpoint.tokenizer();
       checkpoint.close();
       const path = await resolveDataset(options.data, options.dataSplit);
       const { examples, report } = await loadDataset(path, {

@@ -15,7 +15,8 @@ import { ggufTensorName, readGgufConfig, separateHalves } from "./gguf-model.ts"
 export interface Checkpoint {
   readonly path: string;
   readonly config: ModelConfig;
-  readonly tokenizer: Tokenizer;
+  /** @throws InputError if the tokenizer is missing, damaged or not supported. */
+  tokenizer(): Tokenizer;
   /** Whether there is a tensor of that Hugging Face name. */
   has(name: string): boolean;
   /**
@@ -48,12 +49,11 @@ export function readFolderConfig(folder: string): ModelConfig {
 
 function openFolder(folder: string): Checkpoint {
   const config = readFolderConfig(folder);
-  const tokenizer = openHuggingFaceTokenizer(folder);
   const file = openSafetensorsModel(folder);
   return {
     path: folder,
     config,
-    tokenizer,
+    tokenizer: () => openHuggingFaceTokenizer(folder),
     has: (name) => file.tensors.has(name),
     read(name, shape) {
       checkShape(folder, name, file.tensors.get(name)?.shape, shape);
@@ -73,7 +73,7 @@ function openGgufFile(path: string): Checkpoint {
   return {
     path,
     config,
-    tokenizer: openGgufTokenizer(file.metadata),
+    tokenizer: () => openGgufTokenizer(file.metadata),
     has: (name) => file.tensors.has(ggufTensorName(name)),
     read(name, shape) {
       const stored = ggufTensorName(name);

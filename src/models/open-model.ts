@@ -37,12 +37,12 @@ export async function openModel(nameOrPath: string, options: LoadOptions & HubOp
 
 /** Loads an opened checkpoint's weights. */
 export function loadModel(name: string, checkpoint: Checkpoint, options: LoadOptions): Model {
-  const { config, tokenizer } = checkpoint;
+  const { config } = checkpoint;
   return {
     name,
     path: checkpoint.path,
     config,
-    tokenizer,
+    tokenizer: checkpoint.tokenizer(),
     weights: loadWeights(checkpoint, options),
     fingerprint: fingerprintModel(checkpoint),
   };

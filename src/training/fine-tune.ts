@@ -127,7 +127,7 @@ async function readInputs(config: RunConfig, events: RunEvents): Promise<RunInpu
     const adaptation = createAdaptation(config, checkpoint.config);
     events.onStage?.("reading the data");
     const { examples, report } = await loadDataset(dataPath, {
-      tokenizer: checkpoint.tokenizer,
+      tokenizer: checkpoint.tokenizer(),
       context: config.context,
       overlong: config.overlong,
       trainOn: config.train_on,
