@@ -1,0 +1,181 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { lora, loraConfigSchema } from "../adapters/lora.ts";
+import { initializeParameters, type Parameters, zerosLike } from "../adapters/parameters.ts";
+import { type BatchOptions, buildMicroBatches, type TokenizedExample } from "../data/batch.ts";
+import { createSampler } from "../data/sampler.ts";
+import { createEngine, type Engine } from "../engine/engine.ts";
+import { openCheckpoint } from "../models/checkpoint.ts";
+import { loadWeights } from "../models/load-weights.ts";
+import { createRandom } from "../random.ts";
+import { openDevice } from "../runtime/onnx-runtime.ts";
+import { createMoments } from "./adamw.ts";
+import { initialProgress, listCheckpoints, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import { type LoopEvents, type LoopPlan, runTrainingLoop, type TrainingState } from "./loop.ts";
+import type { EvaluationMetrics, StepMetrics } from "./metrics-log.ts";
+
+const checkpoint = openCheckpoint("fixtures/reference/models/llama");
+const { config } = checkpoint;
+const weights = loadWeights(checkpoint);
+const adaptation = lora(loraConfigSchema.parse({ r: 4, lora_alpha: 8, lora_dropout: 0.1 }), config);
+const device = openDevice("cpu", { threads: 2 });
+const scratch = mkdtempSync(join(tmpdir(), "slimtune-loop-"));
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+/** Counting sequences of various lengths, the first half of each masked. */
+const examples: TokenizedExample[] = Array.from({ length: 18 }, (_, i) => {
+  const length = 5 + ((i * 7) % 13);
+  return {
+    ids: Int32Array.from({ length }, (_, j) => (3 * i + j) % config.vocabSize),
+    trained: Uint8Array.from({ length }, (_, j) => (j >= length / 2 ? 1 : 0)),
+  };
+});
+
+function createState(): TrainingState {
+  const parameters = initializeParameters(config, adaptation, weights, 7);
+  return { parameters, moments: createMoments(parameters), progress: initialProgress };
+}
+
+function createPlan(overrides: Partial<LoopPlan> = {}): LoopPlan {
+  const sampler = createSampler(examples.length - 4, 4, 7);
+  const batching: BatchOptions = { context: 64, packing: true };
+  return {
+    totalSteps: 12,
+    stepsPerEpoch: sampler.stepsPerEpoch,
+    microBatches: (step) =>
+      buildMicroBatches(
+        sampler.examplesOf(step).map((i) => examples[i]!),
+        batching,
+      ),
+    evaluation: buildMicroBatches(examples.slice(-4), batching),
+    evalSteps: 4,
+    saveSteps: 3,
+    earlyStoppingPatience: undefined,
+    optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01 },
+    learningRate: 1e-2,
+    scheduler: "cosine",
+    warmupSteps: 2,
+    maxGradNorm: 1,
+    seed: 7,
+    dropout: true,
+    ...overrides,
+  };
+}
+
+const createTestEngine = () => createEngine(device, config, weights, adaptation, { segmentSize: 1 });
+
+/** Runs the loop with checkpoints in a folder of its own, and keeps what it tells. */
+async function run(name: string, state: TrainingState, plan: LoopPlan, extra: Partial<LoopEvents> = {}) {
+  const folder = join(scratch, name);
+  const steps: StepMetrics[] = [];
+  const evaluations: EvaluationMetrics[] = [];
+  const outcome = await runTrainingLoop(createTestEngine(), plan, state, {
+    onStep: (metrics) => steps.push(metrics),
+    onEvaluation: (metrics) => evaluations.push(metrics),
+    save: ({ progress, parameters, moments }) => writeCheckpoint(folder, progress, parameters, moments),
+    ...extra,
+  });
+  return { folder, steps, evaluations, outcome };
+}
+
+const bitsOf = (parameters: Parameters) =>
+  [...parameters].map(([name, { data }]) => [name, [...new Uint32Array(data.buffer)]]);
+
+test("the loss falls, and the newest two and the best checkpoints are kept", async () => {
+  const state = createState();
+  const { steps, evaluations, folder, outcome } = await run("plain", state, createPlan());
+  expect(outcome).toBe("finished");
+  expect(steps.map(({ step }) => step)).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
+  expect(evaluations.map(({ step }) => step)).toEqual([0, 4, 8, 12]);
+  expect(evaluations.at(-1)!.eval_loss).toBeLessThan(evaluations[0]!.eval_loss);
+  const kept = listCheckpoints(folder);
+  expect(kept).toContain(12);
+  expect(kept).toContain(state.progress.best!.step);
+  expect(kept.length).toBeLessThanOrEqual(3);
+});
+
+test("a run resumed from a checkpoint equals one that was not interrupted, bit for bit", async () => {
+  const whole = createState();
+  const uninterrupted = await run("whole", whole, createPlan());
+
+  const first = createState();
+  const interrupt = new AbortController();
+  const { folder, steps, outcome } = await run("parts", first, createPlan(), {
+    signal: interrupt.signal,
+    onStep: ({ step }) => step === 5 && interrupt.abort(),
+  });
+  expect(outcome).toBe("interrupted");
+  expect(steps).toEqual([]);
+  expect(listCheckpoints(folder).at(-1)).toBe(5);
+
+  const second = createState();
+  second.progress = readCheckpoint(folder, 5, second.parameters, second.moments);
+  const resumed = await run("parts", second, createPlan());
+  expect(bitsOf(second.parameters)).toEqual(bitsOf(whole.parameters));
+  const losses = (lines: StepMetrics[]) =>
+    lines.map(({ step, loss, grad_norm }) => ({ step, loss, grad_norm }));
+  expect(losses(resumed.steps)).toEqual(losses(uninterrupted.steps).slice(5));
+});
+
+test("what a killed process leaves of a checkpoint is not taken for one", async () => {
+  const state = createState();
+  const { folder } = await run("killed", state, createPlan({ totalSteps: 3, saveSteps: 3 }));
+  const half = join(folder, ".step-00000006.tmp");
+  mkdirSync(half);
+  writeFileSync(join(half, "state.safetensors"), "half");
+  expect(listCheckpoints(folder)).toEqual([3]);
+  await writeCheckpoint(folder, { ...state.progress, step: 6 }, state.parameters, state.moments);
+  expect(readdirSync(folder)).toEqual(["step-00000003", "step-00000006"]);
+});
+
+/** Gradients of one optimizer step whose examples are divided in a certain way. */
+async function gradientsOf(engine: Engine, batching: BatchOptions) {
+  const { parameters } = createState();
+  const random = createRandom(3);
+  for (const { data } of parameters.values())
+    for (let i = 0; i < data.length; i++) data[i]! += 0.1 * random.normal();
+  const gradients = zerosLike(parameters);
+  const batches = buildMicroBatches(examples, batching);
+  const labels = batches.reduce((sum, batch) => sum + batch.labels.length, 0);
+  let loss = 0;
+  for (const batch of batches)
+    loss += await engine.accumulate(batch, parameters, gradients, { scale: 1 / labels });
+  return { microBatches: batches.length, loss, gradients };
+}
+
+test("packed equals unpacked, and accumulated equals batched", async () => {
+  const engine = createTestEngine();
+  const reference = await gradientsOf(engine, { context: 1 << 16, packing: false });
+  expect(reference.microBatches).toBe(1);
+  for (const batching of [
+    { context: 64, packing: false },
+    { context: 64, packing: true },
+    { context: 20, packing: true },
+    { context: 300, packing: true },
+  ]) {
+    const { loss, gradients } = await gradientsOf(engine, batching);
+    expect(loss).toBeCloseTo(reference.loss, 3);
+    for (const [name, { data }] of gradients) {
+      const expected = reference.gradients.get(name)!.data;
+      const difference = Math.hypot(...data.map((value, i) => value - expected[i]!));
+      expect(difference / Math.hypot(...expected), name).toBeLessThan(1e-5);
+    }
+  }
+});
+
+test("a run stops early when the evaluations do not improve", async () => {
+  const plan = createPlan({ learningRate: 5, scheduler: "constant", evalSteps: 1, earlyStoppingPatience: 2 });
+  const { outcome, steps } = await run("early", createState(), plan);
+  expect(outcome).toBe("stopped early");
+  expect(steps.length).toBeLessThan(12);
+});
+
+test("a loss that is not finite stops the run and names the step", async () => {
+  const state = createState();
+  state.parameters.values().next().value!.data[0] = Number.NaN;
+  await expect(run("nan", state, createPlan({ evaluation: [] }))).rejects.toThrow(
+    "At step 1 the loss is not finite",
+  );
+});
