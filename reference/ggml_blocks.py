@@ -1,0 +1,34 @@
+"""Golden values of ggml's block formats, by gguf 0.19.0 (numpy), for src/quantization/ggml-blocks.test.ts.
+
+    python reference/ggml_blocks.py fixtures/quantization
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
+from gguf.quants import dequantize
+from safetensors.numpy import save_file
+
+# Where the blocks' binary16 scales stand, so that they can be made finite.
+SCALES = {"F32": [], "F16": [0], "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0],
+          "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208], "BF16": []}
+
+random = np.random.default_rng(0)
+tensors = {}
+for name, places in SCALES.items():
+    kind = GGMLQuantizationType[name]
+    elements, size = GGML_QUANT_SIZES[kind]
+    count = 8 if elements > 1 else 64
+    blocks = random.integers(0, 256, (count, size), dtype=np.uint8)
+    if name == "F32":
+        blocks = random.normal(size=count).astype(np.float32).view(np.uint8).reshape(count, 4)
+    if name == "BF16":
+        blocks[:, 1] = blocks[:, 1] & 0xBF
+    for place in places:
+        scales = (random.normal(size=count) * 10.0 ** random.integers(-7, 4, count)).astype(np.float16)
+        blocks[:, place : place + 2] = scales.view(np.uint8).reshape(count, 2)
+    tensors[f"{name}.blocks"] = blocks.reshape(-1)
+    tensors[f"{name}.values"] = dequantize(blocks, kind).reshape(-1).astype(np.float32)
+save_file(tensors, Path(sys.argv[1]) / "ggml-blocks.safetensors")
