@@ -28,7 +28,7 @@ export function addInspectCommand(program: Command): void {
       parseFields,
       {},
     )
-    .option("--context <tokens>", "longest example", parseNumber, 512)
+    .option("--context <tokens>", "longest example", parseNumber, 2048)
     .addOption(
       new Option("--overlong <what>", "what happens to longer ones")
         .choices(["error", "drop", "truncate"])

@@ -28,8 +28,8 @@ export interface Batch extends TokenBatch {
 }
 
 export interface BatchOptions {
-  /** Longest row in tokens; also what a micro-batch holds at most. */
-  readonly context: number;
+  /** Tokens of a micro-batch, padding included; only an example that is longer makes a longer one, of its own. */
+  readonly microBatchTokens: number;
   /** Whether examples share rows. */
   readonly packing: boolean;
 }
@@ -38,29 +38,25 @@ export interface BatchOptions {
 const lengthStep = 64;
 
 /**
- * Divides the examples of one optimizer step into micro-batches of at most `context` tokens, padding included. How
- * they are divided does not change the step, whose loss is normalized over all of them.
+ * Divides the examples of one optimizer step into micro-batches. How they are divided does not change the step, whose
+ * loss is normalized over all of them.
  */
 export function buildMicroBatches(
   examples: readonly TokenizedExample[],
-  { context, packing }: BatchOptions,
+  { microBatchTokens, packing }: BatchOptions,
 ): Batch[] {
   const lengths = examples.map((example) => example.ids.length);
   const rows = packing
-    ? packExamples(lengths, context)
+    ? packExamples(lengths, Math.max(microBatchTokens, ...lengths))
     : [...lengths.keys()].sort((a, b) => lengths[a]! - lengths[b]! || a - b).map((example) => [example]);
-  const lengthOf = (row: readonly number[]) =>
-    padLength(
-      row.reduce((sum, i) => sum + lengths[i]!, 0),
-      context,
-    );
+  const lengthOf = (row: readonly number[]) => padLength(row.reduce((sum, i) => sum + lengths[i]!, 0));
   rows.sort((a, b) => lengthOf(a) - lengthOf(b));
 
   const batches: Batch[] = [];
   for (let start = 0; start < rows.length; ) {
     // Rows come in rising length, so the last one decides on the padding.
     let end = start + 1;
-    while (end < rows.length && (end + 1 - start) * lengthOf(rows[end]!) <= context) end++;
+    while (end < rows.length && (end + 1 - start) * lengthOf(rows[end]!) <= microBatchTokens) end++;
     const group = rows.slice(start, end).map((row) => row.map((i) => examples[i]!));
     batches.push(buildBatch(group, lengthOf(rows[end - 1]!)));
     start = end;
@@ -68,8 +64,8 @@ export function buildMicroBatches(
   return batches;
 }
 
-function padLength(length: number, context: number): number {
-  return Math.min(context, Math.ceil(length / lengthStep) * lengthStep);
+function padLength(length: number): number {
+  return Math.ceil(length / lengthStep) * lengthStep;
 }
 
 /** The arrays of rows of examples, padded with token 0 to `length`. */

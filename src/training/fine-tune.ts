@@ -118,17 +118,12 @@ async function readInputs(config: RunConfig, events: RunEvents): Promise<RunInpu
   const dataPath = await resolveDataset(config.data, config.data_split);
   const checkpoint = openCheckpoint(modelPath);
   try {
-    const { maxPositionEmbeddings } = checkpoint.config;
-    if (config.context > maxPositionEmbeddings) {
-      throw new InputError(
-        `The context of ${config.context} tokens is longer than the ${maxPositionEmbeddings} that ${config.model} was made for; lower "context".`,
-      );
-    }
+    const context = chooseContext(config, checkpoint.config);
     const adaptation = createAdaptation(config, checkpoint.config);
     events.onStage?.("reading the data");
     const { examples, report } = await loadDataset(dataPath, {
       tokenizer: checkpoint.tokenizer(),
-      context: config.context,
+      context,
       overlong: config.overlong,
       trainOn: config.train_on,
       fields: config.fields,
@@ -156,6 +151,14 @@ async function readInputs(config: RunConfig, events: RunEvents): Promise<RunInpu
   } finally {
     checkpoint.close();
   }
+}
+
+function chooseContext({ context, model }: RunConfig, { maxPositionEmbeddings }: ModelConfig): number {
+  if (context === undefined) return Math.min(2048, maxPositionEmbeddings);
+  if (context <= maxPositionEmbeddings) return context;
+  throw new InputError(
+    `The context of ${context} tokens is longer than the ${maxPositionEmbeddings} that ${model} was made for; lower "context".`,
+  );
 }
 
 async function hashFile(path: string): Promise<string> {
@@ -214,7 +217,7 @@ async function train(
   }
 }
 
-function pickSegmentSize(config: RunConfig, { model, adaptation, training }: RunInputs): number {
+function pickSegmentSize(config: RunConfig, { model, adaptation, report }: RunInputs): number {
   const { numHiddenLayers } = model.config;
   if (config.segment_size !== "auto") {
     if (config.segment_size <= numHiddenLayers) return config.segment_size;
@@ -224,22 +227,18 @@ function pickSegmentSize(config: RunConfig, { model, adaptation, training }: Run
   }
   // QLoRA is chosen for its memory: one block at a time.
   if (config.storage !== "float32") return 1;
-  const shape = typicalShape(config, training);
+  const shape = typicalShape(config, report);
   return chooseSegmentSize(model.config, adaptation, config.storage, shape, 0.8 * freemem());
 }
 
 /** A full micro-batch with the data's share of labels. */
-export function typicalShape(
-  { context }: Pick<RunConfig, "context">,
-  examples: readonly TokenizedExample[],
-): StepShape {
-  const tokens = examples.reduce((sum, { ids }) => sum + ids.length, 0);
-  const labels = examples.reduce((sum, { trained }) => sum + trained.reduce((a, b) => a + b, 0), 0);
-  return { rows: 1, length: context, labels: Math.max(1, Math.round((context * labels) / tokens)) };
+function typicalShape(config: RunConfig, { tokens, trainedTokens }: DatasetReport): StepShape {
+  const length = config.micro_batch_tokens;
+  return { rows: 1, length, labels: Math.max(1, Math.round((length * trainedTokens) / tokens)) };
 }
 
 function planLoop(config: RunConfig, { training, heldOut }: RunInputs): LoopPlan {
-  const batching: BatchOptions = { context: config.context, packing: config.packing };
+  const batching: BatchOptions = { microBatchTokens: config.micro_batch_tokens, packing: config.packing };
   const sampler = createSampler(training.length, config.batch_size, config.seed);
   const totalSteps =
     config.max_steps ?? Math.max(1, Math.round(config.num_train_epochs * sampler.stepsPerEpoch));

@@ -40,7 +40,7 @@ function createState(): TrainingState {
 
 function createPlan(overrides: Partial<LoopPlan> = {}): LoopPlan {
   const sampler = createSampler(examples.length - 4, 4, 7);
-  const batching: BatchOptions = { context: 64, packing: true };
+  const batching: BatchOptions = { microBatchTokens: 64, packing: true };
   return {
     totalSteps: 12,
     stepsPerEpoch: sampler.stepsPerEpoch,
@@ -147,13 +147,13 @@ async function gradientsOf(engine: Engine, batching: BatchOptions) {
 
 test("packed equals unpacked, and accumulated equals batched", async () => {
   const engine = createTestEngine();
-  const reference = await gradientsOf(engine, { context: 1 << 16, packing: false });
+  const reference = await gradientsOf(engine, { microBatchTokens: 1 << 16, packing: false });
   expect(reference.microBatches).toBe(1);
   for (const batching of [
-    { context: 64, packing: false },
-    { context: 64, packing: true },
-    { context: 20, packing: true },
-    { context: 300, packing: true },
+    { microBatchTokens: 64, packing: false },
+    { microBatchTokens: 64, packing: true },
+    { microBatchTokens: 20, packing: true },
+    { microBatchTokens: 300, packing: true },
   ]) {
     const { loss, gradients } = await gradientsOf(engine, batching);
     expect(loss).toBeCloseTo(reference.loss, 3);

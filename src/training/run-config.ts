@@ -33,8 +33,10 @@ const given = z.strictObject({
   /** Quantize the scales of NF4 blocks as well. */
   double_quantization: z.boolean().default(true),
   lora: loraConfigSchema.default(() => loraConfigSchema.parse({})),
-  /** Longest sequence in tokens. */
-  context: z.int().min(8).default(512),
+  /** Longest example in tokens; by default what the model was made for, 2,048 at most. */
+  context: z.int().min(8).optional(),
+  /** Tokens computed at a time. Results do not depend on it; memory does. */
+  micro_batch_tokens: z.int().min(8).default(512),
   /** Several short examples in one sequence; they do not see each other. Results do not depend on it. */
   packing: z.boolean().default(true),
   /** Examples per optimizer step. */
