@@ -1,0 +1,164 @@
+"""Loss curves by PyTorch 2.15.0, PEFT 0.21.2, transformers 5.24.0 and bitsandbytes 0.50.2 on the tiny models (CPU).
+
+    python reference/tiny_models.py fixtures/reference/models
+    python reference/training.py fixtures/reference
+
+Writes `training/golden.json` (the windows that all runs share, and each run's steps), `training/initial-adapter/`
+and the trained tensors `training/<run>.safetensors`.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from safetensors.torch import save_file
+from transformers import (
+    AutoModelForCausalLM,
+    BitsAndBytesConfig,
+    get_cosine_schedule_with_warmup,
+    get_linear_schedule_with_warmup,
+)
+
+from tiny_models import SIZES, load
+
+SCHEDULES = {"linear": get_linear_schedule_with_warmup, "cosine": get_cosine_schedule_with_warmup}
+ADAMW = dict(betas=(0.9, 0.999), eps=1e-8)
+MAX_GRAD_NORM, WEIGHT_DECAY, WARMUP_STEPS = 1.0, 0.01, 3
+MICRO_BATCHES, MICRO_BATCH_SIZE = 2, 2
+
+LORA = dict(base="llama", steps=30, learning_rate=2e-2, schedule="linear", quantization=None)
+RUNS = {
+    "lora": LORA,
+    "lora-cosine": LORA | dict(schedule="cosine"),
+    "qlora": LORA | dict(quantization=dict(double_quantization=False)),
+    "qlora-double": LORA | dict(quantization=dict(double_quantization=True)),
+    "full": dict(base="llama-tied-f32", steps=10, learning_rate=1e-3, schedule="linear", quantization=None),
+}
+# Of the fully tuned model only these tensors are kept, to hold the file small: every kind of them is there.
+FULL_TENSORS = ("model.embed_tokens.", "model.layers.0.", "model.norm.")
+
+
+def windows(generator):
+    """One window of micro-batches per step: eight sequences of unequal lengths, in a new order every two steps."""
+    sequences = []
+    for length in [16, 7, 11, 5, 14, 9, 12, 6]:
+        ids = torch.randint(0, SIZES["vocab_size"], (length,), generator=generator).tolist()
+        prompt = length // 3
+        sequences.append(dict(ids=ids, labels=[-100] * prompt + ids[prompt:]))
+    # One label in the middle is masked too, and one sequence has its first token as a label that nothing predicts.
+    sequences[0]["labels"][9] = -100
+    sequences[3]["labels"][0] = sequences[3]["ids"][0]
+    size = MICRO_BATCHES * MICRO_BATCH_SIZE
+    while True:
+        order = torch.randperm(len(sequences), generator=generator).tolist()
+        for start in range(0, len(order), size):
+            window = [sequences[i] for i in order[start : start + size]]
+            yield [window[i : i + MICRO_BATCH_SIZE] for i in range(0, size, MICRO_BATCH_SIZE)]
+
+
+def collate(micro_batch):
+    """Right padding with token 0, no attention to it and no label on it."""
+    width = max(len(sequence["ids"]) for sequence in micro_batch)
+
+    def pad(values, filler):
+        return values + [filler] * (width - len(values))
+
+    return (
+        torch.tensor([pad(sequence["ids"], 0) for sequence in micro_batch]),
+        torch.tensor([pad([1] * len(sequence["ids"]), 0) for sequence in micro_batch]),
+        torch.tensor([pad(sequence["labels"], -100) for sequence in micro_batch]),
+    )
+
+
+def count_labels(window):
+    return sum(label != -100 for micro_batch in window for row in micro_batch for label in row["labels"][1:])
+
+
+def load_quantized(folder, double_quantization):
+    """Linear layers of the blocks as bitsandbytes Linear4bit (which dequantizes, then multiplies); not the LM head."""
+    return AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=torch.float32,
+        attn_implementation="eager",
+        device_map="cpu",
+        quantization_config=BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=torch.float32,
+            bnb_4bit_use_double_quant=double_quantization,
+        ),
+    )
+
+
+def train(model, settings, steps_of_windows):
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        dict(params=[p for p in parameters if p.ndim >= 2], weight_decay=WEIGHT_DECAY),
+        dict(params=[p for p in parameters if p.ndim < 2], weight_decay=0.0),
+    ]
+    optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=settings["learning_rate"], **ADAMW)
+    scheduler = SCHEDULES[settings["schedule"]](optimizer, WARMUP_STEPS, settings["steps"])
+    model.train()
+    records = []
+    for window in steps_of_windows[: settings["steps"]]:
+        labels_in_window = count_labels(window)
+        loss = 0.0
+        for micro_batch in window:
+            input_ids, attention_mask, labels = collate(micro_batch)
+            logits = model(input_ids=input_ids, attention_mask=attention_mask).logits
+            total = torch.nn.functional.cross_entropy(
+                logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=-100, reduction="sum"
+            )
+            (total / labels_in_window).backward()
+            loss += total.item() / labels_in_window
+        grad_norm = torch.nn.utils.clip_grad_norm_(parameters, MAX_GRAD_NORM).item()
+        records.append(dict(loss=loss, grad_norm=grad_norm, learning_rate=optimizer.param_groups[0]["lr"]))
+        optimizer.step()
+        scheduler.step()
+        optimizer.zero_grad()
+    return records
+
+
+def main():
+    models = Path(sys.argv[1]) / "models"
+    out = Path(sys.argv[1]) / "training"
+    torch.set_num_threads(1)
+
+    torch.manual_seed(3000)
+    initial = get_peft_model(
+        load(models / "llama"), LoraConfig(r=4, lora_alpha=8, task_type="CAUSAL_LM", target_modules="all-linear")
+    )
+    initial.peft_config["default"].base_model_name_or_path = "llama"
+    initial.save_pretrained(out / "initial-adapter")
+    (out / "initial-adapter" / "README.md").unlink()
+
+    source = windows(torch.Generator().manual_seed(3001))
+    steps_of_windows = [next(source) for _ in range(max(settings["steps"] for settings in RUNS.values()))]
+    runs = {}
+    for name, settings in RUNS.items():
+        quantization = settings["quantization"]
+        base = models / settings["base"]
+        model = load(base) if quantization is None else load_quantized(base, **quantization)
+        if name != "full":
+            model = PeftModel.from_pretrained(model, out / "initial-adapter", is_trainable=True)
+        steps = train(model, settings, steps_of_windows)
+        if name == "full":
+            tensors = {key: p.data for key, p in model.named_parameters() if key.startswith(FULL_TENSORS)}
+        else:
+            tensors = get_peft_model_state_dict(model)
+        save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, out / f"{name}.safetensors")
+        if quantization is not None:
+            kind = dict(quant_type="nf4", block_size=64, computed_by="bitsandbytes.nn.Linear4bit")
+            settings = settings | dict(quantization=quantization | kind)
+        runs[name] = settings | dict(steps=steps)
+        print(f"{name}: loss {steps[0]['loss']:.3f} -> {steps[-1]['loss']:.3f}")
+
+    settings = dict(ADAMW, weight_decay=WEIGHT_DECAY, max_grad_norm=MAX_GRAD_NORM, warmup_steps=WARMUP_STEPS)
+    golden = dict(settings=settings, windows=steps_of_windows, runs=runs)
+    (out / "golden.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
+
+
+if __name__ == "__main__":
+    main()
