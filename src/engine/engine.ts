@@ -29,7 +29,7 @@ export interface EngineOptions {
    * twice, and every activation is kept.
    */
   readonly segmentSize: number;
-  /** Rows of the output layer computed at a time, which bounds the memory of the logits. Default 256. */
+  /** Rows of the output layer computed at a time. Default: {@link chooseHeadRows}. */
   readonly headRows?: number;
 }
 
@@ -81,7 +81,7 @@ export function createEngine(
   config: ModelConfig,
   weights: ModelWeights,
   adaptation: Adaptation,
-  { segmentSize, headRows = 256 }: EngineOptions,
+  { segmentSize, headRows = chooseHeadRows(config) }: EngineOptions,
 ): Engine {
   const trainsEmbedding = adaptation.trains(embeddingName);
   const segments = planSegments(config, adaptation, segmentSize, trainsEmbedding);
@@ -307,6 +307,11 @@ export function createEngine(
       programs.clear();
     },
   };
+}
+
+/** Rows whose logits together take 16 MiB, but at least 64: with fewer the output layer's weights are read too often. */
+export function chooseHeadRows({ vocabSize }: ModelConfig): number {
+  return Math.max(64, Math.floor(2 ** 22 / vocabSize));
 }
 
 function planSegments(

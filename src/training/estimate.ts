@@ -2,6 +2,7 @@
 
 import type { Adaptation } from "../adapters/adaptation.ts";
 import { listParameters } from "../adapters/parameters.ts";
+import { chooseHeadRows } from "../engine/engine.ts";
 import {
   buildBackward,
   buildForward,
@@ -53,7 +54,6 @@ export function estimateStep(
   storage: Storage,
   shape: StepShape,
   segmentSize: number,
-  headRows = 256,
 ): StepEstimate {
   const { rows, length, labels } = shape;
   const layers = Array.from({ length: config.numHiddenLayers }, (_, layer) =>
@@ -79,7 +79,7 @@ export function estimateStep(
     const segments = config.numHiddenLayers / segmentSize;
     const forward = cost(Object.values(buildForward(config, segment, options)));
     const backward = cost(Object.values(buildBackward(config, segment, options, true)));
-    const chunk = Math.min(headRows, labels);
+    const chunk = Math.min(chooseHeadRows(config), labels);
     const head = cost(Object.values(buildHead(config, headOptions, "gradients")), { ...sizes, N: chunk });
     // Programs keep their arenas, so their peaks add up.
     const hiddenStates = (segments + 2) * rows * length * config.hiddenSize * 4;

@@ -3,7 +3,7 @@
 import { apply, type Operator, scalar, type Tensor, withDerivative } from "../tensor.ts";
 import { add, div, exp, log, mul, neg, sqrt, sub } from "./elementwise.ts";
 import { reshape } from "./movement.ts";
-import { reduceMax, reduceMean, reduceSum, softmax } from "./reduction.ts";
+import { reduceMax, reduceMean, reduceSum } from "./reduction.ts";
 
 const simplifiedLayerNormalization: Operator = {
   onnx: { type: "SimplifiedLayerNormalization" },
@@ -70,14 +70,17 @@ const gatherElements: Operator = {
  * @returns [N]
  */
 export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
-  const column = reshape(labels, [labels.shape[0]!, 1]);
+  const rows = labels.shape[0]!;
+  const column = reshape(labels, [rows, 1]);
   const max = reduceMax(logits, [-1], { keepDims: true });
-  const logSum = log(reduceSum(exp(sub(logits, max)), [-1], { keepDims: true }));
+  const powers = exp(sub(logits, max));
+  const sum = reduceSum(powers, [-1], { keepDims: true });
   const ofLabel = apply(gatherElements, [logits, column], { axis: 1 })[0]!;
-  const loss = reshape(sub(add(max, logSum), ofLabel), [labels.shape[0]!]);
+  const loss = reshape(sub(add(max, log(sum)), ofLabel), [rows]);
   return withDerivative([logits], [loss], (_node, [dLoss]) => {
-    const scale = reshape(dLoss!, [labels.shape[0]!, 1]);
-    const weighted = mul(softmax(logits), scale);
+    // softmax(logits) minus one at the label, each row times its loss's gradient.
+    const scale = reshape(dLoss!, [rows, 1]);
+    const weighted = mul(powers, div(scale, sum));
     return [apply(scatterElements, [weighted, column, neg(scale)], { axis: 1, reduction: "add" })[0]];
   })[0]!;
 }
