@@ -20,7 +20,7 @@ tensors = {}
 for name, places in SCALES.items():
     kind = GGMLQuantizationType[name]
     elements, size = GGML_QUANT_SIZES[kind]
-    count = 8 if elements > 1 else 64
+    count = 12 if elements > 1 else 64
     blocks = random.integers(0, 256, (count, size), dtype=np.uint8)
     if name == "F32":
         blocks = random.normal(size=count).astype(np.float32).view(np.uint8).reshape(count, 4)
@@ -28,6 +28,8 @@ for name, places in SCALES.items():
         blocks[:, 1] = blocks[:, 1] & 0xBF
     for place in places:
         scales = (random.normal(size=count) * 10.0 ** random.integers(-7, 4, count)).astype(np.float16)
+        scales[:5] = [65504, -65504, 2**-24, -(2**-24), -0.0]
+        random.shuffle(scales)
         blocks[:, place : place + 2] = scales.view(np.uint8).reshape(count, 2)
     tensors[f"{name}.blocks"] = blocks.reshape(-1)
     tensors[f"{name}.values"] = dequantize(blocks, kind).reshape(-1).astype(np.float32)

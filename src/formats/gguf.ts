@@ -1,10 +1,10 @@
 /** @file The GGUF format, versions 2 and 3: metadata and tensors, read by position. */
 
-import { closeSync, fstatSync, openSync } from "node:fs";
+import { closeSync, fstatSync } from "node:fs";
 import { InputError } from "../errors.ts";
 import { type BlockType, blockTypes, dequantizeBlocks } from "../quantization/ggml-blocks.ts";
-import { readAt } from "./safetensors.ts";
-import type { TensorInfo, WeightFile } from "./weight-file.ts";
+import { openForReading, readAt } from "./binary-file.ts";
+import { quote, type TensorInfo, type WeightFile } from "./weight-file.ts";
 
 export type GgufValue = number | bigint | boolean | string | readonly GgufValue[];
 
@@ -12,12 +12,16 @@ export interface GgufFile extends WeightFile {
   readonly metadata: ReadonlyMap<string, GgufValue>;
 }
 
+/** The letters GGUF. */
+const magic = 0x46554747;
+const defaultAlignment = 32;
+
 /** GGUF's types of metadata values. */
 const stringType = 8;
 const arrayType = 9;
 
-/** Bytes of the types of fixed size. */
-const valueBytes: Readonly<Record<number, number>> = {
+/** Bytes of the types of fixed size: integers of 8 to 32 bits, float32, bool, integers of 64 bits and float64. */
+const scalarBytes: Readonly<Record<number, number>> = {
   0: 1,
   1: 1,
   2: 2,
@@ -33,6 +37,14 @@ const valueBytes: Readonly<Record<number, number>> = {
 
 /** Deepest nesting of arrays; real files have none. */
 const maxDepth = 4;
+/** The most that is read of each, far above what any model has. */
+const maxTensors = 2 ** 20;
+const maxKeys = 2 ** 16;
+const maxTextBytes = 2 ** 26;
+const maxArrayElements = 2 ** 24;
+/** The format's own limits. */
+const maxKeyBytes = 65_535;
+const maxTensorNameBytes = 64;
 const maxDimensions = 4;
 /** Bytes of the header read at a time. */
 const windowBytes = 1 << 20;
@@ -46,12 +58,7 @@ const chunkBytes = 1 << 24;
  * @throws InputError if the file is missing, damaged, truncated, or not GGUF of version 2 or 3 (little-endian).
  */
 export function openGguf(path: string): GgufFile {
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, "r");
-  } catch {
-    throw new InputError(`${path} cannot be opened for reading; check that it exists.`);
-  }
+  const descriptor = openForReading(path);
   try {
     const { metadata, tensors } = readHeader(descriptor, path);
     return createReader(descriptor, path, metadata, tensors);
@@ -73,6 +80,8 @@ class HeaderReader {
   #windowStart = 0;
   readonly #descriptor: number;
   readonly #path: string;
+  /** A text may begin with U+FEFF, as the token of that character does. */
+  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
   constructor(descriptor: number, path: string) {
     this.#descriptor = descriptor;
@@ -82,9 +91,8 @@ class HeaderReader {
 
   /** A view of the next `length` bytes, which are passed over. */
   take(length: number): DataView {
-    if (length > this.size - this.position) this.fail("it ends in the middle of the header");
-    const offset = this.position - this.#windowStart;
-    if (offset < 0 || offset + length > this.#window.byteLength) {
+    if (length > this.size - this.position) this.fail("it ends in the middle of its header");
+    if (this.position + length > this.#windowStart + this.#window.byteLength) {
       const bytes = Math.min(this.size - this.position, Math.max(length, windowBytes));
       this.#window = new DataView(readAt(this.#descriptor, this.position, bytes, this.#path).buffer);
       this.#windowStart = this.position;
@@ -98,33 +106,39 @@ class HeaderReader {
     return this.take(4).getUint32(0, true);
   }
 
-  /** A count of things that take at least `leastBytes` each in what is left of the file. */
-  count(what: string, leastBytes: number): number {
-    const value = this.take(8).getBigUint64(0, true);
-    if (value * BigInt(leastBytes) > BigInt(this.size - this.position)) {
-      this.fail(`it announces ${value} ${what}, more than its ${this.size} bytes can hold`);
-    }
-    return Number(value);
+  /** A number of 64 bits, the nearest that JavaScript has. */
+  uint64(): number {
+    return Number(this.take(8).getBigUint64(0, true));
   }
 
-  text(): string {
-    const { buffer, byteOffset, byteLength } = this.take(this.count("characters", 1));
-    return new TextDecoder().decode(new Uint8Array(buffer, byteOffset, byteLength));
+  /** A count of things that take at least `leastBytes` each in what is left of the file. */
+  count(what: string, leastBytes: number, most: number): number {
+    const count = this.uint64();
+    if (count * leastBytes > this.size - this.position) {
+      this.fail(`it announces ${count} ${what}, more than its ${this.size} bytes can hold`);
+    }
+    if (count > most) this.fail(`it announces ${count} ${what}, and ${most} are the most that are read`);
+    return count;
+  }
+
+  text(what: string, mostBytes: number): string {
+    return this.#decoder.decode(this.take(this.count(`bytes of ${what}`, 1, mostBytes)));
   }
 
   value(type: number, depth = 0): GgufValue {
-    if (type === stringType) return this.text();
-    if (type === arrayType) {
-      if (depth === maxDepth) this.fail("its metadata has arrays nested too deeply");
-      const elementType = this.uint32();
-      const least = elementType === stringType ? 8 : elementType === arrayType ? 12 : valueBytes[elementType];
-      if (least === undefined) this.fail(`its metadata has a value of the unknown type ${elementType}`);
-      const length = this.count("array elements", least!);
-      return Array.from({ length }, () => this.value(elementType, depth + 1));
-    }
-    const bytes = valueBytes[type];
-    if (bytes === undefined) this.fail(`its metadata has a value of the unknown type ${type}`);
-    return readScalar(this.take(bytes!), type);
+    if (type === stringType) return this.text("text", maxTextBytes);
+    if (type !== arrayType) return readScalar(this.take(this.leastBytes(type)), type);
+    if (depth === maxDepth) this.fail("its metadata has arrays nested too deeply");
+    const elementType = this.uint32();
+    const length = this.count("array elements", this.leastBytes(elementType), maxArrayElements);
+    return Array.from({ length }, () => this.value(elementType, depth + 1));
+  }
+
+  /** The fewest bytes of a value: a text has its length before it, an array its elements' type and number. */
+  leastBytes(type: number): number {
+    if (type === stringType) return 8;
+    if (type === arrayType) return 12;
+    return scalarBytes[type] ?? this.fail(`its metadata has a value of the unknown type ${type}`);
   }
 
   fail(reason: string): never {
@@ -160,70 +174,103 @@ function readScalar(view: DataView, type: number): number | bigint | boolean {
 }
 
 function readHeader(descriptor: number, path: string) {
-  const reader = new HeaderReader(descriptor, path);
-  if (reader.size < 24 || reader.uint32() !== 0x46554747)
-    reader.fail("it does not begin with the letters GGUF");
+  const reader: HeaderReader = new HeaderReader(descriptor, path);
+  if (reader.size < 24 || reader.uint32() !== magic) reader.fail("it does not begin with the letters GGUF");
   const version = reader.uint32();
-  if (version !== 2 && version !== 3)
-    reader.fail(`its version is ${version}, and only 2 and 3 (little-endian) are read`);
-  // A tensor takes at least a name's length, a number of dimensions, a type and an offset; a key a length and a type.
-  const tensorCount = reader.count("tensors", 24);
-  const keyCount = reader.count("metadata keys", 13);
+  if (version !== 2 && version !== 3) {
+    throw new InputError(
+      `${path} is GGUF of version ${version}, and only 2 and 3 (little-endian) are read; convert the model anew.`,
+    );
+  }
+  // A tensor takes at least a name's length, a number of dimensions, a type and an offset; a key a length, a type and
+  // a byte.
+  const tensorCount = reader.count("tensors", 24, maxTensors);
+  const keyCount = reader.count("metadata keys", 13, maxKeys);
 
   const metadata = new Map<string, GgufValue>();
   for (let i = 0; i < keyCount; i++) {
-    const key = reader.text();
-    if (metadata.has(key)) reader.fail(`it has the metadata key "${key}" twice`);
+    const key = reader.text("a metadata key", maxKeyBytes);
+    if (metadata.has(key)) reader.fail(`it has the metadata key ${quote(key)} twice`);
     metadata.set(key, reader.value(reader.uint32()));
   }
-  const alignment = metadata.get("general.alignment") ?? 32;
+  const alignment = metadata.get("general.alignment") ?? defaultAlignment;
   if (typeof alignment !== "number" || alignment < 8 || alignment % 8 !== 0) {
-    reader.fail(`its alignment is ${String(alignment)}, which is no multiple of 8`);
+    reader.fail("its general.alignment is not a multiple of 8");
   }
 
-  const listed = Array.from({ length: tensorCount }, () => readTensorEntry(reader));
-  const dataStart = Math.ceil(reader.position / (alignment as number)) * (alignment as number);
+  const entries = new Map<string, TensorEntry>();
+  for (let i = 0; i < tensorCount; i++) {
+    const entry = readTensorEntry(reader, path);
+    if (entries.has(entry.name)) reader.fail(`it has the tensor ${quote(entry.name)} twice`);
+    entries.set(entry.name, entry);
+  }
+  const dataStart = Math.ceil(reader.position / alignment) * alignment;
+  checkPlaces(entries, { alignment, dataBytes: reader.size - dataStart }, reader);
   const tensors = new Map<string, GgufTensorInfo>();
-  for (const { name, offset, ...entry } of listed) {
-    if (tensors.has(name)) reader.fail(`it has the tensor "${name}" twice`);
-    if (offset % (alignment as number) !== 0) reader.fail(`the tensor "${name}" is not aligned`);
-    if (dataStart + offset + entry.byteLength > reader.size) {
-      reader.fail(`the tensor "${name}" reaches beyond its end, so the file is truncated`);
-    }
-    tensors.set(name, { name, byteOffset: dataStart + offset, ...entry });
+  for (const { offset, ...info } of entries.values()) {
+    tensors.set(info.name, { ...info, byteOffset: dataStart + offset });
   }
   return { metadata, tensors };
 }
 
-function readTensorEntry(reader: HeaderReader) {
-  const name = reader.text();
+/** A tensor as the header lists it. */
+interface TensorEntry extends Omit<GgufTensorInfo, "byteOffset"> {
+  /** From the start of the tensors' data. */
+  readonly offset: number;
+}
+
+function readTensorEntry(reader: HeaderReader, path: string): TensorEntry {
+  const name = reader.text("a tensor name", maxTensorNameBytes);
   const dimensions = reader.uint32();
-  if (dimensions > maxDimensions) reader.fail(`the tensor "${name}" has ${dimensions} dimensions`);
-  const sizes = Array.from({ length: dimensions }, () => Number(reader.take(8).getBigUint64(0, true)));
+  if (dimensions > maxDimensions) {
+    reader.fail(`the tensor ${quote(name)} has ${dimensions} dimensions, more than ${maxDimensions}`);
+  }
+  const sizes = Array.from({ length: dimensions }, () => reader.uint64());
   const typeNumber = reader.uint32();
   const type = blockTypes.get(typeNumber);
   if (!type) {
     const known = [...blockTypes.values()].map((known) => known.name).join(", ");
-    reader.fail(
-      `the tensor "${name}" is of the type ${typeNumber}, which is not supported (supported are ${known})`,
+    throw new InputError(
+      `${path}: the tensor ${quote(name)} is of ggml's type ${typeNumber}, which is not supported; choose a file with tensors of ${known}.`,
     );
   }
   const elements = sizes.reduce((product, size) => product * size, 1);
-  const { blockElements, blockBytes } = type!;
-  if (!Number.isSafeInteger(elements) || (sizes[0] ?? 1) % blockElements !== 0) {
-    reader.fail(`the tensor "${name}" of ${type!.name} has the impossible sizes [${sizes.join(", ")}]`);
+  if (![...sizes, elements].every(Number.isSafeInteger)) {
+    reader.fail(`the tensor ${quote(name)} has the impossible sizes ${sizes.join(", ")}`);
   }
-  const offset = Number(reader.take(8).getBigUint64(0, true));
-  // GGUF lists sizes from the innermost.
-  const shape = sizes.reverse();
+  if ((sizes[0] ?? 1) % type.blockElements !== 0) {
+    reader.fail(
+      `the rows of the tensor ${quote(name)} are no whole number of ${type.name}'s blocks of ${type.blockElements}`,
+    );
+  }
   return {
     name,
-    dtype: type!.name,
-    type: type!,
-    shape,
-    offset,
-    byteLength: (elements / blockElements) * blockBytes,
+    dtype: type.name,
+    type,
+    // GGUF lists sizes from the innermost.
+    shape: sizes.reverse(),
+    offset: reader.uint64(),
+    byteLength: (elements / type.blockElements) * type.blockBytes,
   };
+}
+
+/** Refuses tensors that are not aligned, reach beyond the end of the file, or overlap. */
+function checkPlaces(
+  entries: ReadonlyMap<string, TensorEntry>,
+  { alignment, dataBytes }: { alignment: number; dataBytes: number },
+  reader: HeaderReader,
+): void {
+  const inOrder = [...entries.values()].sort((a, b) => a.offset - b.offset || a.byteLength - b.byteLength);
+  let end = 0;
+  for (const { name, offset, byteLength } of inOrder) {
+    if (offset % alignment !== 0)
+      reader.fail(`the tensor ${quote(name)} is not aligned to ${alignment} bytes`);
+    if (offset + byteLength > dataBytes) {
+      reader.fail(`the tensor ${quote(name)} reaches beyond its end, so it is truncated`);
+    }
+    if (offset < end) reader.fail(`the tensor ${quote(name)} overlaps the one before it`);
+    end = offset + byteLength;
+  }
 }
 
 function createReader(
@@ -234,7 +281,7 @@ function createReader(
 ): GgufFile {
   const find = (name: string): GgufTensorInfo => {
     const info = tensors.get(name);
-    if (!info) throw new InputError(`${path} lacks the tensor "${name}".`);
+    if (!info) throw new InputError(`${path} lacks the tensor ${quote(name)}.`);
     return info;
   };
   return {

@@ -7,7 +7,6 @@ import {
   fsyncSync,
   openSync,
   readFileSync,
-  readSync,
   renameSync,
   rmSync,
   writeSync,
@@ -15,8 +14,9 @@ import {
 import { join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../errors.ts";
+import { openForReading, readAt } from "./binary-file.ts";
 import { decodeBfloat16, decodeFloat16 } from "./float16.ts";
-import type { TensorInfo, WeightFile } from "./weight-file.ts";
+import { quote, type TensorInfo, type WeightFile } from "./weight-file.ts";
 
 /** Bytes per element of the format's types. */
 const elementBytes: Readonly<Record<string, number>> = {
@@ -57,7 +57,7 @@ export interface SafetensorsFile extends WeightFile {
  * @throws InputError if the file is missing or breaks one of these rules.
  */
 export function openSafetensors(path: string): SafetensorsFile {
-  const descriptor = openFile(path);
+  const descriptor = openForReading(path);
   try {
     const { header, dataStart, dataBytes } = readHeader(descriptor, path);
     const { metadata, tensors } = checkHeader(header, path, dataStart, dataBytes);
@@ -68,21 +68,18 @@ export function openSafetensors(path: string): SafetensorsFile {
   }
 }
 
-function openFile(path: string): number {
-  try {
-    return openSync(path, "r");
-  } catch {
-    throw new InputError(`${path} cannot be opened for reading; check that it exists.`);
-  }
-}
-
 function readHeader(descriptor: number, path: string) {
   const fileBytes = fstatSync(descriptor).size;
   if (fileBytes < 8) throw new InputError(`${path} has ${fileBytes} bytes, too few for a safetensors file.`);
   const length = Buffer.from(readAt(descriptor, 0, 8, path).buffer).readBigUInt64LE();
-  if (length > BigInt(Math.min(maxHeaderBytes, fileBytes - 8))) {
+  if (length > BigInt(fileBytes - 8)) {
     throw new InputError(
       `${path} announces a header of ${length} bytes, but has only ${fileBytes} in all; the file is truncated or not a safetensors file.`,
+    );
+  }
+  if (length > BigInt(maxHeaderBytes)) {
+    throw new InputError(
+      `${path} announces a header of ${length} bytes, more than the format allows; it is not a safetensors file.`,
     );
   }
   const headerBytes = Number(length);
@@ -114,23 +111,23 @@ function checkHeader(header: object, path: string, dataStart: number, dataBytes:
     const parsed = entrySchema.safeParse(value);
     if (!parsed.success) {
       throw new InputError(
-        `${path}: the entry of the tensor "${name}" lacks a valid dtype, shape or data_offsets.`,
+        `${path}: the entry of the tensor ${quote(name)} lacks a valid dtype, shape or data_offsets.`,
       );
     }
     const { dtype, shape, data_offsets } = parsed.data;
     const [start, end] = data_offsets;
     const bytes = elementBytes[dtype];
     if (bytes === undefined)
-      throw new InputError(`${path}: the tensor "${name}" has the unknown type "${dtype}".`);
+      throw new InputError(`${path}: the tensor ${quote(name)} has the unknown type ${quote(dtype)}.`);
     const needed = shape.reduce((product, size) => product * size, bytes);
     if (end < start || end > dataBytes) {
       throw new InputError(
-        `${path}: the tensor "${name}" reaches beyond the end of the file, which is truncated.`,
+        `${path}: the tensor ${quote(name)} reaches beyond the end of the file, which is truncated.`,
       );
     }
     if (end - start !== needed) {
       throw new InputError(
-        `${path}: the tensor "${name}" has ${end - start} bytes, but its shape [${shape.join(", ")}] of ${dtype} needs ${needed}.`,
+        `${path}: the tensor ${quote(name)} has ${end - start} bytes, but its shape [${shape.join(", ")}] of ${dtype} needs ${needed}.`,
       );
     }
     tensors.set(name, { name, dtype, shape, byteOffset: dataStart + start, byteLength: end - start });
@@ -141,7 +138,7 @@ function checkHeader(header: object, path: string, dataStart: number, dataBytes:
   )) {
     if (info.byteOffset !== expected) {
       const what = info.byteOffset < expected ? "overlaps the tensor before it" : "leaves a gap before it";
-      throw new InputError(`${path}: the tensor "${info.name}" ${what}; the file is damaged.`);
+      throw new InputError(`${path}: the tensor ${quote(info.name)} ${what}; the file is damaged.`);
     }
     expected += info.byteLength;
   }
@@ -161,7 +158,7 @@ function createReader(
 ): SafetensorsFile {
   const find = (name: string): TensorInfo => {
     const info = tensors.get(name);
-    if (!info) throw new InputError(`${path} lacks the tensor "${name}".`);
+    if (!info) throw new InputError(`${path} lacks the tensor ${quote(name)}.`);
     return info;
   };
   const readBytes = (name: string) => {
@@ -187,29 +184,12 @@ function createReader(
           return decodeBfloat16(new Uint16Array(buffer));
         default:
           throw new InputError(
-            `${path}: the tensor "${name}" is of type ${dtype}, not of floating-point numbers.`,
+            `${path}: the tensor ${quote(name)} is of type ${dtype}, not of floating-point numbers.`,
           );
       }
     },
     close: () => closeSync(descriptor),
   };
-}
-
-/** Reads exactly `length` bytes into memory of their own. */
-export function readAt(
-  descriptor: number,
-  position: number,
-  length: number,
-  path: string,
-): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length);
-  for (let done = 0; done < length; ) {
-    const count = readSync(descriptor, bytes, done, Math.min(length - done, 2 ** 30), position + done);
-    if (count === 0)
-      throw new InputError(`${path} ends before byte ${position + length}; the file is truncated.`);
-    done += count;
-  }
-  return bytes;
 }
 
 /**
@@ -237,12 +217,12 @@ export function openSafetensorsModel(folder: string): WeightFile {
       shards.set(file, shard);
       const info = shard.tensors.get(name);
       if (!info)
-        throw new InputError(`${shard.path} lacks the tensor "${name}" that ${indexPath} places there.`);
+        throw new InputError(`${shard.path} lacks the tensor ${quote(name)} that ${indexPath} places there.`);
       tensors.set(name, info);
     }
     const shardWith = (name: string): SafetensorsFile => {
       const file = shardOf.get(name);
-      if (file === undefined) throw new InputError(`${indexPath} does not name the tensor "${name}".`);
+      if (file === undefined) throw new InputError(`${indexPath} does not name the tensor ${quote(name)}.`);
       return shards.get(file)!;
     };
     return {
@@ -270,7 +250,7 @@ function readIndex(path: string): Map<string, string> {
   const entries = Object.entries(parsed.data.weight_map);
   const outside = entries.find(([, file]) => !/^[\w.-]+\.safetensors$/.test(file));
   if (outside)
-    throw new InputError(`${path} names the shard "${outside[1]}", which is not a plain file name.`);
+    throw new InputError(`${path} names the shard ${quote(outside[1])}, which is not a plain file name.`);
   return new Map(entries);
 }
 
@@ -288,7 +268,8 @@ const writtenTypes = { float32: "F32", float16: "F16", uint8: "U8" } as const;
 /**
  * Writes tensors in the given order, one at a time, to a temporary file that is renamed when it is whole.
  *
- * @throws InputError if a tensor's data do not have the bytes that its shape needs.
+ * @throws InputError if a tensor's data do not have the bytes that its shape needs, or the disk does not take the
+ * file; then none is left behind.
  */
 export async function writeSafetensors(
   path: string,
@@ -311,27 +292,32 @@ export async function writeSafetensors(
   start.writeBigUInt64LE(BigInt(padded.length));
 
   const temporary = `${path}.tmp`;
-  const descriptor = openSync(temporary, "w");
   try {
-    writeAll(descriptor, start);
-    writeAll(descriptor, padded);
-    for (const [index, { name, data }] of tensors.entries()) {
-      const values = typeof data === "function" ? await data() : data;
-      if (values.byteLength !== lengths[index]) {
-        throw new InputError(
-          `The tensor "${name}" has ${values.byteLength} bytes, but its shape needs ${lengths[index]}.`,
-        );
+    const descriptor = openSync(temporary, "w");
+    try {
+      writeAll(descriptor, start);
+      writeAll(descriptor, padded);
+      for (const [index, { name, data }] of tensors.entries()) {
+        const values = typeof data === "function" ? await data() : data;
+        if (values.byteLength !== lengths[index]) {
+          throw new InputError(
+            `The tensor ${quote(name)} has ${values.byteLength} bytes, but its shape needs ${lengths[index]}.`,
+          );
+        }
+        writeAll(descriptor, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
       }
-      writeAll(descriptor, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
     }
-    fsyncSync(descriptor);
+    renameSync(temporary, path);
   } catch (error) {
-    closeSync(descriptor);
     rmSync(temporary, { force: true });
-    throw error;
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    throw new InputError(
+      `${path} cannot be written (${(error as Error).message}); check the folder and the space on the disk.`,
+    );
   }
-  closeSync(descriptor);
-  renameSync(temporary, path);
 }
 
 function writeAll(descriptor: number, bytes: Uint8Array): void {

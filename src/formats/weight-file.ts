@@ -24,3 +24,8 @@ export interface WeightFile {
   readFloat32(name: string): Float32Array;
   close(): void;
 }
+
+/** A name from a file in quotes for a message: on one line, without control characters, and not too long. */
+export function quote(name: string): string {
+  return JSON.stringify(name.length <= 100 ? name : `${name.slice(0, 100)}…`);
+}

@@ -165,11 +165,14 @@ function nearestDynamic(value: number): number {
   return fround(DYNAMIC_MAP[high]! - value) < fround(value - DYNAMIC_MAP[low]!) ? high : low;
 }
 
-/** The blocks' scales that quantized statistics stand for. */
-export function dequantizeStatistics({ codes, absmax, offset }: NestedStatistics): Float32Array {
+/** The blocks' scales that quantized statistics stand for, whose codes are places in `map`. */
+export function dequantizeStatistics(
+  { codes, absmax, offset }: NestedStatistics,
+  map: Float32Array = DYNAMIC_MAP,
+): Float32Array {
   const values = new Float32Array(codes.length);
   for (let i = 0; i < codes.length; i++) {
-    values[i] = fround(DYNAMIC_MAP[codes[i]!]! * absmax[floor(i / statisticsBlockSize)]!) + offset;
+    values[i] = fround(map[codes[i]!]! * absmax[floor(i / statisticsBlockSize)]!) + offset;
   }
   return values;
 }
