@@ -50,6 +50,15 @@ MODELS = {
     "mistral": dict(model_type="mistral", tie_word_embeddings=False, rope_theta=10000.0, sliding_window=8),
     "qwen2": dict(model_type="qwen2", tie_word_embeddings=True, rope_theta=50000.0),
     "qwen3": dict(model_type="qwen3", tie_word_embeddings=False, rope_theta=10000.0, head_dim=16),
+    # For NF4: bitsandbytes' CPU kernel dequantizes wrongly where a row is shorter than a block of 64.
+    "llama-wide": dict(
+        model_type="llama",
+        tie_word_embeddings=False,
+        rope_theta=10000.0,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=1,
+    ),
 }
 STORED_AS = {"llama-tied": torch.bfloat16, "qwen3": torch.float16}
 SHARDED = {"llama-bias": "40KB"}
@@ -100,7 +109,7 @@ def main():
     for seed, (name, settings) in enumerate(MODELS.items()):
         generator = torch.Generator().manual_seed(1000 + seed)
         folder = out / name
-        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**SIZES, **settings))
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**(SIZES | settings)))
         randomize(model, generator)
         model.to(STORED_AS.get(name, torch.float32))
         model.save_pretrained(folder, max_shard_size=SHARDED.get(name, "1GB"))

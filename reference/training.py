@@ -3,7 +3,7 @@
     python reference/tiny_models.py fixtures/reference/models
     python reference/training.py fixtures/reference
 
-Writes `training/golden.json` (the windows that all runs share, and each run's steps), `training/initial-adapter/`
+Writes `training/golden.json` (the windows that all runs share, and each run's steps), `training/initial-adapter/<base>/`
 and the trained tensors `training/<run>.safetensors`.
 """
 
@@ -32,8 +32,8 @@ LORA = dict(base="llama", steps=30, learning_rate=2e-2, schedule="linear", quant
 RUNS = {
     "lora": LORA,
     "lora-cosine": LORA | dict(schedule="cosine"),
-    "qlora": LORA | dict(quantization=dict(double_quantization=False)),
-    "qlora-double": LORA | dict(quantization=dict(double_quantization=True)),
+    "qlora": LORA | dict(base="llama-wide", quantization=dict(double_quantization=False)),
+    "qlora-double": LORA | dict(base="llama-wide", quantization=dict(double_quantization=True)),
     "full": dict(base="llama-tied-f32", steps=10, learning_rate=1e-3, schedule="linear", quantization=None),
 }
 # Of the fully tuned model only these tensors are kept, to hold the file small: every kind of them is there.
@@ -126,13 +126,13 @@ def main():
     out = Path(sys.argv[1]) / "training"
     torch.set_num_threads(1)
 
-    torch.manual_seed(3000)
-    initial = get_peft_model(
-        load(models / "llama"), LoraConfig(r=4, lora_alpha=8, task_type="CAUSAL_LM", target_modules="all-linear")
-    )
-    initial.peft_config["default"].base_model_name_or_path = "llama"
-    initial.save_pretrained(out / "initial-adapter")
-    (out / "initial-adapter" / "README.md").unlink()
+    for base in ("llama", "llama-wide"):
+        torch.manual_seed(3000)
+        config = LoraConfig(r=4, lora_alpha=8, task_type="CAUSAL_LM", target_modules="all-linear")
+        initial = get_peft_model(load(models / base), config)
+        initial.peft_config["default"].base_model_name_or_path = base
+        initial.save_pretrained(out / "initial-adapter" / base)
+        (out / "initial-adapter" / base / "README.md").unlink()
 
     source = windows(torch.Generator().manual_seed(3001))
     steps_of_windows = [next(source) for _ in range(max(settings["steps"] for settings in RUNS.values()))]
@@ -142,7 +142,7 @@ def main():
         base = models / settings["base"]
         model = load(base) if quantization is None else load_quantized(base, **quantization)
         if name != "full":
-            model = PeftModel.from_pretrained(model, out / "initial-adapter", is_trainable=True)
+            model = PeftModel.from_pretrained(model, out / "initial-adapter" / settings["base"], is_trainable=True)
         steps = train(model, settings, steps_of_windows)
         if name == "full":
             tensors = {key: p.data for key, p in model.named_parameters() if key.startswith(FULL_TENSORS)}
