@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { InputError } from "../errors.ts";
 import {
@@ -83,6 +84,25 @@ describe("assistant turns", () => {
     expect(turnsOf(goldens["qwen 2.5"]!.template)).toEqual(chatml);
   });
 
+  test("are what the assistant said, whatever the texts are", () => {
+    const content = fc.oneof(
+      fc.string({ unit: "grapheme" }),
+      fc.string({ unit: "binary" }),
+      fc.constantFrom("\ue000", "\ue001\ue000", "{% generation %}", "{{ x }}", "<|im_end|>\n", "assistant\n"),
+    );
+    fc.assert(
+      fc.property(fc.array(fc.tuple(content, content), { maxLength: 4 }), (exchanges) => {
+        const messages = exchanges.flatMap(([question, answer]) => [
+          { role: "user", content: question },
+          { role: "assistant", content: answer },
+        ]);
+        const expected = exchanges.map(([, answer]) => `${answer}<|im_end|>`);
+        expect(turnsOf(goldens["chatml with generation"]!.template, messages)).toEqual(expected);
+        if (messages.length > 0) expect(turnsOf(goldens.chatml!.template, messages)).toEqual(expected);
+      }),
+    );
+  });
+
   test("are none where the assistant says nothing", () => {
     expect(turnsOf(goldens.chatml!.template, conversation.slice(0, 1))).toEqual([]);
   });
@@ -132,10 +152,10 @@ test("templates that are wrong, or would not end, are refused with their own mes
     ],
     ["{{ messages[0].content.absent() }}", /cannot be rendered: /],
     ["{% for a in range(10 ** 9) %}{% endfor %}", /a range of 1000000000 elements/],
-    ["{% for a in range(60000) %}{% for b in range(60000) %}{% endfor %}{% endfor %}", /1000000 steps/],
+    ["{% for a in range(60000) %}{% for b in range(60000) %}{% endfor %}{% endfor %}", /500000 steps/],
     [
       "{% for a in range(1000) %}{% for b in range(1000) %}{% for c in range(1000) %}x{% endfor %}{% endfor %}{% endfor %}",
-      /1000000 steps/,
+      /500000 steps/,
     ],
     [
       "{% set ns = namespace(x='x') %}{% for a in range(99) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",

@@ -268,8 +268,8 @@ function withoutNulls(message: ChatMessage): object {
   );
 }
 
-/** About three seconds. A conversation of a hundred messages takes some thousands. */
-const maximumSteps = 1_000_000;
+/** One or two seconds of work. A conversation of a hundred messages takes some thousands. */
+const maximumSteps = 500_000;
 const maximumTextLength = 2 ** 24;
 const maximumListLength = 2 ** 16;
 

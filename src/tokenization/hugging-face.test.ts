@@ -157,6 +157,11 @@ describe("the files of a tokenizer", () => {
       [withModel({ vocab: { a: "0" } }), /the id 0/],
       [withModel({ merges: ["abc"] }), /not two tokens/],
       [withModel({ merges: [["a", 1]] }), /not two tokens/],
+      [withModel({ dropout: 0.1 }), /"dropout"/],
+      [
+        { tokenizer: { ...tokenizer, added_tokens: [{ id: 0, content: "a", single_word: true }] } },
+        /whole words/,
+      ],
       [{ tokenizer: { ...tokenizer, added_tokens: {} } }, /"added_tokens" is not a list/],
       [{ tokenizer: { ...tokenizer, added_tokens: [{ id: 0 }] } }, /without a text/],
       [{ tokenizer: { ...tokenizer, pre_tokenizer: { type: "Unheard" } } }, /Unheard/],

@@ -153,6 +153,10 @@ function readVocabulary(model: JsonObject, source: string): Map<string, number> 
       `${source} holds a tokenizer of the type ${JSON.stringify(type)}${type === "BPE" ? " without a vocabulary and merges" : ""}; supported is BPE, which Llama, Mistral, Qwen and SmolLM use.`,
     );
   }
+  for (const option of ["dropout", "continuing_subword_prefix"]) {
+    if (model[option])
+      throw new InputError(`${source} sets "${option}", which is not supported; set it to null.`);
+  }
   for (const merge of merges) {
     const parts: unknown[] = typeof merge === "string" ? merge.split(" ") : Array.isArray(merge) ? merge : [];
     if (parts.length !== 2 || parts.some((part) => typeof part !== "string")) {
@@ -166,9 +170,14 @@ function readAddedTokens(list: unknown, source: string): AddedToken[] {
   if (list === undefined || list === null) return [];
   if (!Array.isArray(list)) throw new InputError(`${source}: "added_tokens" is not a list.`);
   return list.map((entry) => {
-    const { content, id, special, normalized } = asObject(entry) ?? {};
+    const { content, id, special, normalized, single_word } = asObject(entry) ?? {};
     if (typeof content !== "string" || content === "") {
       throw new InputError(`${source} holds an added token without a text.`);
+    }
+    if (single_word === true) {
+      throw new InputError(
+        `${source}: the added token ${JSON.stringify(content)} is to match whole words only ("single_word"), which is not supported.`,
+      );
     }
     return {
       ...entry,
