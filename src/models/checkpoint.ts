@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { InputError } from "../errors.ts";
 import { openGguf } from "../formats/gguf.ts";
 import { openSafetensorsModel } from "../formats/safetensors.ts";
+import { readBnbNF4 } from "../quantization/bnb-checkpoint.ts";
+import { dequantizeNF4, type NF4Tensor } from "../quantization/nf4.ts";
 import { openGgufTokenizer } from "../tokenization/gguf.ts";
 import { openHuggingFaceTokenizer } from "../tokenization/hugging-face.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
@@ -25,6 +27,8 @@ export interface Checkpoint {
    * @throws InputError if it is missing or of another shape.
    */
   read(name: string, shape: readonly number[]): Float32Array;
+  /** The same tensor where the file holds it in NF4; undefined where it does not. */
+  readNF4(name: string, shape: readonly number[]): NF4Tensor | undefined;
   close(): void;
 }
 
@@ -50,15 +54,23 @@ export function readFolderConfig(folder: string): ModelConfig {
 function openFolder(folder: string): Checkpoint {
   const config = readFolderConfig(folder);
   const file = openSafetensorsModel(folder);
+  const readNF4 = (name: string, shape: readonly number[]) => {
+    const quantized = readBnbNF4(file, name);
+    if (quantized) checkShape(folder, name, quantized.shape, shape);
+    return quantized;
+  };
   return {
     path: folder,
     config,
     tokenizer: () => openHuggingFaceTokenizer(folder),
     has: (name) => file.tensors.has(name),
     read(name, shape) {
+      const quantized = readNF4(name, shape);
+      if (quantized) return dequantizeNF4(quantized);
       checkShape(folder, name, file.tensors.get(name)?.shape, shape);
       return file.readFloat32(name);
     },
+    readNF4,
     close: () => file.close(),
   };
 }
@@ -84,6 +96,7 @@ function openGgufFile(path: string): Checkpoint {
       if (name.includes("k_proj")) return separateHalves(values, config.numKeyValueHeads, config.headDim);
       return values;
     },
+    readNF4: () => undefined,
     close: () => file.close(),
   };
 }

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { InputError } from "../errors.ts";
 import { encodeFloat16 } from "../formats/float16.ts";
-import { quantizeNF4 } from "../quantization/nf4.ts";
+import { type NF4Tensor, quantizeNF4 } from "../quantization/nf4.ts";
 import { float32, type HostTensor } from "../runtime/device.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { type Storage, storedTensorNames } from "./linear.ts";
@@ -37,18 +37,15 @@ export function loadWeights(checkpoint: Checkpoint, options: LoadOptions = {}): 
       tensors[name] = float32(checkpoint.read(nameInLayer(layer, name), [size]), [size]);
     }
     for (const { name, outFeatures, inFeatures } of modules) {
-      const fullName = nameInLayer(layer, `${name}.weight`);
-      const values = checkpoint.read(fullName, [outFeatures, inFeatures]);
+      const weight = `${name}.weight`;
+      const dims = [outFeatures, inFeatures];
+      const fullName = nameInLayer(layer, weight);
+      const quantized = storage === "nf4" ? checkpoint.readNF4(fullName, dims) : undefined;
       Object.assign(
         tensors,
-        storeWeight(
-          `${name}.weight`,
-          values,
-          [outFeatures, inFeatures],
-          storage,
-          doubleQuantization,
-          fullName,
-        ),
+        quantized
+          ? nf4Tensors(weight, quantized)
+          : storeWeight(weight, checkpoint.read(fullName, dims), dims, storage, doubleQuantization, fullName),
       );
     }
     onProgress?.((layer + 1) / config.numHiddenLayers);
@@ -97,14 +94,17 @@ function storeWeight(
           `The tensor "${fullName}" has ${values.length} elements, which is no multiple of NF4's blocks of 64.`,
         );
       }
-      const [codesName, absmaxName] = storedTensorNames(name, storage) as [string, string];
-      const { codes, absmax } = quantizeNF4(values, { doubleQuantization });
-      return {
-        [codesName]: { dtype: "uint8", dims: [codes.length], data: codes },
-        [absmaxName]: float32(absmax, [absmax.length]),
-      };
+      return nf4Tensors(name, quantizeNF4(values, { doubleQuantization }));
     }
   }
+}
+
+function nf4Tensors(name: string, { codes, absmax }: NF4Tensor): Record<string, HostTensor> {
+  const [codesName, absmaxName] = storedTensorNames(name, "nf4") as [string, string];
+  return {
+    [codesName]: { dtype: "uint8", dims: [codes.length], data: codes },
+    [absmaxName]: float32(absmax, [absmax.length]),
+  };
 }
 
 /** Identifies a base model by its norms' weights, which every storage and file format keeps exactly. */
