@@ -67,7 +67,7 @@ def make_texts() -> list[str]:
         "0", "1", "12", "123", "1234", "12345", "123456", "1234567890", "3.14159", "1,000,000", "1e-5", "0x1F", "50%", "$9.99", "2026-11-24", "12:34:56",
         "a1b2c3", "abc123def", "٣٤٥", "१२३४", "½ ¼ ²³", "Ⅷ Ⅻ", "１２３", "x² + y² = z²",
         "def f(x):\n    return x + 1\n", "for (let i = 0; i < n; i++) {\n\tsum += a[i];\n}", "if x == 1:\n        y = 2\n    else:\n        y = 3",
-        "<div class=\"a\">b</div>", "SELECT * FROM t WHERE a = 'b';", "a->b::c<d>&&e||f", "{\"key\": [1, 2, {\"x\": null}]}", "https://example.org/a?b=c&d=e#f", "user@example.org", "C:\\path\\to\\file", "snake_case camelCase PascalCase kebab-case", "__init__", "$\\frac{a}{b}$", "# Heading\n\n- item\n- item\n", "```python\nprint(1)\n```",
+        "<div class=\"a\">b</div>", "SELECT * FROM t WHERE a = 'b';", "a->b::c<d>&&e||f", "{\"key\": [1, 2, {\"x\": null}]}", "https://example.org/a?b=c&d=e#f", "user@example.org", "C:\\path\\to\\file", "an unmergeable word", "snake_case camelCase PascalCase kebab-case", "__init__", "$\\frac{a}{b}$", "# Heading\n\n- item\n- item\n", "```python\nprint(1)\n```",
         "日本語のテキスト", "中文字符测试", "한국어 텍스트", "漢字かなカナ混じり文。", "「引用」、句読点。", "全角　空白", "Привет, мир!", "Ελληνικά", "עברית שלום", "العربية مرحبا", "ไทยไม่มีช่องว่าง", "हिन्दी पाठ", "தமிழ்", "Tiếng Việt", "Zażółć gęślą jaźń", "Grüße aus Köln", "naïve café résumé", "Æther œuvre ß ẞ", "ﬁ ﬂ ligatures", "ǅ ǈ",
         "😀", "😀😀", "👍🏽", "👨\u200d👩\u200d👧\u200d👦", "🏳️\u200d🌈", "🇩🇪🇯🇵", "❤️", "☺", "a😀b", " 😀 ", "1️⃣", "𝒜𝓑𝔠", "𠮷野家", "🫠🫡",
         "e\u0301", "é", "e\u0301 é", "cafe\u0301", "a\u0308o\u0308u\u0308", "q\u0323\u0307", "q\u0307\u0323", "\u1112\u1161\u11ab", "각\u11a8", "\u212b", "\u0344", "Z\u0351\u036b\u0343a\u0301\u0300\u0302", "\u0301", " \u0301", "\u0301a",
@@ -100,6 +100,11 @@ def train_byte_level(corpus, pre_tokenizer, specials, normalizer=None, bos=None,
     tokenizer.train_from_iterator(corpus, trainers.BpeTrainer(
         vocab_size=600, special_tokens=[special(token) for token in specials], show_progress=False,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    if ignore_merges:
+        # A word of the vocabulary that no merges lead to, which only such a tokenizer finds.
+        definition = json.loads(tokenizer.to_str())
+        definition["model"]["vocab"]["Ġunmergeable"] = tokenizer.get_vocab_size()
+        tokenizer = Tokenizer.from_str(json.dumps(definition))
     tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in plain])
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     if bos is not None:

@@ -24,6 +24,15 @@ function readGolden(name: string) {
 
 const texts: readonly string[] = readGolden("texts");
 
+/** What a tokenizer makes of a text: Qwen2's normalizes it, and SentencePiece's cannot tell "▁" from a space. */
+function restored(name: string, text: string): string {
+  if (name === "qwen2") return text.normalize("NFC");
+  if (name === "llama2") return text.replaceAll("▁", " ");
+  // It puts a space in front only where there is none, and takes one away.
+  if (name === "mistral") return text.replaceAll("▁", " ").replace(/^ /, "");
+  return text;
+}
+
 describe.each(["gpt2", "smollm", "llama3", "qwen2", "llama2", "mistral"])("a tokenizer like %s's", (name) => {
   const golden: Golden = readGolden(name);
   const tokenizer = createTokenizer(golden, name);
@@ -70,10 +79,7 @@ describe.each(["gpt2", "smollm", "llama3", "qwen2", "llama2", "mistral"])("a tok
   test("loses no text", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme", maxLength: 60 }), (text) => {
-        // Only "mistral" does not restore every space: it adds one in front only where there is none.
-        const expected =
-          name === "qwen2" ? text.normalize("NFC") : name === "mistral" ? text.replace(/^ /, "") : text;
-        expect(tokenizer.decode(tokenizer.encode(text))).toBe(expected);
+        expect(tokenizer.decode(tokenizer.encode(text))).toBe(restored(name, text));
       }),
     );
   });
@@ -157,6 +163,22 @@ describe("the files of a tokenizer", () => {
       [withModel({ vocab: { a: "0" } }), /the id 0/],
       [withModel({ merges: ["abc"] }), /not two tokens/],
       [withModel({ merges: [["a", 1]] }), /not two tokens/],
+      [
+        {
+          tokenizer: {
+            ...tokenizer,
+            post_processor: {
+              type: "TemplateProcessing",
+              single: [
+                { SpecialToken: { id: "<absent>", type_id: 0 } },
+                { Sequence: { id: "A", type_id: 0 } },
+              ],
+              pair: [],
+            },
+          },
+        },
+        /special token that it does not have/,
+      ],
       [withModel({ dropout: 0.1 }), /"dropout"/],
       [
         { tokenizer: { ...tokenizer, added_tokens: [{ id: 0, content: "a", single_word: true }] } },

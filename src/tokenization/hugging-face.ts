@@ -75,12 +75,16 @@ export function createTokenizer(files: TokenizerFiles, source: string): Tokenize
   const named = readNamedTokens(config, asObject(files.specialTokensMap) ?? {});
 
   // Transformers makes special tokens of all that the configuration names as such.
-  for (const token of named.values()) {
-    if (addedTokens.some((added) => added.content === token)) continue;
-    const id = vocabulary.get(token) ?? nextId(vocabulary, addedTokens);
-    addedTokens.push({ id, content: token, special: true, normalized: false });
-  }
+  const added = new Set(addedTokens.map(({ content }) => content));
   for (const { content, id } of addedTokens) vocabulary.set(content, id);
+  let nextId = 0;
+  for (const id of vocabulary.values()) nextId = Math.max(nextId, id + 1);
+  for (const content of new Set(named.values())) {
+    if (added.has(content)) continue;
+    const id = vocabulary.get(content) ?? nextId++;
+    addedTokens.push({ id, content, special: true, normalized: false });
+    vocabulary.set(content, id);
+  }
 
   const implementation = createLibraryTokenizer({ ...definition, added_tokens: addedTokens }, model, source);
   const generationConfig = asObject(files.generationConfig) ?? {};
@@ -189,13 +193,6 @@ function readAddedTokens(list: unknown, source: string): AddedToken[] {
   });
 }
 
-function nextId(vocabulary: ReadonlyMap<string, number>, addedTokens: readonly AddedToken[]): number {
-  let next = 0;
-  for (const id of vocabulary.values()) next = Math.max(next, id + 1);
-  for (const { id } of addedTokens) next = Math.max(next, id + 1);
-  return next;
-}
-
 /** Tokens by the names that the configuration gives them (`bos_token`, ...). Each is a text or an AddedToken. */
 function readNamedTokens(config: JsonObject, specialTokensMap: JsonObject): Map<string, string> {
   const named = new Map<string, string>();
@@ -255,6 +252,9 @@ function createLibraryTokenizer(definition: JsonObject, model: JsonObject, sourc
       { clean_up_tokenization_spaces: false },
     );
     useReferenceByteFallback(tokenizer.decoder);
+    // Some faults of the parts show only in use.
+    const { ids } = tokenizer.encode("a", { add_special_tokens: true });
+    if (!ids.every(Number.isInteger)) throw new Error("it adds a special token that it does not have");
     return tokenizer;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
