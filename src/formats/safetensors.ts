@@ -19,23 +19,23 @@ import { decodeBfloat16, decodeFloat16 } from "./float16.ts";
 import { quote, type TensorInfo, type WeightFile } from "./weight-file.ts";
 
 /** Bytes per element of the format's types. */
-const elementBytes: Readonly<Record<string, number>> = {
-  BOOL: 1,
-  U8: 1,
-  I8: 1,
-  F8_E4M3: 1,
-  F8_E5M2: 1,
-  U16: 2,
-  I16: 2,
-  F16: 2,
-  BF16: 2,
-  U32: 4,
-  I32: 4,
-  F32: 4,
-  U64: 8,
-  I64: 8,
-  F64: 8,
-};
+const elementBytes: ReadonlyMap<string, number> = new Map([
+  ["BOOL", 1],
+  ["U8", 1],
+  ["I8", 1],
+  ["F8_E4M3", 1],
+  ["F8_E5M2", 1],
+  ["U16", 2],
+  ["I16", 2],
+  ["F16", 2],
+  ["BF16", 2],
+  ["U32", 4],
+  ["I32", 4],
+  ["F32", 4],
+  ["U64", 8],
+  ["I64", 8],
+  ["F64", 8],
+]);
 
 /** The format's own limit. */
 const maxHeaderBytes = 100_000_000;
@@ -116,7 +116,7 @@ function checkHeader(header: object, path: string, dataStart: number, dataBytes:
     }
     const { dtype, shape, data_offsets } = parsed.data;
     const [start, end] = data_offsets;
-    const bytes = elementBytes[dtype];
+    const bytes = elementBytes.get(dtype);
     if (bytes === undefined)
       throw new InputError(`${path}: the tensor ${quote(name)} has the unknown type ${quote(dtype)}.`);
     const needed = shape.reduce((product, size) => product * size, bytes);
@@ -276,16 +276,16 @@ export async function writeSafetensors(
   tensors: readonly TensorToWrite[],
   metadata: Readonly<Record<string, string>> = { format: "pt" },
 ): Promise<void> {
-  const header: Record<string, unknown> = { __metadata__: metadata };
+  const header: [name: string, entry: object][] = [["__metadata__", metadata]];
   let offset = 0;
   const lengths = tensors.map(({ name, dtype, shape }) => {
     const type = writtenTypes[dtype];
-    const length = shape.reduce((product, size) => product * size, elementBytes[type]!);
-    header[name] = { dtype: type, shape, data_offsets: [offset, offset + length] };
+    const length = shape.reduce((product, size) => product * size, elementBytes.get(type)!);
+    header.push([name, { dtype: type, shape, data_offsets: [offset, offset + length] }]);
     offset += length;
     return length;
   });
-  const json = Buffer.from(JSON.stringify(header));
+  const json = Buffer.from(JSON.stringify(Object.fromEntries(header)));
   const padded = Buffer.alloc(Math.ceil(json.length / 8) * 8, " ");
   json.copy(padded);
   const start = Buffer.alloc(8);
