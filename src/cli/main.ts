@@ -42,7 +42,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-function describeError(error: unknown): string {
+/** An error as one sentence for people. */
+export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code, path } = error as NodeJS.ErrnoException;
   switch (code) {

@@ -1,0 +1,305 @@
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { parse } from "yaml";
+import { writeSafetensors } from "../formats/safetensors.ts";
+import { describeError, main } from "./main.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "slimtune-cli-"));
+afterAll(() => rmSync(scratch, { recursive: true }));
+const model = "fixtures/embedded-model";
+const data = "fixtures/miniature/math-train.jsonl";
+
+let out = "";
+let err = "";
+beforeEach(() => {
+  out = "";
+  err = "";
+  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+    out += text;
+    return true;
+  });
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+    err += text;
+    return true;
+  });
+  vi.spyOn(console, "error").mockImplementation((text) => {
+    err += `${text}\n`;
+  });
+});
+
+const run = (...words: string[]) => main(["node", "slimtune", ...words]);
+
+function write(name: string, content: string): string {
+  const path = join(scratch, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+/** A copy of the embedded model in which one thing is changed. */
+function damaged(name: string, change: (folder: string) => void): string {
+  const folder = join(scratch, name);
+  cpSync(model, folder, { recursive: true });
+  change(folder);
+  return folder;
+}
+
+const editConfig = (folder: string, changes: object) => {
+  const path = join(folder, "config.json");
+  writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, "utf8")), ...changes }));
+};
+
+describe("bad input ends with one sentence and exit code 1", () => {
+  const cases: Record<string, () => [words: string[], sentence: string | RegExp]> = {
+    "a model that does not exist": () => [
+      ["inspect", "--model", "nowhere", "--data", data],
+      "There is no model at nowhere.",
+    ],
+    "a folder that is no model": () => [
+      ["inspect", "--model", scratch, "--data", data],
+      "holds no config.json",
+    ],
+    "an unknown architecture": () => [
+      [
+        "inspect",
+        "--model",
+        damaged("bert", (folder) => editConfig(folder, { model_type: "bert" })),
+        "--data",
+        data,
+      ],
+      'describes a "bert" model, which is not supported; supported are llama, mistral, qwen2, qwen3.',
+    ],
+    "truncated weights": () => [
+      [
+        "tune",
+        "--model",
+        damaged("cut", (folder) => truncateSync(join(folder, "model.safetensors"), 100_000)),
+        "--data",
+        data,
+        "--out",
+        join(scratch, "never"),
+      ],
+      /model\.safetensors/,
+    ],
+    "a tensor of another shape": () => [
+      [
+        "tune",
+        "--model",
+        damaged("shape", (folder) => editConfig(folder, { intermediate_size: 448 })),
+        "--data",
+        data,
+        "--out",
+        join(scratch, "never"),
+      ],
+      /"model\.layers\.0\.mlp\.gate_proj\.weight" has the shape \[384, 128\], but the model's configuration asks for \[448, 128\]/,
+    ],
+    "a missing tensor": () => [
+      [
+        "tune",
+        "--model",
+        damaged("layers", (folder) => editConfig(folder, { num_hidden_layers: 6 })),
+        "--data",
+        data,
+        "--out",
+        join(scratch, "never"),
+      ],
+      'lacks the tensor "model.layers.5.',
+    ],
+    "a broken line": () => [
+      [
+        "inspect",
+        "--model",
+        model,
+        "--data",
+        write("broken.jsonl", '{"question":"a","answer":"b"}\n{"question":\n'),
+      ],
+      "broken.jsonl, line 2: it is not valid JSON.",
+    ],
+    "an empty file": () => [
+      ["inspect", "--model", model, "--data", write("empty.jsonl", "\n")],
+      "holds no examples.",
+    ],
+    "no label at all": () => [
+      [
+        "inspect",
+        "--model",
+        model,
+        "--data",
+        write("long.jsonl", `${JSON.stringify({ question: "many words ".repeat(40), answer: "one" })}\n`),
+        "--context",
+        "40",
+        "--overlong",
+        "truncate",
+      ],
+      "none is left to train on",
+    ],
+    "an example longer than the context": () => [
+      ["inspect", "--model", model, "--data", data, "--context", "16"],
+      /line 1: the example has \d+ tokens, more than the context of 16/,
+    ],
+    "a template that raises": () => [
+      [
+        "inspect",
+        "--model",
+        damaged("raises", (folder) => {
+          const path = join(folder, "tokenizer_config.json");
+          writeFileSync(
+            path,
+            JSON.stringify({
+              ...JSON.parse(readFileSync(path, "utf8")),
+              chat_template: "{{ raise_exception('no such role') }}",
+            }),
+          );
+        }),
+        "--data",
+        data,
+      ],
+      "no such role",
+    ],
+    "an unknown target module": () => [
+      [
+        "tune",
+        "--model",
+        model,
+        "--data",
+        data,
+        "--target-modules",
+        "q_porj",
+        "--out",
+        join(scratch, "never"),
+      ],
+      'names "q_porj", which is no linear layer of this model; did you mean "q_proj"?',
+    ],
+    "an output folder that is not empty": () => [
+      ["tune", "--model", model, "--data", data, "--out", scratch],
+      `The output folder ${scratch} is not empty; choose another one.`,
+    ],
+    "an option that does not exist": () => [
+      [
+        "tune",
+        "--config",
+        write("typo.yaml", "learning_rat: 0.1\n"),
+        "--model",
+        model,
+        "--data",
+        data,
+        "--out",
+        join(scratch, "never"),
+      ],
+      'typo.yaml: there is no option "learning_rat"',
+    ],
+    "a required option left out": () => [
+      ["tune", "--model", model, "--out", join(scratch, "never")],
+      'the option "data" is missing.',
+    ],
+    "a context beyond the model's": () => [
+      ["tune", "--model", model, "--data", data, "--context", "100000", "--out", join(scratch, "never")],
+      "is longer than the 512 that",
+    ],
+    "an adapter that is none": () => [
+      ["generate", "--model", model, "--adapter", scratch, "hello"],
+      "adapter_config.json, so this folder is not an adapter.",
+    ],
+    "an adapter for another base model": () => [
+      ["generate", "--model", model, "--adapter", "fixtures/reference/lora/llama-all-linear", "hello"],
+      /the adapter is for another base model|lacks the tensor/,
+    ],
+    "a run that does not exist": () => [
+      ["resume", join(scratch, "nothing")],
+      "holds no config.yaml, so it is not the folder of a run.",
+    ],
+  };
+  test.each(Object.entries(cases))("%s", async (_name, create) => {
+    const [words, sentence] = create();
+    expect(await run(...words)).toBe(1);
+    expect(err).toMatch(sentence);
+    const lines = err
+      .trim()
+      .split("\n")
+      .filter((line) => line.startsWith("slimtune: "));
+    expect(lines).toHaveLength(1);
+    expect(err).not.toMatch(/^\s+at /m);
+  });
+});
+
+test("--verbose shows where an error happened", async () => {
+  const errors = vi.spyOn(console, "error");
+  expect(await run("inspect", "--model", "nowhere", "--data", data, "--verbose")).toBe(1);
+  expect(errors.mock.calls.some(([argument]) => argument instanceof Error)).toBe(true);
+});
+
+test("a full disk is said in a sentence, and leaves no half-written file", async () => {
+  const path = join(scratch, "full.safetensors");
+  symlinkSync("/dev/full", `${path}.tmp`);
+  const failure = await writeSafetensors(path, [
+    { name: "x", dtype: "float32", shape: [100_000], data: new Float32Array(100_000) },
+  ]).catch((error: unknown) => error);
+  expect(describeError(failure)).toContain("The disk is full");
+});
+
+test("every command shows an example in its help", async () => {
+  for (const command of ["tune", "resume", "inspect", "estimate", "merge", "generate"]) {
+    out = "";
+    expect(await run(command, "--help")).toBe(0);
+    expect(out).toContain(`Example:\n  slimtune ${command}`);
+  }
+});
+
+test("--print-config shows every option, and what it shows is a configuration", async () => {
+  expect(await run("tune", "--method", "qlora", "--r", "8", "--print-config")).toBe(0);
+  const config = parse(out);
+  expect(config).toMatchObject({
+    method: "qlora",
+    storage: "nf4",
+    learning_rate: 2e-4,
+    lora: { r: 8, lora_alpha: 32 },
+  });
+});
+
+test("estimate says what to change when memory does not suffice", async () => {
+  expect(await run("estimate", "--model", model, "--memory", "0.001", "--json")).toBe(0);
+  expect(JSON.parse(out).advice).toMatch(
+    /It needs .* at least, more than the 0\.0 GB there are: choose --method qlora/,
+  );
+});
+
+test("tune, resume, merge and generate work together", async () => {
+  const folder = join(scratch, "run");
+  mkdirSync(folder);
+  const code = await run(
+    "tune",
+    "--model",
+    model,
+    "--data",
+    data,
+    "--max-steps",
+    "3",
+    "--out",
+    folder,
+    "--json",
+  );
+  expect(code).toBe(0);
+  expect(JSON.parse(out)).toMatchObject({ outcome: "finished", progress: { step: 3 } });
+  out = "";
+  expect(await run("merge", folder, "--out", join(scratch, "merged"), "--json")).toBe(0);
+  expect(JSON.parse(out).maxLogitDifference).toBeLessThanOrEqual(1e-4);
+  const prompt = "Tom has 3 pens and buys 4 pens. How many pens has Tom?";
+  out = "";
+  expect(
+    await run("generate", "--model", model, "--adapter", join(folder, "adapter"), "--json", prompt),
+  ).toBe(0);
+  const adapted = JSON.parse(out).text;
+  out = "";
+  expect(await run("generate", "--model", join(scratch, "merged"), "--json", prompt)).toBe(0);
+  expect(JSON.parse(out).text).toBe(adapted);
+});
