@@ -19,7 +19,7 @@ import {
 } from "./operators/elementwise.ts";
 import { matmul } from "./operators/matmul.ts";
 import { gather, reshape, transpose } from "./operators/movement.ts";
-import { crossEntropy, rmsNorm, rotate } from "./operators/neural-network.ts";
+import { crossEntropy, rmsNorm, rotate, silu } from "./operators/neural-network.ts";
 import { reduceMean, reduceSum, softmax } from "./operators/reduction.ts";
 import { constant, input, type Shape, scalar, type Tensor } from "./tensor.ts";
 
@@ -126,6 +126,7 @@ const cases: Record<string, fc.Arbitrary<Case>> = {
   log: dims.map((shape) => ({ shapes: [shape], range: [1, 2], build: log })),
   sqrt: dims.map((shape) => ({ shapes: [shape], range: [1, 2], build: sqrt })),
   sigmoid: dims.map((shape) => ({ shapes: [shape], build: sigmoid })),
+  silu: dims.map((shape) => ({ shapes: [shape], build: silu })),
   where: broadcastPair.map(([shape, other]) => ({
     shapes: [shape, other],
     build: (a, b) => where(lessOrEqual(constant("float32", [1], Float32Array.of(0)), scalar(1)), a, b),

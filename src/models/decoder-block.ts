@@ -1,9 +1,9 @@
 /** @file The graph of one decoder block: attention and the gated feed-forward layer, each with its residual. */
 
-import { add, mul, sigmoid, sub } from "../graph/operators/elementwise.ts";
+import { add, mul, sub } from "../graph/operators/elementwise.ts";
 import { matmul } from "../graph/operators/matmul.ts";
 import { reshape, transpose } from "../graph/operators/movement.ts";
-import { rmsNorm, rotate } from "../graph/operators/neural-network.ts";
+import { rmsNorm, rotate, silu } from "../graph/operators/neural-network.ts";
 import { reduceSum, softmax } from "../graph/operators/reduction.ts";
 import { type Dim, type Tensor, withDerivative } from "../graph/tensor.ts";
 import type { ModelConfig } from "./config.ts";
@@ -114,9 +114,4 @@ function scaledDotProductAttention(
       matmul(weights, dOutput!, { transA: true }),
     ];
   })[0]!;
-}
-
-/** x sigmoid(x) (Elfwing et al. 2017). */
-function silu(x: Tensor): Tensor {
-  return mul(x, sigmoid(x));
 }

@@ -36,6 +36,8 @@ export function openDevice(
     enableMemPattern: false,
     // The graphs are built in the form in which they shall run; see docs/decisions/graph-optimization.md.
     graphOptimizationLevel: "disabled",
+    // The softmax of masked scores leaves denormals, which slow down all that is computed with them.
+    extra: { session: { set_denormal_as_zero: "1" } },
     logSeverityLevel: 3,
   };
   return {

@@ -72,7 +72,12 @@ describe.each(Object.entries(golden.runs))("%s", (name, run) => {
     let adaptation: Adaptation = full;
     let parameters: Parameters;
     if (name === "full") parameters = initializeParameters(config, full, weights, 0);
-    else ({ adaptation, parameters } = readAdapter(`${folder}/training/initial-adapter/${run.base}`, config, "any"));
+    else
+      ({ adaptation, parameters } = readAdapter(
+        `${folder}/training/initial-adapter/${run.base}`,
+        config,
+        "any",
+      ));
 
     const { settings } = golden;
     const plan: LoopPlan = {

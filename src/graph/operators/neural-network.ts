@@ -1,9 +1,9 @@
 /** @file Operators of transformer networks: RMS normalization, rotary position embedding, cross-entropy. */
 
 import { apply, type Operator, scalar, type Tensor, withDerivative } from "../tensor.ts";
-import { add, div, exp, log, mul, neg, sqrt, sub } from "./elementwise.ts";
+import { add, div, exp, mul, neg, sigmoid, sqrt, sub } from "./elementwise.ts";
 import { reshape } from "./movement.ts";
-import { reduceMax, reduceMean, reduceSum } from "./reduction.ts";
+import { reduceMean, reduceSum } from "./reduction.ts";
 
 const simplifiedLayerNormalization: Operator = {
   onnx: { type: "SimplifiedLayerNormalization" },
@@ -56,6 +56,7 @@ export function rotate(x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor): 
   })[0]!;
 }
 
+const logSoftmax: Operator = { onnx: { type: "LogSoftmax" }, infer: ([x]) => [x!] };
 const scatterElements: Operator = { onnx: { type: "ScatterElements" }, infer: ([x]) => [x!] };
 const gatherElements: Operator = {
   onnx: { type: "GatherElements" },
@@ -72,15 +73,22 @@ const gatherElements: Operator = {
 export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
   const rows = labels.shape[0]!;
   const column = reshape(labels, [rows, 1]);
-  const max = reduceMax(logits, [-1], { keepDims: true });
-  const powers = exp(sub(logits, max));
-  const sum = reduceSum(powers, [-1], { keepDims: true });
-  const ofLabel = apply(gatherElements, [logits, column], { axis: 1 })[0]!;
-  const loss = reshape(sub(add(max, log(sum)), ofLabel), [rows]);
+  const logProbabilities = apply(logSoftmax, [logits], { axis: -1 })[0]!;
+  const ofLabel = apply(gatherElements, [logProbabilities, column], { axis: 1 })[0]!;
+  const loss = neg(reshape(ofLabel, [rows]));
   return withDerivative([logits], [loss], (_node, [dLoss]) => {
     // softmax(logits) minus one at the label, each row times its loss's gradient.
     const scale = reshape(dLoss!, [rows, 1]);
-    const weighted = mul(powers, div(scale, sum));
+    const weighted = mul(exp(logProbabilities), scale);
     return [apply(scatterElements, [weighted, column, neg(scale)], { axis: 1, reduction: "add" })[0]];
   })[0]!;
+}
+
+/**
+ * x sigmoid(x) (Elfwing et al. 2017). With y the result and s = sigmoid(x), its derivative is s + y (1 - s).
+ */
+export function silu(x: Tensor): Tensor {
+  const s = sigmoid(x);
+  const y = mul(x, s);
+  return withDerivative([x], [y], (_node, [dy]) => [mul(dy!, add(s, mul(y, sub(scalar(1), s))))])[0]!;
 }

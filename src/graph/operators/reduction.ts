@@ -36,9 +36,6 @@ function readAxes(axes: Tensor): number[] {
 /** Sum over `axes`; they are dropped from the shape unless `keepDims`. */
 export const reduceSum = reduction("ReduceSum", (x, dy) => expandLike(dy, x));
 
-/** Maximum over `axes`. It has no derivative here: it serves to keep exponentials in range. */
-export const reduceMax = reduction("ReduceMax");
-
 /** Mean over one axis of known size. */
 export function reduceMean(x: Tensor, axis: number, { keepDims = false } = {}): Tensor {
   const size = x.shape.at(axis);
