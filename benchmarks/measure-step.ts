@@ -60,8 +60,8 @@ async function measure({ shape, storage, segmentSize, length }: StepCase): Promi
     });
     if (step <= 2) continue;
     seconds.push((performance.now() - started) / 1000);
-    // Between the steps, so that both meet the same minute of the machine.
-    peakRssBytes = process.resourceUsage().maxRSS * 1024;
+    // Between the steps, so that both meet the same minute of the machine; the products' own memory is not counted.
+    peakRssBytes ||= process.resourceUsage().maxRSS * 1024;
     rates.push(await measureProductRate(device));
   }
   await engine.release();
