@@ -3,7 +3,8 @@
     python reference/tiny_models.py fixtures/reference/models
     python reference/lora.py fixtures/reference
 
-Writes `lora/<case>/` (an adapter folder as PEFT saves it, and `golden.safetensors`) and `full-gradients.safetensors`.
+Writes `lora/<case>/` (an adapter folder as PEFT saves it, and `golden.safetensors`) and `full-gradients.safetensors`,
+where `<model>/inputs_embeds` is the gradient with respect to the output of the embedding.
 """
 
 import sys
@@ -25,6 +26,7 @@ CASES = {
     "llama-rslora": ("llama", dict(target_modules="all-linear", use_rslora=True)),
     "llama-patterns": ("llama", dict(target_modules="all-linear", **PATTERNS)),
     "llama-regex": ("llama", dict(target_modules=r".*\.(q_proj|v_proj)")),
+    "llama-subset": ("llama", dict(target_modules=["q_proj", "v_proj"])),
 }
 FULL_GRADIENTS = ["llama-rope3", "qwen2"]
 
@@ -81,9 +83,11 @@ def write_case(models, folder, base, settings, generator):
 def full_gradients(models, name, generator):
     model = load(models / name)
     input_ids, labels = sample_batch(generator)
-    loss = mean_loss(model(input_ids).logits, labels)
+    inputs_embeds = model.get_input_embeddings()(input_ids)
+    inputs_embeds.retain_grad()
+    loss = mean_loss(model(inputs_embeds=inputs_embeds).logits, labels)
     loss.backward()
-    values = dict(input_ids=input_ids, labels=labels, loss=loss.detach())
+    values = dict(input_ids=input_ids, labels=labels, loss=loss.detach(), inputs_embeds=inputs_embeds.grad)
     values |= {key: parameter.grad for key, parameter in model.named_parameters()}
     return {f"{name}/{key}": tensor for key, tensor in values.items()}
 

@@ -50,7 +50,7 @@ MODELS = {
     "mistral": dict(model_type="mistral", tie_word_embeddings=False, rope_theta=10000.0, sliding_window=8),
     "qwen2": dict(model_type="qwen2", tie_word_embeddings=True, rope_theta=50000.0),
     "qwen3": dict(model_type="qwen3", tie_word_embeddings=False, rope_theta=10000.0, head_dim=16),
-    # For NF4: bitsandbytes' CPU kernel dequantizes wrongly where a row is shorter than a block of 64.
+    # For NF4: bitsandbytes' CPU kernel dequantizes wrongly where a row is not a whole number of blocks of 64.
     "llama-wide": dict(
         model_type="llama",
         tie_word_embeddings=False,
