@@ -1,0 +1,190 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterAll, describe, expect, test } from "vitest";
+import { openHuggingFaceTokenizer } from "../tokenization/hugging-face.ts";
+import type { Tokenizer } from "../tokenization/tokenizer.ts";
+import type { TokenizedExample } from "./batch.ts";
+import { renderExample } from "./inspect.ts";
+import { type DatasetOptions, loadDataset } from "./load-dataset.ts";
+import { tokenizeExample } from "./tokenize-example.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "slimtune-data-"));
+afterAll(() => rmSync(scratch, { recursive: true }));
+const chat = openHuggingFaceTokenizer("fixtures/embedded-model");
+const { chatTemplate: _, ...rest } = chat;
+const plain: Tokenizer = { ...rest, chatTemplate: undefined };
+
+function write(name: string, content: string): string {
+  const path = join(scratch, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+const load = (path: string, options: Partial<DatasetOptions> = {}) =>
+  loadDataset(path, { tokenizer: chat, context: 512, ...options });
+const textOf = (ids: Int32Array, tokenizer = chat) => tokenizer.decode([...ids]);
+const trainedText = ({ ids, trained }: TokenizedExample, tokenizer = chat) =>
+  textOf(
+    ids.filter((_, i) => trained[i] === 1),
+    tokenizer,
+  );
+
+const question = "What is 2 + 3?";
+const answer = "2 + 3 = 5";
+
+describe("every format and file kind gives the same example", () => {
+  const qa = { question, answer };
+  const messages = [
+    { role: "user", content: question },
+    { role: "assistant", content: answer },
+  ];
+  const files: Record<string, string> = {
+    "qa.jsonl": `\ufeff${JSON.stringify(qa)}\r\n\r\n`,
+    "prompt.ndjson": JSON.stringify({ prompt: question, completion: answer }),
+    "alpaca.json": JSON.stringify([{ instruction: question, input: "", output: answer }]),
+    "data.json": JSON.stringify({ data: [{ messages }] }),
+    "sharegpt.jsonl": JSON.stringify({
+      conversations: [
+        { from: "human", value: question },
+        { from: "gpt", value: answer },
+      ],
+    }),
+    "lists.jsonl": JSON.stringify({ prompt: messages.slice(0, 1), completion: messages.slice(1) }),
+    "qa.csv": `question,answer\n"${question}",${answer}\n`,
+  };
+  test.each(Object.entries(files))("%s", async (name, content) => {
+    const { examples } = await load(write(name, content));
+    expect(examples).toHaveLength(1);
+    expect(trainedText(examples[0]!)).toBe(`${answer}<|end|>`);
+  });
+
+  test("with fields of other names", async () => {
+    const path = write("mapped.jsonl", JSON.stringify({ q: question, a: answer }));
+    const { examples } = await load(path, { fields: { prompt: "q", completion: "a" } });
+    expect(trainedText(examples[0]!)).toBe(`${answer}<|end|>`);
+  });
+});
+
+test("without a chat template the loss falls on the completion and the end of the sequence", async () => {
+  const { examples } = await load(write("plain.jsonl", JSON.stringify({ question, answer })), {
+    tokenizer: plain,
+  });
+  expect(textOf(examples[0]!.ids)).toBe(`<|begin|>Question: ${question}\nAnswer: ${answer}<|end|>`);
+  expect(trainedText(examples[0]!)).toBe(` ${answer}<|end|>`);
+});
+
+test("a text is trained on as a whole", async () => {
+  const { examples } = await load(write("story.txt", "One day.\nIt rained.\n\nThe end."), {
+    tokenizer: plain,
+  });
+  expect(examples.map((example) => trainedText(example))).toEqual([
+    "One day.\nIt rained.<|end|>",
+    "The end.<|end|>",
+  ]);
+});
+
+const words = fc.string({
+  unit: fc.constantFrom(..."abc 12+?.\n'é😀".split(/(?:)/u)),
+  minLength: 1,
+  maxLength: 30,
+});
+
+test("the trained tokens are the answers and their ends, the BOS token stands once, and nothing is lost", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(words, words), { minLength: 1, maxLength: 3 }),
+      fc.boolean(),
+      (turns, useTemplate) => {
+        const tokenizer = useTemplate ? chat : plain;
+        const rounds = useTemplate ? turns : turns.slice(0, 1);
+        const example = tokenizeExample(
+          {
+            line: 1,
+            messages: rounds.flatMap(([user, assistant]) => [
+              { role: "user", content: user },
+              { role: "assistant", content: assistant },
+            ]),
+            plain: { prompt: rounds[0]![0], completion: rounds[0]![1] },
+          },
+          tokenizer,
+          "completion",
+          "test",
+        );
+        expect(trainedText(example)).toBe(rounds.map(([, assistant]) => `${assistant}<|end|>`).join(""));
+        expect([...example.ids].filter((id) => id === chat.bosTokenId)).toHaveLength(1);
+        expect(example.ids[0]).toBe(chat.bosTokenId);
+        for (const [user] of rounds) expect(textOf(example.ids)).toContain(user);
+      },
+    ),
+  );
+});
+
+test("examples beyond the context are refused, dropped or cut, and counted", async () => {
+  const rows = [answer, "very long ".repeat(30)]
+    .map((text) => JSON.stringify({ question, answer: text }))
+    .join("\n");
+  const path = write("long.jsonl", rows);
+  await expect(load(path, { context: 40 })).rejects.toThrow(/line 2: the example has \d+ tokens/);
+  expect((await load(path, { context: 40, overlong: "drop" })).report).toMatchObject({
+    examples: 1,
+    dropped: 1,
+  });
+  const cut = await load(path, { context: 40, overlong: "truncate" });
+  expect(cut.report).toMatchObject({ examples: 2, truncated: 1, longest: 40 });
+});
+
+test("train_on all trains on every token", async () => {
+  const { examples, report } = await load(write("all.jsonl", JSON.stringify({ question, answer })), {
+    trainOn: "all",
+  });
+  expect(examples[0]!.trained.every((mark) => mark === 1)).toBe(true);
+  expect(report.trainedTokens).toBe(report.tokens - 1);
+});
+
+describe("bad rows are named", () => {
+  const cases: [name: string, content: string, sentence: RegExp][] = [
+    ["list.jsonl", "[1]", /line 1: the example is not an object/],
+    ["unknown.jsonl", '{"x":1}', /line 1: the fields x fit no known format/],
+    [
+      "mixed.jsonl",
+      '{"text":"a"}\n{"question":"b","answer":"c"}',
+      /line 2: the example is not of the format "text" that line 1 has/,
+    ],
+    ["number.jsonl", '{"question":1,"answer":"c"}', /the field "question" is not a text/],
+    ["noone.jsonl", '{"messages":[{"role":"user","content":"a"}]}', /no message is the assistant's/],
+    ["half.jsonl", '{"messages":[{"role":"user"}]}', /a message lacks its "role" or "content"/],
+    ["ragged.csv", "question,answer\na,b,c\n", /ragged\.csv/],
+    ["broken.parquet", "PAR1", /cannot be read as Parquet/],
+    ["kind.doc", "x", /is of no known kind/],
+  ];
+  test.each(cases)("%s", async (name, content, sentence) => {
+    await expect(load(write(name, content))).rejects.toThrow(sentence);
+  });
+
+  test("a template that does not end the assistant's turn", async () => {
+    const template =
+      "{% for m in messages %}{{ m.role + ': ' + m.content + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}";
+    const path = write("endless.jsonl", JSON.stringify({ question, answer }));
+    await expect(load(path, { tokenizer: { ...chat, chatTemplate: template } })).rejects.toThrow(
+      "puts no special token at the end of the assistant's turn",
+    );
+  });
+
+  test("a conversation for a model without a template", async () => {
+    const path = write(
+      "conversation.jsonl",
+      '{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}',
+    );
+    await expect(load(path, { tokenizer: plain })).rejects.toThrow("has no chat template");
+  });
+});
+
+test("an example is shown with its trained tokens marked", async () => {
+  const { examples } = await load(write("shown.jsonl", JSON.stringify({ question, answer })));
+  expect(renderExample(examples[0]!, chat, { colour: false })).toContain(`⟦${answer}<|end|>⟧`);
+  expect(renderExample(examples[0]!, chat, { colour: true })).toContain(
+    `\u001b[32m${answer}<|end|>\u001b[39m`,
+  );
+});
