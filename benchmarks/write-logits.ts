@@ -1,0 +1,30 @@
+/**
+ * @file Writes a model's logits with an adapter, for reference/peft_reads_ours.py to compare with PEFT's:
+ * `node build/benchmarks/write-logits.js <model> <adapter> <input-ids.json> <logits.safetensors>`.
+ */
+
+import { readFileSync } from "node:fs";
+import { loadAdapter, noAdapter } from "../src/adapters/adapted-model.ts";
+import { createEngine } from "../src/engine/engine.ts";
+import { writeSafetensors } from "../src/formats/safetensors.ts";
+import { openModel } from "../src/models/open-model.ts";
+import { openDevice } from "../src/runtime/onnx-runtime.ts";
+
+const [modelPath, adapterPath, idsPath, outPath] = process.argv.slice(2) as [string, string, string, string];
+const rows: number[][] = JSON.parse(readFileSync(idsPath, "utf8"));
+const model = loadAdapter(await openModel(modelPath), adapterPath);
+const { adaptation, parameters } = model.adapter ?? noAdapter;
+const engine = createEngine(openDevice("cpu"), model.config, model.weights, adaptation, { segmentSize: 1 });
+const [count, length] = [rows.length, rows[0]!.length];
+const inputIds = Int32Array.from(rows.flat());
+const batch = {
+  rows: count,
+  length,
+  inputIds,
+  positionIds: inputIds.map((_, i) => i % length),
+  segmentIds: inputIds.map(() => 1),
+};
+const data = await engine.logits(batch, Int32Array.from(inputIds.keys()), parameters);
+await writeSafetensors(outPath, [
+  { name: "logits", dtype: "float32", shape: [count, length, model.config.vocabSize], data },
+]);
