@@ -42,8 +42,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** An error as one sentence for people. */
-export function describeError(error: unknown): string {
+function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code, path } = error as NodeJS.ErrnoException;
   switch (code) {
