@@ -1,6 +1,6 @@
 """Golden renderings of chat templates, with the characters inside {% generation %} blocks, by Transformers.
 
-Writes fixtures/tokenization/chat-templates.json and strftime.json. Run after reference/tokenization.py, whose tiny
+Writes fixtures/tokenization/chat-templates.json, template-expressions.json and strftime.json. Run after reference/tokenization.py, whose tiny
 tokenizers it uses. The templates are written here, in the manner of the models they are named after.
 
 transformers 5.24.0, jinja2 3.1.6
@@ -193,6 +193,47 @@ TEMPLATES = {
 }
 
 
+# What Python prints, compares, strips and joins differently from JavaScript.
+VARIABLES = {"n": 3, "neg": -7, "s": "aBc dEf", "e": "", "none_": None, "yes": True, "l": [1, "a", None, True, 2.5, [], {}], "el": [],
+             "d": {"k": 1, "z": [1, 2], "n": None, "q": "it's"}, "quotes": ["'", '"', "'\"", "\\", "\n\t\r\x00\x85\u200b\u00a0é😀\U000e0001"],
+             "code": "\n\n    def f():\n        pass\n\n", "bom": "\ufeff x \x1f\x85", "x": "xxaxx", "astral": "😀 a 😀", "parts": [{"type": "text", "text": "Hi"}]}
+
+EXPRESSIONS = [
+    "none_", "l", "d", "yes", "el", "parts", "quotes", "l[1:]", "d['z']", "(1, 2)", "d.get('no')", "d.get('n')", "undefined_",
+    "'a' ~ 1 ~ none_ ~ yes ~ l ~ undefined_", "l ~ d", "l | string ~ ''", "yes | string", "none_ | string",
+    "[1, none_, yes, [2]] | join('-')", "el | join", "['a', 'b'] | join(', ')",
+    "code.strip()", "code.strip('\\n')", "code.lstrip('\\n')", "code.rstrip('\\n')", "code | trim", "x.strip('x')", "x.lstrip('x')",
+    "x.rstrip('xa')", "x | trim('x')", "bom.strip()", "bom | trim", "astral.strip('😀')", "astral.rstrip('a😀')", "x.strip(none_)",
+    "e.strip('x')", "e | trim", "code.split('\\n')[-3].lstrip('\\n') ~ code.strip('\\n')",
+    "s | capitalize", "s.capitalize()", "s | title", "s.title()", "\"it's an ÉTÉ-day\" | title", "\"it's an ÉTÉ-day\".title()",
+    "'ßX' | capitalize", "s | upper", "s | lower",
+    "neg % 3", "7 % 3", "7 % neg", "(n - 4) % 2", "neg // 2", "6 % 3", "7 % 0",
+    "1 == 1.0", "yes == 1", "'1' == 1", "'' == 0", "e == none_", "undefined_ == none_", "undefined_ is none", "none_ == none_", "el == []",
+    "el == ''", "[1, [2]] == [1, [2]]", "d == d", "{'a': 1} == {'a': 1}", "{'a': 1} != {'a': 2}", "s != 'x'", "d.absent == none_",
+    "l == [1]", "not el == []",
+    "'a' + 'b'", "'a' + 1", "1 + 'a'", "'a' + none_", "'a' + parts", "parts + 'a'", "1 + 2", "[1] + [2]",
+    "el | first", "el | last", "l | first", "el | length", "yes and 'a' + 'b' + 'c' ~ n",
+]
+
+CONTROL = [
+    "{% for x in [1, 2, 3, 4] %}<{{ x }}{% if x == 3 %}{% break %}{% endif %}>{% endfor %}.",
+    "{% for x in [1, 2, 3, 4] %}<{{ x }}{% if x is even %}{% continue %}{% endif %}>{% endfor %}.",
+    "{% for x in [1, 2] %}{% for y in [1, 2, 3] %}{{ x }}{{ y }}{% if y == x %} {% break %}{% endif %},{% endfor %};{% endfor %}",
+    "{% for x in [1] %}{% continue %}{% else %}none{% endfor %}.",
+    "{% for x in [] %}a{% else %}none{% endfor %}.",
+    "{% for x in [1, 2] %}a{{ x }}{% break %}{% else %}none{% endfor %}.",
+    "{% for x in [1, 2] %}a{{ x }}{% continue %}{% else %}none{% endfor %}.",
+    "{% for x in [1, 2, 3] %}a{{ x }}{% if x < 3 %}{% continue %}{% endif %}b{% else %}none{% endfor %}.",
+    "{% for x in [1, 2, 3] %}({% for y in [] %}{% else %}{{ x }}{% if x == 2 %}{% break %}{% endif %}{% endfor %}){% endfor %}.",
+    "{% macro r(n) %}{% for x in [1, 2, 3] %}{{ n }}{{ x }}{% if n and x == 1 %}({{ r(n - 1) }}){% endif %}{% if x == 2 %}{% break %}{% endif %};{% endfor %}{% endmacro %}{{ r(2) }}",
+    "{% macro m(x) %}{% for y in [1, 2, 3] %}{{ y }}{% if y == x %}{% break %}{% endif %}{% endfor %}{% endmacro %}{% for x in [1, 2, 3] %}{{ m(x) }} {% if x == 2 %}{% break %}{% endif %}{% endfor %}",
+    "{% set x = 1 %}{# none #}{% macro m() %}{% endmacro %}a",
+    "a\r\n  {% if yes %}\r\nb\r\n{% endif %}\r\nc\rd",
+    "{{ 'a\r\nb' }}",
+    "{% for x in [1, 2, 3] %}{% generation %}{{ x }}{% endgeneration %}{% if x == 2 %}{% break %}{% endif %}, {% endfor %}",
+]
+
+
 def turns(*contents, system=None):
     messages = [] if system is None else [{"role": "system", "content": system}]
     for i, content in enumerate(contents):
@@ -263,6 +304,17 @@ def main() -> None:
         golden[name] = {"template": template, "tokenizer": tokenizer_name, "cases": cases}
     path = FIXTURES / "chat-templates.json"
     path.write_text(json.dumps(golden, separators=(",", ":")) + "\n")
+
+    cases = []
+    for expression in [*(f"{{{{ {expression} }}}}" for expression in EXPRESSIONS), *CONTROL]:
+        try:
+            marks = "generation" in expression
+            [text], spans = render_jinja_template([[]], chat_template=expression, return_assistant_tokens_mask=marks, **VARIABLES)
+            cases.append({"template": expression, "text": text, "spans": spans[0] if marks else []})
+        except (TypeError, ZeroDivisionError):
+            cases.append({"template": expression, "text": None, "spans": []})
+    expressions = {"variables": VARIABLES, "cases": cases}
+    (FIXTURES / "template-expressions.json").write_text(json.dumps(expressions, separators=(",", ":")) + "\n")
 
     formats = ["%d %b %Y", "%Y-%m-%d", "%B %d, %Y", "%A, %-d %B %y", "%H:%M:%S", "%I:%M %p", "%a %j", "100%%", "%-m/%-d"]
     moments = [(2026, 1, 2, 3, 4, 5), (2024, 12, 31, 23, 59, 58), (2000, 2, 29, 0, 0, 0), (2025, 7, 9, 12, 30, 0)]

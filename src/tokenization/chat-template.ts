@@ -1,8 +1,8 @@
 /** @file Chat templates: messages to text, and where in the text the assistant speaks. */
 
-import * as jinja from "@huggingface/jinja";
 import { InputError } from "../errors.ts";
 import { formatTime } from "./strftime.ts";
+import { parseTemplate, runTemplate, type TemplateProgram } from "./template-interpreter.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** A message in the form that chat templates read. */
@@ -117,7 +117,7 @@ const generationTag = /\{%(-?)\s*(end)?generation\s*(-?)%\}/g;
 
 /** Whether the template marks the assistant's text with `{% generation %}`, as Transformers' assistant masks need. */
 export function hasGenerationMarkers(template: string): boolean {
-  return template.search(generationTag) >= 0;
+  return template.replace(/\{#[\s\S]*?#\}/g, "").search(generationTag) >= 0;
 }
 
 interface Markers {
@@ -175,38 +175,12 @@ function printMarkers(template: string): string {
   );
 }
 
-/** The part of the library that is used here. Node's module resolution does not find its own declarations. */
-const { Environment, Interpreter, parse, tokenize } = jinja as unknown as {
-  readonly Environment: new () => Variables;
-  readonly Interpreter: new (variables: Variables) => JinjaInterpreter;
-  readonly parse: (tokens: unknown) => SyntaxNode;
-  readonly tokenize: (template: string, options: { lstrip_blocks: boolean; trim_blocks: boolean }) => unknown;
-};
-
-interface Variables {
-  set(name: string, value: unknown): void;
-}
-
-/** A node of a template's syntax tree, with the parts that a "For" and its "SelectExpression" have. */
-interface SyntaxNode {
-  readonly type: string;
-  readonly iterable?: SyntaxNode;
-  readonly lhs?: SyntaxNode;
-}
-
-interface JinjaInterpreter {
-  run(program: SyntaxNode): { readonly value: unknown };
-  evaluate(node: SyntaxNode | undefined, variables: Variables): { readonly value: unknown };
-}
-
 /** The last template that was compiled: a data set is rendered with one. */
-let compiled: { readonly template: string; readonly program: SyntaxNode } | undefined;
+let compiled: { readonly template: string; readonly program: TemplateProgram } | undefined;
 
-function compile(template: string): SyntaxNode {
+function compile(template: string): TemplateProgram {
   if (compiled?.template !== template) {
-    // Transformers sets these two options.
-    const tokens = tokenize(printMarkers(template), { lstrip_blocks: true, trim_blocks: true });
-    compiled = { template, program: parse(tokens) };
+    compiled = { template, program: parseTemplate(printMarkers(template)) };
   }
   return compiled.program;
 }
@@ -228,7 +202,6 @@ function render(
     False: false,
     True: true,
     None: null,
-    range: boundedRange,
     raise_exception(message: unknown) {
       throw new RaisedByTemplate(String(message));
     },
@@ -248,12 +221,7 @@ function render(
     add_generation_prompt: addGenerationPrompt,
   };
   try {
-    const environment = new Environment();
-    for (const [name, value] of Object.entries({ ...given, ...globals })) {
-      if (value !== undefined) environment.set(name, value);
-    }
-    const { value } = new BoundedInterpreter(environment).run(compile(template));
-    return String(value);
+    return runTemplate(compile(template), { ...given, ...globals });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const verb = error instanceof RaisedByTemplate ? "refuses the conversation" : "cannot be rendered";
@@ -266,56 +234,4 @@ function withoutNulls(message: ChatMessage): object {
   return Object.fromEntries(
     Object.entries(message).filter(([, value]) => value !== null && value !== undefined),
   );
-}
-
-/** One or two seconds of work. A conversation of a hundred messages takes some thousands. */
-const maximumSteps = 500_000;
-const maximumTextLength = 2 ** 24;
-const maximumListLength = 2 ** 16;
-
-/**
- * Templates come with models from strangers. Each evaluation of a node and each turn of a loop counts as a step, and
- * the results are bounded, so that neither loops nor texts grow without end. The work inside one built-in filter is
- * not bounded.
- */
-class BoundedInterpreter extends Interpreter {
-  #steps = 0;
-  readonly #iterated = new Set<unknown>();
-
-  override evaluate(node: SyntaxNode | undefined, variables: Variables): { readonly value: unknown } {
-    this.#count(1);
-    if (node?.type === "For") {
-      const { iterable } = node;
-      this.#iterated.add(iterable?.type === "SelectExpression" ? iterable.lhs : iterable);
-    }
-    const result = super.evaluate(node, variables);
-    const { value } = result;
-    // The library prints "true" and "false".
-    if (typeof value === "boolean") result.toString = () => (value ? "True" : "False");
-    if (typeof value === "string" && value.length > maximumTextLength) {
-      throw new Error(`its text is longer than ${maximumTextLength} characters`);
-    }
-    if (Array.isArray(value) && value.length > maximumListLength) {
-      throw new Error(`it makes a list of more than ${maximumListLength} elements`);
-    }
-    if (this.#iterated.has(node)) {
-      this.#count(Array.isArray(value) ? value.length : value instanceof Map ? value.size : 0);
-    }
-    return result;
-  }
-
-  #count(steps: number): void {
-    this.#steps += steps;
-    if (this.#steps > maximumSteps) throw new Error(`it takes more than ${maximumSteps} steps`);
-  }
-}
-
-/** Python's `range`, with a bound on its length. */
-function boundedRange(...bounds: (number | undefined)[]): number[] {
-  const [first = 0, second, step = 1] = bounds.filter((bound) => typeof bound === "number");
-  const [start, stop] = second === undefined ? [0, first] : [first, second];
-  if (step === 0) throw new Error("range() step must not be zero");
-  const length = Math.max(0, Math.ceil((stop - start) / step));
-  if (length > maximumListLength) throw new Error(`it makes a range of ${length} elements`);
-  return Array.from({ length }, (_, i) => start + i * step);
 }
