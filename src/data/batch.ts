@@ -47,7 +47,7 @@ export function buildMicroBatches(
 ): Batch[] {
   const lengths = examples.map((example) => example.ids.length);
   const rows = packing
-    ? packExamples(lengths, Math.max(microBatchTokens, ...lengths))
+    ? packExamples(lengths, Math.max(lengthStep, microBatchTokens - (microBatchTokens % lengthStep)))
     : [...lengths.keys()].sort((a, b) => lengths[a]! - lengths[b]! || a - b).map((example) => [example]);
   const lengthOf = (row: readonly number[]) => padLength(row.reduce((sum, i) => sum + lengths[i]!, 0));
   rows.sort((a, b) => lengthOf(a) - lengthOf(b));

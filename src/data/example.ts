@@ -11,6 +11,8 @@ export interface Message {
 /** An example as a conversation, for a chat template, and as a prompt and its completion, for models without one. */
 export interface Example {
   readonly messages?: readonly Message[];
+  /** How many of the messages, from the first, are given: the assistant's turns among them are not trained on. */
+  readonly givenMessages?: number;
   readonly plain?: { readonly prompt: string; readonly completion: string };
   readonly line: number;
 }
@@ -19,6 +21,8 @@ interface ExampleFormat {
   readonly name: string;
   /** The fields by which a row is recognized. */
   readonly fields: readonly string[];
+  /** Those that a row may have besides. */
+  readonly optionalFields?: readonly string[];
   read(fields: Fields): Omit<Example, "line">;
 }
 
@@ -45,42 +49,51 @@ function readMessages(
   contentKey: string,
   fields: Fields,
 ): Message[] {
-  const messages = list.map((entry) => {
+  return list.map((entry) => {
     const { [roleKey]: role, [contentKey]: content } = (entry ?? {}) as Record<string, unknown>;
     if (typeof role !== "string" || typeof content !== "string") {
       fields.fail(`a message lacks its "${roleKey}" or "${contentKey}"`);
     }
-    return { role: shareGptRoles[role as string] ?? (role as string), content: content as string };
+    return { role: shareGptRoles.get(role as string) ?? (role as string), content: content as string };
   });
-  if (!messages.some((message) => message.role === "assistant")) fields.fail("no message is the assistant's");
+}
+
+function expectAssistant(messages: readonly Message[], fields: Fields): readonly Message[] {
+  if (!messages.some(({ role }) => role === "assistant")) fields.fail("no message is the assistant's");
   return messages;
 }
 
-const shareGptRoles: Readonly<Record<string, string>> = {
-  human: "user",
-  gpt: "assistant",
-  bing: "assistant",
-};
+const shareGptRoles: ReadonlyMap<string, string> = new Map([
+  ["human", "user"],
+  ["gpt", "assistant"],
+  ["bing", "assistant"],
+]);
 
 /** The formats, in the order in which they are tried. A new one is an entry here. */
 const formats: readonly ExampleFormat[] = [
   {
     name: "messages",
     fields: ["messages"],
-    read: (fields) => ({ messages: readMessages(fields.list("messages"), "role", "content", fields) }),
+    read: (fields) => ({
+      messages: expectAssistant(readMessages(fields.list("messages"), "role", "content", fields), fields),
+    }),
   },
   {
     name: "ShareGPT",
     fields: ["conversations"],
-    read: (fields) => ({ messages: readMessages(fields.list("conversations"), "from", "value", fields) }),
+    read: (fields) => ({
+      messages: expectAssistant(readMessages(fields.list("conversations"), "from", "value", fields), fields),
+    }),
   },
   {
     name: "prompt and completion",
     fields: ["prompt", "completion"],
     read(fields) {
       if (Array.isArray(fields.value("prompt"))) {
-        const list = [...fields.list("prompt"), ...fields.list("completion")];
-        return { messages: readMessages(list, "role", "content", fields) };
+        const given = readMessages(fields.list("prompt"), "role", "content", fields);
+        const completion = readMessages(fields.list("completion"), "role", "content", fields);
+        const messages = [...given, ...expectAssistant(completion, fields)];
+        return { messages, givenMessages: given.length };
       }
       const [prompt, completion] = [fields.text("prompt"), fields.text("completion")];
       return { messages: exchange(prompt, completion), plain: { prompt, completion } };
@@ -89,15 +102,21 @@ const formats: readonly ExampleFormat[] = [
   {
     name: "Alpaca",
     fields: ["instruction", "output"],
+    optionalFields: ["input", "system"],
     read(fields) {
       const [instruction, output] = [fields.text("instruction"), fields.text("output")];
+      const system = fields.optionalText("system");
       const given = fields.optionalText("input");
       const prompt = given === "" ? instruction : `${instruction}\n\n${given}`;
       // The headings are those of Stanford Alpaca's prompt (Taori et al. 2023).
       const input = given === "" ? "" : `### Input:\n${given}\n\n`;
+      const preamble = system === "" ? "" : `${system}\n\n`;
       return {
-        messages: exchange(prompt, output, fields.optionalText("system")),
-        plain: { prompt: `### Instruction:\n${instruction}\n\n${input}### Response:\n`, completion: output },
+        messages: exchange(prompt, output, system),
+        plain: {
+          prompt: `${preamble}### Instruction:\n${instruction}\n\n${input}### Response:\n`,
+          completion: output,
+        },
       };
     },
   },
@@ -123,8 +142,24 @@ const formats: readonly ExampleFormat[] = [
 /** Which field of a row stands for which of a format: { prompt: "my_question", completion: "my_answer" }. */
 export type FieldMapping = Readonly<Record<string, string>>;
 
-/** Reads rows as examples. The first row decides on the format, and the others must have it too. */
+/**
+ * Reads rows as examples. The first row decides on the format, and the others must have it too. A mapping narrows the
+ * formats to those that have the fields it names.
+ *
+ * @throws InputError if no format has the fields that the mapping names; and, of each row, naming file and line, if it
+ *   fits no format, or another than the first row.
+ */
 export function createExampleReader(path: string, mapping: FieldMapping = {}): (row: Row) => Example {
+  const mappedNames = Object.keys(mapping);
+  const eligible = formats.filter(({ fields, optionalFields = [] }) =>
+    mappedNames.every((name) => fields.includes(name) || optionalFields.includes(name)),
+  );
+  const known = formats.map(({ name, fields }) => `${name} (${fields.join(", ")})`).join("; ");
+  if (eligible.length === 0) {
+    throw new InputError(
+      `"fields" maps ${mappedNames.join(", ")}, which no known format has; map the fields of one of: ${known}.`,
+    );
+  }
   let format: ExampleFormat | undefined;
   let formatLine = 0;
   return ({ fields, line }) => {
@@ -139,12 +174,9 @@ export function createExampleReader(path: string, mapping: FieldMapping = {}): (
     }
     const fits = (candidate: ExampleFormat) => candidate.fields.every((name) => mapped[name] != null);
     if (!format) {
-      format = formats.find(fits);
+      format = eligible.find(fits);
       formatLine = line;
       if (!format) {
-        const known = formats
-          .map((candidate) => `${candidate.name} (${candidate.fields.join(", ")})`)
-          .join("; ");
         throw new InputError(
           `${path}, line ${line}: the fields ${Object.keys(fields).join(", ")} fit no known format; map them with "fields", or use one of: ${known}.`,
         );

@@ -37,5 +37,6 @@ export function renderReport(report: DatasetReport): string {
   if (report.dropped > 0) lines.push(`${report.dropped} examples were dropped: longer than the context`);
   if (report.withoutLabels > 0)
     lines.push(`${report.withoutLabels} examples were dropped: no token in the loss`);
+  if (report.duplicates > 0) lines.push(`${report.duplicates} examples equal an earlier one`);
   return lines.join("\n");
 }

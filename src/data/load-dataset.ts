@@ -1,5 +1,6 @@
 /** @file A file of examples as tokens, with a report of what was found, cut and dropped. */
 
+import { createHash } from "node:crypto";
 import { InputError } from "../errors.ts";
 import { readRows } from "../formats/rows.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
@@ -33,6 +34,8 @@ export interface DatasetReport {
   readonly dropped: number;
   /** Examples left out because nothing in them is trained on. */
   readonly withoutLabels: number;
+  /** Examples that equal an earlier one. They are kept, but held-out examples among them have been trained on. */
+  readonly duplicates: number;
 }
 
 export interface Dataset {
@@ -56,7 +59,8 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
   } = options;
   const read = createExampleReader(path, options.fields);
   const examples: TokenizedExample[] = [];
-  const counts = { truncated: 0, dropped: 0, withoutLabels: 0 };
+  const counts = { truncated: 0, dropped: 0, withoutLabels: 0, duplicates: 0 };
+  const seen = new Set<string>();
   let rows = 0;
   for await (const row of readRows(path)) {
     if (rows === limit) break;
@@ -80,6 +84,9 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
       counts.withoutLabels++;
       continue;
     }
+    const digest = createHash("sha256").update(example.ids).update(example.trained).digest("base64");
+    if (seen.has(digest)) counts.duplicates++;
+    seen.add(digest);
     examples.push(example);
     options.onProgress?.(examples.length);
   }

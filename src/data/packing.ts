@@ -2,9 +2,9 @@
 
 /**
  * Puts examples into rows of at most `capacity` tokens by first-fit decreasing: the longest first, each into the
- * first row with room.
+ * first row with room. An example above the capacity gets a row of its own.
  *
- * @param lengths tokens of each example, none above the capacity
+ * @param lengths tokens of each example, at least 1
  * @returns the rows, each a list of indices into `lengths`
  */
 export function packExamples(lengths: readonly number[], capacity: number): number[][] {

@@ -15,7 +15,8 @@ export type TrainOn = "completion" | "all";
  * its prompt followed by its completion and the end-of-sequence token.
  *
  * @param path for messages
- * @throws InputError if the example can be brought into neither form, or the template loses the end of a turn.
+ * @throws InputError if the example can be brought into neither form, or nothing would teach the model to stop: the
+ *   template loses the end of a turn, or the tokenizer has no end-of-sequence token.
  */
 export function tokenizeExample(
   example: Example,
@@ -23,17 +24,27 @@ export function tokenizeExample(
   trainOn: TrainOn,
   path: string,
 ): TokenizedExample {
-  const { messages, plain, line } = example;
+  const { messages, givenMessages = 0, plain, line } = example;
   const template = tokenizer.chatTemplate;
   let tokens: MaskedTokens;
   if (messages && template !== undefined) {
-    const { text, spans } = assistantSpans(template, messages, specialTokensOf(tokenizer));
-    tokens = tokenizeSpans(text, spans, tokenizer);
+    const specialTokens = specialTokensOf(tokenizer);
+    const { text, spans } = assistantSpans(template, messages, specialTokens);
+    const given = messages.slice(0, givenMessages);
+    // Many templates fail on a conversation without messages.
+    const speaksBefore = given.some(({ role }) => role === "assistant");
+    const skipped = speaksBefore ? assistantSpans(template, given, specialTokens).spans.length : 0;
+    tokens = tokenizeSpans(text, spans.slice(skipped), tokenizer);
     includeTurnEnds(tokens, tokenizer, `${path}, line ${line}`);
   } else if (plain) {
     const text = plain.prompt + plain.completion;
     tokens = tokenizeSpans(text, [[plain.prompt.length, text.length]], tokenizer);
-    if (tokenizer.eosTokenId !== undefined && tokens.ids.at(-1) !== tokenizer.eosTokenId) {
+    if (tokenizer.eosTokenId === undefined) {
+      throw new InputError(
+        `${path}, line ${line}: the model's tokenizer names no end-of-sequence token, so the model could not learn to stop; name one in the tokenizer's configuration.`,
+      );
+    }
+    if (tokens.ids.at(-1) !== tokenizer.eosTokenId) {
       tokens.ids.push(tokenizer.eosTokenId);
       tokens.trained.push(1);
     }
@@ -94,6 +105,8 @@ function tokensBefore(
   ids: readonly number[],
   tokenizer: Tokenizer,
 ): number | undefined {
+  if (border === 0) return 0;
+  if (border === text.length) return ids.length;
   const before = tokenizer.encode(text.slice(0, border));
   return before.every((id, i) => id === ids[i]) ? before.length : undefined;
 }
@@ -102,7 +115,11 @@ function tokensBefore(
 function includeTurnEnds({ ids, trained }: MaskedTokens, tokenizer: Tokenizer, where: string): void {
   for (let i = 0; i < ids.length; i++) {
     const endsSpan = trained[i] === 1 && trained[i + 1] !== 1;
-    if (!endsSpan || tokenizer.isSpecial(ids[i]!)) continue;
+    if (!endsSpan) continue;
+    // A {% generation %} block may go on after the end-of-turn token, with a line break.
+    let last = i;
+    while (trained[last - 1] === 1 && isBlank(ids[last]!, tokenizer)) last--;
+    if (tokenizer.isSpecial(ids[last]!)) continue;
     const next = ids[i + 1];
     if (next === undefined || !tokenizer.isSpecial(next)) {
       throw new InputError(
@@ -111,6 +128,10 @@ function includeTurnEnds({ ids, trained }: MaskedTokens, tokenizer: Tokenizer, w
     }
     trained[i + 1] = 1;
   }
+}
+
+function isBlank(id: number, tokenizer: Tokenizer): boolean {
+  return !tokenizer.isSpecial(id) && tokenizer.decode([id]).trim() === "";
 }
 
 function withOneBos({ ids, trained }: MaskedTokens, tokenizer: Tokenizer): MaskedTokens {

@@ -309,9 +309,9 @@ export function createEngine(
   };
 }
 
-/** Rows whose logits together take 8 MiB, but at least 40: with fewer the output layer's weights are read too often. */
+/** Rows whose logits together take 16 MiB, but at least 64: with fewer the output layer's weights are read too often. */
 export function chooseHeadRows({ vocabSize }: ModelConfig): number {
-  return Math.max(40, Math.floor(2 ** 21 / vocabSize));
+  return Math.max(64, Math.floor(2 ** 22 / vocabSize));
 }
 
 function planSegments(
