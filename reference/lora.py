@@ -3,8 +3,7 @@
     python reference/tiny_models.py fixtures/reference/models
     python reference/lora.py fixtures/reference
 
-Writes `lora/<case>/` (an adapter folder as PEFT saves it, and `golden.safetensors`) and `full-gradients.safetensors`,
-where `<model>/inputs_embeds` is the gradient with respect to the output of the embedding.
+Writes `lora/<case>/` (an adapter folder as PEFT saves it, and `golden.safetensors`) and `full-gradients.safetensors`.
 """
 
 import sys
@@ -83,11 +82,9 @@ def write_case(models, folder, base, settings, generator):
 def full_gradients(models, name, generator):
     model = load(models / name)
     input_ids, labels = sample_batch(generator)
-    inputs_embeds = model.get_input_embeddings()(input_ids)
-    inputs_embeds.retain_grad()
-    loss = mean_loss(model(inputs_embeds=inputs_embeds).logits, labels)
+    loss = mean_loss(model(input_ids).logits, labels)
     loss.backward()
-    values = dict(input_ids=input_ids, labels=labels, loss=loss.detach(), inputs_embeds=inputs_embeds.grad)
+    values = dict(input_ids=input_ids, labels=labels, loss=loss.detach())
     values |= {key: parameter.grad for key, parameter in model.named_parameters()}
     return {f"{name}/{key}": tensor for key, tensor in values.items()}
 

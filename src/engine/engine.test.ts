@@ -100,7 +100,14 @@ describe.each(models)("logits of %s equal Transformers'", (name) => {
   });
 });
 
-const adapters = ["llama-all-linear", "llama-rslora", "llama-patterns", "llama-regex", "qwen2-all-linear"];
+const adapters = [
+  "llama-all-linear",
+  "llama-rslora",
+  "llama-patterns",
+  "llama-regex",
+  "llama-subset",
+  "qwen2-all-linear",
+];
 
 describe.each(adapters)("PEFT's adapter %s", (name) => {
   const { config, weights } = openModel(name.split("-")[0]!);
@@ -108,6 +115,14 @@ describe.each(adapters)("PEFT's adapter %s", (name) => {
   const golden = `${path}/golden.safetensors`;
   const { adaptation, parameters } = readAdapter(path, config, "any");
   const batch = withLabels(rowsOf(readInts(golden, "input_ids")), readInts(golden, "labels").data);
+
+  test("adapts the layers that PEFT adapts, and no other", () => {
+    const file = openSafetensors(golden);
+    const trained = [...file.tensors.keys()].filter((tensor) => tensor.startsWith("grad."));
+    file.close();
+    const names = [...parameters.keys()].map((parameter) => `grad.base_model.model.${parameter}`);
+    expect(names.sort()).toEqual(trained.sort());
+  });
 
   test("gives PEFT's logits", async () => {
     const engine = createEngine(device, config, weights, adaptation, { segmentSize: 1 });
