@@ -4,6 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { InputError } from "../errors.ts";
+import { createRandom, type Random } from "../random.ts";
 import { type Row, readRows, rowFileExtensions } from "./rows.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-rows-"));
@@ -103,6 +104,123 @@ test("Parquet gives pyarrow's rows, over row groups, compressions, nulls and nes
   const rows = await readAll(parquet);
   expect(rows.map(({ fields }) => fields)).toEqual(expected);
   expect(rows.map(({ line }) => line)).toEqual(expected.map((_: unknown, i: number) => i + 1));
+});
+
+describe("a Parquet footer of a stranger", () => {
+  const whole = readFileSync(parquet);
+  const footerStart = whole.length - 8 - whole.readUInt32LE(whole.length - 8);
+  const pages = whole.subarray(0, footerStart);
+  const footer = whole.subarray(footerStart, -8);
+
+  function withFooter(changed: Buffer, before = pages): Buffer {
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(changed.length);
+    return Buffer.concat([before, changed, length, Buffer.from("PAR1")]);
+  }
+  const splice = (bytes: Buffer, at: number, removed: number, inserted: readonly number[]) =>
+    Buffer.concat([bytes.subarray(0, at), Buffer.from(inserted), bytes.subarray(at + removed)]);
+  function replace(bytes: Buffer, from: string, to: string): Buffer {
+    expect(bytes.includes(from, 0, "latin1")).toBe(true);
+    return Buffer.from(bytes.toString("latin1").replaceAll(from, to), "latin1");
+  }
+
+  /** 2^31 - 1, 2^32 - 1, 2^30, 2^20, 2^41 and 2^63 - 1, some as zigzag numbers, in bytes of seven bits. */
+  const largeNumbers = [
+    [0xff, 0xff, 0xff, 0xff, 0x07],
+    [0xff, 0xff, 0xff, 0xff, 0x0f],
+    [0x80, 0x80, 0x80, 0x80, 0x08],
+    [0x80, 0x80, 0x80, 0x01],
+    [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01],
+    [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
+  ];
+  function mutate(random: Random): Buffer {
+    let bytes: Buffer = Buffer.from(footer);
+    for (let i = 0; i <= random.below(3); i++) {
+      const at = random.below(bytes.length);
+      const kind = random.below(4);
+      if (kind === 0) bytes[at]! ^= 1 << random.below(8);
+      else if (kind === 1) bytes[at] = random.below(256);
+      else if (kind === 2) bytes = bytes.subarray(0, at + 1);
+      else bytes = splice(bytes, at, random.below(5), largeNumbers[random.below(largeNumbers.length)]!);
+    }
+    return bytes;
+  }
+
+  test("is read or refused in one sentence, in little time and memory", { timeout: 30_000 }, async () => {
+    let read = 0;
+    let refused = 0;
+    for (let i = 0; i < 1500; i++) {
+      const path = write("mutated.parquet", withFooter(mutate(createRandom(2, i))));
+      const before = process.memoryUsage();
+      const started = performance.now();
+      try {
+        await readAll(path);
+        read++;
+      } catch (error) {
+        expect(error, `file ${i}`).toBeInstanceOf(InputError);
+        expect((error as Error).message, `file ${i}`).toMatch(/^[^\n]{1,1000}\.$/);
+        refused++;
+      }
+      const after = process.memoryUsage();
+      expect(performance.now() - started, `file ${i}`).toBeLessThan(5000);
+      expect(after.arrayBuffers - before.arrayBuffers, `file ${i}`).toBeLessThan(2 ** 23);
+      expect(after.heapUsed - before.heapUsed, `file ${i}`).toBeLessThan(2 ** 23);
+    }
+    // Both happen, or the mutations are too gentle or too rough to find anything.
+    expect(read).toBeGreaterThan(75);
+    expect(refused).toBeGreaterThan(500);
+  });
+
+  const refusals: Record<string, [Buffer, RegExp]> = {
+    // Field 3 of a row group is its rows, 4 in the first, as a zigzag number after the header of a 64-bit integer.
+    "of more rows than bits": [
+      withFooter(replace(footer, "\x16\x08", "\x16\x80\x80\x80\x80\x80\x80\x01")),
+      /: row group 1 claims an impossible number of rows\.$/,
+    ],
+    "of fewer rows than none": [
+      withFooter(replace(footer, "\x16\x08", "\x16\x07")),
+      /: row group 1 claims an impossible number of rows\.$/,
+    ],
+    "with rows that are a list": [
+      withFooter(replace(footer, "\x16\x08", "\x19\x08")),
+      /: row group 1 claims an impossible number of rows\.$/,
+    ],
+    "with two columns of one name": [
+      withFooter(replace(footer, "\x06answer", "\x08question")),
+      /: two columns have the same name\.$/,
+    ],
+    "with a column that the schema lacks": [
+      withFooter(replace(footer, "%\x02\x18\x06answer", "%\x02\x18\x06other!")),
+      /: the columns of row group 1 are not those of the schema\.$/,
+    ],
+    // The first column's dictionary is at byte 4, which as a zigzag number is 8.
+    "with a column before the file's start": [
+      withFooter(replace(footer, "&\x08\x1c", "&\x07\x1c")),
+      /: a column of row group 1 reaches beyond the file\.$/,
+    ],
+    "with a column behind the file's end": [
+      withFooter(replace(footer, "&\x08\x1c", "&\x80\x80\x04\x1c")),
+      /: a column of row group 1 reaches beyond the file\.$/,
+    ],
+    "with a list longer than itself": [
+      // Field 2 is the schema, a list of structs.
+      withFooter(splice(footer, footer.indexOf(0x19) + 1, 1, [0xfc, ...largeNumbers[0]!])),
+      /: its footer has a list of 2147483647 elements in \d+ bytes\.$/,
+    ],
+    "with lists within lists": [withFooter(Buffer.alloc(2000, 0x99)), /cannot be read as Parquet: .*\.$/],
+    "with a map": [withFooter(Buffer.of(0x1b)), /: its footer has a field of the unknown type 11\.$/],
+    "that is cut off": [withFooter(footer.subarray(0, 50)), /: its footer is cut off\.$/],
+    "with a page that is mostly made up": [
+      // After the magic number, the first page's header: its type, then its uncompressed size.
+      withFooter(footer, splice(pages, 7, pages[7]! < 128 ? 1 : 2, [0x80, 0x80, 0x80, 0x80, 0x08])),
+      /: a page of \d+ bytes claims to hold 1073741824\.$/,
+    ],
+  };
+  test.each(Object.entries(refusals))("%s is refused", async (_name, [bytes, sentence]) => {
+    const error = await readAll(write("refused.parquet", bytes)).catch((reason) => reason);
+    expect(error).toBeInstanceOf(InputError);
+    expect(error.message).toMatch(sentence);
+  });
 });
 
 describe("what cannot be read is named", () => {

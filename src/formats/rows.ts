@@ -5,7 +5,15 @@ import { createReadStream, readFileSync, statSync } from "node:fs";
 import { extname } from "node:path";
 import { pipeline, Readable } from "node:stream";
 import { parse as parseCsv } from "csv-parse";
-import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
+import {
+  asyncBufferFromFile,
+  type Compressors,
+  type FileMetaData,
+  parquetMetadataAsync,
+  parquetReadObjects,
+  parquetSchema,
+  type SchemaTree,
+} from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { InputError } from "../errors.ts";
 
@@ -168,16 +176,123 @@ async function* readParquet(path: string): AsyncGenerator<Row> {
   let line = 0;
   try {
     const file = await asyncBufferFromFile(path);
+    const end = file.byteLength - 8;
+    const footerLength = new DataView(await file.slice(Math.max(end, 0), file.byteLength)).getUint32(0, true);
+    const footer = await file.slice(Math.max(end - footerLength, 0), end);
+    checkStruct({ view: new DataView(footer), offset: 0 });
     const metadata = await parquetMetadataAsync(file);
+    checkMetadata(metadata, file.byteLength);
     for (const { num_rows } of metadata.row_groups) {
       const rowEnd = line + Number(num_rows);
-      const rows = await parquetReadObjects({ file, metadata, compressors, rowStart: line, rowEnd });
-      for (const fields of rows) yield { fields, line: ++line };
+      const read = { file, metadata, compressors: boundedCompressors, rowStart: line, rowEnd };
+      for (const fields of await parquetReadObjects(read)) yield { fields, line: ++line };
     }
   } catch (error) {
-    throw new InputError(`${path} cannot be read as Parquet: ${(error as Error).message}.`);
+    const reason = (error as Error).message.replace(/\.?$/, ".");
+    throw new InputError(`${path} cannot be read as Parquet: ${reason}`);
   }
 }
+
+interface Cursor {
+  readonly view: DataView;
+  offset: number;
+}
+
+/**
+ * Walks over a struct in Thrift's compact protocol, in which the footer is written, to find lists that claim more
+ * elements than there are bytes: hyparquet makes room for the elements before it reads them.
+ */
+function checkStruct(cursor: Cursor): void {
+  for (;;) {
+    const header = readByte(cursor);
+    const type = header & 15;
+    if (type === 0) return;
+    if (header < 16) readVarint(cursor);
+    // The header of a boolean field is also its value.
+    if (type > 2) checkValue(cursor, type);
+  }
+}
+
+function checkValue(cursor: Cursor, type: number): void {
+  if (type <= 3) cursor.offset += 1;
+  else if (type <= 6) readVarint(cursor);
+  else if (type === 7) cursor.offset += 8;
+  else if (type === 8) {
+    const length = readVarint(cursor);
+    cursor.offset += length;
+  } else if (type === 9) checkList(cursor);
+  else if (type === 12) checkStruct(cursor);
+  else throw new Error(`its footer has a field of the unknown type ${type}`);
+}
+
+function checkList(cursor: Cursor): void {
+  const header = readByte(cursor);
+  const size = header < 0xf0 ? header >> 4 : readVarint(cursor);
+  const left = cursor.view.byteLength - cursor.offset;
+  if (size > left) throw new Error(`its footer has a list of ${size} elements in ${left} bytes`);
+  for (let i = 0; i < size; i++) checkValue(cursor, header & 15);
+}
+
+function readByte(cursor: Cursor): number {
+  if (cursor.offset >= cursor.view.byteLength) throw new Error("its footer is cut off");
+  return cursor.view.getUint8(cursor.offset++);
+}
+
+function readVarint(cursor: Cursor): number {
+  let value = 0;
+  for (let scale = 1; ; scale *= 128) {
+    const byte = readByte(cursor);
+    value += (byte & 127) * scale;
+    if (byte < 128) return value;
+  }
+}
+
+/**
+ * Checks what hyparquet takes from the footer unseen. Of columns that are not in the schema, or twice, or
+ * outside of the file, it would lose the errors, which ends the process; and of rows it would make as many as the
+ * footer says.
+ */
+function checkMetadata(metadata: FileMetaData, byteLength: number): void {
+  const leaves = leafPaths(parquetSchema(metadata));
+  if (new Set(leaves).size !== leaves.length) throw new Error("two columns have the same name");
+  for (const [index, { columns, num_rows }] of metadata.row_groups.entries()) {
+    const where = `row group ${index + 1}`;
+    // Examples take at least a bit each.
+    if (typeof num_rows !== "bigint" || num_rows < 0n || num_rows > 8 * byteLength) {
+      throw new Error(`${where} claims an impossible number of rows`);
+    }
+    const paths = columns.map(({ meta_data }) => JSON.stringify(meta_data?.path_in_schema));
+    if (JSON.stringify(paths) !== JSON.stringify(leaves)) {
+      throw new Error(`the columns of ${where} are not those of the schema`);
+    }
+    for (const { meta_data } of columns) {
+      const { data_page_offset, dictionary_page_offset, total_compressed_size } = meta_data!;
+      const start = Number(dictionary_page_offset || data_page_offset);
+      const end = start + Number(total_compressed_size);
+      if (!(start >= 0 && start < end && end <= byteLength)) {
+        throw new Error(`a column of ${where} reaches beyond the file`);
+      }
+    }
+  }
+}
+
+/** The paths of a schema's leaves, which are the columns, in their order. */
+function leafPaths({ children, path }: SchemaTree): string[] {
+  return children.length === 0 ? [JSON.stringify(path)] : children.flatMap(leafPaths);
+}
+
+/** The decompressors, which allocate what a page's header says, for pages that are not mostly made up. */
+const boundedCompressors: Compressors = Object.fromEntries(
+  Object.entries(compressors).map(([codec, decompress]) => [
+    codec,
+    (input: Uint8Array, outputLength: number) => {
+      if (outputLength > 2 ** 20 + 2 ** 10 * input.length) {
+        throw new Error(`a page of ${input.length} bytes claims to hold ${outputLength}`);
+      }
+      return decompress(input, outputLength);
+    },
+  ]),
+);
 
 async function* readText(path: string): AsyncGenerator<Row> {
   let paragraph: string[] = [];
