@@ -19,7 +19,7 @@ export interface Random {
 export function createRandom(seed: number, ...counters: readonly number[]): Random {
   let hash = 0;
   const absorb = (value: number) => {
-    hash = mix((hash ^ value) + 0x9e3779b9);
+    hash = mixBits((hash ^ value) + 0x9e3779b9);
   };
   for (const value of [seed, ...counters]) {
     absorb(value | 0);
@@ -31,19 +31,7 @@ export function createRandom(seed: number, ...counters: readonly number[]): Rand
     state[i] = hash;
   }
 
-  const nextUint32 = (): number => {
-    const s1 = state[1]!;
-    const product = Math.imul(s1, 5);
-    const result = Math.imul((product << 7) | (product >>> 25), 9) >>> 0;
-    state[2]! ^= state[0]!;
-    state[3]! ^= s1;
-    state[1]! ^= state[2]!;
-    state[0]! ^= state[3]!;
-    state[2]! ^= s1 << 9;
-    const s3 = state[3]!;
-    state[3] = (s3 << 11) | (s3 >>> 21);
-    return result;
-  };
+  const nextUint32 = createXoshiro128(state);
   const uniform = () => nextUint32() / 2 ** 32;
   return {
     nextUint32,
@@ -60,8 +48,25 @@ export function createRandom(seed: number, ...counters: readonly number[]): Rand
   };
 }
 
+/** xoshiro128** 1.1: draws of 32 random bits. `state` is four numbers, not all 0, which the draws change. */
+export function createXoshiro128(state: Uint32Array): () => number {
+  return () => {
+    const s1 = state[1]!;
+    const product = Math.imul(s1, 5);
+    const result = Math.imul((product << 7) | (product >>> 25), 9) >>> 0;
+    state[2]! ^= state[0]!;
+    state[3]! ^= s1;
+    state[1]! ^= state[2]!;
+    state[0]! ^= state[3]!;
+    state[2]! ^= s1 << 9;
+    const s3 = state[3]!;
+    state[3] = (s3 << 11) | (s3 >>> 21);
+    return result;
+  };
+}
+
 /** MurmurHash3's 32-bit finalizer. */
-function mix(value: number): number {
+export function mixBits(value: number): number {
   let h = value | 0;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
