@@ -1,4 +1,17 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test, vi } from "vitest";
@@ -226,6 +239,49 @@ test("--verbose shows where an error happened", async () => {
   const errors = vi.spyOn(console, "error");
   expect(await run("inspect", "--model", "nowhere", "--data", data, "--verbose")).toBe(1);
   expect(errors.mock.calls.some(([argument]) => argument instanceof Error)).toBe(true);
+});
+
+// Every write to /dev/full fails as one to a full disk does.
+describe.skipIf(!existsSync("/dev/full"))("a full disk", () => {
+  test("ends a run with the command that goes on with it", async () => {
+    const folder = join(scratch, "full");
+    const words = ["--model", model, "--data", data, "--max-steps", "1", "--out", folder];
+    expect(await run("tune", ...words)).toBe(0);
+    // A run that goes on writes its metrics anew under this name.
+    symlinkSync("/dev/full", join(folder, "metrics.jsonl.tmp"));
+    err = "";
+    expect(await run("resume", folder)).toBe(1);
+    expect(err).toContain(
+      `slimtune: The disk is full; free some space and go on with \`slimtune resume ${folder}\`.\n`,
+    );
+    rmSync(join(folder, "metrics.jsonl.tmp"), { force: true });
+    expect(await run("resume", folder)).toBe(0);
+  });
+
+  test("ends any other command with the advice to run it again", () => {
+    // The built command (npm test builds it first), so that its real standard output is used.
+    const disk = openSync("/dev/full", "w");
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      ["bin/slimtune.js", "inspect", "--model", model, "--data", data],
+      { stdio: ["ignore", disk, "pipe"], encoding: "utf8" },
+    );
+    closeSync(disk);
+    expect(stderr).toBe("slimtune: The disk is full; free some space and run the command again.\n");
+    expect(status).toBe(1);
+  });
+});
+
+test("output that nobody reads to its end is no error", async () => {
+  const words = ["bin/slimtune.js", "inspect", "--model", model, "--data", data];
+  const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "pipe"] });
+  child.stdout.destroy();
+  let printed = "";
+  child.stderr.on("data", (chunk) => {
+    printed += chunk;
+  });
+  await new Promise((resolve) => child.on("close", resolve));
+  expect(printed).not.toMatch(/EPIPE|^\s+at /m);
 });
 
 test("every command shows an example in its help", async () => {

@@ -8,6 +8,12 @@ import { addInspectCommand } from "./inspect.ts";
 import { addMergeCommand } from "./merge.ts";
 import { addTuneCommands } from "./tune.ts";
 
+/** Ends the process when its output cannot be written: quietly when its reader has enough, as `head` does. */
+function onOutputError(error: NodeJS.ErrnoException): never {
+  if (error.code !== "EPIPE") console.error(`slimtune: ${describeError(error)}`);
+  process.exit(1);
+}
+
 /**
  * Runs one command.
  *
@@ -29,6 +35,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   for (const command of program.commands)
     command.option("--verbose", "show stack traces of errors").exitOverride();
 
+  process.stdout.on("error", onOutputError);
   try {
     await program.parseAsync(argv as string[]);
     return typeof process.exitCode === "number" ? process.exitCode : 0;
@@ -47,7 +54,7 @@ function describeError(error: unknown): string {
   const { code, path } = error as NodeJS.ErrnoException;
   switch (code) {
     case "ENOSPC":
-      return "The disk is full; free some space and run `slimtune resume` on the run's folder: its last checkpoint is whole.";
+      return `The disk is full${path === undefined ? "" : `, so ${path} cannot be written`}; free some space and run the command again.`;
     case "EACCES":
     case "EPERM":
     case "EROFS":

@@ -173,10 +173,22 @@ async function showRun(json: boolean, run: (events: RunEvents) => Promise<RunRes
       stdout.write(`${describeResult(result, evaluations, seconds)}\n`);
     }
     if (result.outcome === "interrupted") process.exitCode = 130;
+  } catch (error) {
+    // The plan is made once the run has its folder, whose checkpoints are whole at any time.
+    if (!plan || !isDiskFull(error)) throw error;
+    throw new InputError(
+      `The disk is full; free some space and go on with \`slimtune resume ${plan.config.out}\`.`,
+      { cause: error },
+    );
   } finally {
     status.done();
     process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
   }
+}
+
+function isDiskFull(error: unknown): boolean {
+  const { code, cause } = error as NodeJS.ErrnoException;
+  return code === "ENOSPC" || (cause !== undefined && isDiskFull(cause));
 }
 
 function describePlan({

@@ -373,6 +373,9 @@ describe("writing that fails", () => {
       ),
     );
     expect(readdirSync(join(folder, "failing"))).toEqual([]);
+    symlinkSync("/dev/full", `${target}.tmp`);
+    const error = await writeSafetensors(target, one(new Float32Array(2))).catch((reason) => reason);
+    expect(error.cause.code).toBe("ENOSPC");
   });
 
   test("names the file when there is no such folder", async () => {

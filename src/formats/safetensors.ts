@@ -316,6 +316,7 @@ export async function writeSafetensors(
     if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
     throw new InputError(
       `${path} cannot be written (${(error as Error).message}); check the folder and the space on the disk.`,
+      { cause: error },
     );
   }
 }
