@@ -1,12 +1,31 @@
 /** @file Files of the Hugging Face Hub, through its standard cache. */
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { createHash } from "node:crypto";
 import {
-  downloadFileToCacheDir,
+  copyFileSync,
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { ReadableStream } from "node:stream/web";
+import {
+  datasetInfo,
+  downloadFile,
   getHFHubCachePath,
   getRepoFolderName,
+  HubApiError,
+  type ListFileEntry,
   listFiles,
+  modelInfo,
   type RepoId,
 } from "@huggingface/hub";
 import { InputError } from "../errors.ts";
@@ -14,12 +33,13 @@ import { InputError } from "../errors.ts";
 export interface HubOptions {
   /** Branch, tag or commit. Default "main". */
   readonly revision?: string;
-  /** Use what is in the cache and ask for nothing. Default: whether HF_HUB_OFFLINE is set to 1. */
+  /** Use what is in the cache and ask for nothing. Default: whether HF_HUB_OFFLINE is set to 1, on, yes or true. */
   readonly offline?: boolean;
   /** Default: the standard cache, which HF_HOME and HF_HUB_CACHE move. */
   readonly cacheDir?: string;
+  /** Default: HF_ENDPOINT, or https://huggingface.co. */
   readonly hubUrl?: string;
-  /** Called before each file. */
+  /** Called before each file that is not in the cache; `index` and `count` are among these. */
   readonly onDownload?: (file: string, index: number, count: number) => void;
 }
 
@@ -29,10 +49,13 @@ export function isHubId(name: string): boolean {
 }
 
 /**
- * Downloads the files of a repository that `wanted` accepts, unless they are in the cache.
+ * Downloads the files of a repository that `wanted` accepts, unless they are in the cache. All are of the one commit
+ * that the revision is at. The Hub is asked for this commit and its files each time, so that a branch that moved is
+ * noticed.
  *
- * @returns the folder of the revision in the cache
- * @throws InputError if the repository cannot be reached or has no such file, or is not in the cache when offline.
+ * @returns the folder of the commit in the cache
+ * @throws InputError if the repository cannot be reached or has no such file, a file arrives damaged, or the
+ *   revision is not in the cache when offline.
  */
 export async function fetchFromHub(
   repo: RepoId,
@@ -40,33 +63,139 @@ export async function fetchFromHub(
   options: HubOptions = {},
 ): Promise<string> {
   const { revision = "main", cacheDir = getHFHubCachePath(), onDownload } = options;
-  const offline = options.offline ?? process.env.HF_HUB_OFFLINE === "1";
+  if (!isSafePath(revision)) throw new InputError(`"${revision}" is not the name of a revision.`);
+  const offline = options.offline ?? /^(?:1|on|yes|true)$/i.test(process.env.HF_HUB_OFFLINE ?? "");
   if (offline) return findInCache(repo, revision, cacheDir);
-  const token = process.env.HF_TOKEN;
-  const access = {
-    ...(token !== undefined && { accessToken: token }),
-    ...(options.hubUrl !== undefined && { hubUrl: options.hubUrl }),
-  };
+
+  const hub = describeHub(repo, options.hubUrl);
+  const root = join(cacheDir, getRepoFolderName(repo));
   try {
-    const files: string[] = [];
-    for await (const file of listFiles({ repo, revision, recursive: true, ...access })) {
-      if (file.type === "file" && wanted(file.path)) files.push(file.path);
+    const commit = await resolveCommit(hub, revision);
+    const files: ListFileEntry[] = [];
+    for await (const file of listFiles({ ...hub, revision: commit, recursive: true })) {
+      if (file.type !== "file" || !wanted(file.path)) continue;
+      if (!isSafePath(file.path)) throw new Error(`it has a file of the unsafe name "${file.path}"`);
+      files.push(file);
     }
-    if (files.length === 0)
+    if (files.length === 0) {
       throw new InputError(`The Hub's ${repo.type} ${repo.name} has no file that is needed.`);
-    let folder = "";
-    for (const [index, path] of files.entries()) {
-      onDownload?.(path, index, files.length);
-      const file = await downloadFileToCacheDir({ repo, path, revision, cacheDir, ...access });
-      folder = path.split("/").reduce((parent) => dirname(parent), file);
     }
+    const folder = join(root, "snapshots", commit);
+    const missing = files.filter(({ path }) => !existsSync(join(folder, path)));
+    for (const [index, file] of missing.entries()) {
+      onDownload?.(file.path, index, missing.length);
+      const blob = await downloadBlob(hub, commit, file, join(root, "blobs"));
+      link(join(folder, file.path), blob);
+    }
+    // Last, so that what a reference leads to is whole when offline.
+    if (revision !== commit) writeReference(join(root, "refs", revision), commit);
     return folder;
   } catch (error) {
-    if (error instanceof InputError) throw error;
-    throw new InputError(
-      `The Hub's ${repo.type} ${repo.name} (revision ${revision}) cannot be fetched: ${(error as Error).message}; check the name and the network, or give a local path.`,
+    throw describeFailure(error, repo, revision);
+  }
+}
+
+/** Whether a name from elsewhere stays below the folder that it is joined to, on any system. */
+function isSafePath(path: string): boolean {
+  return path.split("/").every((part) => /^[^\\:]+$/.test(part) && part !== "." && part !== "..");
+}
+
+interface Hub {
+  readonly repo: RepoId;
+  readonly hubUrl?: string;
+  readonly accessToken?: string;
+}
+
+function describeHub(repo: RepoId, url: string | undefined): Hub {
+  const hubUrl = (url ?? process.env.HF_ENDPOINT)?.replace(/\/+$/, "");
+  const accessToken = process.env.HF_TOKEN;
+  return { repo, ...(hubUrl && { hubUrl }), ...(accessToken && { accessToken }) };
+}
+
+const commitPattern = /^[0-9a-f]{40}$/;
+
+async function resolveCommit({ repo, ...access }: Hub, revision: string): Promise<string> {
+  if (commitPattern.test(revision)) return revision;
+  const query = { name: repo.name, revision, additionalFields: ["sha" as const], ...access };
+  const { sha } = repo.type === "dataset" ? await datasetInfo(query) : await modelInfo(query);
+  if (!commitPattern.test(sha)) throw new Error(`it names no commit, but "${sha}"`);
+  return sha;
+}
+
+/** Downloads a file of a commit into the folder of blobs, under the hash of its content, unless it is there. */
+async function downloadBlob(
+  hub: Hub,
+  commit: string,
+  { path, size, oid, lfs }: ListFileEntry,
+  folder: string,
+): Promise<string> {
+  const expected = lfs?.oid ?? oid ?? "";
+  if (!/^[0-9a-f]{40,64}$/.test(expected)) throw new Error(`it gives no hash of ${path}`);
+  const blob = join(folder, expected);
+  if (existsSync(blob)) return blob;
+
+  const content = await downloadFile({ ...hub, path, revision: commit });
+  if (!content) throw new Error(`it does not give ${path}`);
+  mkdirSync(folder, { recursive: true });
+  const incomplete = `${blob}.${process.pid}.incomplete`;
+  // Large files are named by their SHA-256, others as Git names them.
+  const hash = lfs ? createHash("sha256") : createHash("sha1").update(`blob ${size}\0`);
+  try {
+    await pipeline(
+      Readable.fromWeb(content.stream() as ReadableStream),
+      async function* (chunks: AsyncIterable<Uint8Array>) {
+        for await (const chunk of chunks) {
+          hash.update(chunk);
+          yield chunk;
+        }
+      },
+      createWriteStream(incomplete),
+    );
+    if (hash.digest("hex") !== expected) throw new Error(`${path} arrived damaged`);
+    renameSync(incomplete, blob);
+  } catch (error) {
+    rmSync(incomplete, { force: true });
+    throw error;
+  }
+  return blob;
+}
+
+/** Links a file of a snapshot to its blob, or copies it where links are not allowed, as on Windows. */
+function link(path: string, blob: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  rmSync(path, { force: true });
+  try {
+    symlinkSync(relative(dirname(path), blob), path);
+  } catch {
+    copyFileSync(blob, path);
+  }
+}
+
+function writeReference(path: string, commit: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, commit);
+}
+
+function describeFailure(error: unknown, { type, name }: RepoId, revision: string): unknown {
+  // Errors of the file system are described with their paths by who runs the command.
+  if (error instanceof InputError || (error as NodeJS.ErrnoException).syscall !== undefined) return error;
+  const status = error instanceof HubApiError ? error.statusCode : undefined;
+  if (status === 401 || status === 403) {
+    return new InputError(
+      `The Hub does not let you read the ${type} ${name}; check the name, or set HF_TOKEN to a token of an account that may read it.`,
     );
   }
+  if (status === 404) {
+    return new InputError(
+      `The Hub has no ${type} ${name} with the revision ${revision}; check both, or give a local path.`,
+    );
+  }
+  // Of a failed connection, the cause says why.
+  const { cause, message } = error instanceof Error ? error : new Error(String(error));
+  const reason = cause instanceof Error && cause.message !== "" ? cause.message : message;
+  return new InputError(
+    `The Hub's ${type} ${name} (revision ${revision}) cannot be fetched: ${reason.replace(/\.$/, "")}; try again, set HF_HUB_OFFLINE=1 to use what was fetched before, or give a local path.`,
+  );
 }
 
 function findInCache(repo: RepoId, revision: string, cacheDir: string): string {
@@ -74,7 +203,7 @@ function findInCache(repo: RepoId, revision: string, cacheDir: string): string {
   const reference = join(root, "refs", revision);
   const commit = existsSync(reference) ? readFileSync(reference, "utf8").trim() : revision;
   const folder = join(root, "snapshots", commit);
-  if (/^[\w.-]+$/.test(commit) && existsSync(folder)) return folder;
+  if (isSafePath(commit) && existsSync(folder)) return folder;
   throw new InputError(
     `The ${repo.type} ${repo.name} (revision ${revision}) is not in the cache ${cacheDir}, and the Hub may not be asked (offline); connect once, or give a local path.`,
   );
