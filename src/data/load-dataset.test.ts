@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
+import { assistantSpans, specialTokensOf } from "../tokenization/chat-template.ts";
 import { openHuggingFaceTokenizer } from "../tokenization/hugging-face.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
 import type { TokenizedExample } from "./batch.ts";
@@ -119,6 +120,60 @@ test("the trained tokens are the answers and their ends, the BOS token stands on
       },
     ),
   );
+});
+
+describe("the borders of the assistant's turns", () => {
+  const contents = fc
+    .array(fc.constantFrom("a", "1", " ", "\n", "  ", "é😀", "<|end|>", "<|", "end|>", "."), {
+      maxLength: 12,
+    })
+    .map((parts) => parts.join(""));
+  const conversations = fc.array(fc.tuple(contents, contents), { minLength: 1, maxLength: 4 }).map((turns) =>
+    turns.flatMap(([user, assistant]) => [
+      { role: "user", content: user },
+      { role: "assistant", content: assistant },
+    ]),
+  );
+
+  test("are where the text before them, tokenized alone, ends", () => {
+    fc.assert(
+      fc.property(conversations, (messages) => {
+        const { text, spans } = assistantSpans(chat.chatTemplate!, messages, specialTokensOf(chat));
+        const whole = chat.encode(text);
+        const befores = spans.flat().map((border) => chat.encode(text.slice(0, border)));
+        const fits = befores.every((before) => before.every((id, i) => id === whole[i]));
+        const parts = [0, ...spans.flat(), text.length]
+          .slice(1)
+          .map((end, i) => chat.encode(text.slice([0, ...spans.flat()][i], end)));
+        const expected = fits ? whole : parts.flat();
+        const trained = fits
+          ? whole.map((_, i) => (befores.filter(({ length }) => length <= i).length % 2 === 1 ? 1 : 0))
+          : parts.flatMap((part, i) => part.map(() => i % 2));
+        const example = tokenizeExample({ line: 1, messages }, chat, "completion", "test");
+        expect([...example.ids]).toEqual(expected);
+        expect([...example.trained]).toEqual(trained);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("are found without tokenizing a long conversation again for each", () => {
+    let characters = 0;
+    const counting: Tokenizer = {
+      ...chat,
+      encode(text, options) {
+        characters += text.length;
+        return chat.encode(text, options);
+      },
+    };
+    const messages = Array.from({ length: 100 }, (_, i) => ({
+      role: i % 2 === 0 ? "user" : "assistant",
+      content: `${answer} and ${i}`,
+    }));
+    tokenizeExample({ line: 1, messages }, counting, "completion", "test");
+    const { text } = assistantSpans(chat.chatTemplate!, messages, specialTokensOf(chat));
+    expect(characters).toBeLessThan(3 * text.length);
+  });
 });
 
 test("examples beyond the context are refused, dropped or cut, and counted", async () => {

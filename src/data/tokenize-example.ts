@@ -74,7 +74,8 @@ type Span = readonly [start: number, end: number];
  */
 function tokenizeSpans(text: string, spans: readonly Span[], tokenizer: Tokenizer): MaskedTokens {
   const ids = tokenizer.encode(text);
-  const borders = spans.flat().map((border) => tokensBefore(border, text, ids, tokenizer));
+  const anchors = findSpecialTokens(text, ids, tokenizer);
+  const borders = spans.flat().map((border) => tokensBefore(border, text, ids, anchors, tokenizer));
   if (borders.every((border) => border !== undefined)) {
     const trained = ids.map((_, i) =>
       spans.some((_, s) => i >= borders[2 * s]! && i < borders[2 * s + 1]!) ? 1 : 0,
@@ -98,18 +99,51 @@ function tokenizeSpans(text: string, spans: readonly Span[], tokenizer: Tokenize
   return parts;
 }
 
-/** How many of `ids` stand for the text before `border`; undefined if a token reaches across it. */
+/** A special token: where it is among the ids and where it begins and ends in the text. */
+interface Anchor {
+  readonly index: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+function findSpecialTokens(text: string, ids: readonly number[], tokenizer: Tokenizer): Anchor[] {
+  const anchors: Anchor[] = [];
+  let end = 0;
+  for (const [index, id] of ids.entries()) {
+    if (!tokenizer.isSpecial(id)) continue;
+    const token = tokenizer.tokenOf(id)!;
+    const start = text.indexOf(token, end);
+    if (start < 0) break;
+    end = start + token.length;
+    anchors.push({ index, start, end });
+  }
+  return anchors;
+}
+
+/**
+ * How many of `ids` stand for the text before `border`; undefined if a token reaches across it.
+ *
+ * What stands before a special token has no part in how the text behind it is tokenized. So the text from the last
+ * one before the border is tokenized first, and all of the text before the border only if it does not fit.
+ */
 function tokensBefore(
   border: number,
   text: string,
   ids: readonly number[],
+  anchors: readonly Anchor[],
   tokenizer: Tokenizer,
 ): number | undefined {
   if (border === 0) return 0;
   if (border === text.length) return ids.length;
-  const before = tokenizer.encode(text.slice(0, border));
-  return before.every((id, i) => id === ids[i]) ? before.length : undefined;
+  const anchor = anchors.findLast(({ end }) => end <= border);
+  for (const { index, start } of anchor ? [anchor, textStart] : [textStart]) {
+    const before = tokenizer.encode(text.slice(start, border));
+    if (before.every((id, i) => id === ids[index + i])) return index + before.length;
+  }
+  return undefined;
 }
+
+const textStart = { index: 0, start: 0 };
 
 /** Makes the token that ends each turn part of the loss, so that the model learns to stop. */
 function includeTurnEnds({ ids, trained }: MaskedTokens, tokenizer: Tokenizer, where: string): void {
