@@ -97,7 +97,7 @@ export function readAdapter(folder: string, model: ModelConfig, fingerprint: str
     throw new InputError(`${folder} holds no adapter_model.safetensors, so it is not an adapter.`);
   const file = openSafetensors(path);
   try {
-    const trainedOn = file.metadata[fingerprintKey];
+    const trainedOn = file.metadata.get(fingerprintKey);
     if (trainedOn !== undefined && trainedOn !== fingerprint) {
       throw new InputError(
         `The adapter ${folder} was trained on another base model than the one given; its adapter_config.json names the right one.`,

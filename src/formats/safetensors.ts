@@ -47,7 +47,7 @@ const entrySchema = z.object({
 });
 
 export interface SafetensorsFile extends WeightFile {
-  readonly metadata: Readonly<Record<string, string>>;
+  readonly metadata: ReadonlyMap<string, string>;
 }
 
 /**
@@ -100,12 +100,12 @@ function readHeader(descriptor: number, path: string) {
 
 function checkHeader(header: object, path: string, dataStart: number, dataBytes: number) {
   const tensors = new Map<string, TensorInfo>();
-  let metadata: Record<string, string> = {};
+  let metadata: ReadonlyMap<string, string> = new Map();
   for (const [name, value] of Object.entries(header)) {
     if (name === "__metadata__") {
-      const parsed = z.record(z.string(), z.string()).safeParse(value);
-      if (!parsed.success) throw new InputError(`${path} has "__metadata__" that is not a table of strings.`);
-      metadata = parsed.data;
+      const strings = readStrings(value);
+      if (!strings) throw new InputError(`${path} has "__metadata__" that is not a table of strings.`);
+      metadata = strings;
       continue;
     }
     const parsed = entrySchema.safeParse(value);
@@ -150,11 +150,18 @@ function checkHeader(header: object, path: string, dataStart: number, dataBytes:
   return { metadata, tensors };
 }
 
+/** A JSON object of strings, whatever its keys are ("__proto__" too, which a record would lose). */
+function readStrings(value: unknown): Map<string, string> | undefined {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  const entries = Object.entries(value);
+  return entries.every(([, text]) => typeof text === "string") ? new Map(entries) : undefined;
+}
+
 function createReader(
   descriptor: number,
   path: string,
   tensors: ReadonlyMap<string, TensorInfo>,
-  metadata: Readonly<Record<string, string>>,
+  metadata: ReadonlyMap<string, string>,
 ): SafetensorsFile {
   const find = (name: string): TensorInfo => {
     const info = tensors.get(name);
@@ -245,13 +252,14 @@ function readIndex(path: string): Map<string, string> {
   } catch {
     throw new InputError(`${path} is not valid JSON.`);
   }
-  const parsed = z.looseObject({ weight_map: z.record(z.string(), z.string()) }).safeParse(json);
-  if (!parsed.success) throw new InputError(`${path} has no "weight_map" of tensor names to files.`);
-  const entries = Object.entries(parsed.data.weight_map);
-  const outside = entries.find(([, file]) => !/^[\w.-]+\.safetensors$/.test(file));
-  if (outside)
-    throw new InputError(`${path} names the shard ${quote(outside[1])}, which is not a plain file name.`);
-  return new Map(entries);
+  const parsed = z.looseObject({ weight_map: z.unknown() }).safeParse(json);
+  const shardOf = readStrings(parsed.data?.weight_map);
+  if (!shardOf) throw new InputError(`${path} has no "weight_map" of tensor names to files.`);
+  for (const file of shardOf.values()) {
+    if (!/^[\w.-]+\.safetensors$/.test(file))
+      throw new InputError(`${path} names the shard ${quote(file)}, which is not a plain file name.`);
+  }
+  return shardOf;
 }
 
 /** A tensor to be written. */

@@ -4,7 +4,7 @@ import { DYNAMIC_MAP, dequantizeNF4, quantizeNF4 } from "./nf4.ts";
 
 // Made by reference/nf4.py with bitsandbytes.
 const golden = openSafetensors("fixtures/quantization/nf4.safetensors");
-const offsets: Record<string, number> = JSON.parse(golden.metadata.offsets!);
+const offsets: Record<string, number> = JSON.parse(golden.metadata.get("offsets")!);
 afterAll(() => golden.close());
 
 /** The bits of float32 numbers, so that -0 differs from 0 and nothing is rounded. */
