@@ -7,7 +7,7 @@ import { openSafetensors } from "../formats/safetensors.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { loadWeights } from "../models/load-weights.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
-import { createEngine } from "./engine.ts";
+import { chooseQueryChunks, createEngine } from "./engine.ts";
 
 // Made by reference/tiny_models.py and reference/lora.py with Transformers and PEFT.
 const folder = "fixtures/reference";
@@ -41,6 +41,22 @@ function rowsOf({ dims, data }: { dims: readonly number[]; data: Int32Array }): 
     inputIds: data,
     positionIds: Int32Array.from(data, (_, i) => i % length),
     segmentIds: new Int32Array(data.length).fill(1),
+  };
+}
+
+/** The same rows behind another example, which they must not see, so that they reach over all chunks of the queries. */
+function padRows({ rows, length, inputIds }: TokenBatch, padded: number): TokenBatch {
+  const before = padded - length;
+  const spread = (value: (row: number, position: number) => number) =>
+    Int32Array.from({ length: rows * padded }, (_, i) =>
+      value(Math.floor(i / padded), (i % padded) - before),
+    );
+  return {
+    rows,
+    length: padded,
+    inputIds: spread((row, position) => (position < 0 ? -position : inputIds[row * length + position]!)),
+    positionIds: spread((_row, position) => (position < 0 ? position + before : position)),
+    segmentIds: spread((_row, position) => (position < 0 ? 2 : 1)),
   };
 }
 
@@ -97,6 +113,14 @@ describe.each(models)("logits of %s equal Transformers'", (name) => {
     const batch = { ...rowsOf(ids), positionIds, segmentIds };
     const logits = await engine.logits(batch, everyPosition(batch), new Map());
     expect(maxDifference(logits, readFloats(golden, "packed_logits"))).toBeLessThanOrEqual(1e-4);
+  });
+
+  test("of rows so long that attention goes over chunks of the queries", async () => {
+    const batch = padRows(rowsOf(readInts(golden, "input_ids")), 64);
+    expect(chooseQueryChunks(batch.length)).toBeGreaterThan(1);
+    const positions = everyPosition(batch).filter((position) => batch.segmentIds[position] === 1);
+    const logits = await engine.logits(batch, positions, new Map());
+    expect(maxDifference(logits, readFloats(golden, "logits"))).toBeLessThanOrEqual(1e-4);
   });
 });
 

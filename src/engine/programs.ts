@@ -2,8 +2,8 @@
 
 import { vjp } from "../graph/grad.ts";
 import { cast } from "../graph/operators/elementwise.ts";
-import { matmul } from "../graph/operators/matmul.ts";
-import { gather, reshape } from "../graph/operators/movement.ts";
+import { flattenRows, matmul } from "../graph/operators/matmul.ts";
+import { gather } from "../graph/operators/movement.ts";
 import { crossEntropy, rmsNorm } from "../graph/operators/neural-network.ts";
 import { reduceSum } from "../graph/operators/reduction.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
@@ -43,7 +43,7 @@ export function buildBackward(
   toHidden: boolean,
 ): Outputs {
   const segment = buildSegment(config, layers, options);
-  const dOutput = input("dOutput", "float32", ["B", "S", config.hiddenSize]);
+  const dOutput = input("dOutput", "float32", segment.output.shape);
   const wanted = new Map(segment.parameters);
   if (toHidden) wanted.set("hidden", segment.input);
   return gradients([segment.output], [dOutput], wanted);
@@ -97,7 +97,7 @@ export function buildWholeStep(
   toHidden: boolean,
 ): Outputs {
   const segment = buildSegment(config, layers, segmentOptions);
-  const flat = reshape(segment.output, ["B*S", config.hiddenSize]);
+  const flat = flattenRows(segment.output);
   const rows = gather(flat, input("labelPositions", "int64", ["N"]));
   const { loss, parameters } = connectHead(config, rows, headOptions);
   const wanted = new Map([...segment.parameters, ...parameters]);

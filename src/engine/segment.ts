@@ -2,7 +2,7 @@
 
 import type { Adaptation, LinearAdapter } from "../adapters/adaptation.ts";
 import { add, cast, mul } from "../graph/operators/elementwise.ts";
-import { input, scalar, type Tensor } from "../graph/tensor.ts";
+import { input, multiplyDim, scalar, type Tensor } from "../graph/tensor.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { type AttentionContext, type BlockParts, buildDecoderBlock } from "../models/decoder-block.ts";
 import { type Storage, storedWeight } from "../models/linear.ts";
@@ -49,16 +49,25 @@ export interface SegmentOptions {
   readonly storage: Storage;
   /** Whether adapters drop some of their inputs, as given by boolean inputs named "b.<linear layer>.dropout". */
   readonly dropout: boolean;
+  /** The length S of a row is this many times the size "C"; see {@link AttentionContext}. */
+  readonly queryChunks: number;
+}
+
+/** The input that holds the attention mask of a chunk of queries. */
+export function maskName(chunk: number): string {
+  return `mask.${chunk}`;
 }
 
 export function buildSegment(
   config: ModelConfig,
   layers: readonly LayerPlan[],
-  { storage, dropout }: SegmentOptions,
+  { storage, dropout, queryChunks }: SegmentOptions,
 ): SegmentGraph {
   const context: AttentionContext = {
-    mask: input("mask", "float32", ["B", 1, 1, "S", "S"]),
-    positions: input("positions", "int64", ["B", "S"]),
+    masks: Array.from({ length: queryChunks }, (_, index) =>
+      input(maskName(index), "float32", ["B", 1, "C", multiplyDim(index + 1, "C")]),
+    ),
+    positions: input("positions", "int64", ["B", multiplyDim(queryChunks, "C")]),
     cos: input("cos", "float32", ["P", config.headDim / 2]),
     sin: input("sin", "float32", ["P", config.headDim / 2]),
   };
@@ -109,7 +118,7 @@ export function buildSegment(
     return adapter.forward(x, dropped, weight, tensors);
   };
 
-  const x = input("hidden", "float32", ["B", "S", config.hiddenSize]);
+  const x = input("hidden", "float32", ["B", multiplyDim(queryChunks, "C"), config.hiddenSize]);
   let output: Tensor = x;
   for (const [block, plan] of layers.entries()) {
     output = buildDecoderBlock(config, output, context, createParts(block, plan));

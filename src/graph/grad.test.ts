@@ -18,7 +18,7 @@ import {
   where,
 } from "./operators/elementwise.ts";
 import { matmul } from "./operators/matmul.ts";
-import { gather, reshape, transpose } from "./operators/movement.ts";
+import { concat, gather, reshape, split, transpose } from "./operators/movement.ts";
 import { crossEntropy, rmsNorm, rotate, silu } from "./operators/neural-network.ts";
 import { reduceMean, reduceSum, softmax } from "./operators/reduction.ts";
 import { constant, input, type Shape, scalar, type Tensor } from "./tensor.ts";
@@ -147,6 +147,17 @@ const cases: Record<string, fc.Arbitrary<Case>> = {
   transpose: fc
     .tuple(size, size, size, fc.shuffledSubarray([0, 1, 2], { minLength: 3 }))
     .map(([a, b, c, perm]) => ({ shapes: [[a, b, c]], build: (x) => transpose(mul(x, x), perm) })),
+  split: fc.tuple(size, size, size, fc.nat(1)).map(([count, part, other, axis]) => ({
+    shapes: [axis === 0 ? [count * part, other] : [other, count * part]],
+    build: (x) => split(x, axis, count, part).reduce((product, each) => mul(product, each)),
+  })),
+  concat: fc.tuple(size, size, fc.nat(1)).map(([a, b, axis]) => ({
+    shapes: [
+      [a, b],
+      [a, b],
+    ],
+    build: (x, y) => concat([mul(x, y), y, x], axis),
+  })),
   gather: fc
     .tuple(size, size, fc.array(fc.nat(100), { minLength: 1, maxLength: 6 }))
     .map(([rows, width, raw]) => ({

@@ -115,6 +115,13 @@ export function formatShape(shape: Shape): string {
   return `[${shape.join(", ")}]`;
 }
 
+/** `factor` times a size, such as "3*C" for 3 and "C". */
+export function multiplyDim(factor: number, dim: Dim): Dim {
+  if (typeof dim === "number") return factor * dim;
+  const [, known = "1", name = dim] = /^(\d+)\*(.*)$/.exec(dim) ?? [];
+  return factor * Number(known) === 1 ? name : `${factor * Number(known)}*${name}`;
+}
+
 /** The number of elements of a shape whose sizes are all known. */
 export function elementCount(shape: Shape): number {
   let count = 1;

@@ -2,16 +2,19 @@
 
 import { add, mul, sub } from "../graph/operators/elementwise.ts";
 import { matmul } from "../graph/operators/matmul.ts";
-import { reshape, transpose } from "../graph/operators/movement.ts";
+import { concat, reshape, split, transpose } from "../graph/operators/movement.ts";
 import { rmsNorm, rotate, silu } from "../graph/operators/neural-network.ts";
 import { reduceSum, softmax } from "../graph/operators/reduction.ts";
-import { type Dim, type Tensor, withDerivative } from "../graph/tensor.ts";
+import { type Dim, multiplyDim, type Tensor, withDerivative } from "../graph/tensor.ts";
 import type { ModelConfig } from "./config.ts";
 
 /** What all blocks share: where the tokens stand and which of them see each other. */
 export interface AttentionContext {
-  /** float32 [B, 1, 1, S, S], 0 where the query (row) may attend to the key (column), else a large negative number. */
-  readonly mask: Tensor;
+  /**
+   * For each of n equal chunks of C = S / n queries, float32 [B, 1, C, (i + 1) C]: 0 where the query (row) may attend
+   * to the key (column), else a large negative number. Keys after a chunk's end are never seen, nor multiplied by.
+   */
+  readonly masks: readonly Tensor[];
   /** int64 [B, S] */
   readonly positions: Tensor;
   /** float32 [positions, headDim / 2] */
@@ -68,27 +71,36 @@ function attend(
   const key = rotate(project("k", groups), positions, cos, sin);
   const value = parts.linear("self_attn.v_proj", x);
 
-  // Queries that share a key-value head stand in the rows of one matrix, so no key or value is repeated.
-  const perGroup = heads / groups;
-  const rows = typeof length === "number" ? perGroup * length : `${perGroup}*${length}`;
-  const queries = reshape(
-    transpose(reshape(query, [batch, length, groups, perGroup, headDim]), [0, 2, 3, 1, 4]),
-    [batch, groups, rows, headDim],
-  );
+  const chunk = context.masks[0]!.shape[2]!;
+  const inChunks = (tensor: Tensor, axis: number) => split(tensor, axis, context.masks.length, chunk);
   const toHeads = (tensor: Tensor) =>
     transpose(reshape(tensor, [batch, length, groups, headDim]), [0, 2, 1, 3]);
-  const attended = scaledDotProductAttention(queries, toHeads(key), toHeads(value), context.mask, perGroup);
-  const perHead = reshape(attended, [batch, groups, perGroup, length, headDim]);
-  return reshape(transpose(perHead, [0, 3, 1, 2, 4]), [batch, length, heads * headDim]);
+  const keys = inChunks(toHeads(key), 2);
+  const values = inChunks(toHeads(value), 2);
+  // Queries that share a key-value head stand in the rows of one matrix, so no key or value is repeated.
+  const perGroup = heads / groups;
+  const attended = inChunks(query, 1).map((part, index) => {
+    const perHead = reshape(part, [batch, chunk, groups, perGroup, headDim]);
+    const output = scaledDotProductAttention(
+      reshape(transpose(perHead, [0, 2, 3, 1, 4]), [batch, groups, multiplyDim(perGroup, chunk), headDim]),
+      concat(keys.slice(0, index + 1), 2),
+      concat(values.slice(0, index + 1), 2),
+      context.masks[index]!,
+      perGroup,
+    );
+    const outputPerHead = reshape(output, [batch, groups, perGroup, chunk, headDim]);
+    return reshape(transpose(outputPerHead, [0, 3, 1, 2, 4]), [batch, chunk, heads * headDim]);
+  });
+  return concat(attended, 1);
 }
 
 /**
  * softmax(Q K^T / sqrt(d) + mask) V (Vaswani et al. 2017, equation 1).
  *
- * @param query [B, groups, perGroup * S, d]
- * @param key [B, groups, S, d]
- * @param value [B, groups, S, d]
- * @param mask [B, 1, 1, S, S], the same for all heads
+ * @param query [B, groups, perGroup * C, d]
+ * @param key [B, groups, K, d]
+ * @param value [B, groups, K, d]
+ * @param mask [B, 1, C, K], the same for all heads
  */
 function scaledDotProductAttention(
   query: Tensor,
@@ -97,10 +109,11 @@ function scaledDotProductAttention(
   mask: Tensor,
   perGroup: number,
 ): Tensor {
-  const [batch, groups, length, headDim] = key.shape as [Dim, Dim, Dim, number];
+  const [batch, groups, , headDim] = key.shape as [Dim, number, Dim, number];
+  const [, , queries, keys] = mask.shape as [Dim, Dim, Dim, Dim];
   const alpha = 1 / Math.sqrt(headDim);
   const scores = matmul(query, key, { transB: true, alpha });
-  const masked = add(reshape(scores, [batch, groups, perGroup, length, length]), mask);
+  const masked = add(reshape(scores, [batch, groups * perGroup, queries, keys]), mask);
   const weights = reshape(softmax(masked), scores.shape);
   const output = matmul(weights, value);
   return withDerivative([query, key, value], [output], (_node, [dOutput]) => {

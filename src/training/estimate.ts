@@ -2,7 +2,7 @@
 
 import type { Adaptation } from "../adapters/adaptation.ts";
 import { listParameters } from "../adapters/parameters.ts";
-import { chooseHeadRows } from "../engine/engine.ts";
+import { chooseHeadRows, chooseQueryChunks } from "../engine/engine.ts";
 import {
   buildBackward,
   buildForward,
@@ -64,9 +64,10 @@ export function estimateStep(
     trainsNorm: false,
     trainsHead: false,
   };
-  const sizes = { B: rows, S: length, N: labels, P: length };
+  const queryChunks = chooseQueryChunks(length);
+  const sizes = { B: rows, C: length / queryChunks, N: labels, P: length };
   const cost = (outputs: readonly Tensor[], more = sizes): GraphCost => measureCost(outputs, more);
-  const options = { storage, dropout: false };
+  const options = { storage, dropout: false, queryChunks };
 
   let activationBytes: number;
   let flops: number;

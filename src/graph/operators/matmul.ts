@@ -28,7 +28,7 @@ function inferMatmul(a: Shape, b: Shape, transA: boolean, transB: boolean): Shap
 }
 
 /** [..., K] as [rows, K], so that the rows of a batch are summed over by one product. */
-function flattenRows(x: Tensor): Tensor {
+export function flattenRows(x: Tensor): Tensor {
   return x.shape.length === 2 ? x : reshape(x, [flatRows(x.shape), x.shape.at(-1)!]);
 }
 

@@ -1,6 +1,15 @@
-/** @file Operators that move elements without computing: reshape, transpose, gather, expand. */
+/** @file Operators that move elements without computing: reshape, transpose, split, concat, gather, expand. */
 
-import { apply, constant, formatShape, type Operator, type Shape, type Tensor } from "../tensor.ts";
+import {
+  apply,
+  constant,
+  type Dim,
+  formatShape,
+  multiplyDim,
+  type Operator,
+  type Shape,
+  type Tensor,
+} from "../tensor.ts";
 
 /**
  * ONNX's target for a reshape to `to`: a symbolic size is written 0 where it stands at the same place in the
@@ -49,6 +58,50 @@ const transposeOperator: Operator = {
 /** Axes permuted: axis i of the result is axis `perm[i]` of `x`. */
 export function transpose(x: Tensor, perm: readonly number[]): Tensor {
   return apply(transposeOperator, [x], { perm })[0]!;
+}
+
+function replaceDim(shape: Shape, axis: number, dim: Dim): Shape {
+  return shape.map((old, index) => (index === axis ? dim : old));
+}
+
+function splitOperator(part: Dim): Operator {
+  return {
+    onnx: { type: "Split" },
+    infer: ([x], { axis, num_outputs }) => {
+      const type = { dtype: x!.dtype, shape: replaceDim(x!.shape, axis as number, part) };
+      return Array.from({ length: num_outputs as number }, () => type);
+    },
+    derivative: ({ attributes: { axis } }, gradients) => {
+      if (gradients.includes(undefined)) throw new Error("Every part of a split must influence the outputs.");
+      return [concat(gradients as Tensor[], axis as number)];
+    },
+  };
+}
+
+/** `count` equal parts of `x` along an axis, each of the size `part` there. */
+export function split(x: Tensor, axis: number, count: number, part: Dim): readonly Tensor[] {
+  if (x.shape[axis] !== multiplyDim(count, part)) {
+    throw new Error(`Axis ${axis} of ${formatShape(x.shape)} is not ${count} times ${part}.`);
+  }
+  return count === 1 ? [x] : apply(splitOperator(part), [x], { axis, num_outputs: count });
+}
+
+const concatOperator: Operator = {
+  onnx: { type: "Concat" },
+  infer: (parts, { axis }) => {
+    const [first] = parts;
+    const size = multiplyDim(parts.length, first!.shape[axis as number]!);
+    return [{ dtype: first!.dtype, shape: replaceDim(first!.shape, axis as number, size) }];
+  },
+  derivative: ({ inputs, attributes: { axis } }, [dy]) =>
+    split(dy!, axis as number, inputs.length, inputs[0]!.shape[axis as number]!),
+};
+
+/** Tensors of one shape, one after the other along an axis. */
+export function concat(parts: readonly Tensor[], axis: number): Tensor {
+  const shapes = new Set(parts.map((part) => formatShape(part.shape)));
+  if (shapes.size !== 1) throw new Error(`Shapes ${[...shapes].join(" and ")} cannot be concatenated.`);
+  return parts.length === 1 ? parts[0]! : apply(concatOperator, parts, { axis })[0]!;
 }
 
 const gatherOperator: Operator = {
