@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     pool: "forks",
+    setupFiles: ["./vitest.setup.ts"],
     projects: [
       { extends: true, test: { name: "default", include: ["src/**/*.test.ts"], testTimeout: 60_000 } },
       { extends: true, test: { name: "real", include: ["src/**/*.real.ts"], testTimeout: 3_600_000 } },

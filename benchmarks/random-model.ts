@@ -1,5 +1,6 @@
 /** @file Models of real shapes with random weights, for timing. */
 
+import { encodeFloat16 } from "../src/formats/float16.ts";
 import { type ModelConfig, parseConfig } from "../src/models/config.ts";
 import { type Storage, storedTensorNames } from "../src/models/linear.ts";
 import { listLinearModules, listVectors } from "../src/models/modules.ts";
@@ -51,6 +52,16 @@ function drawFloats(size: number, seed: number): Float32Array {
   return values;
 }
 
+/** As in a bfloat16 checkpoint, from which NF4 keeps the tables in float16. */
+function drawTable({ vocabSize, hiddenSize }: ModelConfig, storage: Storage): HostTensor {
+  const dims = [vocabSize, hiddenSize];
+  if (storage === "float32") return float32(drawFloats(vocabSize * hiddenSize, 1000), dims);
+  const data = new Uint16Array(vocabSize * hiddenSize);
+  for (let row = 0; row < vocabSize; row++)
+    data.set(encodeFloat16(drawFloats(hiddenSize, 1000 + row)), row * hiddenSize);
+  return { dtype: "float16", dims, data };
+}
+
 /** Random weights, made in the storage asked for: an NF4 model never exists in float32. */
 export function createRandomWeights(config: ModelConfig, storage: Storage): ModelWeights {
   const blocks = Array.from({ length: config.numHiddenLayers }, (_, layer) => {
@@ -72,10 +83,7 @@ export function createRandomWeights(config: ModelConfig, storage: Storage): Mode
     }
     return tensors;
   });
-  const embedding = float32(drawFloats(config.vocabSize * config.hiddenSize, 1000), [
-    config.vocabSize,
-    config.hiddenSize,
-  ]);
+  const embedding = drawTable(config, storage);
   const norm = float32(new Float32Array(config.hiddenSize).fill(1), [config.hiddenSize]);
   return { storage, block: (layer) => blocks[layer]!, embedding, norm, head: embedding };
 }

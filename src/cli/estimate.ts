@@ -9,6 +9,7 @@ import { measureProductRate } from "../engine/product-rate.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { resolveModel } from "../models/hub-model.ts";
 import { storages } from "../models/linear.ts";
+import { chooseTableDtype } from "../models/load-weights.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { adviseMemory, estimateStep, expectedEfficiency, type StepEstimate } from "../training/estimate.ts";
 import { methodNames } from "../training/run-config.ts";
@@ -34,8 +35,9 @@ export function addEstimateCommand(program: Command): void {
     .action(async (options) => {
       const checkpoint = openCheckpoint(await resolveModel(options.model));
       const { config } = checkpoint;
-      checkpoint.close();
       const storage = options.storage ?? (options.method === "qlora" ? "nf4" : "float32");
+      const base = { config, storage, tableDtype: chooseTableDtype(checkpoint, storage) };
+      checkpoint.close();
       const adaptation =
         options.method === "full"
           ? full
@@ -43,7 +45,7 @@ export function addEstimateCommand(program: Command): void {
       // Every token labelled: the most that the output layer can cost.
       const shape = { rows: 1, length: options.context, labels: options.context };
       const estimates = [1, config.numHiddenLayers].map((size) =>
-        estimateStep(config, adaptation, storage, shape, size),
+        estimateStep(base, adaptation, shape, size),
       );
       const limit = options.memory === undefined ? freemem() : options.memory * 1e9;
       const device = openDevice("cpu", options.threads === undefined ? {} : { threads: options.threads });
@@ -52,7 +54,7 @@ export function addEstimateCommand(program: Command): void {
         const tokensPerSecond = (expectedEfficiency * rate * options.context) / estimate.flops;
         return { ...estimate, tokensPerSecond, seconds: options.tokens / tokensPerSecond };
       });
-      const advice = adviseMemory(config, estimates, storage, options.method, limit);
+      const advice = adviseMemory(base, estimates, options.method, limit);
       if (options.json) {
         stdout.write(
           `${JSON.stringify({ flops_per_second: rate, limit_bytes: limit, estimates: withSpeed, advice })}\n`,

@@ -155,7 +155,10 @@ describe.each(adapters)("PEFT's adapter %s", (name) => {
   });
 
   test.each([1, 2])("gives PEFT's loss and gradients with segments of %i", async (segmentSize) => {
-    const engine = createEngine(device, config, weights, adaptation, { segmentSize, headRows: 7 });
+    const engine = createEngine(device, config, weights, adaptation, {
+      segmentSize,
+      outputTile: { rows: 7, entries: 24 },
+    });
     const gradients = zerosLike(parameters);
     const labels = batch.labels.length;
     const loss = await engine.accumulate(batch, parameters, gradients, { scale: 1 / labels });
@@ -177,7 +180,8 @@ describe.each(["llama-rope3", "qwen2"])("full gradients of %s equal PyTorch's", 
   );
 
   test.each([1, 2])("with segments of %i", async (segmentSize) => {
-    const engine = createEngine(device, config, weights, full, { segmentSize });
+    const outputTile = { rows: 7, entries: 24 };
+    const engine = createEngine(device, config, weights, full, { segmentSize, outputTile });
     const gradients = zerosLike(parameters);
     const labels = batch.labels.length;
     const loss = await engine.accumulate(batch, parameters, gradients, { scale: 1 / labels });

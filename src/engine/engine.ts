@@ -3,7 +3,6 @@
 import type { Adaptation } from "../adapters/adaptation.ts";
 import type { Parameter, Parameters } from "../adapters/parameters.ts";
 import type { Batch, TokenBatch } from "../data/batch.ts";
-import { decodeFloat16 } from "../formats/float16.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { listLinearModules, nameInLayer } from "../models/modules.ts";
@@ -12,14 +11,15 @@ import { embeddingName, headName, type ModelWeights, normName } from "../models/
 import { type Device, float32, type HostTensor, type Program } from "../runtime/device.ts";
 import { createAttentionMasks } from "./attention-mask.ts";
 import { createDropoutMask } from "./dropout.ts";
+import { addTo, gatherRows, scatterAddRows } from "./matrix-rows.ts";
 import {
-  buildBackward,
-  buildForward,
-  buildHead,
-  buildWholeStep,
-  gradientName,
-  type HeadOptions,
-} from "./programs.ts";
+  createOutputLayer,
+  defaultOutputTile,
+  type HeadGradients,
+  type HeadWeights,
+  type OutputTile,
+} from "./output-layer.ts";
+import { buildBackward, buildForward, buildWholeStep, gradientName, type HeadOptions } from "./programs.ts";
 import { type LayerPlan, maskName, planLayer, type SegmentOptions } from "./segment.ts";
 
 export interface EngineOptions {
@@ -29,8 +29,8 @@ export interface EngineOptions {
    * twice, and every activation is kept.
    */
   readonly segmentSize: number;
-  /** Rows of the output layer computed at a time. Default: {@link chooseHeadRows}. */
-  readonly headRows?: number;
+  /** How much of the output layer is computed at a time. Default: {@link defaultOutputTile}. */
+  readonly outputTile?: OutputTile;
 }
 
 /** Identifies a micro-batch, for its dropout masks. */
@@ -81,7 +81,7 @@ export function createEngine(
   config: ModelConfig,
   weights: ModelWeights,
   adaptation: Adaptation,
-  { segmentSize, headRows = chooseHeadRows(config) }: EngineOptions,
+  { segmentSize, outputTile = defaultOutputTile }: EngineOptions,
 ): Engine {
   const trainsEmbedding = adaptation.trains(embeddingName);
   const segments = planSegments(config, adaptation, segmentSize, trainsEmbedding);
@@ -114,8 +114,7 @@ export function createEngine(
     compileOnce(`backward ${JSON.stringify(options)} ${toHidden} ${signature}`, () =>
       buildBackward(config, layers, options, toHidden),
     );
-  const head = (kind: "logits" | "loss" | "gradients") =>
-    compileOnce(`head ${kind}`, () => buildHead(config, headOptions, kind));
+  const outputLayer = createOutputLayer(compileOnce, config, headOptions, outputTile);
   const wholeStep = ({ layers, toHidden }: Segment, options: SegmentOptions) =>
     compileOnce(`whole ${JSON.stringify(options)}`, () =>
       buildWholeStep(config, layers, options, headOptions, toHidden),
@@ -123,7 +122,7 @@ export function createEngine(
 
   const embeddingOf = (parameters: Parameters): HostTensor =>
     trainsEmbedding ? asHost(parameters.get(embeddingName)!) : weights.embedding;
-  const headFeeds = (parameters: Parameters): Feeds => ({
+  const headWeights = (parameters: Parameters): HeadWeights => ({
     norm: headOptions.trainsNorm ? asHost(parameters.get(normName)!) : weights.norm,
     head: headOptions.trainsHead ? asHost(parameters.get(headParameter)!) : weights.head,
   });
@@ -189,14 +188,10 @@ export function createEngine(
       }
     }
   };
-  const addHeadGradients = (results: Feeds, gradients: Parameters) => {
-    for (const [wanted, name, key] of [
-      [headOptions.trainsNorm, normName, "norm"],
-      [headOptions.trainsHead, headParameter, "head"],
-    ] as const) {
-      if (wanted) addTo(gradients.get(name)!.data, results[gradientName(key)]!.data as Float32Array);
-    }
-  };
+  const headGradients = (gradients: Parameters): HeadGradients => ({
+    ...(headOptions.trainsNorm && { norm: gradients.get(normName)!.data }),
+    ...(headOptions.trainsHead && { head: gradients.get(headParameter)!.data }),
+  });
 
   const embed = (inputIds: Int32Array, dims: readonly number[], parameters: Parameters): HostTensor =>
     float32(gatherRows(embeddingOf(parameters), inputIds), dims);
@@ -223,27 +218,6 @@ export function createEngine(
     return hidden;
   };
 
-  /** Runs the output layer over chunks of the labelled rows; `visit` sees each chunk's results. */
-  const runHead = async (
-    kind: "loss" | "gradients",
-    hidden: HostTensor,
-    batch: Batch,
-    feeds: Feeds,
-    visit?: (results: Feeds, positions: Int32Array) => void,
-  ): Promise<number> => {
-    const program = await head(kind);
-    let loss = 0;
-    for (let start = 0; start < batch.labels.length; start += headRows) {
-      const positions = batch.labelPositions.subarray(start, start + headRows);
-      const rows = float32(gatherRows(hidden, positions), [positions.length, config.hiddenSize]);
-      const labels = int64(batch.labels.subarray(start, start + headRows), [positions.length]);
-      const results = await program.run({ ...feeds, rows, labels });
-      loss += (results.loss!.data as Float32Array)[0]!;
-      visit?.(results, positions);
-    }
-    return loss;
-  };
-
   const accumulateWhole: Engine["accumulate"] = async (batch, parameters, gradients, { scale, dropout }) => {
     const segment = segments[0]!;
     const dims = [batch.rows, batch.length, config.hiddenSize];
@@ -251,14 +225,15 @@ export function createEngine(
     const results = await program.run({
       ...contextOf(batch),
       ...feedsOf(segment, parameters, dims, dropout),
-      ...headFeeds(parameters),
+      ...headWeights(parameters),
       hidden: embed(batch.inputIds, dims, parameters),
       labelPositions: int64(batch.labelPositions, [batch.labels.length]),
       labels: int64(batch.labels, [batch.labels.length]),
       scale: float32(Float32Array.of(scale), []),
     });
     addGradients(segment, results, gradients);
-    addHeadGradients(results, gradients);
+    for (const [name, gradient] of Object.entries(headGradients(gradients)))
+      addTo(gradient, results[gradientName(name)]!.data as Float32Array);
     if (trainsEmbedding) addEmbeddingGradient(batch, results[gradientName("hidden")]!, gradients);
     return (results.loss!.data as Float32Array)[0]!;
   };
@@ -272,12 +247,15 @@ export function createEngine(
     const dims = [batch.rows, batch.length, config.hiddenSize];
     const inputs: HostTensor[] = [];
     const last = await runForward(batch, parameters, (hidden) => inputs.push(hidden), dropout);
+    const { loss, dRows } = await outputLayer.accumulate(
+      gatherRows(last, batch.labelPositions),
+      batch.labels,
+      headWeights(parameters),
+      headGradients(gradients),
+      scale,
+    );
     const dLast = new Float32Array(last.data.length);
-    const feeds = { ...headFeeds(parameters), scale: float32(Float32Array.of(scale), []) };
-    const loss = await runHead("gradients", last, batch, feeds, (results, positions) => {
-      scatterAddRows(dLast, positions, results[gradientName("rows")]!.data as Float32Array);
-      addHeadGradients(results, gradients);
-    });
+    scatterAddRows(dLast, batch.labelPositions, dRows);
 
     const context = contextOf(batch);
     let dOutput = float32(dLast, dims);
@@ -304,25 +282,22 @@ export function createEngine(
   return {
     async evaluate(batch, parameters) {
       const hidden = await runForward(batch, parameters);
-      return runHead("loss", hidden, batch, headFeeds(parameters));
+      return outputLayer.loss(
+        gatherRows(hidden, batch.labelPositions),
+        batch.labels,
+        headWeights(parameters),
+      );
     },
     accumulate: segments.length === 1 ? accumulateWhole : accumulateBySegment,
     async logits(batch, positions, parameters) {
       const hidden = await runForward(batch, parameters);
-      const rows = float32(gatherRows(hidden, positions), [positions.length, config.hiddenSize]);
-      const results = await (await head("logits")).run({ ...headFeeds(parameters), rows });
-      return results.logits!.data as Float32Array;
+      return outputLayer.logits(gatherRows(hidden, positions), headWeights(parameters));
     },
     async release() {
       for (const program of programs.values()) await (await program).release();
       programs.clear();
     },
   };
-}
-
-/** Rows whose logits together take 16 MiB, but at least 64: with fewer the output layer's weights are read too often. */
-export function chooseHeadRows({ vocabSize }: ModelConfig): number {
-  return Math.max(64, Math.floor(2 ** 22 / vocabSize));
 }
 
 /**
@@ -364,28 +339,4 @@ function asHost({ data, dims }: Parameter): HostTensor {
 
 function int64(values: Int32Array, dims: readonly number[]): HostTensor {
   return { dtype: "int64", dims, data: BigInt64Array.from(values, BigInt) };
-}
-
-function addTo(sum: Float32Array, values: Float32Array): void {
-  for (let i = 0; i < sum.length; i++) sum[i]! += values[i]!;
-}
-
-/** Rows of a matrix [..., width], as float32. */
-function gatherRows(matrix: HostTensor, indices: Int32Array): Float32Array {
-  const width = matrix.dims.at(-1)!;
-  const rows = new Float32Array(indices.length * width);
-  for (const [i, index] of indices.entries()) {
-    const row = matrix.data.subarray(index * width, (index + 1) * width);
-    rows.set(row instanceof Uint16Array ? decodeFloat16(row) : (row as Float32Array), i * width);
-  }
-  return rows;
-}
-
-/** Adds row i of `rows` to row `indices[i]` of `matrix`, in that order. */
-function scatterAddRows(matrix: Float32Array, indices: Int32Array, rows: Float32Array): void {
-  const width = rows.length / indices.length;
-  for (const [i, index] of indices.entries()) {
-    const offset = index * width;
-    for (let j = 0; j < width; j++) matrix[offset + j]! += rows[i * width + j]!;
-  }
 }

@@ -1,12 +1,12 @@
-/** @file The graphs of a training step: a segment forward and backward, the output layer with its loss, and both in one. */
+/** @file The graphs of a training step: a segment forward and backward, the output layer by slices, and all in one. */
 
 import { vjp } from "../graph/grad.ts";
-import { cast } from "../graph/operators/elementwise.ts";
+import { add, cast, div, exp, log, max, mul, sub } from "../graph/operators/elementwise.ts";
 import { flattenRows, matmul } from "../graph/operators/matmul.ts";
 import { gather } from "../graph/operators/movement.ts";
 import { crossEntropy, rmsNorm } from "../graph/operators/neural-network.ts";
-import { reduceSum } from "../graph/operators/reduction.ts";
-import { input, type Tensor } from "../graph/tensor.ts";
+import { reduceMax, reduceSum } from "../graph/operators/reduction.ts";
+import { input, type Tensor, withDerivative } from "../graph/tensor.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { buildSegment, type LayerPlan, type SegmentOptions } from "./segment.ts";
 
@@ -49,43 +49,110 @@ export function buildBackward(
   return gradients([segment.output], [dOutput], wanted);
 }
 
-/** The output layer's own tensors that are trained. */
+/** How the output layer is stored, and which of its tensors are trained. */
 export interface HeadOptions {
   readonly headDtype: "float32" | "float16";
   readonly trainsNorm: boolean;
   readonly trainsHead: boolean;
 }
 
-interface HeadGraph {
+const normWeight = (config: ModelConfig) => input("norm", "float32", [config.hiddenSize]);
+const hiddenRows = (config: ModelConfig, name: string) => input(name, "float32", ["N", config.hiddenSize]);
+
+/** The final norm of hidden "rows" [N, hiddenSize]: "normalized". */
+export function buildFinalNorm(config: ModelConfig): Outputs {
+  return { normalized: rmsNorm(hiddenRows(config, "rows"), normWeight(config), config.rmsNormEps) };
+}
+
+interface VocabularySlice {
+  readonly normalized: Tensor;
+  /** The output layer's rows for V entries of the vocabulary, as float32 [V, hiddenSize]. */
+  readonly head: Tensor;
+  /** [N, V] */
   readonly logits: Tensor;
-  /** Sum over the rows of the negative log-likelihood of "labels" (int64 [N]), in nats. */
-  readonly loss: Tensor;
-  readonly parameters: ReadonlyMap<string, Tensor>;
 }
 
-function connectHead(config: ModelConfig, rows: Tensor, options: HeadOptions): HeadGraph {
-  const norm = input("norm", "float32", [config.hiddenSize]);
-  const head = cast(input("head", options.headDtype, [config.vocabSize, config.hiddenSize]), "float32");
-  const logits = matmul(rmsNorm(rows, norm, config.rmsNormEps), head, { transB: true });
-  const parameters = new Map<string, Tensor>();
-  if (options.trainsNorm) parameters.set("norm", norm);
-  if (options.trainsHead) parameters.set("head", head);
-  const loss = reduceSum(crossEntropy(logits, input("labels", "int64", ["N"])), [0]);
-  return { logits, loss, parameters };
+function connectSlice(config: ModelConfig, dtype: HeadOptions["headDtype"]): VocabularySlice {
+  const normalized = hiddenRows(config, "normalized");
+  const head = cast(input("head", dtype, ["V", config.hiddenSize]), "float32");
+  return { normalized, head, logits: matmul(normalized, head, { transB: true }) };
 }
 
-/** Final norm and output layer of hidden "rows" [N, hiddenSize]: logits, loss, or loss and gradients times "scale". */
-export function buildHead(
+/** "logits" [N, V] of a slice of the vocabulary. */
+export function buildLogits(config: ModelConfig, dtype: HeadOptions["headDtype"]): Outputs {
+  return { logits: connectSlice(config, dtype).logits };
+}
+
+/** The input that holds the state `name` of the softmax over the slices before. */
+export function previousName(name: string): string {
+  return `previous ${name}`;
+}
+
+/**
+ * Takes a slice of the vocabulary into the softmax's running state (Milakov and Gimelshein 2018, algorithm 3): the
+ * "largest" logit of each row [N, 1], the "sum" [N, 1] of the exponentials of the logits less the largest and, if
+ * `weighted`, the output layer's rows times these exponentials, summed [N, hiddenSize] (as the values of attention in
+ * Dao et al. 2022, algorithm 1, with the vocabulary in the place of the keys).
+ */
+export function buildSoftmaxSlice(
   config: ModelConfig,
-  options: HeadOptions,
-  kind: "logits" | "loss" | "gradients",
+  dtype: HeadOptions["headDtype"],
+  weighted: boolean,
 ): Outputs {
-  const rows = input("rows", "float32", ["N", config.hiddenSize]);
-  const { logits, loss, parameters } = connectHead(config, rows, options);
-  if (kind === "logits") return { logits };
-  if (kind === "loss") return { loss };
-  const scale = input("scale", "float32", []);
-  return { loss, ...gradients([loss], [scale], new Map([...parameters, ["rows", rows]])) };
+  const { head, logits } = connectSlice(config, dtype);
+  const previous = (name: string, width: number) => input(previousName(name), "float32", ["N", width]);
+  const before = previous("largest", 1);
+  const largest = max(before, reduceMax(logits, [-1], { keepDims: true }));
+  const decay = exp(sub(before, largest));
+  const weights = exp(sub(logits, largest));
+  const accumulate = (name: string, width: number, update: Tensor) =>
+    add(mul(previous(name, width), decay), update);
+  return {
+    largest,
+    sum: accumulate("sum", 1, reduceSum(weights, [-1], { keepDims: true })),
+    ...(weighted && { weighted: accumulate("weighted", config.hiddenSize, matmul(weights, head)) }),
+  };
+}
+
+/**
+ * From the softmax's state over the whole vocabulary and the output layer's rows of the labels ("labelRows"
+ * [N, hiddenSize]): the "loss", which is the sum over the rows of the negative log-likelihood of their labels in
+ * nats, and its gradients times "scale" if they are asked for.
+ */
+export function buildLoss(
+  config: ModelConfig,
+  { trainsNorm, trainsHead }: HeadOptions,
+  withGradients: boolean,
+): Outputs {
+  const rows = hiddenRows(config, "rows");
+  const norm = normWeight(config);
+  const normalized = rmsNorm(rows, norm, config.rmsNormEps);
+  const labelRows = hiddenRows(config, "labelRows");
+  const sum = input("sum", "float32", ["N", 1]);
+  const logNormalizer = add(input("largest", "float32", ["N", 1]), log(sum));
+  const ofLabel = reduceSum(mul(normalized, labelRows), [-1], { keepDims: true });
+  const total = reduceSum(sub(logNormalizer, ofLabel), [0, 1]);
+  const loss = withDerivative([normalized], [total], (_node, [dLoss]) => {
+    // The gradient is the mean of the output layer's rows under the softmax, less the label's row.
+    const mean = div(hiddenRows(config, "weighted"), sum);
+    return [mul(sub(mean, labelRows), dLoss!)];
+  })[0]!;
+  if (!withGradients) return { loss };
+  const wanted = new Map([["rows", rows]]);
+  if (trainsNorm) wanted.set("norm", norm);
+  return {
+    loss,
+    ...gradients([loss], [input("scale", "float32", [])], wanted),
+    ...(trainsHead && { logNormalizer }),
+  };
+}
+
+/** The gradient of a slice of the output layer [V, hiddenSize], times "scale", without what the labels add to it. */
+export function buildHeadGradient(config: ModelConfig): Outputs {
+  const { normalized, logits } = connectSlice(config, "float32");
+  const probabilities = exp(sub(logits, input("logNormalizer", "float32", ["N", 1])));
+  const weights = mul(probabilities, input("scale", "float32", []));
+  return { [gradientName("head")]: matmul(weights, normalized, { transA: true }) };
 }
 
 /** All blocks, the output layer and the backward pass in one program, so that nothing is computed twice. */
@@ -97,10 +164,15 @@ export function buildWholeStep(
   toHidden: boolean,
 ): Outputs {
   const segment = buildSegment(config, layers, segmentOptions);
-  const flat = flattenRows(segment.output);
-  const rows = gather(flat, input("labelPositions", "int64", ["N"]));
-  const { loss, parameters } = connectHead(config, rows, headOptions);
-  const wanted = new Map([...segment.parameters, ...parameters]);
+  const rows = gather(flattenRows(segment.output), input("labelPositions", "int64", ["N"]));
+  const norm = normWeight(config);
+  const head = input("head", headOptions.headDtype, [config.vocabSize, config.hiddenSize]);
+  const normalized = rmsNorm(rows, norm, config.rmsNormEps);
+  const logits = matmul(normalized, cast(head, "float32"), { transB: true });
+  const loss = reduceSum(crossEntropy(logits, input("labels", "int64", ["N"])), [0]);
+  const wanted = new Map(segment.parameters);
+  if (headOptions.trainsNorm) wanted.set("norm", norm);
+  if (headOptions.trainsHead) wanted.set("head", head);
   if (toHidden) wanted.set("hidden", segment.input);
   return { loss, ...gradients([loss], [input("scale", "float32", [])], wanted) };
 }

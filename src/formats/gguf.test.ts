@@ -50,8 +50,12 @@ test("metadata of every type and tensors are those that the Python package wrote
     ["output.weight", "F16", [3, 4]],
     ["output_norm.weight", "BF16", [4]],
   ]);
-  for (const { name, byteLength } of file.tensors.values()) {
-    expect(file.readFloat32(name)).toEqual(expected.readFloat32(name));
+  for (const { name, byteLength, shape } of file.tensors.values()) {
+    const whole = expected.readFloat32(name);
+    expect(file.readFloat32(name)).toEqual(whole);
+    const width = whole.length / shape[0]!;
+    const rows = { start: 1, end: shape[0]! };
+    expect(file.readFloat32(name, rows)).toEqual(whole.subarray(width));
     expect(file.readBytes(name)).toHaveLength(byteLength);
   }
   file.close();

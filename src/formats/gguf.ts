@@ -4,7 +4,7 @@ import { closeSync, fstatSync } from "node:fs";
 import { InputError } from "../errors.ts";
 import { type BlockType, blockTypes, dequantizeBlocks } from "../quantization/ggml-blocks.ts";
 import { openForReading, readAt } from "./binary-file.ts";
-import { quote, type TensorInfo, type WeightFile } from "./weight-file.ts";
+import { locateRows, quote, type TensorInfo, type WeightFile } from "./weight-file.ts";
 
 export type GgufValue = number | bigint | boolean | string | readonly GgufValue[];
 
@@ -292,8 +292,9 @@ function createReader(
       const { byteOffset, byteLength } = find(name);
       return readAt(descriptor, byteOffset, byteLength, path);
     },
-    readFloat32(name) {
-      const { byteOffset, byteLength, type } = find(name);
+    readFloat32(name, rows) {
+      const { type } = find(name);
+      const { byteOffset, byteLength } = locateRows(find(name), rows);
       const values = new Float32Array((byteLength / type.blockBytes) * type.blockElements);
       const step = Math.floor(chunkBytes / type.blockBytes) * type.blockBytes;
       for (let done = 0; done < byteLength; done += step) {

@@ -92,6 +92,7 @@ test("numbers of every floating-point type become float32", () => {
   expect([...file.readFloat32("b")]).toEqual([0.5]);
   expect([...file.readFloat32("c")]).toEqual([1, -2]);
   expect([...file.readFloat32("d")]).toEqual([1, -5]);
+  expect([...file.readFloat32("d", { start: 1, end: 2 })]).toEqual([-5]);
   expect(() => file.readFloat32("e")).toThrow(
     `${path}: the tensor "e" is of type I32, not of floating-point numbers.`,
   );

@@ -16,7 +16,7 @@ import { z } from "zod";
 import { InputError } from "../errors.ts";
 import { openForReading, readAt } from "./binary-file.ts";
 import { decodeBfloat16, decodeFloat16 } from "./float16.ts";
-import { quote, type TensorInfo, type WeightFile } from "./weight-file.ts";
+import { locateRows, quote, type RowRange, type TensorInfo, type WeightFile } from "./weight-file.ts";
 
 /** Bytes per element of the format's types. */
 const elementBytes: ReadonlyMap<string, number> = new Map([
@@ -168,18 +168,18 @@ function createReader(
     if (!info) throw new InputError(`${path} lacks the tensor ${quote(name)}.`);
     return info;
   };
-  const readBytes = (name: string) => {
-    const { byteOffset, byteLength } = find(name);
+  const readBytes = (name: string, rows?: RowRange) => {
+    const { byteOffset, byteLength } = locateRows(find(name), rows);
     return readAt(descriptor, byteOffset, byteLength, path);
   };
   return {
     path,
     tensors,
     metadata,
-    readBytes,
-    readFloat32(name) {
+    readBytes: (name) => readBytes(name),
+    readFloat32(name, rows) {
       const { dtype } = find(name);
-      const { buffer } = readBytes(name);
+      const { buffer } = readBytes(name, rows);
       switch (dtype) {
         case "F32":
           return new Float32Array(buffer);
@@ -236,7 +236,7 @@ export function openSafetensorsModel(folder: string): WeightFile {
       path: folder,
       tensors,
       readBytes: (name) => shardWith(name).readBytes(name),
-      readFloat32: (name) => shardWith(name).readFloat32(name),
+      readFloat32: (name, rows) => shardWith(name).readFloat32(name, rows),
       close,
     };
   } catch (error) {

@@ -10,6 +10,12 @@ export interface TensorInfo {
   readonly byteLength: number;
 }
 
+/** Some of a tensor's rows, along its first axis. */
+export interface RowRange {
+  readonly start: number;
+  readonly end: number;
+}
+
 /** An open file of tensors. Nothing but the tensor asked for is read. */
 export interface WeightFile {
   readonly path: string;
@@ -17,15 +23,22 @@ export interface WeightFile {
   /** A tensor's bytes as stored. */
   readBytes(name: string): Uint8Array;
   /**
-   * A tensor's values as float32, decoded from whatever the file stores.
+   * A tensor's values, or those of some of its rows, as float32, decoded from whatever the file stores.
    *
    * @throws InputError if there is no such tensor or its type is not one of numbers with a fraction.
    */
-  readFloat32(name: string): Float32Array;
+  readFloat32(name: string, rows?: RowRange): Float32Array;
   close(): void;
 }
 
 /** A name from a file in quotes for a message: on one line, without control characters, and not too long. */
 export function quote(name: string): string {
   return JSON.stringify(name.length <= 100 ? name : `${name.slice(0, 100)}…`);
+}
+
+/** Where a tensor, or some of its rows, stands in the file. */
+export function locateRows({ shape, byteOffset, byteLength }: TensorInfo, rows?: RowRange) {
+  if (!rows) return { byteOffset, byteLength };
+  const rowBytes = byteLength / shape[0]!;
+  return { byteOffset: byteOffset + rows.start * rowBytes, byteLength: (rows.end - rows.start) * rowBytes };
 }

@@ -3,8 +3,10 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { InputError } from "../errors.ts";
+import { encodeFloat16 } from "../formats/float16.ts";
 import { openGguf } from "../formats/gguf.ts";
 import { openSafetensorsModel } from "../formats/safetensors.ts";
+import type { WeightFile } from "../formats/weight-file.ts";
 import { readBnbNF4 } from "../quantization/bnb-checkpoint.ts";
 import { dequantizeNF4, type NF4Tensor } from "../quantization/nf4.ts";
 import { openGgufTokenizer } from "../tokenization/gguf.ts";
@@ -27,6 +29,14 @@ export interface Checkpoint {
    * @throws InputError if it is missing or of another shape.
    */
   read(name: string, shape: readonly number[]): Float32Array;
+  /** Whether the file holds the tensor in float32; 16-bit and quantized numbers lose next to nothing in float16. */
+  holdsFloat32(name: string): boolean;
+  /**
+   * The tensor as float16, read some rows at a time.
+   *
+   * @throws InputError if it is missing, of another shape, or has values beyond float16's range.
+   */
+  readFloat16(name: string, shape: readonly number[]): Uint16Array;
   /** The same tensor where the file holds it in NF4; undefined where it does not. */
   readNF4(name: string, shape: readonly number[]): NF4Tensor | undefined;
   close(): void;
@@ -70,6 +80,13 @@ function openFolder(folder: string): Checkpoint {
       checkShape(folder, name, file.tensors.get(name)?.shape, shape);
       return file.readFloat32(name);
     },
+    holdsFloat32: (name) => ["F32", "F64"].includes(file.tensors.get(name)?.dtype ?? ""),
+    readFloat16(name, shape) {
+      const quantized = readNF4(name, shape);
+      if (quantized) return toFloat16(dequantizeNF4(quantized), name);
+      checkShape(folder, name, file.tensors.get(name)?.shape, shape);
+      return readRowsAsFloat16(file, name, name);
+    },
     readNF4,
     close: () => file.close(),
   };
@@ -81,24 +98,61 @@ function openGgufFile(path: string): Checkpoint {
   }
   const file = openGguf(path);
   const config = readGgufConfig(file);
-  const interleaved = file.metadata.get("general.architecture") === "llama";
+  const headsOf = (name: string): number | undefined => {
+    if (file.metadata.get("general.architecture") !== "llama") return undefined;
+    if (name.includes("q_proj")) return config.numAttentionHeads;
+    return name.includes("k_proj") ? config.numKeyValueHeads : undefined;
+  };
+  const find = (name: string, shape: readonly number[]): string => {
+    const stored = ggufTensorName(name);
+    checkShape(path, stored, file.tensors.get(stored)?.shape, shape);
+    return stored;
+  };
+  const read = (name: string, shape: readonly number[]): Float32Array => {
+    const values = file.readFloat32(find(name, shape));
+    const heads = headsOf(name);
+    return heads === undefined ? values : separateHalves(values, heads, config.headDim);
+  };
   return {
     path,
     config,
     tokenizer: () => openGgufTokenizer(file.metadata),
     has: (name) => file.tensors.has(ggufTensorName(name)),
-    read(name, shape) {
-      const stored = ggufTensorName(name);
-      checkShape(path, stored, file.tensors.get(stored)?.shape, shape);
-      const values = file.readFloat32(stored);
-      if (!interleaved) return values;
-      if (name.includes("q_proj")) return separateHalves(values, config.numAttentionHeads, config.headDim);
-      if (name.includes("k_proj")) return separateHalves(values, config.numKeyValueHeads, config.headDim);
-      return values;
-    },
+    read,
+    holdsFloat32: (name) => file.tensors.get(ggufTensorName(name))?.dtype === "F32",
+    readFloat16: (name, shape) =>
+      headsOf(name) === undefined
+        ? readRowsAsFloat16(file, find(name, shape), name)
+        : toFloat16(read(name, shape), name),
     readNF4: () => undefined,
     close: () => file.close(),
   };
+}
+
+/** Elements decoded at a time. */
+const decodedElements = 2 ** 22;
+
+/** The tensor `stored` of a file, so that its float32 values never exist as a whole. */
+function readRowsAsFloat16(file: WeightFile, stored: string, name: string): Uint16Array {
+  const { shape } = file.tensors.get(stored)!;
+  const [count, ...inner] = shape as [number, ...number[]];
+  const width = inner.reduce((product, size) => product * size, 1);
+  const step = Math.max(1, Math.floor(decodedElements / width));
+  const values = new Uint16Array(count * width);
+  for (let start = 0; start < count; start += step) {
+    const part = file.readFloat32(stored, { start, end: Math.min(count, start + step) });
+    values.set(toFloat16(part, name), start * width);
+  }
+  return values;
+}
+
+function toFloat16(values: Float32Array, name: string): Uint16Array {
+  if (values.some((value) => Math.abs(value) > 65_504)) {
+    throw new InputError(
+      `The tensor "${name}" has values beyond float16's range; choose the storage float32.`,
+    );
+  }
+  return encodeFloat16(values);
 }
 
 function checkShape(

@@ -3,8 +3,7 @@
 import { cast } from "../graph/operators/elementwise.ts";
 import { matmul } from "../graph/operators/matmul.ts";
 import { dequantizeNF4, matmulNF4, type NF4Operand } from "../graph/operators/nf4.ts";
-import { constant, input, type Tensor } from "../graph/tensor.ts";
-import { NF4_CODE } from "../quantization/nf4.ts";
+import { input, type Tensor } from "../graph/tensor.ts";
 
 /** How a base model's linear weights are kept in memory. Arithmetic is float32 in every case. */
 export const storages = ["float32", "float16", "nf4"] as const;
@@ -34,7 +33,6 @@ export function storedWeight(
       ...shape,
       codes: input(codes, "uint8", [(outFeatures * inFeatures) / 2]),
       absmax: input(absmax, "float32", [(outFeatures * inFeatures) / 64]),
-      table: constant("float32", [256, 2], nf4Pairs),
     };
     return { ...shape, multiply: (x) => matmulNF4(x, operand), dense: () => dequantizeNF4(operand) };
   }
@@ -47,9 +45,3 @@ export function storedWeight(
 export function storedTensorNames(name: string, storage: Storage): string[] {
   return storage === "nf4" ? [`${name}.codes`, `${name}.absmax`] : [name];
 }
-
-/** Values of the two codes in each byte, the high nibble's first. */
-const nf4Pairs = Float32Array.from(
-  { length: 512 },
-  (_, i) => NF4_CODE[i % 2 === 0 ? i >> 5 : (i >> 1) & 15]!,
-);

@@ -2,8 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { InputError } from "../errors.ts";
-import { encodeFloat16 } from "../formats/float16.ts";
-import { type NF4Tensor, quantizeNF4 } from "../quantization/nf4.ts";
+import { NF4_BLOCK_SIZE, type NF4Tensor, quantizeNF4 } from "../quantization/nf4.ts";
 import { float32, type HostTensor } from "../runtime/device.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { type Storage, storedTensorNames } from "./linear.ts";
@@ -20,8 +19,8 @@ export interface LoadOptions {
 }
 
 /**
- * Reads all weights. Norms and biases are kept in float32; the embedding and the output layer in float16 if that is
- * the storage, else in float32 (NF4 leaves them as they are, as bitsandbytes does).
+ * Reads all weights. Norms and biases are kept in float32, the embedding and the output layer as
+ * {@link chooseTableDtype} says.
  *
  * @throws InputError if a tensor is missing, of another shape, or beyond float16's range.
  */
@@ -38,65 +37,80 @@ export function loadWeights(checkpoint: Checkpoint, options: LoadOptions = {}): 
     }
     for (const { name, outFeatures, inFeatures } of modules) {
       const weight = `${name}.weight`;
-      const dims = [outFeatures, inFeatures];
       const fullName = nameInLayer(layer, weight);
-      const quantized = storage === "nf4" ? checkpoint.readNF4(fullName, dims) : undefined;
-      Object.assign(
-        tensors,
-        quantized
-          ? nf4Tensors(weight, quantized)
-          : storeWeight(weight, checkpoint.read(fullName, dims), dims, storage, doubleQuantization, fullName),
-      );
+      const dims = [outFeatures, inFeatures];
+      if (storage === "nf4") {
+        Object.assign(tensors, nf4Tensors(weight, readNF4(checkpoint, fullName, dims, doubleQuantization)));
+      } else {
+        tensors[weight] = readDense(checkpoint, fullName, dims, storage);
+      }
     }
     onProgress?.((layer + 1) / config.numHiddenLayers);
     return tensors;
   });
 
-  const tableShape = [config.vocabSize, config.hiddenSize];
-  const tableStorage = storage === "float16" ? "float16" : "float32";
-  const readTable = (name: string): HostTensor =>
-    storeWeight(name, checkpoint.read(name, tableShape), tableShape, tableStorage, false, name)[name]!;
-  // Where the two are tied, a file may hold either.
-  const tied = config.tieWordEmbeddings;
-  const embedding = readTable(tied && !checkpoint.has(embeddingName) ? headName : embeddingName);
+  const readTable = (name: string) =>
+    readDense(
+      checkpoint,
+      name,
+      [config.vocabSize, config.hiddenSize],
+      chooseTableDtype(checkpoint, storage, name),
+    );
+  const embedding = readTable(embeddingNameOf(checkpoint));
   return {
     storage,
     block: (layer) => blocks[layer]!,
     embedding,
     norm: float32(checkpoint.read(normName, [config.hiddenSize]), [config.hiddenSize]),
-    head: tied ? embedding : readTable(headName),
+    head: config.tieWordEmbeddings ? embedding : readTable(headName),
   };
 }
 
-/** One weight [out, in] as the tensors in which it is kept. */
-function storeWeight(
-  name: string,
-  values: Float32Array,
-  dims: readonly number[],
+/**
+ * How the embedding or the output layer `name` is kept under a storage of the blocks. NF4 leaves them as the file
+ * has them, as bitsandbytes does: float32 if it holds that, else float16.
+ */
+export function chooseTableDtype(
+  checkpoint: Checkpoint,
   storage: Storage,
+  name = embeddingNameOf(checkpoint),
+): "float32" | "float16" {
+  if (storage !== "nf4") return storage;
+  return checkpoint.holdsFloat32(name) ? "float32" : "float16";
+}
+
+/** Where embedding and output layer are tied, a file may hold either. */
+function embeddingNameOf(checkpoint: Checkpoint): string {
+  const { tieWordEmbeddings } = checkpoint.config;
+  return tieWordEmbeddings && !checkpoint.has(embeddingName) ? headName : embeddingName;
+}
+
+function readDense(
+  checkpoint: Checkpoint,
+  name: string,
+  dims: readonly number[],
+  dtype: "float32" | "float16",
+): HostTensor {
+  return dtype === "float32"
+    ? float32(checkpoint.read(name, dims), dims)
+    : { dtype, dims, data: checkpoint.readFloat16(name, dims) };
+}
+
+function readNF4(
+  checkpoint: Checkpoint,
+  name: string,
+  dims: readonly number[],
   doubleQuantization: boolean,
-  fullName: string,
-): Record<string, HostTensor> {
-  switch (storage) {
-    case "float32":
-      return { [name]: float32(values, dims) };
-    case "float16": {
-      if (values.some((value) => Math.abs(value) > 65_504)) {
-        throw new InputError(
-          `The tensor "${fullName}" has values beyond float16's range; choose the storage float32.`,
-        );
-      }
-      return { [name]: { dtype: "float16", dims, data: encodeFloat16(values) } };
-    }
-    case "nf4": {
-      if (values.length % 64 !== 0) {
-        throw new InputError(
-          `The tensor "${fullName}" has ${values.length} elements, which is no multiple of NF4's blocks of 64.`,
-        );
-      }
-      return nf4Tensors(name, quantizeNF4(values, { doubleQuantization }));
-    }
+): NF4Tensor {
+  const stored = checkpoint.readNF4(name, dims);
+  if (stored) return stored;
+  const values = checkpoint.read(name, dims);
+  if (values.length % NF4_BLOCK_SIZE !== 0) {
+    throw new InputError(
+      `The tensor "${name}" has ${values.length} elements, which is no multiple of NF4's blocks of ${NF4_BLOCK_SIZE}.`,
+    );
   }
+  return quantizeNF4(values, { doubleQuantization });
 }
 
 function nf4Tensors(name: string, { codes, absmax }: NF4Tensor): Record<string, HostTensor> {

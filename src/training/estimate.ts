@@ -2,16 +2,17 @@
 
 import type { Adaptation } from "../adapters/adaptation.ts";
 import { listParameters } from "../adapters/parameters.ts";
-import { chooseHeadRows, chooseQueryChunks } from "../engine/engine.ts";
+import { chooseQueryChunks } from "../engine/engine.ts";
+import { defaultOutputTile } from "../engine/output-layer.ts";
 import {
   buildBackward,
   buildForward,
-  buildHead,
+  buildSoftmaxSlice,
   buildWholeStep,
   type HeadOptions,
 } from "../engine/programs.ts";
 import { planLayer } from "../engine/segment.ts";
-import { type GraphCost, measureCost } from "../graph/cost.ts";
+import { type GraphCost, measureCost, type Sizes } from "../graph/cost.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { ModelConfig } from "../models/config.ts";
 import type { Storage } from "../models/linear.ts";
@@ -47,26 +48,34 @@ export interface StepEstimate {
   readonly totalParameters: number;
 }
 
+/** A base model as it will be kept in memory. */
+export interface StoredModel {
+  readonly config: ModelConfig;
+  readonly storage: Storage;
+  /** Of the embedding and the output layer. */
+  readonly tableDtype: "float32" | "float16";
+}
+
 /** Estimates one micro-batch of a run with a given segment size. */
 export function estimateStep(
-  config: ModelConfig,
+  base: StoredModel,
   adaptation: Adaptation,
-  storage: Storage,
   shape: StepShape,
   segmentSize: number,
 ): StepEstimate {
+  const { config, storage } = base;
   const { rows, length, labels } = shape;
   const layers = Array.from({ length: config.numHiddenLayers }, (_, layer) =>
     planLayer(config, layer, adaptation),
   );
   const headOptions: HeadOptions = {
-    headDtype: storage === "float16" ? "float16" : "float32",
+    headDtype: base.tableDtype,
     trainsNorm: false,
     trainsHead: false,
   };
   const queryChunks = chooseQueryChunks(length);
   const sizes = { B: rows, C: length / queryChunks, N: labels, P: length };
-  const cost = (outputs: readonly Tensor[], more = sizes): GraphCost => measureCost(outputs, more);
+  const cost = (outputs: readonly Tensor[], more: Sizes = sizes): GraphCost => measureCost(outputs, more);
   const options = { storage, dropout: false, queryChunks };
 
   let activationBytes: number;
@@ -80,17 +89,22 @@ export function estimateStep(
     const segments = config.numHiddenLayers / segmentSize;
     const forward = cost(Object.values(buildForward(config, segment, options)));
     const backward = cost(Object.values(buildBackward(config, segment, options, true)));
-    const chunk = Math.min(chooseHeadRows(config), labels);
-    const head = cost(Object.values(buildHead(config, headOptions, "gradients")), { ...sizes, N: chunk });
+    const slice = buildSoftmaxSlice(config, headOptions.headDtype, true);
+    const tileSizes = {
+      N: Math.min(defaultOutputTile.rows, labels),
+      V: Math.min(defaultOutputTile.entries, config.vocabSize),
+    };
+    const head = cost(Object.values(slice), tileSizes);
+    const tiles = (labels / tileSizes.N) * (config.vocabSize / tileSizes.V);
     // Programs keep their arenas, so their peaks add up.
     const hiddenStates = (segments + 2) * rows * length * config.hiddenSize * 4;
     activationBytes = forward.peakBytes + backward.peakBytes + head.peakBytes + hiddenStates;
-    flops = segments * (forward.flops + backward.flops) + (head.flops * labels) / Math.max(1, chunk);
+    flops = segments * (forward.flops + backward.flops) + tiles * head.flops;
   }
 
   const parameters = listParameters(config, adaptation);
   const trainableParameters = parameters.reduce((sum, { dims }) => sum + dims.reduce((a, b) => a * b, 1), 0);
-  const weightBytes = countWeightBytes(config, storage);
+  const weightBytes = countWeightBytes(base);
   const trainingBytes = trainableParameters * 16;
   return {
     segmentSize,
@@ -109,21 +123,21 @@ export function estimateStep(
  * is computed twice; else one block at a time, because sizes between cost memory and save nothing.
  */
 export function chooseSegmentSize(
-  config: ModelConfig,
+  base: StoredModel,
   adaptation: Adaptation,
-  storage: Storage,
   shape: StepShape,
   memoryBytes: number,
 ): number {
-  const whole = estimateStep(config, adaptation, storage, shape, config.numHiddenLayers);
-  return whole.peakBytes <= memoryBytes ? config.numHiddenLayers : 1;
+  const { numHiddenLayers } = base.config;
+  const whole = estimateStep(base, adaptation, shape, numHiddenLayers);
+  return whole.peakBytes <= memoryBytes ? numHiddenLayers : 1;
 }
 
-function countWeightBytes(config: ModelConfig, storage: Storage): number {
+function countWeightBytes({ config, storage, tableDtype }: StoredModel): number {
   const matrices = listLinearModules(config).reduce((sum, m) => sum + m.inFeatures * m.outFeatures, 0);
   const bytesPerWeight = { float32: 4, float16: 2, nf4: 0.5 + 4 / 64 }[storage];
   const vectors = countBlockParameters(config) - matrices;
-  const table = config.vocabSize * config.hiddenSize * (storage === "float16" ? 2 : 4);
+  const table = config.vocabSize * config.hiddenSize * (tableDtype === "float16" ? 2 : 4);
   return (
     config.numHiddenLayers * (matrices * bytesPerWeight + vectors * 4) +
     table * (config.tieWordEmbeddings ? 1 : 2)
@@ -135,9 +149,8 @@ export const expectedEfficiency = 0.65;
 
 /** Says whether a run fits, and what to change if it does not. */
 export function adviseMemory(
-  config: ModelConfig,
+  base: StoredModel,
   estimates: readonly StepEstimate[],
-  storage: Storage,
   method: string,
   memoryBytes: number,
 ): string {
@@ -148,8 +161,8 @@ export function adviseMemory(
   const changes: string[] = [];
   if (method === "full")
     changes.push("choose --method lora or qlora, which keep no moments of the base weights");
-  else if (storage !== "nf4") {
-    const saved = smallest.weightBytes - countWeightBytes(config, "nf4");
+  else if (base.storage !== "nf4") {
+    const saved = smallest.weightBytes - countWeightBytes({ ...base, storage: "nf4" });
     changes.push(`choose --method qlora, which saves ${gigabytes(saved)} of weights`);
   }
   if (smallest.activationBytes > smallest.peakBytes / 4) changes.push("lower --context");

@@ -228,7 +228,8 @@ function pickSegmentSize(config: RunConfig, { model, adaptation, report }: RunIn
   // QLoRA is chosen for its memory: one block at a time.
   if (config.storage !== "float32") return 1;
   const shape = typicalShape(config, report);
-  return chooseSegmentSize(model.config, adaptation, config.storage, shape, 0.8 * freemem());
+  const base = { config: model.config, storage: config.storage, tableDtype: config.storage } as const;
+  return chooseSegmentSize(base, adaptation, shape, 0.8 * freemem());
 }
 
 /** A full micro-batch with the data's share of labels. */

@@ -75,6 +75,16 @@ export const log = unary("Log", (x, _y, dy) => div(dy, x));
 export const sqrt = unary("Sqrt", (_x, y, dy) => div(mul(dy, scalar(0.5)), y));
 export const sigmoid = unary("Sigmoid", (_x, y, dy) => mul(dy, mul(y, sub(scalar(1), y))));
 
+const maxOperator: Operator = {
+  onnx: { type: "Max" },
+  infer: ([a, b]) => [{ dtype: a!.dtype, shape: broadcastShapes(a!.shape, b!.shape) }],
+};
+
+/** The larger of each two elements. It has no derivative. */
+export function max(a: Tensor, b: Tensor): Tensor {
+  return apply(maxOperator, [a, b])[0]!;
+}
+
 function comparison(type: string): (a: Tensor, b: Tensor) => Tensor {
   const operator: Operator = {
     onnx: { type },

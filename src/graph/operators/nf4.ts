@@ -1,9 +1,9 @@
 /** @file Products with a weight stored in 4-bit NormalFloat (Dettmers et al. 2023), and its dequantization. */
 
-import { apply, type Operator, type Tensor, withDerivative } from "../tensor.ts";
-import { cast, mul } from "./elementwise.ts";
+import { apply, constant, type Operator, type Tensor, withDerivative } from "../tensor.ts";
+import { cast, div } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
-import { gather, reshape } from "./movement.ts";
+import { reshape, sizeOf } from "./movement.ts";
 
 /** Weights per block that share one scale. */
 const blockSize = 64;
@@ -15,17 +15,8 @@ export interface NF4Operand {
   readonly codes: Tensor;
   /** float32 [out * in / 64], the largest magnitude of each block. */
   readonly absmax: Tensor;
-  /** float32 [256, 2], the pair of values that each byte stands for. */
-  readonly table: Tensor;
   readonly outFeatures: number;
   readonly inFeatures: number;
-}
-
-/** The dense float32 [out, in] weight, computed in the graph. */
-export function dequantizeNF4({ codes, absmax, table, outFeatures, inFeatures }: NF4Operand): Tensor {
-  const blocks = (outFeatures * inFeatures) / blockSize;
-  const values = reshape(gather(table, cast(codes, "int32")), [blocks, blockSize]);
-  return reshape(mul(values, reshape(absmax, [blocks, 1])), [outFeatures, inFeatures]);
 }
 
 const matMulBnb4: Operator = {
@@ -33,13 +24,38 @@ const matMulBnb4: Operator = {
   infer: ([x], { N }) => [{ dtype: x!.dtype, shape: [...x!.shape.slice(0, -1), N as number] }],
 };
 
+/** x W^T, where the codes stand for a matrix W [N, K] in row-major order. */
+function multiply(x: Tensor, { codes, absmax }: NF4Operand, N: number, K: number): Tensor {
+  return apply(matMulBnb4, [x, codes, absmax], { N, K, block_size: blockSize, quant_type: nf4 })[0]!;
+}
+
+const one = constant("float32", [1, 1], Float32Array.of(1));
+
+/** A one that exists only when `x` does. */
+function oneAfter(x: Tensor): Tensor {
+  const size = cast(reshape(sizeOf(x), [1, 1]), "float32");
+  return div(size, size);
+}
+
+/**
+ * The dense float32 [out, in] weight, computed in the graph: the product of 1 with the weight as a single column. It is
+ * exact, and three times as fast as looking the codes up in a table with ONNX's own operators.
+ *
+ * @param after a tensor before which the weight is not needed. Without it ONNX Runtime, which orders the nodes itself,
+ * computes several dense weights at the start and keeps them until their turn.
+ */
+export function dequantizeNF4(weight: NF4Operand, after?: Tensor): Tensor {
+  const { outFeatures, inFeatures } = weight;
+  const column = multiply(after ? oneAfter(after) : one, weight, outFeatures * inFeatures, 1);
+  return reshape(column, [outFeatures, inFeatures]);
+}
+
 /**
  * x W^T for x [..., in] and an NF4 weight W [out, in].
  *
  * The derivative dequantizes in the graph: ONNX Runtime's MatMulBnb4 is wrong for the untransposed orientation.
  */
 export function matmulNF4(x: Tensor, weight: NF4Operand): Tensor {
-  const attributes = { K: weight.inFeatures, N: weight.outFeatures, block_size: blockSize, quant_type: nf4 };
-  const product = apply(matMulBnb4, [x, weight.codes, weight.absmax], attributes);
-  return withDerivative([x], product, (_node, [dy]) => [matmul(dy!, dequantizeNF4(weight))])[0]!;
+  const product = multiply(x, weight, weight.outFeatures, weight.inFeatures);
+  return withDerivative([x], [product], (_node, [dy]) => [matmul(dy!, dequantizeNF4(weight, dy!))])[0]!;
 }

@@ -36,6 +36,9 @@ function readAxes(axes: Tensor): number[] {
 /** Sum over `axes`; they are dropped from the shape unless `keepDims`. */
 export const reduceSum = reduction("ReduceSum", (x, dy) => expandLike(dy, x));
 
+/** Largest element along `axes`, kept or dropped as by {@link reduceSum}. It has no derivative. */
+export const reduceMax = reduction("ReduceMax");
+
 /** Mean over one axis of known size. */
 export function reduceMean(x: Tensor, axis: number, { keepDims = false } = {}): Tensor {
   const size = x.shape.at(axis);

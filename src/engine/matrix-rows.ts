@@ -1,0 +1,28 @@
+/** @file Rows of matrices in JavaScript's memory: looked up in a table, and added back into one. */
+
+import { decodeFloat16 } from "../formats/float16.ts";
+import type { HostTensor } from "../runtime/device.ts";
+
+export function addTo(sum: Float32Array, values: Float32Array): void {
+  for (let i = 0; i < sum.length; i++) sum[i]! += values[i]!;
+}
+
+/** Rows of a matrix [..., width], as float32. */
+export function gatherRows(matrix: HostTensor, indices: Int32Array): Float32Array {
+  const width = matrix.dims.at(-1)!;
+  const rows = new Float32Array(indices.length * width);
+  for (const [i, index] of indices.entries()) {
+    const row = matrix.data.subarray(index * width, (index + 1) * width);
+    rows.set(row instanceof Uint16Array ? decodeFloat16(row) : (row as Float32Array), i * width);
+  }
+  return rows;
+}
+
+/** Adds row i of `rows` to row `indices[i]` of `matrix`, in that order. */
+export function scatterAddRows(matrix: Float32Array, indices: Int32Array, rows: Float32Array): void {
+  const width = rows.length / indices.length;
+  for (const [i, index] of indices.entries()) {
+    const offset = index * width;
+    for (let j = 0; j < width; j++) matrix[offset + j]! += rows[i * width + j]!;
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * @file The final norm, the output layer and the loss, over slices of the vocabulary: logits of all of it exist only
+ * where somebody asks for them, and a float16 output layer is float32 only a slice at a time.
+ */
+
+import type { Tensor } from "../graph/tensor.ts";
+import type { ModelConfig } from "../models/config.ts";
+import { float32, type HostTensor, type Program } from "../runtime/device.ts";
+import { addTo, gatherRows, scatterAddRows } from "./matrix-rows.ts";
+import {
+  buildFinalNorm,
+  buildHeadGradient,
+  buildLogits,
+  buildLoss,
+  buildSoftmaxSlice,
+  gradientName,
+  type HeadOptions,
+  previousName,
+} from "./programs.ts";
+
+/** How much of the output layer is computed at a time. */
+export interface OutputTile {
+  /** Hidden rows. */
+  readonly rows: number;
+  /** Entries of the vocabulary. */
+  readonly entries: number;
+}
+
+/** The output layer's weights for one step: "norm" [hiddenSize] and "head" [vocabSize, hiddenSize]. */
+export interface HeadWeights {
+  readonly norm: HostTensor;
+  readonly head: HostTensor;
+}
+
+/** Gradients to add to, of those weights that are trained. */
+export interface HeadGradients {
+  readonly norm?: Float32Array;
+  readonly head?: Float32Array;
+}
+
+export interface OutputLayer {
+  /** float32 [N, vocabSize] of hidden rows [N, hiddenSize]. */
+  logits(rows: Float32Array, weights: HeadWeights): Promise<Float32Array>;
+  /** Sum of the negative log-likelihoods of the rows' labels, in nats. */
+  loss(rows: Float32Array, labels: Int32Array, weights: HeadWeights): Promise<number>;
+  /** The same sum, and `scale` times its gradients: that of the rows returned, those of the weights added. */
+  accumulate(
+    rows: Float32Array,
+    labels: Int32Array,
+    weights: HeadWeights,
+    gradients: HeadGradients,
+    scale: number,
+  ): Promise<{ readonly loss: number; readonly dRows: Float32Array }>;
+}
+
+/** Large enough for products at their full rate, small enough that a tile takes some 10 MB. */
+export const defaultOutputTile: OutputTile = { rows: 512, entries: 2048 };
+
+export function createOutputLayer(
+  compileOnce: (key: string, build: () => Record<string, Tensor>) => Promise<Program>,
+  config: ModelConfig,
+  options: HeadOptions,
+  tile: OutputTile,
+): OutputLayer {
+  const { hiddenSize, vocabSize } = config;
+  const { headDtype } = options;
+  const finalNorm = () => compileOnce("final norm", () => buildFinalNorm(config));
+  const matrix = (data: Float32Array) => float32(data, [data.length / hiddenSize, hiddenSize]);
+  const column = (length: number, value: number) =>
+    float32(new Float32Array(length).fill(value), [length, 1]);
+
+  function* slicesOf({ dtype, data }: HostTensor) {
+    for (let start = 0; start < vocabSize; start += tile.entries) {
+      const size = Math.min(tile.entries, vocabSize - start);
+      const part = data.subarray(start * hiddenSize, (start + size) * hiddenSize);
+      yield { start, size, head: { dtype, dims: [size, hiddenSize], data: part } };
+    }
+  }
+
+  /** What the loss and its gradients are computed from, once the whole vocabulary has been seen. */
+  const runSoftmax = async (
+    rows: HostTensor,
+    labels: Int32Array,
+    weights: HeadWeights,
+    weighted: boolean,
+  ) => {
+    const { normalized } = await (await finalNorm()).run({ rows, norm: weights.norm });
+    const program = await compileOnce(`softmax slice ${weighted}`, () =>
+      buildSoftmaxSlice(config, headDtype, weighted),
+    );
+    let state: Record<string, HostTensor> = {
+      largest: column(labels.length, Number.NEGATIVE_INFINITY),
+      sum: column(labels.length, 0),
+      weighted: matrix(new Float32Array(rows.data.length)),
+    };
+    for (const { head } of slicesOf(weights.head)) {
+      const previous = Object.entries(state).map(([name, tensor]) => [previousName(name), tensor]);
+      state = await program.run({ ...Object.fromEntries(previous), normalized: normalized!, head });
+    }
+    const labelRows = matrix(gatherRows(weights.head, labels));
+    return { ...state, rows, norm: weights.norm, normalized: normalized!, labelRows };
+  };
+
+  const lossOfRows = async (rows: Float32Array, labels: Int32Array, weights: HeadWeights) => {
+    const feeds = await runSoftmax(matrix(rows), labels, weights, false);
+    const program = await compileOnce("loss", () => buildLoss(config, options, false));
+    const { loss } = await program.run(feeds);
+    return (loss!.data as Float32Array)[0]!;
+  };
+
+  const accumulateRows: OutputLayer["accumulate"] = async (rows, labels, weights, gradients, scale) => {
+    const feeds = {
+      ...(await runSoftmax(matrix(rows), labels, weights, true)),
+      scale: float32(Float32Array.of(scale), []),
+    };
+    const program = await compileOnce("loss with gradients", () => buildLoss(config, options, true));
+    const results = await program.run(feeds);
+    const gradientOf = (name: string) => results[gradientName(name)]!.data as Float32Array;
+    if (gradients.norm) addTo(gradients.norm, gradientOf("norm"));
+    if (gradients.head) {
+      await addHeadGradient(
+        gradients.head,
+        { ...feeds, logNormalizer: results.logNormalizer! },
+        weights.head,
+      );
+      const { data } = feeds.normalized;
+      scatterAddRows(
+        gradients.head,
+        labels,
+        (data as Float32Array).map((value) => -scale * value),
+      );
+    }
+    return { loss: (results.loss!.data as Float32Array)[0]!, dRows: gradientOf("rows") };
+  };
+
+  const addHeadGradient = async (
+    gradient: Float32Array,
+    feeds: Record<string, HostTensor>,
+    whole: HostTensor,
+  ) => {
+    const program = await compileOnce("head gradient", () => buildHeadGradient(config));
+    for (const { start, size, head } of slicesOf(whole)) {
+      const results = await program.run({ ...feeds, head });
+      const part = gradient.subarray(start * hiddenSize, (start + size) * hiddenSize);
+      addTo(part, results[gradientName("head")]!.data as Float32Array);
+    }
+  };
+
+  /** Calls `visit` with some of the rows, and their labels, at a time. */
+  const inChunks = async (
+    rows: Float32Array,
+    labels: Int32Array,
+    visit: (rows: Float32Array, labels: Int32Array, start: number) => Promise<number>,
+  ): Promise<number> => {
+    let loss = 0;
+    for (let start = 0; start < labels.length; start += tile.rows) {
+      const end = start + tile.rows;
+      loss += await visit(
+        rows.subarray(start * hiddenSize, end * hiddenSize),
+        labels.subarray(start, end),
+        start,
+      );
+    }
+    return loss;
+  };
+
+  return {
+    async logits(rows, weights) {
+      const { normalized } = await (await finalNorm()).run({ rows: matrix(rows), norm: weights.norm });
+      const program = await compileOnce("logits", () => buildLogits(config, headDtype));
+      const count = rows.length / hiddenSize;
+      const logits = new Float32Array(count * vocabSize);
+      for (const { start, size, head } of slicesOf(weights.head)) {
+        const part = (await program.run({ normalized: normalized!, head })).logits!.data as Float32Array;
+        for (let row = 0; row < count; row++) {
+          logits.set(part.subarray(row * size, (row + 1) * size), row * vocabSize + start);
+        }
+      }
+      return logits;
+    },
+    loss: (rows, labels, weights) =>
+      inChunks(rows, labels, (someRows, someLabels) => lossOfRows(someRows, someLabels, weights)),
+    async accumulate(rows, labels, weights, gradients, scale) {
+      const dRows = new Float32Array(rows.length);
+      const loss = await inChunks(rows, labels, async (someRows, someLabels, start) => {
+        const part = await accumulateRows(someRows, someLabels, weights, gradients, scale);
+        dRows.set(part.dRows, start * hiddenSize);
+        return part.loss;
+      });
+      return { loss, dRows };
+    },
+  };
+}

@@ -1,0 +1,64 @@
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { frozen } from "../adapters/adaptation.ts";
+import { createEngine } from "../engine/engine.ts";
+import { decodeFloat16 } from "../formats/float16.ts";
+import { openSafetensors, writeSafetensors } from "../formats/safetensors.ts";
+import { openDevice } from "../runtime/onnx-runtime.ts";
+import { openCheckpoint } from "./checkpoint.ts";
+import { loadWeights } from "./load-weights.ts";
+import type { ModelWeights } from "./weights.ts";
+
+const open = (name: string) => openCheckpoint(`fixtures/reference/models/${name}`);
+// Its file holds bfloat16.
+const half = open("llama-tied");
+
+async function logitsOf(weights: ModelWeights): Promise<Float32Array> {
+  const engine = createEngine(openDevice("cpu", { threads: 1 }), half.config, weights, frozen, {
+    segmentSize: 1,
+  });
+  const inputIds = Int32Array.of(5, 17, 3, 29, 11);
+  const positionIds = Int32Array.from(inputIds.keys());
+  const batch = { rows: 1, length: 5, inputIds, positionIds, segmentIds: new Int32Array(5).fill(1) };
+  return engine.logits(batch, positionIds, new Map());
+}
+
+test("float16 keeps bfloat16 weights, and so the logits", async () => {
+  const expected = await logitsOf(loadWeights(half));
+  const weights = loadWeights(half, { storage: "float16" });
+  expect(weights.block(0)["mlp.up_proj.weight"]!.dtype).toBe("float16");
+  const logits = await logitsOf(weights);
+  for (const [i, logit] of logits.entries()) expect(Math.abs(logit - expected[i]!)).toBeLessThan(1e-4);
+});
+
+test("NF4 leaves the embedding as narrow or wide as the file has it", () => {
+  const narrow = loadWeights(half, { storage: "nf4" }).embedding;
+  expect(narrow.dtype).toBe("float16");
+  const { vocabSize, hiddenSize } = half.config;
+  const stored = half.read("model.embed_tokens.weight", [vocabSize, hiddenSize]);
+  const kept = decodeFloat16(narrow.data as Uint16Array);
+  for (const [i, value] of stored.entries()) expect(Math.abs(kept[i]! - value)).toBeLessThanOrEqual(2 ** -25);
+  expect(loadWeights(open("llama"), { storage: "nf4" }).embedding.dtype).toBe("float32");
+});
+
+test("a value beyond float16's range is refused by the tensor's name", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "slimtune-range-"));
+  try {
+    const file = openSafetensors("fixtures/reference/models/llama/model.safetensors");
+    const tensors = [...file.tensors.values()].map(({ name, shape }) => {
+      const data = file.readFloat32(name);
+      if (name.endsWith("layers.1.mlp.up_proj.weight")) data[3] = 1e5;
+      return { name, dtype: "float32" as const, shape, data };
+    });
+    file.close();
+    await writeSafetensors(join(folder, "model.safetensors"), tensors);
+    copyFileSync("fixtures/reference/models/llama/config.json", join(folder, "config.json"));
+    expect(() => loadWeights(openCheckpoint(folder), { storage: "float16" })).toThrow(
+      /"model\.layers\.1\.mlp\.up_proj\.weight" has values beyond float16's range/,
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
