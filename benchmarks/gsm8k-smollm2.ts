@@ -1,7 +1,7 @@
 /**
  * @file Tunes SmolLM2-135M-Instruct on 1,000 GSM8K examples with LoRA and with QLoRA, and writes what came out to
- * docs/results/: `npm run bench:gsm8k`, with SLIMTUNE_SMOLLM2_GGUF and SLIMTUNE_DATA set (see CONTRIBUTING.md).
- * A name after it does one part only: lora, qlora or report.
+ * docs/results/: `npm run bench:gsm8k`, with SLIMTUNE_SMOLLM2_GGUF and SLIMTUNE_DATA set (see CONTRIBUTING.md). Each
+ * part, named by the argument (lora, qlora or report), has a process of its own, so that its peak memory is its own.
  */
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -47,9 +47,9 @@ async function answer(adapter?: { folder: string; storage: "float32" | "nf4" }):
   return texts;
 }
 
-const parts = process.argv[2] ? [process.argv[2]] : ["lora", "qlora", "report"];
-for (const method of ["lora", "qlora"] as const) if (parts.includes(method)) await tune(method);
-if (parts.includes("report")) await report();
+const part = process.argv[2];
+if (part === "lora" || part === "qlora") await tune(part);
+else await report();
 
 async function tune(method: "lora" | "qlora"): Promise<void> {
   const out = join(work, method);

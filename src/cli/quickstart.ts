@@ -11,7 +11,7 @@ import { openModel } from "../models/open-model.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { fineTune } from "../training/fine-tune.ts";
 import { measureLoss } from "../training/held-out-loss.ts";
-import { createStatusLine, formatBytes, formatDuration } from "./output.ts";
+import { createStatusLine, formatDuration } from "./output.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const modelPath = join(root, "fixtures/embedded-model");
@@ -69,12 +69,11 @@ stdout.write(
 );
 const before = await measure(await openModel(modelPath));
 rmSync(runs, { recursive: true, force: true });
-const rows: string[][] = [["", "held-out loss", "correct", "trained", "tokens/s", "peak memory", "time"]];
+const rows: string[][] = [["", "held-out loss", "correct", "trained", "tokens/s", "time"]];
 const describe = ({ loss, correct }: Measured) => [loss.toFixed(3), `${correct} of ${questions.length}`];
-rows.push(["before", ...describe(before), "", "", "", ""]);
+rows.push(["before", ...describe(before), "", "", ""]);
 const after: [name: string, measured: Measured][] = [];
 for (const method of ["lora", "qlora"] as const) {
-  let peakBytes = 0;
   let trained = "";
   const from = performance.now();
   const { progress, model } = await fineTune(
@@ -97,7 +96,6 @@ for (const method of ["lora", "qlora"] as const) {
         trained = `${trainableParameters.toLocaleString("en")}`;
       },
       onStep(line, { tokens, seconds }) {
-        peakBytes = line.peak_rss_bytes;
         status.update(
           `${method}: step ${line.step}  loss ${line.loss.toFixed(3)}  ${(tokens / seconds).toFixed(0)} tokens/s`,
         );
@@ -109,7 +107,7 @@ for (const method of ["lora", "qlora"] as const) {
   const measured = await measure(model);
   after.push([method, measured]);
   const speed = (progress.tokens / progress.seconds).toFixed(0);
-  rows.push([method, ...describe(measured), trained, speed, formatBytes(peakBytes), formatDuration(seconds)]);
+  rows.push([method, ...describe(measured), trained, speed, formatDuration(seconds)]);
 }
 
 const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));

@@ -36,8 +36,14 @@ export function openDevice(
     enableMemPattern: false,
     // The graphs are built in the form in which they shall run; see docs/decisions/graph-optimization.md.
     graphOptimizationLevel: "disabled",
-    // The softmax of masked scores leaves denormals, which slow down all that is computed with them.
-    extra: { session: { set_denormal_as_zero: "1" } },
+    extra: {
+      session: {
+        // The softmax of masked scores leaves denormals, which slow down all that is computed with them.
+        set_denormal_as_zero: "1",
+        // Each program has threads of its own, which otherwise wait actively while the next program runs.
+        force_spinning_stop: "1",
+      },
+    },
     logSeverityLevel: 3,
   };
   return {
