@@ -8,6 +8,7 @@ import { measureProductRate } from "../src/engine/product-rate.ts";
 import { countParameters } from "../src/models/modules.ts";
 import { openDevice } from "../src/runtime/onnx-runtime.ts";
 import { createMoments, updateAdamW } from "../src/training/adamw.ts";
+import { estimateStep } from "../src/training/estimate.ts";
 import { configOf, createRandomWeights, type ShapeName } from "./random-model.ts";
 
 /** One way of computing a step. */
@@ -27,6 +28,8 @@ export interface StepMeasurement {
   readonly boundTokensPerSecond: number;
   /** Highest resident memory of a process that does nothing but these steps. */
   readonly peakRssBytes: number;
+  /** What `slimtune estimate` says beforehand. */
+  readonly estimatedBytes: number;
 }
 
 const steps = 4;
@@ -37,9 +40,8 @@ async function measure({ shape, storage, segmentSize, length }: StepCase): Promi
   const weights = createRandomWeights(config, storage);
   const adaptation = lora(loraConfigSchema.parse({ r: 16, lora_alpha: 32 }), config);
   const whole = segmentSize === "all";
-  const engine = createEngine(device, config, weights, adaptation, {
-    segmentSize: whole ? config.numHiddenLayers : segmentSize,
-  });
+  const engineSegment = whole ? config.numHiddenLayers : segmentSize;
+  const engine = createEngine(device, config, weights, adaptation, { segmentSize: engineSegment });
   const parameters = initializeParameters(config, adaptation, weights, 0);
   const gradients = zerosLike(parameters);
   const moments = createMoments(parameters);
@@ -72,6 +74,12 @@ async function measure({ shape, storage, segmentSize, length }: StepCase): Promi
     productFlops,
     boundTokensPerSecond: productFlops / (countParameters(config) * (whole ? 4 : 6)),
     peakRssBytes,
+    estimatedBytes: estimateStep(
+      { config, storage, tableDtype: storage === "nf4" ? "float16" : "float32" },
+      adaptation,
+      { rows: 1, length, labels: batch.labels.length },
+      engineSegment,
+    ).peakBytes,
   };
 }
 

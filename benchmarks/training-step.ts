@@ -46,6 +46,7 @@ const results = [...measured].map(([each, runs]) => ({
   productGflops: median(runs.map((run) => run.productFlops)) / 1e9,
   shareOfBound: median(runs.map((run) => run.tokensPerSecond / run.boundTokensPerSecond)),
   peakRssMB: median(runs.map((run) => run.peakRssBytes)) / 1e6,
+  estimatedMB: runs[0]!.estimatedBytes / 1e6,
 }));
 const machine = `${availableParallelism()} cores of ${cpus()[0]!.model.trim()}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Node ${process.version}`;
 const date = new Date().toISOString().slice(0, 10);
@@ -56,10 +57,10 @@ writeFileSync(
 );
 
 console.log(`${date}, ${machine}, medians of ${rounds} rounds\n`);
-console.log("| model | S | what | tokens/s | SGEMM GFLOP/s | share of bound | peak RSS |");
-console.log("|---|---|---|---|---|---|---|");
-for (const { shape, length, name, tokensPerSecond, productGflops, shareOfBound, peakRssMB } of results) {
+console.log("| model | S | what | tokens/s | SGEMM GFLOP/s | share of bound | peak RSS | estimated |");
+console.log("|---|---|---|---|---|---|---|---|");
+for (const { shape, length, name, tokensPerSecond, productGflops, shareOfBound, ...memory } of results) {
   console.log(
-    `| ${shape} | ${length} | ${name} | ${tokensPerSecond.toFixed(tokensPerSecond < 20 ? 1 : 0)} | ${productGflops.toFixed(0)} | ${(100 * shareOfBound).toFixed(0)} % | ${peakRssMB.toFixed(0)} MB |`,
+    `| ${shape} | ${length} | ${name} | ${tokensPerSecond.toFixed(tokensPerSecond < 20 ? 1 : 0)} | ${productGflops.toFixed(0)} | ${(100 * shareOfBound).toFixed(0)} % | ${memory.peakRssMB.toFixed(0)} MB | ${memory.estimatedMB.toFixed(0)} MB |`,
   );
 }

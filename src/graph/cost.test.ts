@@ -3,6 +3,7 @@ import { measureCost } from "./cost.ts";
 import { add, exp } from "./operators/elementwise.ts";
 import { matmul } from "./operators/matmul.ts";
 import { reshape } from "./operators/movement.ts";
+import { dequantizeNF4, matmulNF4 } from "./operators/nf4.ts";
 import { input } from "./tensor.ts";
 
 test("a product's operations are twice the multiplications", () => {
@@ -17,6 +18,18 @@ test("a value is freed after its last use, and a reshape takes no memory", () =>
   const first = exp(x);
   const kept = add(exp(exp(first)), first);
   expect(measureCost([kept], {}).peakBytes).toBe(3 * 40);
+});
+
+test("a product with an NF4 weight takes the dense weight while it runs, and dequantization is no product", () => {
+  const weight = {
+    outFeatures: 6,
+    inFeatures: 64,
+    codes: input("codes", "uint8", [192]),
+    absmax: input("absmax", "float32", [6]),
+  };
+  const product = measureCost([matmulNF4(input("x", "float32", ["S", 64]), weight)], { S: 5 });
+  expect(product).toEqual({ flops: 2 * 5 * 64 * 6, peakBytes: 4 * (5 * 6 + 64 * 6) });
+  expect(measureCost([dequantizeNF4(weight)], {})).toEqual({ flops: 0, peakBytes: 4 * 2 * 64 * 6 });
 });
 
 test("a size that is not given is named", () => {

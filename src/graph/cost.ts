@@ -6,7 +6,7 @@ import { type DType, type Node, type Shape, sortTopologically, type Tensor } fro
 export type Sizes = Readonly<Record<string, number>>;
 
 export interface GraphCost {
-  /** Most bytes of intermediate values and outputs that are alive at once; inputs are not counted. */
+  /** Most bytes of intermediate values, outputs and operators' workspaces alive at once; inputs are not counted. */
   readonly peakBytes: number;
   /** Floating-point operations of the matrix products, a multiply-add counting as two. */
   readonly flops: number;
@@ -43,7 +43,7 @@ export function measureCost(outputs: readonly Tensor[], sizes: Sizes): GraphCost
       const end = lastUse.get(output) ?? index;
       freedAfter.set(end, (freedAfter.get(end) ?? 0) + bytes);
     }
-    peakBytes = Math.max(peakBytes, live);
+    peakBytes = Math.max(peakBytes, live + workspaceBytes(node));
     live -= freedAfter.get(index) ?? 0;
   }
   return { peakBytes, flops };
@@ -77,6 +77,11 @@ function resolve(dim: string, sizes: Sizes): number {
   }, 1);
 }
 
+/** Memory that an operator takes while it runs: MatMulBnb4 makes the weight dense. */
+function workspaceBytes({ operator, attributes }: Node): number {
+  return operator.onnx?.type === "MatMulBnb4" ? 4 * (attributes.N as number) * (attributes.K as number) : 0;
+}
+
 function productFlops({ operator, inputs, attributes, outputs }: Node, sizes: Sizes): number {
   switch (operator.onnx?.type) {
     case "FusedMatMul": {
@@ -84,7 +89,8 @@ function productFlops({ operator, inputs, attributes, outputs }: Node, sizes: Si
       return 2 * countElements(outputs[0]!.shape, sizes) * countElements([inner], sizes);
     }
     case "MatMulBnb4":
-      return 2 * countElements(outputs[0]!.shape, sizes) * (attributes.K as number);
+      // With K = 1 it is no product, but the weight made dense.
+      return attributes.K === 1 ? 0 : 2 * countElements(outputs[0]!.shape, sizes) * (attributes.K as number);
     default:
       return 0;
   }

@@ -20,8 +20,11 @@ import { countBlockParameters, countParameters, listLinearModules } from "../mod
 
 /** The process before it holds a model: Node.js and ONNX Runtime (measured on Linux x64). */
 const processBytes = 130e6;
-/** ONNX Runtime's arena holds more than what is alive: it rounds up and keeps what it has freed (measured). */
-const arenaOverhead = 1.35;
+/**
+ * How much more than what is alive ONNX Runtime's arenas hold: they grow by powers of two and keep what they have freed,
+ * and with segments each program has its own (measured; see benchmarks/README.md).
+ */
+const arenaOverhead = { whole: 1.2, segments: 2 };
 
 export interface StepShape {
   /** Sequences in a micro-batch. */
@@ -78,9 +81,10 @@ export function estimateStep(
   const cost = (outputs: readonly Tensor[], more: Sizes = sizes): GraphCost => measureCost(outputs, more);
   const options = { storage, dropout: false, queryChunks };
 
+  const kind = segmentSize >= config.numHiddenLayers ? "whole" : "segments";
   let activationBytes: number;
   let flops: number;
-  if (segmentSize >= config.numHiddenLayers) {
+  if (kind === "whole") {
     const whole = cost(Object.values(buildWholeStep(config, layers, options, headOptions, false)));
     activationBytes = whole.peakBytes;
     flops = whole.flops;
@@ -111,7 +115,7 @@ export function estimateStep(
     weightBytes,
     trainingBytes,
     activationBytes,
-    peakBytes: processBytes + weightBytes + trainingBytes + activationBytes * arenaOverhead,
+    peakBytes: processBytes + weightBytes + trainingBytes + activationBytes * arenaOverhead[kind],
     flops,
     trainableParameters,
     totalParameters: countParameters(config),
