@@ -1,4 +1,4 @@
-"""Draws the losses of docs/results/gsm8k-smollm2.json (matplotlib 3.10).
+"""Draws the losses of docs/results/gsm8k-smollm2.json (matplotlib 3.11).
 
     python reference/plot_loss.py docs/results/gsm8k-smollm2.json docs/images/gsm8k-smollm2.svg
 """
