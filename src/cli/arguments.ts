@@ -8,6 +8,23 @@ export function parseNumber(text: string): number {
   return value;
 }
 
+/** Parses a whole number of at least `minimum`. */
+export function parseWhole(minimum: number): (text: string) => number {
+  return (text) => {
+    const value = parseNumber(text);
+    if (!Number.isSafeInteger(value) || value < minimum) {
+      throw new InvalidArgumentError(`It is not a whole number of at least ${minimum}.`);
+    }
+    return value;
+  };
+}
+
+export function parsePositive(text: string): number {
+  const value = parseNumber(text);
+  if (value <= 0) throw new InvalidArgumentError("It is not above 0.");
+  return value;
+}
+
 /** "prompt=question,completion=answer" as an object. */
 export function parseFields(text: string): Record<string, string> {
   const entries = text.split(",").map((part) => part.split("="));

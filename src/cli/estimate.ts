@@ -12,8 +12,9 @@ import { storages } from "../models/linear.ts";
 import { chooseTableDtype } from "../models/load-weights.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { adviseMemory, estimateStep, expectedEfficiency, type StepEstimate } from "../training/estimate.ts";
+import { chooseContext } from "../training/fine-tune.ts";
 import { methodNames } from "../training/run-config.ts";
-import { parseNumber } from "./arguments.ts";
+import { parsePositive, parseWhole } from "./arguments.ts";
 import { formatBytes, formatDuration } from "./output.ts";
 
 export function addEstimateCommand(program: Command): void {
@@ -25,17 +26,18 @@ export function addEstimateCommand(program: Command): void {
     .requiredOption("--model <path or id>", "folder, .gguf file or Hub id of the model")
     .addOption(new Option("--method <name>", "tuning method").choices(methodNames).default("lora"))
     .addOption(new Option("--storage <kind>", "how base weights are kept").choices(storages))
-    .option("--context <tokens>", "longest sequence", parseNumber, 512)
-    .option("--r <n>", "rank of the adapter", parseNumber, 16)
-    .option("--tokens <n>", "tokens to train on, for the time", parseNumber, 100_000)
-    .option("--memory <GB>", "memory to stay within (default: what is free)", parseNumber)
-    .option("--threads <n>", "threads for arithmetic", parseNumber)
+    .option("--context <tokens>", "longest sequence", parseWhole(8), 512)
+    .option("--r <n>", "rank of the adapter", parseWhole(1), 16)
+    .option("--tokens <n>", "tokens to train on, for the time", parseWhole(1), 100_000)
+    .option("--memory <GB>", "memory to stay within (default: what is free)", parsePositive)
+    .option("--threads <n>", "threads for arithmetic", parseWhole(1))
     .option("--json", "print one JSON object instead of text")
     .addHelpText("after", "\nExample:\n  slimtune estimate --model model.gguf --method qlora --context 1024")
     .action(async (options) => {
       const checkpoint = openCheckpoint(await resolveModel(options.model));
       const { config } = checkpoint;
       const storage = options.storage ?? (options.method === "qlora" ? "nf4" : "float32");
+      chooseContext(options.context, options.model, config);
       const base = { config, storage, tableDtype: chooseTableDtype(checkpoint, storage) };
       checkpoint.close();
       const adaptation =

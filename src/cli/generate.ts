@@ -6,7 +6,7 @@ import { loadAdapter } from "../adapters/adapted-model.ts";
 import { generate } from "../generation/generate.ts";
 import { storages } from "../models/linear.ts";
 import { openModel } from "../models/open-model.ts";
-import { parseNumber } from "./arguments.ts";
+import { parseNumber, parseWhole } from "./arguments.ts";
 
 export function addGenerateCommand(program: Command): void {
   program
@@ -15,10 +15,10 @@ export function addGenerateCommand(program: Command): void {
     .argument("<prompt>", "the prompt; a model with a chat template gets it as a user's message")
     .requiredOption("--model <path or id>", "folder, .gguf file or Hub id of the model")
     .option("--adapter <folder>", "adapter in PEFT's layout")
-    .option("--max-new-tokens <n>", "longest answer in tokens", parseNumber, 128)
+    .option("--max-new-tokens <n>", "longest answer in tokens", parseWhole(1), 128)
     .option("--temperature <t>", "0 takes the likeliest token; higher is more varied", parseNumber, 0)
     .option("--top-p <p>", "draw from the likeliest tokens of this total probability", parseNumber, 1)
-    .option("--seed <n>", "seed of the draws", parseNumber, 0)
+    .option("--seed <n>", "seed of the draws", parseWhole(0), 0)
     .option("--no-chat", "give the prompt as plain text, without the chat template")
     .addOption(new Option("--storage <kind>", "how weights are kept").choices(storages).default("float32"))
     .option("--json", "print one JSON object instead of text")

@@ -7,7 +7,7 @@ import { renderExample, renderReport } from "../data/inspect.ts";
 import { loadDataset } from "../data/load-dataset.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { resolveModel } from "../models/hub-model.ts";
-import { parseFields, parseNumber } from "./arguments.ts";
+import { parseFields, parseWhole } from "./arguments.ts";
 import { wantsColour } from "./output.ts";
 
 export function addInspectCommand(program: Command): void {
@@ -28,7 +28,7 @@ export function addInspectCommand(program: Command): void {
       parseFields,
       {},
     )
-    .option("--context <tokens>", "longest example", parseNumber, 2048)
+    .option("--context <tokens>", "longest example", parseWhole(8), 2048)
     .addOption(
       new Option("--overlong <what>", "what happens to longer ones")
         .choices(["error", "drop", "truncate"])
@@ -39,7 +39,7 @@ export function addInspectCommand(program: Command): void {
         .choices(["completion", "all"])
         .default("completion"),
     )
-    .option("--show <n>", "examples to show", parseNumber, 3)
+    .option("--show <n>", "examples to show", parseWhole(0), 3)
     .option("--json", "print one JSON object instead of text")
     .addHelpText(
       "after",

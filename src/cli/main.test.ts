@@ -217,6 +217,18 @@ describe("bad input ends with one sentence and exit code 1", () => {
       ["generate", "--model", model, "--adapter", "fixtures/reference/lora/llama-all-linear", "hello"],
       /the adapter is for another base model|lacks the tensor/,
     ],
+    "a negative temperature": () => [
+      ["generate", "--model", model, "--temperature", "-1", "hello"],
+      "The temperature is -1, but must be 0 or more.",
+    ],
+    "no probability to draw from": () => [
+      ["generate", "--model", model, "--temperature", "1", "--top-p", "0", "hello"],
+      "Top-p is 0, but must be above 0 and at most 1.",
+    ],
+    "an estimate for a context beyond the model's": () => [
+      ["estimate", "--model", model, "--context", "1000"],
+      "The context of 1000 tokens is longer than the 512",
+    ],
     "a run that does not exist": () => [
       ["resume", join(scratch, "nothing")],
       "holds no config.yaml, so it is not the folder of a run.",
@@ -233,6 +245,21 @@ describe("bad input ends with one sentence and exit code 1", () => {
     expect(lines).toHaveLength(1);
     expect(err).not.toMatch(/^\s+at /m);
   });
+});
+
+test.each([
+  ["estimate", "--context", "0"],
+  ["estimate", "--context", "-5"],
+  ["estimate", "--r", "1.5"],
+  ["inspect", "--show", "-1"],
+  ["generate", "--max-new-tokens", "0"],
+])("%s %s %s is refused before anything is read", async (command, option, value) => {
+  expect(await run(command, "--model", "nowhere", option, value)).toBe(1);
+  expect(err).toMatch(
+    new RegExp(
+      `option '${option} <.*>' argument '${value}' is invalid. It is not a whole number of at least`,
+    ),
+  );
 });
 
 test("--verbose shows where an error happened", async () => {

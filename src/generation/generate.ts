@@ -8,7 +8,7 @@ import type { Device } from "../runtime/device.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { adjustBeginning } from "../tokenization/beginning.ts";
 import { applyChatTemplate, specialTokensOf } from "../tokenization/chat-template.ts";
-import { type SamplingOptions, sampleToken } from "./sample.ts";
+import { checkSampling, type SamplingOptions, sampleToken } from "./sample.ts";
 
 export interface GenerateOptions extends SamplingOptions {
   /** Default 128. */
@@ -26,7 +26,7 @@ export interface GenerateOptions extends SamplingOptions {
 /**
  * The model's continuation of `prompt`, up to its end-of-sequence token.
  *
- * @throws InputError if the prompt leaves no room in the model's context.
+ * @throws InputError if the prompt leaves no room in the model's context, or an option is out of its range.
  */
 export async function generate(
   model: AdaptedModel,
@@ -51,6 +51,7 @@ export async function continueText(
   options: GenerateOptions,
 ): Promise<string> {
   const { maxNewTokens = 128, seed = 0, onText } = options;
+  checkSampling(options);
   const { tokenizer, config } = model;
   const ids = encodePrompt(model, prompt, options.chat);
   const promptLength = ids.length;

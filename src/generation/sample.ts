@@ -1,5 +1,6 @@
 /** @file Choosing the next token from logits. */
 
+import { InputError } from "../errors.ts";
 import type { Random } from "../random.ts";
 
 export interface SamplingOptions {
@@ -7,6 +8,16 @@ export interface SamplingOptions {
   readonly temperature?: number;
   /** Only the likeliest tokens that together have this probability are drawn from. Default 1. */
   readonly topP?: number;
+}
+
+/** @throws InputError if an option is out of its range. */
+export function checkSampling({ temperature = 0, topP = 1 }: SamplingOptions): void {
+  if (!(temperature >= 0 && Number.isFinite(temperature))) {
+    throw new InputError(`The temperature is ${temperature}, but must be 0 or more.`);
+  }
+  if (!(topP > 0 && topP <= 1)) {
+    throw new InputError(`Top-p is ${topP}, but must be above 0 and at most 1.`);
+  }
 }
 
 /** The id of the next token: the likeliest, or one drawn from the (truncated) softmax. */

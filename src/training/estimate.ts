@@ -149,7 +149,7 @@ function countWeightBytes({ config, storage, tableDtype }: StoredModel): number 
 }
 
 /** Share of the measured rate of matrix products that a training step reaches (see benchmarks/README.md). */
-export const expectedEfficiency = 0.65;
+export const expectedEfficiency = 0.8;
 
 /** Says whether a run fits, and what to change if it does not. */
 export function adviseMemory(

@@ -118,7 +118,7 @@ async function readInputs(config: RunConfig, events: RunEvents): Promise<RunInpu
   const dataPath = await resolveDataset(config.data, config.data_split);
   const checkpoint = openCheckpoint(modelPath);
   try {
-    const context = chooseContext(config, checkpoint.config);
+    const context = chooseContext(config.context, config.model, checkpoint.config);
     const adaptation = createAdaptation(config, checkpoint.config);
     events.onStage?.("reading the data");
     const { examples, report } = await loadDataset(dataPath, {
@@ -153,7 +153,17 @@ async function readInputs(config: RunConfig, events: RunEvents): Promise<RunInpu
   }
 }
 
-function chooseContext({ context, model }: RunConfig, { maxPositionEmbeddings }: ModelConfig): number {
+/**
+ * The longest example: as given, or what the model was made for, 2,048 tokens at most.
+ *
+ * @param model its name, for the message
+ * @throws InputError if the model was made for less than is given.
+ */
+export function chooseContext(
+  context: number | undefined,
+  model: string,
+  { maxPositionEmbeddings }: ModelConfig,
+): number {
   if (context === undefined) return Math.min(2048, maxPositionEmbeddings);
   if (context <= maxPositionEmbeddings) return context;
   throw new InputError(
