@@ -8,6 +8,15 @@ export interface SamplingOptions {
   readonly temperature?: number;
   /** Only the likeliest tokens that together have this probability are drawn from. Default 1. */
   readonly topP?: number;
+  /** Only this many of the likeliest tokens are drawn from. Default: all. */
+  readonly topK?: number;
+  /** Only tokens at least this many times as likely as the likeliest are drawn from. Default 0: all. */
+  readonly minP?: number;
+  /**
+   * Logits of tokens that stand in the prompt or the answer are divided by it if positive, else multiplied (Keskar et
+   * al. 2019, section 4.1). Default 1: unchanged.
+   */
+  readonly repetitionPenalty?: number;
 }
 
 /** @throws InputError if an option is out of its range. */

@@ -1,0 +1,62 @@
+/** @file What a generator of text takes and gives. */
+
+import type { SamplingOptions } from "./sample.ts";
+
+export interface GenerationRequest extends SamplingOptions {
+  readonly promptIds: readonly number[];
+  /** The name of a loaded adapter. Default: the base model as it is. */
+  readonly adapter?: string;
+  readonly maxNewTokens: number;
+  /** The text ends before the first of these strings. Default: only the end-of-sequence token ends it. */
+  readonly stop?: readonly string[];
+  /** Seed of the draws. Default 0. */
+  readonly seed?: number;
+  /** With each token, its log-probability and those of this many likeliest tokens. Default: none. */
+  readonly logprobs?: number;
+}
+
+export interface TokenLogprob {
+  readonly id: number;
+  /** The token's text by itself. */
+  readonly text: string;
+  /** ln p(token | what stands before) under the unmodified softmax. */
+  readonly logprob: number;
+}
+
+export interface GeneratedToken extends TokenLogprob {
+  /** The likeliest tokens at this place, most likely first. */
+  readonly top: readonly TokenLogprob[];
+}
+
+/** A piece of text that will not change any more: no stop string can begin in it. */
+export interface Piece {
+  readonly text: string;
+  /** The tokens that became known with it, if log-probabilities were asked for. */
+  readonly tokens: readonly GeneratedToken[];
+}
+
+export interface Generation {
+  /** The whole text, without the stop string. */
+  readonly text: string;
+  /** "stop": the end-of-sequence token or a stop string; "length": no room for more tokens. */
+  readonly finishReason: "stop" | "length";
+  /** Tokens written, the end-of-sequence token included. */
+  readonly completionTokens: number;
+  readonly tokens: readonly GeneratedToken[];
+}
+
+/** Writes many texts at the same time. */
+export interface Generator {
+  /**
+   * Queues a request; requests under way are computed together.
+   *
+   * @throws InputError if the prompt leaves no room in the model's context, the adapter is unknown, or an option is
+   * out of its range; the signal's reason if it is aborted, after which nothing more is computed for the request.
+   */
+  generate(
+    request: GenerationRequest,
+    events?: { readonly signal?: AbortSignal; readonly onPiece?: (piece: Piece) => void },
+  ): Promise<Generation>;
+  /** Ends all work and frees the engine. */
+  close(): Promise<void>;
+}
