@@ -1,0 +1,75 @@
+/** @file What tasks ask of a language model: the request types of lm-evaluation-harness. */
+
+/** How likely is `continuation` after `context`? */
+export interface LoglikelihoodRequest {
+  readonly context: string;
+  readonly continuation: string;
+}
+
+export interface LoglikelihoodResult {
+  /** Sum over the continuation's tokens of ln p(token | what stands before), in nats. */
+  readonly logLikelihood: number;
+  /** Whether each of the continuation's tokens is the likeliest at its place. */
+  readonly isGreedy: boolean;
+}
+
+/** How likely is all of `text`, each token once, in windows of the model's context? */
+export interface LoglikelihoodRollingRequest {
+  readonly text: string;
+}
+
+/** What does the model write after `context`? */
+export interface GenerateUntilRequest {
+  readonly context: string;
+  readonly options: GenerationKwargs;
+}
+
+/** Settings of a generation, by the harness's names. */
+export interface GenerationKwargs {
+  /** The answer ends before the first of these strings, or with the end-of-sequence token. */
+  readonly until: readonly string[];
+  /** Default 256. */
+  readonly max_gen_toks?: number;
+  /** Default false: the likeliest token at each place. */
+  readonly do_sample?: boolean;
+  readonly temperature?: number;
+  readonly top_p?: number;
+  readonly top_k?: number;
+  readonly min_p?: number;
+  readonly repetition_penalty?: number;
+}
+
+export interface GenerateUntilResult {
+  /** Without the stop string. */
+  readonly text: string;
+  /** Tokens written, the end-of-sequence token included. */
+  readonly tokens: number;
+}
+
+/** Called as soon as the answer to request number `index` is known; requests are not answered in their order. */
+export type OnResult<R> = (index: number, result: R) => void;
+
+/** A model that answers requests. Answers are in the order of the requests. */
+export interface LanguageModel {
+  /** The number of tokens that the model sees at a time. */
+  readonly maxLength: number;
+  /** The model's Jinja chat template; undefined if it has none. */
+  readonly chatTemplate: string | undefined;
+  /** The text of a conversation in the model's chat template, ready for the assistant's turn. */
+  applyChatTemplate(messages: readonly { readonly role: string; readonly content: string }[]): string;
+  loglikelihood(
+    requests: readonly LoglikelihoodRequest[],
+    onResult?: OnResult<LoglikelihoodResult>,
+  ): Promise<LoglikelihoodResult[]>;
+  /** Sums of log-likelihoods, in nats. */
+  loglikelihoodRolling(
+    requests: readonly LoglikelihoodRollingRequest[],
+    onResult?: OnResult<number>,
+  ): Promise<number[]>;
+  generateUntil(
+    requests: readonly GenerateUntilRequest[],
+    onResult?: OnResult<GenerateUntilResult>,
+  ): Promise<GenerateUntilResult[]>;
+  /** Tokens computed so far, for reports of speed. */
+  readonly tokenCounts: { readonly scored: number; readonly generated: number };
+}
