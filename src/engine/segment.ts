@@ -2,10 +2,11 @@
 
 import type { Adaptation, LinearAdapter } from "../adapters/adaptation.ts";
 import { add, cast, mul } from "../graph/operators/elementwise.ts";
-import { input, multiplyDim, scalar, type Tensor } from "../graph/tensor.ts";
+import { type Dim, input, multiplyDim, scalar, type Tensor } from "../graph/tensor.ts";
+import { rowAttention } from "../models/attention.ts";
 import type { ModelConfig } from "../models/config.ts";
-import { type AttentionContext, type BlockParts, buildDecoderBlock } from "../models/decoder-block.ts";
-import { type Storage, storedWeight } from "../models/linear.ts";
+import { type BlockContext, type BlockParts, buildDecoderBlock } from "../models/decoder-block.ts";
+import { type Storage, type StoredWeight, storedWeight } from "../models/linear.ts";
 import { listLinearModules, listVectors, nameInLayer } from "../models/modules.ts";
 
 /** What a tuning method does to one decoder block. */
@@ -49,7 +50,7 @@ export interface SegmentOptions {
   readonly storage: Storage;
   /** Whether adapters drop some of their inputs, as given by boolean inputs named "b.<linear layer>.dropout". */
   readonly dropout: boolean;
-  /** The length S of a row is this many times the size "C"; see {@link AttentionContext}. */
+  /** The length S of a row is this many times the size "C"; see {@link rowAttention}. */
   readonly queryChunks: number;
 }
 
@@ -63,65 +64,89 @@ export function buildSegment(
   layers: readonly LayerPlan[],
   { storage, dropout, queryChunks }: SegmentOptions,
 ): SegmentGraph {
-  const context: AttentionContext = {
-    masks: Array.from({ length: queryChunks }, (_, index) =>
-      input(maskName(index), "float32", ["B", 1, "C", multiplyDim(index + 1, "C")]),
-    ),
-    positions: input("positions", "int64", ["B", multiplyDim(queryChunks, "C")]),
-    cos: input("cos", "float32", ["P", config.headDim / 2]),
-    sin: input("sin", "float32", ["P", config.headDim / 2]),
-  };
+  const masks = Array.from({ length: queryChunks }, (_, index) =>
+    input(maskName(index), "float32", ["B", 1, "C", multiplyDim(index + 1, "C")]),
+  );
+  const length = multiplyDim(queryChunks, "C");
+  const context: BlockContext = { attention: rowAttention(config, masks), ...positionInputs(config, length) };
   const parameters = new Map<string, Tensor>();
-  const parameter = (name: string, shape: readonly number[]): Tensor => {
+  const trainedParameter = (name: string, shape: readonly number[]): Tensor => {
     const tensor = input(name, "float32", shape);
     parameters.set(name, tensor);
     return tensor;
   };
-
-  const createParts = (block: number, plan: LayerPlan): BlockParts => {
-    const modules = new Map(listLinearModules(config).map((module) => [module.name, module]));
-    const vector = (name: string, size: number) =>
-      plan.trained.has(name)
-        ? parameter(`${block}.${name}`, [size])
-        : input(`${block}.${name}`, "float32", [size]);
-    return {
-      vector,
-      linear(name, x) {
-        const { outFeatures, inFeatures, bias } = modules.get(name)!;
-        const weight = storedWeight(`${block}.${name}.weight`, outFeatures, inFeatures, storage);
-        if (plan.trained.has(`${name}.weight`)) parameters.set(`${block}.${name}.weight`, weight.dense());
-        const adapter = plan.adapters.get(name);
-        const product = adapter ? applyAdapter(`${block}.${name}`, adapter, x, weight) : weight.multiply(x);
-        return bias ? add(product, vector(`${name}.bias`, outFeatures)) : product;
-      },
+  const x = input("hidden", "float32", ["B", length, config.hiddenSize]);
+  let output: Tensor = x;
+  for (const [block, plan] of layers.entries()) {
+    const weightOf: WeightSource = (name, outFeatures, inFeatures) => {
+      const weight = storedWeight(`${block}.${name}`, outFeatures, inFeatures, storage);
+      if (plan.trained.has(name)) parameters.set(`${block}.${name}`, weight.dense());
+      return weight;
     };
+    const parts = createBlockParts(config, `${block}`, plan, { weightOf, trainedParameter, dropout });
+    output = buildDecoderBlock(config, output, context, parts);
+  }
+  return { input: x, output, parameters };
+}
+
+/** Where the S tokens of each row stand, and the tables of the rotary embedding. */
+export function positionInputs(config: ModelConfig, length: Dim): Omit<BlockContext, "attention"> {
+  return {
+    positions: input("positions", "int64", ["B", length]),
+    cos: input("cos", "float32", ["P", config.headDim / 2]),
+    sin: input("sin", "float32", ["P", config.headDim / 2]),
   };
-  const applyAdapter = (
-    prefix: string,
-    adapter: LinearAdapter,
-    x: Tensor,
-    weight: ReturnType<typeof storedWeight>,
-  ): Tensor => {
+}
+
+/** The weight "<linear layer>.weight" of a block. */
+export type WeightSource = (name: string, outFeatures: number, inFeatures: number) => StoredWeight;
+
+export interface BlockPartsOptions {
+  readonly weightOf: WeightSource;
+  /** The input for a tensor that is trained, an adapter's or the base model's own. */
+  trainedParameter(name: string, shape: readonly number[]): Tensor;
+  readonly dropout: boolean;
+}
+
+/** The parts of one block with what a tuning method adds to them. Inputs are named "<prefix>.<name within the block>". */
+export function createBlockParts(
+  config: ModelConfig,
+  prefix: string,
+  plan: LayerPlan,
+  { weightOf, trainedParameter, dropout }: BlockPartsOptions,
+): BlockParts {
+  const modules = new Map(listLinearModules(config).map((module) => [module.name, module]));
+  const vector = (name: string, size: number) =>
+    plan.trained.has(name)
+      ? trainedParameter(`${prefix}.${name}`, [size])
+      : input(`${prefix}.${name}`, "float32", [size]);
+  const applyAdapter = (module: string, adapter: LinearAdapter, x: Tensor, weight: StoredWeight): Tensor => {
     const tensors = Object.fromEntries(
-      adapter.parameters.map(({ name, shape }) => [name, parameter(`${prefix}.${name}`, shape)]),
+      adapter.parameters.map(({ name, shape }) => [
+        name,
+        trainedParameter(`${prefix}.${module}.${name}`, shape),
+      ]),
     );
     const dropped =
       dropout && adapter.dropout > 0
         ? mul(
             x,
             mul(
-              cast(input(`${prefix}.dropout`, "bool", x.shape), "float32"),
+              cast(input(`${prefix}.${module}.dropout`, "bool", x.shape), "float32"),
               scalar(1 / (1 - adapter.dropout)),
             ),
           )
         : x;
     return adapter.forward(x, dropped, weight, tensors);
   };
-
-  const x = input("hidden", "float32", ["B", multiplyDim(queryChunks, "C"), config.hiddenSize]);
-  let output: Tensor = x;
-  for (const [block, plan] of layers.entries()) {
-    output = buildDecoderBlock(config, output, context, createParts(block, plan));
-  }
-  return { input: x, output, parameters };
+  return {
+    vector,
+    linear(name, x) {
+      const { outFeatures, inFeatures, bias } = modules.get(name)!;
+      const weight = weightOf(`${name}.weight`, outFeatures, inFeatures);
+      const adapter = plan.adapters.get(name);
+      const product = adapter ? applyAdapter(name, adapter, x, weight) : weight.multiply(x);
+      return bias ? add(product, vector(`${name}.bias`, outFeatures)) : product;
+    },
+  };
 }

@@ -1,20 +1,15 @@
 /** @file The graph of one decoder block: attention and the gated feed-forward layer, each with its residual. */
 
-import { add, mul, sub } from "../graph/operators/elementwise.ts";
-import { matmul } from "../graph/operators/matmul.ts";
-import { concat, reshape, split, transpose } from "../graph/operators/movement.ts";
+import { add, mul } from "../graph/operators/elementwise.ts";
+import { reshape } from "../graph/operators/movement.ts";
 import { rmsNorm, rotate, silu } from "../graph/operators/neural-network.ts";
-import { reduceSum, softmax } from "../graph/operators/reduction.ts";
-import { type Dim, multiplyDim, type Tensor, withDerivative } from "../graph/tensor.ts";
+import type { Dim, Tensor } from "../graph/tensor.ts";
+import type { Attention } from "./attention.ts";
 import type { ModelConfig } from "./config.ts";
 
-/** What all blocks share: where the tokens stand and which of them see each other. */
-export interface AttentionContext {
-  /**
-   * For each of n equal chunks of C = S / n queries, float32 [B, 1, C, (i + 1) C]: 0 where the query (row) may attend
-   * to the key (column), else a large negative number. Keys after a chunk's end are never seen, nor multiplied by.
-   */
-  readonly masks: readonly Tensor[];
+/** What all blocks share: where the tokens stand and how they attend to each other. */
+export interface BlockContext {
+  readonly attention: Attention;
   /** int64 [B, S] */
   readonly positions: Tensor;
   /** float32 [positions, headDim / 2] */
@@ -34,7 +29,7 @@ export interface BlockParts {
 export function buildDecoderBlock(
   config: ModelConfig,
   x: Tensor,
-  context: AttentionContext,
+  context: BlockContext,
   parts: BlockParts,
 ): Tensor {
   const norm = (name: string, value: Tensor, size: number) =>
@@ -53,78 +48,19 @@ export function buildDecoderBlock(
 function attend(
   config: ModelConfig,
   x: Tensor,
-  context: AttentionContext,
+  { attention, positions, cos, sin }: BlockContext,
   parts: BlockParts,
   norm: (name: string, value: Tensor, size: number) => Tensor,
 ): Tensor {
-  const { numAttentionHeads: heads, numKeyValueHeads: groups, headDim } = config;
+  const { headDim } = config;
   const [batch, length] = x.shape as [Dim, Dim, Dim];
-
   const project = (name: string, headCount: number): Tensor => {
     const projected = parts.linear(`self_attn.${name}_proj`, x);
     if (!config.queryKeyNorm) return projected;
     const perHead = reshape(projected, [batch, length, headCount, headDim]);
     return reshape(norm(`self_attn.${name}_norm.weight`, perHead, headDim), projected.shape);
   };
-  const { positions, cos, sin } = context;
-  const query = rotate(project("q", heads), positions, cos, sin);
-  const key = rotate(project("k", groups), positions, cos, sin);
-  const value = parts.linear("self_attn.v_proj", x);
-
-  const chunk = context.masks[0]!.shape[2]!;
-  const inChunks = (tensor: Tensor, axis: number) => split(tensor, axis, context.masks.length, chunk);
-  const toHeads = (tensor: Tensor) =>
-    transpose(reshape(tensor, [batch, length, groups, headDim]), [0, 2, 1, 3]);
-  const keys = inChunks(toHeads(key), 2);
-  const values = inChunks(toHeads(value), 2);
-  // Queries that share a key-value head stand in the rows of one matrix, so no key or value is repeated.
-  const perGroup = heads / groups;
-  const attended = inChunks(query, 1).map((part, index) => {
-    const perHead = reshape(part, [batch, chunk, groups, perGroup, headDim]);
-    const output = scaledDotProductAttention(
-      reshape(transpose(perHead, [0, 2, 3, 1, 4]), [batch, groups, multiplyDim(perGroup, chunk), headDim]),
-      concat(keys.slice(0, index + 1), 2),
-      concat(values.slice(0, index + 1), 2),
-      context.masks[index]!,
-      perGroup,
-    );
-    const outputPerHead = reshape(output, [batch, groups, perGroup, chunk, headDim]);
-    return reshape(transpose(outputPerHead, [0, 3, 1, 2, 4]), [batch, chunk, heads * headDim]);
-  });
-  return concat(attended, 1);
-}
-
-/**
- * softmax(Q K^T / sqrt(d) + mask) V (Vaswani et al. 2017, equation 1).
- *
- * @param query [B, groups, perGroup * C, d]
- * @param key [B, groups, K, d]
- * @param value [B, groups, K, d]
- * @param mask [B, 1, C, K], the same for all heads
- */
-function scaledDotProductAttention(
-  query: Tensor,
-  key: Tensor,
-  value: Tensor,
-  mask: Tensor,
-  perGroup: number,
-): Tensor {
-  const [batch, groups, , headDim] = key.shape as [Dim, number, Dim, number];
-  const [, , queries, keys] = mask.shape as [Dim, Dim, Dim, Dim];
-  const alpha = 1 / Math.sqrt(headDim);
-  const scores = matmul(query, key, { transB: true, alpha });
-  const masked = add(reshape(scores, [batch, groups * perGroup, queries, keys]), mask);
-  const weights = reshape(softmax(masked), scores.shape);
-  const output = matmul(weights, value);
-  return withDerivative([query, key, value], [output], (_node, [dOutput]) => {
-    // The row sums of P ∘ dP equal those of O ∘ dO (Dao et al. 2022, appendix B.2), which are much smaller.
-    const dWeights = matmul(dOutput!, value, { transB: true });
-    const rowSums = reduceSum(mul(output, dOutput!), [-1], { keepDims: true });
-    const dScores = mul(weights, sub(dWeights, rowSums));
-    return [
-      matmul(dScores, key, { alpha }),
-      matmul(dScores, query, { transA: true, alpha }),
-      matmul(weights, dOutput!, { transA: true }),
-    ];
-  })[0]!;
+  const query = rotate(project("q", config.numAttentionHeads), positions, cos, sin);
+  const key = rotate(project("k", config.numKeyValueHeads), positions, cos, sin);
+  return attention(query, key, parts.linear("self_attn.v_proj", x));
 }

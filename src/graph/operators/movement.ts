@@ -104,6 +104,24 @@ export function concat(parts: readonly Tensor[], axis: number): Tensor {
   return parts.length === 1 ? parts[0]! : apply(concatOperator, parts, { axis })[0]!;
 }
 
+/** Tensors that differ in size along an axis, one after the other along it. It has no derivative. */
+export function join(parts: readonly Tensor[], axis: number, size: Dim): Tensor {
+  const operator: Operator = {
+    onnx: { type: "Concat" },
+    infer: ([first]) => [{ dtype: first!.dtype, shape: replaceDim(first!.shape, axis, size) }],
+  };
+  return apply(operator, parts, { axis })[0]!;
+}
+
+/** The inverse of {@link join}: parts of `dims` along an axis, whose sizes (int64) are known when the graph runs. */
+export function separate(x: Tensor, axis: number, sizes: Tensor, dims: readonly Dim[]): readonly Tensor[] {
+  const operator: Operator = {
+    onnx: { type: "Split" },
+    infer: () => dims.map((dim) => ({ dtype: x.dtype, shape: replaceDim(x.shape, axis, dim) })),
+  };
+  return apply(operator, [x, sizes], { axis });
+}
+
 const gatherOperator: Operator = {
   onnx: { type: "Gather" },
   infer: ([x, indices]) => [{ dtype: x!.dtype, shape: [...indices!.shape, ...x!.shape.slice(1)] }],

@@ -1,0 +1,158 @@
+/** @file Attention as graphs: of whole rows, as in training, and of new tokens to what a cache holds. */
+
+import { add, mul, sub } from "../graph/operators/elementwise.ts";
+import { matmul } from "../graph/operators/matmul.ts";
+import { concat, join, reshape, separate, split, transpose } from "../graph/operators/movement.ts";
+import { reduceSum, softmax } from "../graph/operators/reduction.ts";
+import { type Dim, multiplyDim, type Tensor, withDerivative } from "../graph/tensor.ts";
+import type { ModelConfig } from "./config.ts";
+
+/**
+ * How the tokens of a block attend to each other.
+ *
+ * @param query [B, S, heads * headDim], rotated
+ * @param key [B, S, groups * headDim], rotated
+ * @param value [B, S, groups * headDim]
+ * @returns [B, S, heads * headDim]
+ */
+export type Attention = (query: Tensor, key: Tensor, value: Tensor) => Tensor;
+
+/**
+ * Attention within rows.
+ *
+ * @param masks for each of n equal chunks of C = S / n queries, float32 [B, 1, C, (i + 1) C]: 0 where the query (row) may
+ * attend to the key (column), else a large negative number. Keys after a chunk's end are never seen, nor multiplied by.
+ */
+export function rowAttention(config: ModelConfig, masks: readonly Tensor[]): Attention {
+  const { numAttentionHeads: heads, numKeyValueHeads: groups, headDim } = config;
+  const perGroup = heads / groups;
+  return (query, key, value) => {
+    const [batch, length] = query.shape as [Dim, Dim, Dim];
+    const chunk = masks[0]!.shape[2]!;
+    const inChunks = (tensor: Tensor, axis: number) => split(tensor, axis, masks.length, chunk);
+    const toHeads = (tensor: Tensor) =>
+      transpose(reshape(tensor, [batch, length, groups, headDim]), [0, 2, 1, 3]);
+    const keys = inChunks(toHeads(key), 2);
+    const values = inChunks(toHeads(value), 2);
+    const attended = inChunks(query, 1).map((part, index) => {
+      const output = scaledDotProductAttention(
+        toGroups(config, part),
+        concat(keys.slice(0, index + 1), 2),
+        concat(values.slice(0, index + 1), 2),
+        masks[index]!,
+        perGroup,
+      );
+      return fromGroups(config, output, batch, chunk);
+    });
+    return concat(attended, 1);
+  };
+}
+
+/** [B, S, heads * headDim] as [B, groups, perGroup * S, headDim]: queries that share a key stand in the rows of one matrix. */
+function toGroups(config: ModelConfig, query: Tensor): Tensor {
+  const { numAttentionHeads: heads, numKeyValueHeads: groups, headDim } = config;
+  const perGroup = heads / groups;
+  const [batch, length] = query.shape as [Dim, Dim, Dim];
+  const perHead = reshape(query, [batch, length, groups, perGroup, headDim]);
+  return reshape(transpose(perHead, [0, 2, 3, 1, 4]), [
+    batch,
+    groups,
+    multiplyDim(perGroup, length),
+    headDim,
+  ]);
+}
+
+/** The inverse of {@link toGroups}. */
+function fromGroups(config: ModelConfig, output: Tensor, batch: Dim, length: Dim): Tensor {
+  const { numAttentionHeads: heads, numKeyValueHeads: groups, headDim } = config;
+  const perHead = reshape(output, [batch, groups, heads / groups, length, headDim]);
+  return reshape(transpose(perHead, [0, 3, 1, 2, 4]), [batch, length, heads * headDim]);
+}
+
+/**
+ * softmax(Q K^T / sqrt(d) + mask) V (Vaswani et al. 2017, equation 1).
+ *
+ * @param query [B, groups, perGroup * C, d]
+ * @param key [B, groups, K, d]
+ * @param value [B, groups, K, d]
+ * @param mask [B, 1, C, K], the same for all heads
+ */
+function scaledDotProductAttention(
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  mask: Tensor,
+  perGroup: number,
+): Tensor {
+  const alpha = 1 / Math.sqrt(key.shape[3] as number);
+  const scores = matmul(query, key, { transB: true, alpha });
+  const weights = maskedSoftmax(scores, mask, perGroup);
+  const output = matmul(weights, value);
+  return withDerivative([query, key, value], [output], (_node, [dOutput]) => {
+    // The row sums of P ∘ dP equal those of O ∘ dO (Dao et al. 2022, appendix B.2), which are much smaller.
+    const dWeights = matmul(dOutput!, value, { transB: true });
+    const rowSums = reduceSum(mul(output, dOutput!), [-1], { keepDims: true });
+    const dScores = mul(weights, sub(dWeights, rowSums));
+    return [
+      matmul(dScores, key, { alpha }),
+      matmul(dScores, query, { transA: true, alpha }),
+      matmul(weights, dOutput!, { transA: true }),
+    ];
+  })[0]!;
+}
+
+/** Attention weights of scores [B, groups, perGroup * C, K] under a mask [B, 1, C, K]. */
+function maskedSoftmax(scores: Tensor, mask: Tensor, perGroup: number): Tensor {
+  const [batch, groups] = scores.shape as [Dim, number];
+  const [, , queries, keys] = mask.shape as [Dim, Dim, Dim, Dim];
+  const masked = add(reshape(scores, [batch, groups * perGroup, queries, keys]), mask);
+  return reshape(softmax(masked), scores.shape);
+}
+
+/** The keys and values of P tokens that stand before S new ones, and who sees whom. */
+export interface CachedContext {
+  /** [B, groups, headDim, P], or one row for all. */
+  readonly keys: Tensor;
+  /** [B, groups, P, headDim], or one row for all. */
+  readonly values: Tensor;
+  /** float32 [B, 1, S, P + S]: 0 where the query (row) may attend to the key (column), else a large negative number. */
+  readonly mask: Tensor;
+  /** int64 [2]: P and S. */
+  readonly sizes: Tensor;
+}
+
+/** The keys [B, groups, headDim, S] and values [B, groups, S, headDim] of new tokens, for the cache. */
+export interface NewKeysAndValues {
+  readonly keys: Tensor;
+  readonly values: Tensor;
+}
+
+/**
+ * Attention of new tokens to a cache and to each other. The cache is read where it lies: scores are joined, which are
+ * small, and not keys and values, which are large.
+ */
+export function cachedAttention(
+  config: ModelConfig,
+  { keys, values, mask, sizes }: CachedContext,
+  onNew: (tensors: NewKeysAndValues) => void,
+): Attention {
+  const { numAttentionHeads: heads, numKeyValueHeads: groups, headDim } = config;
+  const alpha = 1 / Math.sqrt(headDim);
+  return (query, key, value) => {
+    const [batch, length] = query.shape as [Dim, Dim, Dim];
+    const perHead = (tensor: Tensor) => reshape(tensor, [batch, length, groups, headDim]);
+    const newKeys = transpose(perHead(key), [0, 2, 3, 1]);
+    const newValues = transpose(perHead(value), [0, 2, 1, 3]);
+    onNew({ keys: newKeys, values: newValues });
+    const queries = toGroups(config, query);
+    const scores = join(
+      [matmul(queries, keys, { alpha }), matmul(queries, newKeys, { alpha })],
+      3,
+      mask.shape[3]!,
+    );
+    const weights = maskedSoftmax(scores, mask, heads / groups);
+    const [toPast, toNew] = separate(weights, 3, sizes, [keys.shape[3]!, length]);
+    const output = add(matmul(toPast!, values), matmul(toNew!, newValues));
+    return fromGroups(config, output, batch, length);
+  };
+}
