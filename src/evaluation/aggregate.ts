@@ -1,0 +1,64 @@
+/** @file From the scores of items to those of tasks and groups, as lm-evaluation-harness 0.4.12 computes them. */
+
+import type { Metric } from "./task.ts";
+
+export type MetricName = Metric["metric"];
+
+/** What a metric gives for one item; of a perplexity, the text's log-likelihood in nats and its number of units. */
+export type ItemScore = number | readonly [logLikelihood: number, size: number];
+
+export interface Score {
+  readonly value: number;
+  /** The standard error, where the harness has a formula for it. */
+  readonly stderr: number | undefined;
+  /** The number of items it is of. */
+  readonly size: number;
+}
+
+/** Metrics of which more is worse. */
+const lowerIsBetter: readonly MetricName[] = ["word_perplexity", "byte_perplexity", "bits_per_byte"];
+
+export function isHigherBetter(metric: MetricName): boolean {
+  return !lowerIsBetter.includes(metric);
+}
+
+/**
+ * A task's score from those of its items.
+ *
+ * The standard error of a mean is the sample's standard deviation (n - 1) over √n. One item has none, nor have the
+ * perplexities: the harness bootstraps other statistics only.
+ */
+export function aggregateItems(metric: MetricName, items: readonly ItemScore[]): Score {
+  const size = items.length;
+  if (lowerIsBetter.includes(metric)) {
+    const likelihoods = items as readonly (readonly [number, number])[];
+    const perUnit = sum(likelihoods.map(([value]) => value)) / sum(likelihoods.map(([, units]) => units));
+    const value = metric === "bits_per_byte" ? -perUnit / Math.log(2) : Math.exp(-perUnit);
+    return { value, stderr: undefined, size };
+  }
+  const values = items as readonly number[];
+  const value = sum(values) / size;
+  const variance = sum(values.map((item) => (item - value) ** 2)) / (size - 1);
+  return { value, stderr: size > 1 ? Math.sqrt(variance) / Math.sqrt(size) : undefined, size };
+}
+
+/**
+ * A group's score from those of its tasks: their mean, by size or each alike, with the pooled standard error
+ * √(Σ (n-1) n se² / (Σn - k) / Σn), which the harness takes by size in both cases. It has none if a task has none.
+ */
+export function aggregateTasks(scores: readonly Score[], weightBySize: boolean): Score {
+  const weights = scores.map(({ size }) => (weightBySize ? size : 1));
+  const value = sum(scores.map((score, i) => score.value * weights[i]!)) / sum(weights);
+  const size = sum(scores.map((score) => score.size));
+  let pooled: number | undefined = 0;
+  for (const score of scores) {
+    if (score.stderr === undefined) pooled = undefined;
+    else if (pooled !== undefined) pooled += (score.size - 1) * score.stderr ** 2 * score.size;
+  }
+  const stderr = pooled === undefined ? undefined : Math.sqrt(pooled / (size - scores.length) / size);
+  return { value, stderr, size };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

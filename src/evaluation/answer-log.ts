@@ -1,0 +1,61 @@
+/** @file A file of answers that a model gave: what stands in it need not be asked again. */
+
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, truncateSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import { InputError } from "../errors.ts";
+
+export interface AnswerLog {
+  /** The answer under a key; undefined if there is none. */
+  find(key: string): unknown;
+  /** Keeps an answer, as one line that is written at once. */
+  append(key: string, answer: unknown): void;
+  close(): void;
+}
+
+/**
+ * Opens the log at `path`, which is made if there is none. A last line that was cut off as its writer was ended is
+ * dropped.
+ *
+ * @throws InputError if another line is damaged.
+ */
+export function openAnswerLog(path: string): AnswerLog {
+  const answers = new Map<string, unknown>();
+  if (existsSync(path)) {
+    const whole = readLines(path, (key, answer) => answers.set(key, answer));
+    truncateSync(path, whole);
+  }
+  mkdirSync(dirname(path), { recursive: true });
+  const file = openSync(path, "a");
+  return {
+    find: (key) => answers.get(key),
+    append(key, answer) {
+      answers.set(key, answer);
+      writeSync(file, `${JSON.stringify({ key, answer })}\n`);
+    },
+    close: () => closeSync(file),
+  };
+}
+
+/** Reads the lines of a log and returns how many bytes of it are whole lines. */
+function readLines(path: string, onAnswer: (key: string, answer: unknown) => void): number {
+  const bytes = readFileSync(path);
+  let start = 0;
+  for (let number = 1; ; number++) {
+    const end = bytes.indexOf("\n", start);
+    if (end < 0) return start;
+    const line = parseLine(bytes.toString("utf8", start, end));
+    if (line) onAnswer(line.key, line.answer);
+    else if (end === bytes.length - 1) return start;
+    else throw new InputError(`${path}, line ${number}, is damaged; delete that line and go on.`);
+    start = end + 1;
+  }
+}
+
+function parseLine(text: string): { key: string; answer: unknown } | undefined {
+  try {
+    const { key, answer } = JSON.parse(text);
+    return typeof key === "string" && answer !== undefined && answer !== null ? { key, answer } : undefined;
+  } catch {
+    return undefined;
+  }
+}
