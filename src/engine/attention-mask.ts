@@ -32,3 +32,47 @@ export function createAttentionMasks(
     return float32(mask, [rows, 1, size, keys]);
   });
 }
+
+/** New tokens, and who of them sees whom. */
+export interface NewTokens {
+  readonly rows: number;
+  /** Tokens per row, padding at the end included: S. */
+  readonly length: number;
+  /** [rows * length] */
+  readonly inputIds: Int32Array;
+  /** Position of each token in its text, [rows * length]. */
+  readonly positionIds: Int32Array;
+  /**
+   * Number of the continuation that a token belongs to, [rows * length]; 0 for what they share. Continuations of one
+   * row do not see each other. Default: all 0.
+   */
+  readonly branchIds?: Int32Array;
+}
+
+/**
+ * The additive attention mask of new tokens after a past of `pastLength` places, of which the first `filled[row]` hold
+ * tokens: float32 [B, 1, S, P + S], 0 where the query (row) may see the key (column).
+ */
+export function createCacheMask(
+  { rows, length, positionIds, branchIds }: NewTokens,
+  pastLength: number,
+  filled: Int32Array,
+  slidingWindow = Number.POSITIVE_INFINITY,
+): HostTensor {
+  const keys = pastLength + length;
+  const mask = new Float32Array(rows * length * keys).fill(hidden);
+  for (let row = 0; row < rows; row++) {
+    for (let query = 0; query < length; query++) {
+      const first = positionIds[row * length + query]! - slidingWindow + 1;
+      const offset = (row * length + query) * keys;
+      if (first < filled[row]!) mask.fill(0, offset + Math.max(0, first), offset + filled[row]!);
+      const branch = branchIds?.[row * length + query];
+      for (let key = 0; key <= query; key++) {
+        const index = row * length + key;
+        if (branchIds && branchIds[index] !== 0 && branchIds[index] !== branch) continue;
+        if (positionIds[index]! >= first) mask[offset + pastLength + key] = 0;
+      }
+    }
+  }
+  return float32(mask, [rows, 1, length, keys]);
+}

@@ -20,7 +20,7 @@ import {
   type OutputTile,
 } from "./output-layer.ts";
 import { buildBackward, buildForward, buildWholeStep, gradientName, type HeadOptions } from "./programs.ts";
-import { type LayerPlan, maskName, planLayer, type SegmentOptions } from "./segment.ts";
+import { blockFeeds, type LayerPlan, maskName, planLayer, type SegmentOptions } from "./segment.ts";
 
 export interface EngineOptions {
   /**
@@ -154,14 +154,8 @@ export function createEngine(
     const feeds: Feeds = {};
     for (const [block, plan] of segment.layers.entries()) {
       const layer = segment.start + block;
-      for (const [name, tensor] of Object.entries(weights.block(layer))) feeds[`${block}.${name}`] = tensor;
-      for (const name of plan.trained)
-        feeds[`${block}.${name}`] = asHost(parameters.get(nameInLayer(layer, name))!);
+      Object.assign(feeds, blockFeeds(`${block}`, layer, plan, weights, parameters));
       for (const [index, [module, adapter]] of [...plan.adapters].entries()) {
-        for (const { name } of adapter.parameters) {
-          const parameter = parameters.get(nameInLayer(layer, `${module}.${name}`))!;
-          feeds[`${block}.${module}.${name}`] = asHost(parameter);
-        }
         if (!dropout || adapter.dropout === 0) continue;
         const counters = [dropout.step, dropout.microBatch, layer, index];
         const maskDims = [...dims.slice(0, 2), moduleInputs.get(module)!];

@@ -12,6 +12,7 @@ import {
   buildHeadGradient,
   buildLogits,
   buildLoss,
+  buildScoreSlice,
   buildSoftmaxSlice,
   gradientName,
   type HeadOptions,
@@ -38,9 +39,17 @@ export interface HeadGradients {
   readonly head?: Float32Array;
 }
 
+/** One entry per row. */
+export interface TokenScores {
+  readonly logProbabilities: Float64Array;
+  readonly likeliest: Int32Array;
+}
+
 export interface OutputLayer {
   /** float32 [N, vocabSize] of hidden rows [N, hiddenSize]. */
   logits(rows: Float32Array, weights: HeadWeights): Promise<Float32Array>;
+  /** The log-probability of each row's label, in nats, and the row's likeliest token. */
+  score(rows: Float32Array, labels: Int32Array, weights: HeadWeights): Promise<TokenScores>;
   /** Sum of the negative log-likelihoods of the rows' labels, in nats. */
   loss(rows: Float32Array, labels: Int32Array, weights: HeadWeights): Promise<number>;
   /** The same sum, and `scale` times its gradients: that of the rows returned, those of the weights added. */
@@ -146,6 +155,47 @@ export function createOutputLayer(
     }
   };
 
+  /** Adds to the `scores` from place `offset` on. */
+  const scoreRows = async (
+    rows: Float32Array,
+    labels: Int32Array,
+    weights: HeadWeights,
+    scores: TokenScores,
+    offset: number,
+  ) => {
+    const { normalized } = await (await finalNorm()).run({ rows: matrix(rows), norm: weights.norm });
+    const program = await compileOnce("score slice", () => buildScoreSlice(config, headDtype));
+    const count = labels.length;
+    const largest = new Float64Array(count).fill(Number.NEGATIVE_INFINITY);
+    const sum = new Float64Array(count);
+    const ofLabel = new Float64Array(count);
+    for (const { start, size, head } of slicesOf(weights.head)) {
+      const holds = (label: number) => label >= start && label < start + size;
+      const places = BigInt64Array.from(labels, (label) => BigInt(holds(label) ? label - start : 0));
+      const slice = await program.run({
+        normalized: normalized!,
+        head,
+        labels: { dtype: "int64", dims: [count, 1], data: places },
+      });
+      const [sliceLargest, sliceSum, sliceOfLabel] = ["largest", "sum", "ofLabel"].map(
+        (name) => slice[name]!.data as Float32Array,
+      ) as [Float32Array, Float32Array, Float32Array];
+      for (let row = 0; row < count; row++) {
+        const before = largest[row]!;
+        const here = sliceLargest[row]!;
+        if (here > before) {
+          largest[row] = here;
+          scores.likeliest[offset + row] = start + Number(slice.best!.data[row]!);
+        }
+        const now = largest[row]!;
+        sum[row] = sum[row]! * Math.exp(before - now) + sliceSum[row]! * Math.exp(here - now);
+        if (holds(labels[row]!)) ofLabel[row] = sliceOfLabel[row]!;
+      }
+    }
+    for (let row = 0; row < count; row++)
+      scores.logProbabilities[offset + row] = ofLabel[row]! - largest[row]! - Math.log(sum[row]!);
+  };
+
   /** Calls `visit` with some of the rows, and their labels, at a time. */
   const inChunks = async (
     rows: Float32Array,
@@ -177,6 +227,17 @@ export function createOutputLayer(
         }
       }
       return logits;
+    },
+    async score(rows, labels, weights) {
+      const scores = {
+        logProbabilities: new Float64Array(labels.length),
+        likeliest: new Int32Array(labels.length),
+      };
+      await inChunks(rows, labels, async (someRows, someLabels, start) => {
+        await scoreRows(someRows, someLabels, weights, scores, start);
+        return 0;
+      });
+      return scores;
     },
     loss: (rows, labels, weights) =>
       inChunks(rows, labels, (someRows, someLabels) => lossOfRows(someRows, someLabels, weights)),

@@ -4,11 +4,21 @@ import { vjp } from "../graph/grad.ts";
 import { add, cast, div, exp, log, max, mul, sub } from "../graph/operators/elementwise.ts";
 import { flattenRows, matmul } from "../graph/operators/matmul.ts";
 import { gather } from "../graph/operators/movement.ts";
-import { crossEntropy, rmsNorm } from "../graph/operators/neural-network.ts";
-import { reduceMax, reduceSum } from "../graph/operators/reduction.ts";
+import { crossEntropy, gatherElements, rmsNorm } from "../graph/operators/neural-network.ts";
+import { argMax, reduceMax, reduceSum } from "../graph/operators/reduction.ts";
 import { input, type Tensor, withDerivative } from "../graph/tensor.ts";
+import { cachedAttention } from "../models/attention.ts";
 import type { ModelConfig } from "../models/config.ts";
-import { buildSegment, type LayerPlan, type SegmentOptions } from "./segment.ts";
+import { buildDecoderBlock } from "../models/decoder-block.ts";
+import type { StoredWeight } from "../models/linear.ts";
+import {
+  buildSegment,
+  createBlockParts,
+  type LayerPlan,
+  positionInputs,
+  type SegmentOptions,
+  type WeightSource,
+} from "./segment.ts";
 
 type Outputs = Record<string, Tensor>;
 
@@ -175,4 +185,67 @@ export function buildWholeStep(
   if (headOptions.trainsHead) wanted.set("head", head);
   if (toHidden) wanted.set("hidden", segment.input);
   return { loss, ...gradients([loss], [input("scale", "float32", [])], wanted) };
+}
+
+/** Name of a block's keys or values, as a program's input (of the past) and output (of the new tokens). */
+export function cacheName(block: number, kind: "keys" | "values", when: "past" | "new"): string {
+  return `${block}.${when} ${kind}`;
+}
+
+/**
+ * Blocks over new tokens that follow a cached past: "hidden" [B, S, hiddenSize] to "output", and each block's new keys
+ * and values.
+ *
+ * @param weightOf where a block's weights come from
+ */
+export function buildCachedBlocks(
+  config: ModelConfig,
+  layers: readonly LayerPlan[],
+  weightOf: (block: number) => WeightSource,
+): Outputs {
+  const { numKeyValueHeads: groups, headDim, hiddenSize } = config;
+  const outputs: Outputs = {};
+  const mask = input("mask", "float32", ["B", 1, "S", "T"]);
+  const sizes = input("sizes", "int64", [2]);
+  const positions = positionInputs(config, "S");
+  let hidden = input("hidden", "float32", ["B", "S", hiddenSize]);
+  for (const [block, plan] of layers.entries()) {
+    const past = {
+      keys: input(cacheName(block, "keys", "past"), "float32", ["B", groups, headDim, "P"]),
+      values: input(cacheName(block, "values", "past"), "float32", ["B", groups, "P", headDim]),
+    };
+    const attention = cachedAttention(config, { ...past, mask, sizes }, ({ keys, values }) => {
+      outputs[cacheName(block, "keys", "new")] = keys;
+      outputs[cacheName(block, "values", "new")] = values;
+    });
+    const parts = createBlockParts(config, `${block}`, plan, {
+      weightOf: weightOf(block),
+      trainedParameter: (name, shape) => input(name, "float32", shape),
+      dropout: false,
+    });
+    hidden = buildDecoderBlock(config, hidden, { attention, ...positions }, parts);
+  }
+  return { ...outputs, output: hidden };
+}
+
+/** "rows" [N, hiddenSize] to "logits" [N, vocabSize], with a head that is part of the graph. */
+export function buildHead(config: ModelConfig, head: StoredWeight): Outputs {
+  const normalized = rmsNorm(hiddenRows(config, "rows"), normWeight(config), config.rmsNormEps);
+  return { logits: head.multiply(normalized) };
+}
+
+/**
+ * For a slice of the vocabulary: of each row's logits the "largest" [N], its place "best" [N] (the first, if several are
+ * equal), the "sum" [N] of the exponentials of the logits less the largest, and the logit "ofLabel" [N] of "labels",
+ * places within the slice.
+ */
+export function buildScoreSlice(config: ModelConfig, dtype: HeadOptions["headDtype"]): Outputs {
+  const { logits } = connectSlice(config, dtype);
+  const largest = reduceMax(logits, [-1], { keepDims: true });
+  return {
+    largest,
+    best: argMax(logits),
+    sum: reduceSum(exp(sub(logits, largest)), [-1], { keepDims: true }),
+    ofLabel: gatherElements(logits, input("labels", "int64", ["N", 1])),
+  };
 }

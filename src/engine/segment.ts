@@ -1,6 +1,7 @@
 /** @file The graph of a run of decoder blocks with what a tuning method adds to them. */
 
 import type { Adaptation, LinearAdapter } from "../adapters/adaptation.ts";
+import type { Parameters } from "../adapters/parameters.ts";
 import { add, cast, mul } from "../graph/operators/elementwise.ts";
 import { type Dim, input, multiplyDim, scalar, type Tensor } from "../graph/tensor.ts";
 import { rowAttention } from "../models/attention.ts";
@@ -8,6 +9,8 @@ import type { ModelConfig } from "../models/config.ts";
 import { type BlockContext, type BlockParts, buildDecoderBlock } from "../models/decoder-block.ts";
 import { type Storage, type StoredWeight, storedWeight } from "../models/linear.ts";
 import { listLinearModules, listVectors, nameInLayer } from "../models/modules.ts";
+import type { ModelWeights } from "../models/weights.ts";
+import { float32, type HostTensor } from "../runtime/device.ts";
 
 /** What a tuning method does to one decoder block. */
 export interface LayerPlan {
@@ -93,9 +96,29 @@ export function buildSegment(
 export function positionInputs(config: ModelConfig, length: Dim): Omit<BlockContext, "attention"> {
   return {
     positions: input("positions", "int64", ["B", length]),
-    cos: input("cos", "float32", ["P", config.headDim / 2]),
-    sin: input("sin", "float32", ["P", config.headDim / 2]),
+    cos: input("cos", "float32", ["positions", config.headDim / 2]),
+    sin: input("sin", "float32", ["positions", config.headDim / 2]),
   };
+}
+
+/** The tensors of block `layer`, frozen and trained, as inputs named "<prefix>.<name within the block>". */
+export function blockFeeds(
+  prefix: string,
+  layer: number,
+  plan: LayerPlan,
+  weights: ModelWeights,
+  parameters: Parameters,
+): Record<string, HostTensor> {
+  const feeds: Record<string, HostTensor> = {};
+  for (const [name, tensor] of Object.entries(weights.block(layer))) feeds[`${prefix}.${name}`] = tensor;
+  const trained = [...plan.trained];
+  for (const [module, adapter] of plan.adapters)
+    trained.push(...adapter.parameters.map(({ name }) => `${module}.${name}`));
+  for (const name of trained) {
+    const { data, dims } = parameters.get(nameInLayer(layer, name))!;
+    feeds[`${prefix}.${name}`] = float32(data, dims);
+  }
+  return feeds;
 }
 
 /** The weight "<linear layer>.weight" of a block. */

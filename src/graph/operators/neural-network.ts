@@ -58,10 +58,15 @@ export function rotate(x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor): 
 
 const logSoftmax: Operator = { onnx: { type: "LogSoftmax" }, infer: ([x]) => [x!] };
 const scatterElements: Operator = { onnx: { type: "ScatterElements" }, infer: ([x]) => [x!] };
-const gatherElements: Operator = {
+const gatherElementsOperator: Operator = {
   onnx: { type: "GatherElements" },
   infer: ([x, indices]) => [{ dtype: x!.dtype, shape: indices!.shape }],
 };
+
+/** Of each row of x [N, V] the elements at `columns` (int64 [N, C]): [N, C]. It has no derivative. */
+export function gatherElements(x: Tensor, columns: Tensor): Tensor {
+  return apply(gatherElementsOperator, [x, columns], { axis: 1 })[0]!;
+}
 
 /**
  * Negative log-likelihood of each row's label under softmax(logits).
@@ -74,7 +79,7 @@ export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
   const rows = labels.shape[0]!;
   const column = reshape(labels, [rows, 1]);
   const logProbabilities = apply(logSoftmax, [logits], { axis: -1 })[0]!;
-  const ofLabel = apply(gatherElements, [logProbabilities, column], { axis: 1 })[0]!;
+  const ofLabel = gatherElements(logProbabilities, column);
   const loss = neg(reshape(ofLabel, [rows]));
   return withDerivative([logits], [loss], (_node, [dLoss]) => {
     // softmax(logits) minus one at the label, each row times its loss's gradient.

@@ -39,6 +39,16 @@ export const reduceSum = reduction("ReduceSum", (x, dy) => expandLike(dy, x));
 /** Largest element along `axes`, kept or dropped as by {@link reduceSum}. It has no derivative. */
 export const reduceMax = reduction("ReduceMax");
 
+const argMaxOperator: Operator = {
+  onnx: { type: "ArgMax" },
+  infer: ([x]) => [{ dtype: "int64", shape: [...x!.shape.slice(0, -1), 1] }],
+};
+
+/** Place of the largest element along the last axis, the first of equal ones: int64 [..., 1]. */
+export function argMax(x: Tensor): Tensor {
+  return apply(argMaxOperator, [x], { axis: -1, keepdims: 1 })[0]!;
+}
+
 /** Mean over one axis of known size. */
 export function reduceMean(x: Tensor, axis: number, { keepDims = false } = {}): Tensor {
   const size = x.shape.at(axis);

@@ -1,0 +1,250 @@
+/** @file Runs a model over new tokens after a cached past: for scoring texts that share a beginning, and for writing. */
+
+import type { Adapter } from "../adapters/adapted-model.ts";
+import type { BitWidth } from "../graph/operators/integer-matmul.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import type { ModelConfig } from "../models/config.ts";
+import { blockwiseWeight, readStoredWeight, storedWeight } from "../models/linear.ts";
+import { countBlockParameters } from "../models/modules.ts";
+import { createRotaryTables } from "../models/rotary.ts";
+import { embeddingName, headName, type ModelWeights, normName } from "../models/weights.ts";
+import { quantizeBlockwise } from "../quantization/blockwise.ts";
+import { type Device, float32, type HostTensor, type Program } from "../runtime/device.ts";
+import { createCacheMask, type NewTokens } from "./attention-mask.ts";
+import type { KeyValues } from "./key-values.ts";
+import { gatherRows } from "./matrix-rows.ts";
+import {
+  createOutputLayer,
+  defaultOutputTile,
+  type HeadWeights,
+  type OutputLayer,
+  type TokenScores,
+} from "./output-layer.ts";
+import { buildCachedBlocks, buildHead, cacheName } from "./programs.ts";
+import { blockFeeds, planLayer, type WeightSource } from "./segment.ts";
+
+export interface DecoderOptions {
+  /**
+   * Quantizes the weights of {@link Decoder.step} to so many bits, in blocks of 32, and its inputs to 8. It is faster
+   * for few rows, and not the same model: differences of the logits grow with fewer bits. Default: the weights as they are.
+   */
+  readonly stepBits?: BitWidth;
+}
+
+/** What follows from new tokens. */
+export interface Extension {
+  /** The last block's output, float32 [rows, length, hiddenSize]. */
+  readonly hidden: HostTensor;
+  /** Keys and values of the new tokens. */
+  readonly keyValues: KeyValues;
+}
+
+export interface Decoder {
+  /**
+   * Computes new tokens after `past`, of whose places the first `filled[row]` hold tokens. A past of one row is shared
+   * by all rows.
+   */
+  extend(tokens: NewTokens, past: KeyValues, filled: Int32Array): Promise<Extension>;
+  /**
+   * The same for one new token per row, with the logits of the next, float32 [rows, vocabSize]. The blocks run as one
+   * program, and with the weights that {@link DecoderOptions.stepBits} asks for.
+   */
+  step(
+    tokens: NewTokens,
+    past: KeyValues,
+    filled: Int32Array,
+  ): Promise<{ readonly logits: Float32Array; readonly keyValues: KeyValues }>;
+  /** Log-probabilities of labels after rows of {@link Extension.hidden}, given by flat positions b * S + s. */
+  score(hidden: HostTensor, positions: Int32Array, labels: Int32Array): Promise<TokenScores>;
+  /** Logits after rows of {@link Extension.hidden}: float32 [positions, vocabSize]. */
+  logits(hidden: HostTensor, positions: Int32Array): Promise<Float32Array>;
+  release(): Promise<void>;
+}
+
+type Feeds = Record<string, HostTensor>;
+
+/** A run of blocks as one program, and where its blocks' weights come from. */
+interface Span {
+  readonly start: number;
+  readonly program: () => Promise<Program>;
+  readonly feeds: Feeds;
+  readonly blocks: number;
+}
+
+/** A program that holds its weights is given no more than this, in bytes: an ONNX model may have 2 GB. */
+const programBytes = 2 ** 29;
+
+/** Prepares a model, with an adapter, for computing after a cache. Programs are compiled when first needed. */
+export function createDecoder(
+  device: Device,
+  { config, weights }: { readonly config: ModelConfig; readonly weights: ModelWeights },
+  { adaptation, parameters }: Adapter,
+  { stepBits }: DecoderOptions = {},
+): Decoder {
+  const plans = Array.from({ length: config.numHiddenLayers }, (_, layer) =>
+    planLayer(config, layer, adaptation),
+  );
+  const programs = new Map<string, Promise<Program>>();
+  const compileOnce = (key: string, build: () => Record<string, Tensor>): Promise<Program> => {
+    const known = programs.get(key);
+    if (known) return known;
+    const program = device.compile(build());
+    programs.set(key, program);
+    return program;
+  };
+
+  const trained = (name: string, base: HostTensor): HostTensor => {
+    const parameter = adaptation.trains(name) ? parameters.get(name) : undefined;
+    return parameter ? float32(parameter.data, parameter.dims) : base;
+  };
+  const embedding = trained(embeddingName, weights.embedding);
+  const headWeights: HeadWeights = {
+    norm: trained(normName, weights.norm),
+    head: trained(config.tieWordEmbeddings ? embeddingName : headName, weights.head),
+  };
+  const outputLayer: OutputLayer = createOutputLayer(
+    compileOnce,
+    config,
+    {
+      headDtype: headWeights.head.dtype as "float32" | "float16",
+      trainsNorm: false,
+      trainsHead: false,
+    },
+    defaultOutputTile,
+  );
+
+  const asStored: WeightSource = (name, outFeatures, inFeatures) =>
+    storedWeight(`0.${name}`, outFeatures, inFeatures, weights.storage);
+  /** One block at a time, by the same program where blocks are alike. */
+  const singleBlocks: Span[] = plans.map((plan, layer) => ({
+    start: layer,
+    blocks: 1,
+    feeds: blockFeeds("0", layer, plan, weights, parameters),
+    program: () =>
+      compileOnce(`block ${plan.signature}`, () => buildCachedBlocks(config, [plan], () => asStored)),
+  }));
+
+  const createSpan = (start: number, end: number): Span => {
+    const blocks = plans.slice(start, end);
+    const feeds: Feeds = {};
+    for (const [block, plan] of blocks.entries())
+      Object.assign(feeds, blockFeeds(`${block}`, start + block, plan, weights, parameters));
+    const weightOf =
+      (block: number): WeightSource =>
+      (name, outFeatures, inFeatures) =>
+        stepBits === undefined
+          ? storedWeight(`${block}.${name}`, outFeatures, inFeatures, weights.storage)
+          : blockwiseWeight(
+              quantizeBlockwise(readStoredWeight(blockTensors(start + block), name), inFeatures, stepBits),
+            );
+    return {
+      start,
+      blocks: end - start,
+      feeds,
+      program: () => compileOnce(`step ${start}`, () => buildCachedBlocks(config, blocks, weightOf)),
+    };
+  };
+  /** A block's weights, with those that are trained in their place. */
+  const blockTensors = (layer: number): Feeds => {
+    const feeds = blockFeeds("", layer, plans[layer]!, weights, parameters);
+    return Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name.slice(1), tensor]));
+  };
+  const stepSpans = (): Span[] => {
+    if (stepBits === undefined) return [createSpan(0, plans.length)];
+    const blockBytes = (countBlockParameters(config) * stepBits) / 8;
+    const blocks = Math.max(1, Math.floor(programBytes / blockBytes));
+    const spans: Span[] = [];
+    for (let start = 0; start < plans.length; start += blocks)
+      spans.push(createSpan(start, Math.min(start + blocks, plans.length)));
+    return spans;
+  };
+  let steps: Span[] | undefined;
+
+  const tables = createRotaryTables(config, config.maxPositionEmbeddings);
+  const tableDims = [tables.positions, config.headDim / 2];
+  const [cos, sin] = [float32(tables.cos, tableDims), float32(tables.sin, tableDims)];
+
+  const run = async (
+    spans: readonly Span[],
+    tokens: NewTokens,
+    past: KeyValues,
+    filled: Int32Array,
+  ): Promise<Extension> => {
+    const { rows, length } = tokens;
+    const { numKeyValueHeads: groups, headDim, slidingWindow } = config;
+    const shared: Feeds = {
+      cos,
+      sin,
+      positions: int64(tokens.positionIds, [rows, length]),
+      sizes: int64(Int32Array.of(past.length, length), [2]),
+      mask: createCacheMask(tokens, past.length, filled, slidingWindow),
+    };
+    const keys: Float32Array[] = [];
+    const values: Float32Array[] = [];
+    let hidden = float32(gatherRows(embedding, tokens.inputIds), [
+      rows,
+      length,
+      config.hiddenSize,
+    ]) as HostTensor;
+    for (const span of spans) {
+      const feeds: Feeds = { ...shared, ...span.feeds, hidden };
+      for (let block = 0; block < span.blocks; block++) {
+        const layer = span.start + block;
+        feeds[cacheName(block, "keys", "past")] = float32(past.keys[layer]!, [
+          past.rows,
+          groups,
+          headDim,
+          past.length,
+        ]);
+        feeds[cacheName(block, "values", "past")] = float32(past.values[layer]!, [
+          past.rows,
+          groups,
+          past.length,
+          headDim,
+        ]);
+      }
+      const results = await (await span.program()).run(feeds);
+      for (let block = 0; block < span.blocks; block++) {
+        keys.push(results[cacheName(block, "keys", "new")]!.data as Float32Array);
+        values.push(results[cacheName(block, "values", "new")]!.data as Float32Array);
+      }
+      hidden = results.output!;
+    }
+    return { hidden, keyValues: { rows, length, keys, values } };
+  };
+
+  const stepLogits = async (hidden: HostTensor, rows: number): Promise<Float32Array> => {
+    const matrix = float32(hidden.data as Float32Array, [rows, config.hiddenSize]);
+    const program = await compileOnce("step head", () => {
+      const { head } = headWeights;
+      const [vocabSize, hiddenSize] = head.dims as [number, number];
+      return buildHead(
+        config,
+        stepBits === undefined
+          ? storedWeight("head", vocabSize, hiddenSize, head.dtype as "float32" | "float16")
+          : blockwiseWeight(quantizeBlockwise(readStoredWeight({ head }, "head"), hiddenSize, stepBits)),
+      );
+    });
+    return (await program.run({ rows: matrix, ...headWeights })).logits!.data as Float32Array;
+  };
+
+  return {
+    extend: (tokens, past, filled) => run(singleBlocks, tokens, past, filled),
+    async step(tokens, past, filled) {
+      steps ??= stepSpans();
+      const { hidden, keyValues } = await run(steps, tokens, past, filled);
+      return { logits: await stepLogits(hidden, tokens.rows), keyValues };
+    },
+    score: (hidden, positions, labels) =>
+      outputLayer.score(gatherRows(hidden, positions), labels, headWeights),
+    logits: (hidden, positions) => outputLayer.logits(gatherRows(hidden, positions), headWeights),
+    async release() {
+      for (const program of programs.values()) await (await program).release();
+      programs.clear();
+    },
+  };
+}
+
+function int64(values: Int32Array, dims: readonly number[]): HostTensor {
+  return { dtype: "int64", dims, data: BigInt64Array.from(values, BigInt) };
+}

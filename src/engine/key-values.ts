@@ -1,0 +1,63 @@
+/** @file Keys and values of tokens that a model has seen: what a decoder keeps so as not to compute them again. */
+
+import type { ModelConfig } from "../models/config.ts";
+
+/**
+ * Keys and values of `rows` rows of `length` tokens. They lie in JavaScript's memory and programs read them there: only
+ * those of new tokens are ever copied.
+ */
+export interface KeyValues {
+  readonly rows: number;
+  readonly length: number;
+  /** One per block, [rows, groups, headDim, length]: a token's key is a column, as the product with the queries takes it. */
+  readonly keys: readonly Float32Array[];
+  /** One per block, [rows, groups, length, headDim]. */
+  readonly values: readonly Float32Array[];
+}
+
+export function createKeyValues(config: ModelConfig, rows: number, length: number): KeyValues {
+  const create = () => {
+    const size = rows * config.numKeyValueHeads * config.headDim * length;
+    return Array.from({ length: config.numHiddenLayers }, () => new Float32Array(size));
+  };
+  return { rows, length, keys: create(), values: create() };
+}
+
+/** The first `rows` rows, sharing memory. */
+export function firstRows(source: KeyValues, rows: number): KeyValues {
+  const part = (data: Float32Array) => data.subarray(0, (data.length / source.rows) * rows);
+  return { rows, length: source.length, keys: source.keys.map(part), values: source.values.map(part) };
+}
+
+/** A run of tokens in one row. */
+interface TokenRange {
+  readonly row: number;
+  readonly start: number;
+}
+
+/** Copies the keys and values of `count` tokens. */
+export function copyTokens(
+  config: ModelConfig,
+  source: KeyValues,
+  from: TokenRange,
+  target: KeyValues,
+  to: TokenRange,
+  count: number,
+): void {
+  const { numKeyValueHeads: groups, headDim } = config;
+  for (const [layer, targetKeys] of target.keys.entries()) {
+    const sourceKeys = source.keys[layer]!;
+    for (let component = 0; component < groups * headDim; component++) {
+      const read = (from.row * groups * headDim + component) * source.length + from.start;
+      const write = (to.row * groups * headDim + component) * target.length + to.start;
+      if (count === 1) targetKeys[write] = sourceKeys[read]!;
+      else targetKeys.set(sourceKeys.subarray(read, read + count), write);
+    }
+    const sourceValues = source.values[layer]!;
+    for (let group = 0; group < groups; group++) {
+      const read = ((from.row * groups + group) * source.length + from.start) * headDim;
+      const write = ((to.row * groups + group) * target.length + to.start) * headDim;
+      target.values[layer]!.set(sourceValues.subarray(read, read + count * headDim), write);
+    }
+  }
+}

@@ -1,0 +1,49 @@
+/** @file Quantizes matrices to 4 or 8 bits in blocks, as ONNX Runtime's MatMulNBits takes them. */
+
+import { type BitWidth, type BlockwiseMatrix, blockSize } from "../graph/operators/integer-matmul.ts";
+
+/**
+ * Rounds to the nearest of 2^bits equal steps between each block's smallest and largest weight, zero among them.
+ *
+ * @param weights [out, in] in row-major order
+ */
+export function quantizeBlockwise(
+  weights: Float32Array,
+  inFeatures: number,
+  bits: BitWidth,
+): BlockwiseMatrix {
+  const outFeatures = weights.length / inFeatures;
+  const blocks = Math.ceil(inFeatures / blockSize);
+  const steps = 2 ** bits - 1;
+  const codes = new Uint8Array(outFeatures * blocks * ((blockSize * bits) / 8));
+  const scales = new Float32Array(outFeatures * blocks);
+  const zeroPointBytes = Math.ceil((blocks * bits) / 8);
+  const zeroPoints = new Uint8Array(outFeatures * zeroPointBytes);
+  const store = (target: Uint8Array, index: number, code: number) => {
+    if (bits === 8) target[index] = code;
+    else target[index >> 1]! |= code << (4 * (index & 1));
+  };
+  for (let row = 0; row < outFeatures; row++) {
+    for (let block = 0; block < blocks; block++) {
+      const start = row * inFeatures + block * blockSize;
+      const end = Math.min(start + blockSize, (row + 1) * inFeatures);
+      let least = 0;
+      let greatest = 0;
+      for (let i = start; i < end; i++) {
+        const weight = weights[i]!;
+        if (weight < least) least = weight;
+        else if (weight > greatest) greatest = weight;
+      }
+      const scale = Math.fround((greatest - least) / steps) || 1;
+      const zeroPoint = Math.min(steps, Math.max(0, Math.round(-least / scale)));
+      scales[row * blocks + block] = scale;
+      store(zeroPoints.subarray(row * zeroPointBytes, (row + 1) * zeroPointBytes), block, zeroPoint);
+      const target = (row * blocks + block) * blockSize;
+      for (let i = start; i < end; i++) {
+        const code = Math.round(weights[i]! / scale) + zeroPoint;
+        store(codes, target + i - start, Math.min(steps, Math.max(0, code)));
+      }
+    }
+  }
+  return { bits, outFeatures, inFeatures, codes, scales, zeroPoints };
+}
