@@ -22,9 +22,16 @@ export type InstanceRequests =
       readonly pairs: readonly (readonly [string, string])[];
       /** The choices as they stand in the data, without the delimiter; their lengths normalize acc_norm. */
       readonly choices: readonly string[];
+      /** Index of the correct choice. */
+      readonly gold: number;
     }
   | { readonly type: "generate_until"; readonly context: string; readonly options: GenerationKwargs }
-  | { readonly type: "loglikelihood_rolling"; readonly text: string };
+  | {
+      readonly type: "loglikelihood_rolling";
+      readonly text: string;
+      /** The text as it stands in the data, by whose words and bytes perplexities are counted. */
+      readonly original: string;
+    };
 
 /** A step of a filter, by the harness's names. */
 export type FilterStep =
@@ -55,7 +62,14 @@ export type Metric =
       /** Regular expressions of Python, removed from answer and reference in this order. */
       readonly regexes_to_ignore?: readonly string[];
     }
+  | {
+      readonly metric: "judged";
+      readonly judge: Judge;
+    }
   | { readonly metric: "word_perplexity" | "byte_perplexity" | "bits_per_byte" };
+
+/** Says how good an answer is, from 0 to 1. */
+export type Judge = (answer: string, target: string, doc: Doc) => number;
 
 /** A task whose items have been made ready. */
 export interface PreparedTask {
