@@ -1,0 +1,60 @@
+/** @file A generator for tests: it repeats the prompt, a token at a time. */
+
+import { setTimeout } from "node:timers/promises";
+import type { GeneratedToken, Generator } from "../generation/generator.ts";
+import type { Tokenizer } from "../tokenization/tokenizer.ts";
+
+export interface FakeGenerator extends Generator {
+  /** Milliseconds before each token. */
+  pause: number;
+  /** Requests under way. */
+  running: number;
+  /** Requests that were aborted. */
+  aborted: number;
+}
+
+export function createFakeGenerator(tokenizer: Tokenizer): FakeGenerator {
+  const likely = { id: 5, text: tokenizer.decode([5]), logprob: Math.log(0.25) };
+  const fake: FakeGenerator = {
+    pause: 0,
+    running: 0,
+    aborted: 0,
+    async generate({ promptIds, maxNewTokens, logprobs }, { signal, onPiece } = {}) {
+      fake.running++;
+      try {
+        const ids = promptIds.filter((id) => !tokenizer.isSpecial(id));
+        const written = ids.slice(0, maxNewTokens);
+        const tokens: GeneratedToken[] = [];
+        let text = "";
+        for (const [i, id] of written.entries()) {
+          await setTimeout(fake.pause);
+          signal?.throwIfAborted();
+          const whole = tokenizer.decode(written.slice(0, i + 1));
+          const token = {
+            id,
+            text: tokenizer.decode([id]),
+            logprob: Math.log(0.5),
+            top: [likely].slice(0, logprobs),
+          };
+          if (logprobs !== undefined) tokens.push(token);
+          onPiece?.({ text: whole.slice(text.length), tokens: logprobs === undefined ? [] : [token] });
+          text = whole;
+        }
+        const complete = written.length === ids.length && ids.length < maxNewTokens;
+        return {
+          text,
+          finishReason: complete ? "stop" : "length",
+          completionTokens: written.length + (complete ? 1 : 0),
+          tokens,
+        };
+      } catch (error) {
+        if (signal?.aborted) fake.aborted++;
+        throw error;
+      } finally {
+        fake.running--;
+      }
+    },
+    async close() {},
+  };
+  return fake;
+}

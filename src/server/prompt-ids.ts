@@ -1,0 +1,35 @@
+/** @file Prompts as token ids: chats through the model's template, texts as they are. */
+
+import { InputError } from "../errors.ts";
+import { adjustBeginning } from "../tokenization/beginning.ts";
+import { applyChatTemplate, type ChatMessage, specialTokensOf } from "../tokenization/chat-template.ts";
+import type { Tokenizer } from "../tokenization/tokenizer.ts";
+
+/**
+ * Token ids of a conversation, ready for the assistant's next turn.
+ *
+ * @param variables of the template, such as `enable_thinking`
+ * @throws InputError if the model has no chat template, or the template refuses the conversation.
+ */
+export function encodeChat(
+  tokenizer: Tokenizer,
+  messages: readonly ChatMessage[],
+  variables: Readonly<Record<string, unknown>> = {},
+): number[] {
+  if (tokenizer.chatTemplate === undefined) {
+    throw new InputError("The model has no chat template, so it cannot hold a conversation.");
+  }
+  const { text } = applyChatTemplate(tokenizer.chatTemplate, messages, {
+    addGenerationPrompt: true,
+    variables,
+    ...specialTokensOf(tokenizer),
+  });
+  return encodeText(tokenizer, text);
+}
+
+/** Token ids of a text, with one beginning-of-sequence token if the model wants one or the text has one. */
+export function encodeText(tokenizer: Tokenizer, text: string): number[] {
+  const ids = tokenizer.encode(text);
+  const { drop, add } = adjustBeginning(ids, tokenizer);
+  return [...add, ...ids.slice(drop)];
+}

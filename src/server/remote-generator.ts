@@ -1,0 +1,139 @@
+/** @file A generator in another process: messages between the two, and both ends of them. */
+
+import { InputError } from "../errors.ts";
+import type { Generation, GenerationRequest, Generator, Piece } from "../generation/generator.ts";
+
+/** Messages to the process of the engine. */
+export type ToEngine =
+  | {
+      readonly type: "submit";
+      readonly id: number;
+      readonly request: GenerationRequest;
+      /** Whether pieces are wanted before the whole. */
+      readonly pieces: boolean;
+    }
+  | { readonly type: "cancel"; readonly id: number }
+  | { readonly type: "shutdown" };
+
+/** A failure, as far as it can be told to another process. */
+export interface Failure {
+  readonly message: string;
+  /** Whether it was an InputError. */
+  readonly input: boolean;
+}
+
+/** Messages from the process of the engine. */
+export type FromEngine =
+  | { readonly type: "ready" }
+  /** The model could not be loaded. */
+  | ({ readonly type: "failed" } & Failure)
+  | { readonly type: "piece"; readonly id: number; readonly piece: Piece }
+  | { readonly type: "done"; readonly id: number; readonly generation: Generation }
+  | ({ readonly type: "error"; readonly id: number } & Failure);
+
+/** One end of a line between two processes. */
+export interface Port<Out, In> {
+  send(message: Out): void;
+  listen(listener: (message: In) => void): void;
+}
+
+/** The engine's process has ended, so no answer will come. */
+export class EngineLostError extends Error {
+  override readonly name = "EngineLostError";
+}
+
+export interface RemoteGenerator extends Pick<Generator, "generate"> {
+  /** Fails all requests under way and to come. */
+  lose(error: EngineLostError): void;
+}
+
+interface Waiting {
+  readonly onPiece: ((piece: Piece) => void) | undefined;
+  readonly resolve: (generation: Generation) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** The generator at the other end of the line, where {@link hostGenerator} listens. */
+export function connectGenerator(port: Port<ToEngine, FromEngine>): RemoteGenerator {
+  const waiting = new Map<number, Waiting>();
+  let nextId = 0;
+  let lost: EngineLostError | undefined;
+
+  port.listen((message) => {
+    // Messages on cancelled requests may still be on their way.
+    const request = "id" in message ? waiting.get(message.id) : undefined;
+    if (message.type === "piece") request?.onPiece?.(message.piece);
+    else if (message.type === "done") request?.resolve(message.generation);
+    else if (message.type === "error") request?.reject(toError(message));
+  });
+
+  return {
+    async generate(request, { signal, onPiece } = {}) {
+      if (lost) throw lost;
+      signal?.throwIfAborted();
+      const id = nextId++;
+      let cancel = () => {};
+      try {
+        return await new Promise<Generation>((resolve, reject) => {
+          waiting.set(id, { onPiece, resolve, reject });
+          cancel = () => {
+            port.send({ type: "cancel", id });
+            reject(signal!.reason);
+          };
+          signal?.addEventListener("abort", cancel);
+          port.send({ type: "submit", id, request, pieces: onPiece !== undefined });
+        });
+      } finally {
+        signal?.removeEventListener("abort", cancel);
+        waiting.delete(id);
+      }
+    },
+    lose(error) {
+      lost = error;
+      for (const { reject } of waiting.values()) reject(error);
+    },
+  };
+}
+
+/**
+ * Answers the messages of {@link connectGenerator} with a generator of this process.
+ *
+ * @param onShutdown called when the other end wants this process to end
+ */
+export function hostGenerator(
+  port: Port<FromEngine, ToEngine>,
+  generator: Generator,
+  onShutdown: () => void,
+): void {
+  const running = new Map<number, AbortController>();
+
+  async function answer({ id, request, pieces }: Extract<ToEngine, { type: "submit" }>): Promise<void> {
+    const controller = new AbortController();
+    const { signal } = controller;
+    running.set(id, controller);
+    const onPiece = (piece: Piece) => port.send({ type: "piece", id, piece });
+    try {
+      const generation = await generator.generate(request, { signal, ...(pieces && { onPiece }) });
+      port.send({ type: "done", id, generation });
+    } catch (error) {
+      if (!signal.aborted) port.send({ type: "error", id, ...toFailure(error) });
+    } finally {
+      running.delete(id);
+    }
+  }
+
+  port.listen((message) => {
+    if (message.type === "submit") answer(message);
+    else if (message.type === "cancel") running.get(message.id)?.abort();
+    else onShutdown();
+  });
+}
+
+export function toFailure(error: unknown): Failure {
+  const message = error instanceof Error ? error.message : String(error);
+  return { message, input: error instanceof InputError };
+}
+
+export function toError({ message, input }: Failure): Error {
+  return input ? new InputError(message) : new Error(message);
+}

@@ -1,0 +1,106 @@
+/** @file Serves a model: the engine in its process, HTTP in this one. */
+
+import { existsSync } from "node:fs";
+import { basename, resolve } from "node:path";
+import { InputError } from "../errors.ts";
+import { openCheckpoint } from "../models/checkpoint.ts";
+import { resolveModel } from "../models/hub-model.ts";
+import { isLoopback } from "./access.ts";
+import { createApp } from "./app.ts";
+import { type EngineOptions, startEngine } from "./engine-process.ts";
+import { listen } from "./http-server.ts";
+import type { EngineLostError } from "./remote-generator.ts";
+import { createRunningRequests } from "./running-requests.ts";
+import type { ServedModel } from "./served-model.ts";
+
+export interface ServeOptions extends EngineOptions {
+  readonly host: string;
+  /** 0 takes any that is free. */
+  readonly port: number;
+  /** The most texts that are written or wait at any time; requests beyond are refused. */
+  readonly maxQueue: number;
+  /** Asked of every caller. Default: none. */
+  readonly apiKey?: string;
+  /** Origins of web pages that may call. Default: none. */
+  readonly allowedOrigins?: readonly string[];
+  /** Takes errors that are the server's own fault. Default: nobody does. */
+  readonly onUnexpectedError?: (error: unknown) => void;
+}
+
+export interface ModelServer {
+  /** Such as "http://127.0.0.1:8000". */
+  readonly url: string;
+  /** Ids of the base model and of the adapters. */
+  readonly modelIds: readonly string[];
+  /** Fulfilled when the model is loaded. @throws InputError if it cannot be. */
+  readonly ready: Promise<void>;
+  /** Fulfilled if the engine's process ends by itself; what is left to do then is to stop. */
+  readonly lost: Promise<EngineLostError>;
+  /** Takes no more requests, gives those under way a few seconds to finish, and ends. */
+  stop(): Promise<void>;
+  /** Ends the engine's process at once. */
+  kill(): void;
+}
+
+/** Milliseconds that requests have to finish when the server stops. */
+const grace = 5000;
+
+/**
+ * Listens at once and loads the model; requests that come before it is loaded wait for it.
+ *
+ * @throws InputError if there is no such model, or the address cannot be listened on.
+ */
+export async function serveModel(options: ServeOptions): Promise<ModelServer> {
+  const { host, port, maxQueue, adapters, apiKey, allowedOrigins, onUnexpectedError, ...engineOptions } =
+    options;
+  const path = await resolveModel(options.model);
+  const served = describeModel(options.model, path, Object.keys(adapters));
+
+  const engine = startEngine({ ...engineOptions, adapters, model: path });
+  const running = createRunningRequests(maxQueue);
+  const app = createApp({
+    served,
+    generator: engine,
+    running,
+    loopback: isLoopback(host),
+    isReady: engine.isReady,
+    ...(apiKey !== undefined && { apiKey }),
+    ...(allowedOrigins && { allowedOrigins }),
+    ...(onUnexpectedError && { onUnexpectedError }),
+  });
+  const http = await listen(app, host, port).catch((error) => {
+    engine.kill();
+    throw error;
+  });
+
+  return {
+    url: http.url,
+    modelIds: [served.id, ...served.adapters],
+    ready: engine.ready,
+    lost: engine.lost,
+    async stop() {
+      await http.close(running.drain(engine.isReady() ? grace : 0));
+      await engine.close();
+    },
+    kill: engine.kill,
+  };
+}
+
+/** What is served under which ids; a path is known by its last part. */
+function describeModel(name: string, path: string, adapters: readonly string[]): ServedModel {
+  const id = existsSync(name) ? basename(resolve(name), ".gguf") : name;
+  if (adapters.includes(id)) {
+    throw new InputError(`The adapter ${id} has the name of the base model; give it another name.`);
+  }
+  const checkpoint = openCheckpoint(path);
+  try {
+    return {
+      id,
+      adapters,
+      tokenizer: checkpoint.tokenizer(),
+      contextLength: checkpoint.config.maxPositionEmbeddings,
+    };
+  } finally {
+    checkpoint.close();
+  }
+}

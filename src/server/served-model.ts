@@ -1,0 +1,73 @@
+/** @file The model that a server offers, as far as requests are checked and encoded before the engine gets them. */
+
+import { randomInt } from "node:crypto";
+import type { GenerationRequest } from "../generation/generator.ts";
+import type { Tokenizer } from "../tokenization/tokenizer.ts";
+import { ApiError } from "./api-error.ts";
+import type { CommonFields } from "./request-bodies.ts";
+
+export interface ServedModel {
+  /** The id of the base model. */
+  readonly id: string;
+  /** Names of the loaded adapters, each offered as a model of its own. */
+  readonly adapters: readonly string[];
+  readonly tokenizer: Tokenizer;
+  /** The most tokens of prompt and answer together. */
+  readonly contextLength: number;
+}
+
+/** What requests of all endpoints say of how an answer is written. */
+export type Settings = Omit<GenerationRequest, "promptIds">;
+
+/**
+ * A request's sampling options as the generator takes them.
+ *
+ * @throws ApiError 404 if there is no such model.
+ */
+export function readSettings(served: ServedModel, body: CommonFields, maxNewTokens: number): Settings {
+  const { model, temperature, top_p, top_k = 0, min_p, repetition_penalty, stop, seed } = body;
+  if (model !== served.id && !served.adapters.includes(model)) {
+    const known = [served.id, ...served.adapters].join(", ");
+    throw new ApiError(404, `There is no model ${JSON.stringify(model)} here; there is ${known}.`, {
+      param: "model",
+      code: "model_not_found",
+    });
+  }
+  return {
+    ...(model !== served.id && { adapter: model }),
+    maxNewTokens,
+    temperature,
+    topP: top_p,
+    ...(top_k > 0 && { topK: top_k }),
+    ...(min_p !== undefined && { minP: min_p }),
+    ...(repetition_penalty !== undefined && { repetitionPenalty: repetition_penalty }),
+    stop,
+    // Callers who name no seed expect other draws each time.
+    seed: seed ?? randomInt(2 ** 32),
+  };
+}
+
+/** @throws ApiError 400 if a prompt is empty, has unknown tokens, or leaves no room for an answer. */
+export function checkPrompt(
+  { tokenizer, contextLength }: ServedModel,
+  ids: readonly number[],
+  param: string,
+): void {
+  if (ids.length === 0) throw new ApiError(400, `${param}: it is empty.`, { param });
+  const unknown = ids.find((id) => id >= tokenizer.vocabularySize);
+  if (unknown !== undefined) {
+    throw new ApiError(400, `${param}: the model has no token ${unknown}.`, { param });
+  }
+  if (ids.length >= contextLength) {
+    throw new ApiError(
+      400,
+      `This model's maximum context length is ${contextLength} tokens, of which at least one is for the answer, but the prompt has ${ids.length} tokens; shorten it.`,
+      { param, code: "context_length_exceeded" },
+    );
+  }
+}
+
+/** One request for each of `n` choices; their draws differ by the seed. */
+export function repeat(request: GenerationRequest, n: number): GenerationRequest[] {
+  return Array.from({ length: n }, (_, i) => ({ ...request, seed: (request.seed ?? 0) + i }));
+}
