@@ -4,8 +4,8 @@ import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { stdout } from "node:process";
 import { fileURLToPath } from "node:url";
-import { type AdaptedModel, noAdapter } from "../adapters/adapted-model.ts";
-import { createEngine } from "../engine/engine.ts";
+import type { AdaptedModel } from "../adapters/adapted-model.ts";
+import { createGenerator } from "../generation/batch-generator.ts";
 import { continueText } from "../generation/generate.ts";
 import { openModel } from "../models/open-model.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
@@ -48,14 +48,16 @@ function finalAnswer(text: string): string | undefined {
 
 async function measure(model: AdaptedModel): Promise<Measured> {
   const loss = await measureLoss(device, model, heldOutPath);
-  const { adaptation } = model.adapter ?? noAdapter;
-  const engine = createEngine(device, model.config, model.weights, adaptation, { segmentSize: 1 });
-  const answers: string[] = [];
-  for (const [index, { question }] of questions.entries()) {
-    status.update(`answering held-out questions: ${index + 1}/${questions.length}`);
-    answers.push(await continueText(engine, model, question, { maxNewTokens: 60 }));
-  }
-  await engine.release();
+  const generator = createGenerator(model, { batchSize: questions.length, device });
+  let answered = 0;
+  const answers = await Promise.all(
+    questions.map(async ({ question }) => {
+      const answer = await continueText(generator, model, question, { maxNewTokens: 60 });
+      status.update(`answering held-out questions: ${++answered}/${questions.length}`);
+      return answer;
+    }),
+  );
+  await generator.close();
   status.done();
   const correct = questions.filter(
     ({ answer }, i) => finalAnswer(answers[i]!) === finalAnswer(answer),

@@ -61,3 +61,13 @@ export function copyTokens(
     }
   }
 }
+
+/** Exchanges two rows. */
+export function swapRows(keyValues: KeyValues, a: number, b: number): void {
+  for (const data of [...keyValues.keys, ...keyValues.values]) {
+    const size = data.length / keyValues.rows;
+    const first = data.slice(a * size, (a + 1) * size);
+    data.copyWithin(a * size, b * size, (b + 1) * size);
+    data.set(first, b * size);
+  }
+}

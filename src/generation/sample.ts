@@ -20,33 +20,84 @@ export interface SamplingOptions {
 }
 
 /** @throws InputError if an option is out of its range. */
-export function checkSampling({ temperature = 0, topP = 1 }: SamplingOptions): void {
-  if (!(temperature >= 0 && Number.isFinite(temperature))) {
-    throw new InputError(`The temperature is ${temperature}, but must be 0 or more.`);
-  }
-  if (!(topP > 0 && topP <= 1)) {
-    throw new InputError(`Top-p is ${topP}, but must be above 0 and at most 1.`);
-  }
+export function checkSampling(options: SamplingOptions): void {
+  const { temperature = 0, topP = 1, topK = 1, minP = 0, repetitionPenalty = 1 } = options;
+  const check = (fits: boolean, name: string, value: number, range: string) => {
+    if (!fits) throw new InputError(`${name} is ${value}, but must be ${range}.`);
+  };
+  check(temperature >= 0 && Number.isFinite(temperature), "The temperature", temperature, "0 or more");
+  check(topP > 0 && topP <= 1, "Top-p", topP, "above 0 and at most 1");
+  check(Number.isInteger(topK) && topK >= 1, "Top-k", topK, "a whole number above 0");
+  check(minP >= 0 && minP <= 1, "Min-p", minP, "between 0 and 1");
+  check(
+    repetitionPenalty > 0 && Number.isFinite(repetitionPenalty),
+    "The repetition penalty",
+    repetitionPenalty,
+    "above 0",
+  );
 }
 
-/** The id of the next token: the likeliest, or one drawn from the (truncated) softmax. */
+/**
+ * The id of the next token: the likeliest, or one drawn from the truncated softmax. The repetition penalty comes first,
+ * then the temperature, top-k, top-p and min-p, each on what the one before has left, as in Transformers.
+ *
+ * @param logits one per token of the vocabulary; changed by a repetition penalty
+ * @param seen the tokens of the prompt and of the answer so far
+ */
 export function sampleToken(
   logits: Float32Array,
-  { temperature = 0, topP = 1 }: SamplingOptions,
+  options: SamplingOptions,
   random: Random,
+  seen: readonly number[] = [],
 ): number {
-  const best = logits.reduce((top, logit, id) => (logit > logits[top]! ? id : top), 0);
+  const { temperature = 0, topP = 1, topK = logits.length, minP = 0, repetitionPenalty = 1 } = options;
+  if (repetitionPenalty !== 1) {
+    for (const id of new Set(seen)) {
+      const logit = logits[id]!;
+      logits[id] = logit > 0 ? logit / repetitionPenalty : logit * repetitionPenalty;
+    }
+  }
+  const best = indexOfLargest(logits);
   if (temperature === 0) return best;
-  const weights = Float64Array.from(logits, (logit) => Math.exp((logit - logits[best]!) / temperature));
+
+  const weightOf = (id: number) => Math.exp((logits[id]! - logits[best]!) / temperature);
+  let candidates = likeliest(logits, topK);
+  let weights = candidates.map(weightOf);
   const total = weights.reduce((sum, weight) => sum + weight, 0);
-  const order = Array.from(weights.keys()).sort((a, b) => weights[b]! - weights[a]!);
   let kept = 0;
   let mass = 0;
-  while (kept < order.length && mass < topP * total) mass += weights[order[kept++]!]!;
+  while (kept < candidates.length && mass < topP * total && weights[kept]! >= minP) mass += weights[kept++]!;
+  candidates = candidates.slice(0, kept);
+  weights = weights.slice(0, kept);
   let draw = random.uniform() * mass;
-  for (const id of order.slice(0, kept)) {
-    draw -= weights[id]!;
+  for (const [index, id] of candidates.entries()) {
+    draw -= weights[index]!;
     if (draw < 0) return id;
   }
-  return order[kept - 1]!;
+  return candidates.at(-1)!;
+}
+
+export function indexOfLargest(values: Float32Array): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
+  return best;
+}
+
+/** The ids of the `count` largest logits, largest first. */
+export function likeliest(logits: Float32Array, count: number): number[] {
+  const descending = (a: number, b: number) => logits[b]! - logits[a]! || a - b;
+  if (count >= logits.length) return Array.from(logits.keys()).sort(descending);
+  const sorted = Float32Array.from(logits).sort();
+  const least = sorted[sorted.length - count]!;
+  const ids: number[] = [];
+  for (let id = 0; id < logits.length; id++) if (logits[id]! >= least) ids.push(id);
+  return ids.sort(descending).slice(0, count);
+}
+
+/** ln of the sum of the exponentials: what a logit must be lessened by to be a log-probability. */
+export function logNormalizer(logits: Float32Array): number {
+  const largest = logits[indexOfLargest(logits)]!;
+  let sum = 0;
+  for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i]! - largest);
+  return largest + Math.log(sum);
 }
