@@ -2,6 +2,7 @@
 
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import type { GeneratorOptions } from "../generation/batch-generator.ts";
 import type { Generator } from "../generation/generator.ts";
 import type { Storage } from "../models/linear.ts";
 import {
@@ -14,14 +15,12 @@ import {
 } from "./remote-generator.ts";
 
 /** What the process is told when it starts. */
-export interface EngineOptions {
+export interface EngineOptions extends Pick<GeneratorOptions, "batchSize" | "bits"> {
   readonly model: string;
   /** Folders of the adapters, by the names under which they are asked for. */
   readonly adapters: Readonly<Record<string, string>>;
   /** How the linear weights are kept. */
   readonly storage?: Storage;
-  /** Texts that are computed at the same time. */
-  readonly batchSize?: number;
 }
 
 export interface EngineProcess extends Generator {

@@ -1,0 +1,193 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import OpenAI from "openai";
+import { afterAll, afterEach, expect, test, vi } from "vitest";
+import { lora, loraConfigSchema } from "../adapters/lora.ts";
+import { initializeParameters } from "../adapters/parameters.ts";
+import { writeAdapter } from "../adapters/peft-files.ts";
+import { openModel } from "../models/open-model.ts";
+import { createRandom } from "../random.ts";
+
+// Runs the built command (npm test builds it first): the engine's process is one of built files.
+const scratch = mkdtempSync(join(tmpdir(), "slimtune-serve-"));
+const started: ChildProcess[] = [];
+afterEach(() => {
+  for (const server of started.splice(0)) server.kill("SIGKILL");
+});
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+interface Started {
+  readonly server: ChildProcess;
+  readonly client: OpenAI;
+  readonly url: string;
+  readonly enginePid: number;
+  readonly ended: Promise<unknown>;
+  output(): string;
+}
+
+function launch(...words: string[]) {
+  const server = spawn(process.execPath, ["bin/slimtune.js", "serve", "--port", "0", ...words], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  started.push(server);
+  let output = "";
+  const keep = (chunk: Buffer) => {
+    output += chunk;
+  };
+  server.stdout.on("data", keep);
+  server.stderr.on("data", keep);
+  return { server, ended: once(server, "close").then(([code]) => code), output: () => output };
+}
+
+async function start(...words: string[]): Promise<Started> {
+  const launched = launch("--model", "fixtures/embedded-model", ...words);
+  const url = await vi.waitFor(() => /at (http:\S+)\/v1;/.exec(launched.output())![1]!, { timeout: 20_000 });
+  const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "none", maxRetries: 0 });
+  const enginePid = Number(execFileSync("pgrep", ["-P", String(launched.server.pid)]).toString());
+  return { ...launched, url, client, enginePid };
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** An adapter that changes what the embedded model says. */
+async function makeAdapter(): Promise<string> {
+  const model = await openModel("fixtures/embedded-model");
+  const settings = loraConfigSchema.parse({});
+  const parameters = initializeParameters(model.config, lora(settings, model.config), model.weights, 0);
+  const random = createRandom(1);
+  for (const { data } of parameters.values()) for (const i of data.keys()) data[i] = 0.1 * random.normal();
+  const folder = join(scratch, "adapter");
+  await writeAdapter(folder, settings, parameters, model);
+  return folder;
+}
+
+test("a real model answers many at a time as it does each alone, whole and in pieces, with its adapter and without", async () => {
+  const { server, client, url, enginePid, ended } = await start("--adapter", `other=${await makeAdapter()}`);
+  const ask = async (model: string, content: string) => {
+    const messages = [{ role: "user" as const, content }];
+    const { choices } = await client.chat.completions.create({
+      model,
+      messages,
+      temperature: 0,
+      max_tokens: 12,
+    });
+    return choices[0]!.message.content!;
+  };
+  const questions = Array.from(
+    { length: 10 },
+    (_, i) => `Tom has ${i + 2} pens and buys ${i + 3}. How many has he?`,
+  );
+  const asked = questions.flatMap((question) => [
+    ["embedded-model", question] as const,
+    ["other", question] as const,
+  ]);
+  const together = await Promise.all(asked.map(([model, question]) => ask(model, question)));
+  for (const [i, [model, question]] of asked.entries()) expect(await ask(model, question)).toBe(together[i]);
+  expect(together[0]).not.toBe(together[1]);
+
+  const stream = await client.chat.completions.create({
+    model: "embedded-model",
+    messages: [{ role: "user", content: questions[0]! }],
+    temperature: 0,
+    max_tokens: 12,
+    stream: true,
+    logprobs: true,
+  });
+  let text = "";
+  let tokens = "";
+  for await (const { choices } of stream) {
+    text += choices[0]!.delta.content ?? "";
+    for (const { token } of choices[0]!.logprobs?.content ?? []) tokens += token;
+  }
+  expect(text).toBe(together[0]);
+  expect(tokens).toBe(text);
+
+  server.kill("SIGINT");
+  expect(await ended).toBe(0);
+  expect(isAlive(enginePid)).toBe(false);
+  const again = createServer().listen(Number(new URL(url).port), "127.0.0.1");
+  await once(again, "listening");
+  again.close();
+});
+
+test("while the engine computes, HTTP answers; a client that goes away leaves it free", async () => {
+  const { client, url } = await start("--batch-size", "1");
+  const stream = await client.completions.create({
+    model: "embedded-model",
+    prompt: "1",
+    max_tokens: 480,
+    n: 60,
+    stream: true,
+  });
+  for await (const _ of stream) break;
+  expect((await fetch(`${url}/health`)).status).toBe(200);
+  const begun = performance.now();
+  await client.completions.create({ model: "embedded-model", prompt: "1", max_tokens: 1 });
+  // Sixty texts would take half a minute.
+  expect(performance.now() - begun).toBeLessThan(5000);
+});
+
+test("when the engine's process is killed, those who wait get 503, and the server ends with exit code 1", async () => {
+  const { client, enginePid, ended, output } = await start();
+  const waiting = client.completions.create({ model: "embedded-model", prompt: "1", max_tokens: 480, n: 60 });
+  const failed = expect(waiting).rejects.toMatchObject({ status: 503, code: "engine_lost" });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  process.kill(enginePid, "SIGKILL");
+  await failed;
+  expect(await ended).toBe(1);
+  expect(output()).toContain("slimtune: The engine's process was ended by SIGKILL.");
+});
+
+test("the engine's process does not outlive a server that is killed; a second Ctrl-C ends both at once", async () => {
+  const [killed, interrupted] = await Promise.all([start(), start()]);
+  killed.server.kill("SIGKILL");
+  await vi.waitFor(() => expect(isAlive(killed.enginePid)).toBe(false), { timeout: 5000 });
+
+  const waiting = interrupted.client.completions.create({
+    model: "embedded-model",
+    prompt: "1",
+    max_tokens: 480,
+    n: 120,
+  });
+  const failed = expect(waiting).rejects.toThrow();
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  interrupted.server.kill("SIGTERM");
+  await vi.waitFor(() => expect(interrupted.output()).toContain("Stopping"));
+  interrupted.server.kill("SIGINT");
+  expect(await interrupted.ended).toBe(130);
+  await failed;
+  await vi.waitFor(() => expect(isAlive(interrupted.enginePid)).toBe(false), { timeout: 5000 });
+});
+
+test("what cannot be served is said in a sentence", async () => {
+  const cases: [words: string[], sentence: string][] = [
+    [["--model", "nowhere"], "There is no model at nowhere."],
+    [["--model", "fixtures/embedded-model", "--adapter", `a=${scratch}`], "this folder is not an adapter."],
+    [
+      ["--model", "fixtures/embedded-model", "--adapter", "embedded-model=x"],
+      "has the name of the base model",
+    ],
+    [
+      ["--model", "fixtures/embedded-model", "--host", "192.0.2.1"],
+      "192.0.2.1 is no address of this machine",
+    ],
+  ];
+  await Promise.all(
+    cases.map(async ([words, sentence]) => {
+      const { ended, output } = launch(...words);
+      expect(await ended).toBe(1);
+      expect(output()).toContain(sentence);
+    }),
+  );
+});
