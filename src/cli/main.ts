@@ -2,10 +2,12 @@
 
 import { Command, CommanderError } from "commander";
 import { InputError } from "../errors.ts";
+import { addChatCommand } from "./chat.ts";
 import { addEstimateCommand } from "./estimate.ts";
 import { addGenerateCommand } from "./generate.ts";
 import { addInspectCommand } from "./inspect.ts";
 import { addMergeCommand } from "./merge.ts";
+import { addServeCommand } from "./serve.ts";
 import { addTuneCommands } from "./tune.ts";
 
 /** Ends the process when its output cannot be written: quietly when its reader has enough, as `head` does. */
@@ -32,6 +34,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   addEstimateCommand(program);
   addMergeCommand(program);
   addGenerateCommand(program);
+  addChatCommand(program);
+  addServeCommand(program);
   for (const command of program.commands)
     command.option("--verbose", "show stack traces of errors").exitOverride();
 
