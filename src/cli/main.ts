@@ -3,6 +3,7 @@
 import { Command, CommanderError } from "commander";
 import { InputError } from "../errors.ts";
 import { addChatCommand } from "./chat.ts";
+import { addCompareCommand } from "./compare.ts";
 import { addEstimateCommand } from "./estimate.ts";
 import { addGenerateCommand } from "./generate.ts";
 import { addInspectCommand } from "./inspect.ts";
@@ -34,6 +35,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   addEstimateCommand(program);
   addMergeCommand(program);
   addGenerateCommand(program);
+  addCompareCommand(program);
   addChatCommand(program);
   addServeCommand(program);
   for (const command of program.commands)

@@ -36,7 +36,8 @@ export function pairedBootstrap(
   const drawn = new Uint32Array(n);
   const values = new Float64Array(resamples);
   for (let resample = 0; resample < resamples; resample++) {
-    for (let i = 0; i < n; i++) drawn[i] = random.below(n);
+    // Several times as fast as random.below(n), and uneven by n / 2^32 only.
+    for (let i = 0; i < n; i++) drawn[i] = random.uniform() * n;
     values[resample] = statistic(drawn);
   }
   values.sort();

@@ -1,0 +1,64 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeEach, expect, test, vi } from "vitest";
+import { main } from "./main.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "slimtune-compare-cli-"));
+afterAll(() => rmSync(scratch, { recursive: true }));
+const folders = ["fixtures/evaluation/harness-before", "fixtures/evaluation/harness-after"];
+
+let out = "";
+let err = "";
+beforeEach(() => {
+  out = "";
+  err = "";
+  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+    out += text;
+    return true;
+  });
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+    err += text;
+    return true;
+  });
+  vi.spyOn(console, "error").mockImplementation((text) => {
+    err += `${text}\n`;
+  });
+});
+
+const run = (...words: string[]) => main(["node", "slimtune", "compare", ...words]);
+
+test("a table and sentences are printed, with the items that changed", async () => {
+  expect(await run(...folders, "--metrics", "strict-match", "--flips", "2")).toBe(0);
+  expect(out).toContain("sums_written, exact_match (strict-match): no difference shown: 6.0 points higher");
+  expect(out.match(/──/g)).toHaveLength(4);
+});
+
+test("--json prints one object", async () => {
+  expect(await run(...folders, "--json", "--seed", "3")).toBe(0);
+  const comparison = JSON.parse(out);
+  expect(comparison.seed).toBe(3);
+  expect(comparison.scores).toHaveLength(11);
+});
+
+test("--markdown and --out write a file and print nothing", async () => {
+  const file = join(scratch, "reports", "comparison.md");
+  expect(await run(...folders, "--markdown", "--out", file)).toBe(0);
+  expect(out).toBe("");
+  expect(readFileSync(file, "utf8")).toContain("| sums | acc | 100 |");
+});
+
+test("the help has an example", async () => {
+  expect(await run("--help")).toBe(0);
+  expect(out).toContain("slimtune compare runs/eval-base runs/eval-tuned");
+});
+
+test("bad input ends with one sentence and exit code 1", async () => {
+  expect(await run(folders[0]!, "fixtures/miniature")).toBe(1);
+  expect(err).toBe(
+    "slimtune: fixtures/miniature holds no results.json, so it is no evaluation; name the output folder of one.\n",
+  );
+  err = "";
+  expect(await run(...folders, "--json", "--markdown")).toBe(1);
+  expect(err).toContain("cannot be used with option");
+});

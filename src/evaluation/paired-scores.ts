@@ -1,0 +1,164 @@
+/** @file The scores that two evaluations have in common, as values of their paired items. */
+
+import type { ItemScore } from "./aggregate.ts";
+import type { ItemPair, PairedEvaluations, PairedTask } from "./paired-items.ts";
+
+/** One metric of a task or group. */
+export interface PairedScore {
+  /** Name of the task or group. */
+  readonly task: string;
+  /** Of a group, the tasks whose items are pooled. */
+  readonly pooled?: readonly string[];
+  /** The scores that are tested together with this one. */
+  readonly family: string;
+  readonly metric: string;
+  readonly filter: string;
+  readonly higherIsBetter: boolean;
+  readonly pairs: readonly ItemPair[];
+  /** Of each pair, its value before. */
+  readonly before: Float64Array;
+  readonly after: Float64Array;
+  /** Of each pair, how much it counts: 1, or the number of words or bytes of a perplexity's text. */
+  readonly sizes: Float64Array;
+}
+
+/** A score as a function of the sum of its items' values over the sum of their sizes. */
+export interface ScoreFunction {
+  score(quotient: number): number;
+  /** Its derivative. */
+  slope(quotient: number): number;
+}
+
+const mean: ScoreFunction = { score: (quotient) => quotient, slope: () => 1 };
+const perplexity: ScoreFunction = {
+  score: (quotient) => Math.exp(-quotient),
+  slope: (quotient) => -Math.exp(-quotient),
+};
+const bits: ScoreFunction = { score: (quotient) => -quotient / Math.LN2, slope: () => -1 / Math.LN2 };
+
+export function scoreFunction(metric: string): ScoreFunction {
+  if (metric === "bits_per_byte") return bits;
+  return metric === "perplexity" || metric.endsWith("_perplexity") ? perplexity : mean;
+}
+
+/**
+ * All scores that can be compared, each group before its tasks; of others, `notes` is told.
+ *
+ * @param groups the names of each group's tasks and groups
+ */
+export function collectPairedScores(
+  paired: PairedEvaluations,
+  groups: ReadonlyMap<string, readonly string[]>,
+  notes: string[],
+): PairedScore[] {
+  const collect = (name: string, family: string): PairedScore[] => {
+    const task = paired.tasks.get(name);
+    if (task) return scoresOfTask(task, family, notes);
+    const members = groups.get(name) ?? [];
+    const ofMembers = members.map((member) => collect(member, `tasks of ${name}`));
+    return [...poolScores(name, family, ofMembers.flat()), ...ofMembers.flat()];
+  };
+  const inGroups = new Set([...groups.values()].flat());
+  const names = [...groups.keys(), ...paired.tasks.keys()].filter((name) => !inGroups.has(name));
+  return names.flatMap((name) => collect(name, "tasks and groups"));
+}
+
+function scoresOfTask({ before, after, pairs }: PairedTask, family: string, notes: string[]): PairedScore[] {
+  const collected: PairedScore[] = [];
+  for (const score of before.scores) {
+    const { metric, filter, higherIsBetter } = score;
+    const leaveOut = (reason: string) =>
+      notes.push(`${metric} (${filter}) of ${before.name} ${reason}; left out.`);
+    const other = after.scores.find((one) => one.metric === metric && one.filter === filter);
+    const ofFilter = pairs.get(filter);
+    if (!other || !ofFilter) {
+      leaveOut("is only in the first evaluation");
+      continue;
+    }
+    // Metrics that are no mean of items, such as F1, are known by this.
+    const recomputed = [
+      [before, score],
+      [after, other],
+    ] as const;
+    if (
+      !recomputed.every(([task, { value }]) =>
+        isScoreOf(task.items.get(filter)!.map(valueFor(metric)), metric, value),
+      )
+    ) {
+      leaveOut("does not follow from the values of the single items");
+      continue;
+    }
+    const values = ofFilter.map((pair) => split(valueFor(metric)(pair.before)!));
+    const others = ofFilter.map((pair) => split(valueFor(metric)(pair.after)!));
+    if (values.some(([, size], i) => size !== others[i]![1])) {
+      leaveOut("counts items by sizes that differ between the runs");
+      continue;
+    }
+    collected.push({
+      task: before.name,
+      family,
+      metric,
+      filter,
+      higherIsBetter,
+      pairs: ofFilter,
+      before: Float64Array.from(values, ([value]) => value),
+      after: Float64Array.from(others, ([value]) => value),
+      sizes: Float64Array.from(values, ([, size]) => size),
+    });
+  }
+  for (const { metric, filter } of after.scores) {
+    if (!before.scores.some((one) => one.metric === metric && one.filter === filter)) {
+      notes.push(`${metric} (${filter}) of ${before.name} is only in the second evaluation; left out.`);
+    }
+  }
+  return collected;
+}
+
+const valueFor =
+  (metric: string) =>
+  ({ scores }: { readonly scores: ReadonlyMap<string, ItemScore> }) =>
+    scores.get(metric);
+
+function split(score: ItemScore): readonly [value: number, size: number] {
+  return typeof score === "number" ? [score, 1] : score;
+}
+
+function isScoreOf(items: readonly (ItemScore | undefined)[], metric: string, expected: number): boolean {
+  let value = 0;
+  let size = 0;
+  for (const item of items) {
+    if (item === undefined) return false;
+    const [itsValue, itsSize] = split(item);
+    value += itsValue;
+    size += itsSize;
+  }
+  const score = scoreFunction(metric).score(value / size);
+  return Math.abs(score - expected) <= 1e-6 * Math.max(1, Math.abs(expected));
+}
+
+/** The scores of a group: those that all of its tasks have, over the items of all. */
+function poolScores(group: string, family: string, scores: readonly PairedScore[]): PairedScore[] {
+  const ofTasks = scores.filter(({ pooled }) => pooled === undefined);
+  const tasks = [...new Set(ofTasks.map(({ task }) => task))];
+  const pools = new Map<string, PairedScore[]>();
+  for (const score of ofTasks) {
+    const key = `${score.metric},${score.filter}`;
+    pools.set(key, [...(pools.get(key) ?? []), score]);
+  }
+  return [...pools.values()]
+    .filter((pool) => pool.length === tasks.length)
+    .map((pool) => ({
+      ...pool[0]!,
+      task: group,
+      pooled: tasks,
+      family,
+      pairs: pool.flatMap(({ pairs }) => pairs),
+      before: concatenate(pool.map(({ before }) => before)),
+      after: concatenate(pool.map(({ after }) => after)),
+      sizes: concatenate(pool.map(({ sizes }) => sizes)),
+    }));
+}
+
+function concatenate(parts: readonly Float64Array[]): Float64Array {
+  return Float64Array.from(parts.flatMap((part) => [...part]));
+}
