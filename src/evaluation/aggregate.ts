@@ -1,5 +1,6 @@
 /** @file From the scores of items to those of tasks and groups, as lm-evaluation-harness 0.4.12 computes them. */
 
+import { type Interval, wilsonInterval } from "./statistics/wilson.ts";
 import type { Metric } from "./task.ts";
 
 export type MetricName = Metric["metric"];
@@ -11,6 +12,8 @@ export interface Score {
   readonly value: number;
   /** The standard error, where the harness has a formula for it. */
   readonly stderr: number | undefined;
+  /** Wilson's 95 % interval, if the value is a share of the items, each right or wrong. */
+  readonly interval: Interval | undefined;
   /** The number of items it is of. */
   readonly size: number;
 }
@@ -34,12 +37,14 @@ export function aggregateItems(metric: MetricName, items: readonly ItemScore[]):
     const likelihoods = items as readonly (readonly [number, number])[];
     const perUnit = sum(likelihoods.map(([value]) => value)) / sum(likelihoods.map(([, units]) => units));
     const value = metric === "bits_per_byte" ? -perUnit / Math.log(2) : Math.exp(-perUnit);
-    return { value, stderr: undefined, size };
+    return { value, stderr: undefined, interval: undefined, size };
   }
   const values = items as readonly number[];
   const value = sum(values) / size;
   const variance = sum(values.map((item) => (item - value) ** 2)) / (size - 1);
-  return { value, stderr: size > 1 ? Math.sqrt(variance) / Math.sqrt(size) : undefined, size };
+  const stderr = size > 1 ? Math.sqrt(variance) / Math.sqrt(size) : undefined;
+  const isShare = values.every((item) => item === 0 || item === 1);
+  return { value, stderr, interval: isShare ? wilsonInterval(sum(values), size) : undefined, size };
 }
 
 /**
@@ -56,7 +61,9 @@ export function aggregateTasks(scores: readonly Score[], weightBySize: boolean):
     else if (pooled !== undefined) pooled += (score.size - 1) * score.stderr ** 2 * score.size;
   }
   const stderr = pooled === undefined ? undefined : Math.sqrt(pooled / (size - scores.length) / size);
-  return { value, stderr, size };
+  const areShares = weightBySize && scores.every(({ interval }) => interval !== undefined);
+  const interval = areShares ? wilsonInterval(Math.round(value * size), size) : undefined;
+  return { value, stderr, interval, size };
 }
 
 function sum(values: readonly number[]): number {

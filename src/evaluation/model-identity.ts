@@ -1,0 +1,52 @@
+/** @file What identifies a model whose answers are kept: the files that it is computed from. */
+
+import { createHash } from "node:crypto";
+import { createReadStream, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+
+/** The version of this project, with which a model's answers may change by rounding. */
+export const slimtuneVersion = "0.1.0";
+
+/** The model that is evaluated, and how it is computed. */
+export interface ModelIdentity {
+  /** The path or Hub id that it was opened by. */
+  readonly name: string;
+  /** Of the files of weights, configuration and tokenizer, in hexadecimal. */
+  readonly sha256: string;
+  /** How its weights are kept, such as "float32". */
+  readonly storage: string;
+  readonly adapter: { readonly path: string; readonly sha256: string } | null;
+}
+
+/** Reads all files of a model and of its adapter, if it has one. */
+export async function identifyModel(
+  model: { readonly name: string; readonly path: string },
+  storage: string,
+  adapter: string | undefined,
+): Promise<ModelIdentity> {
+  return {
+    name: model.name,
+    sha256: await hashFiles(model.path),
+    storage,
+    adapter: adapter === undefined ? null : { path: adapter, sha256: await hashFiles(adapter) },
+  };
+}
+
+/** The SHA-256 of a file, or of the files in a folder that a model or adapter is made of, with their names. */
+async function hashFiles(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  const files = statSync(path).isFile() ? [path] : listFiles(path);
+  for (const file of files) {
+    if (file !== path) hash.update(`${file.slice(path.length)}\0${statSync(file).size}\0`);
+    for await (const bytes of createReadStream(file, { highWaterMark: 2 ** 20 })) hash.update(bytes);
+  }
+  return hash.digest("hex");
+}
+
+function listFiles(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => /\.(?:safetensors|json|jinja|model|txt)$/.test(name))
+    .sort()
+    .map((name) => join(folder, name))
+    .filter((file) => statSync(file).isFile());
+}

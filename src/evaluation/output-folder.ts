@@ -1,0 +1,133 @@
+/** @file The folder of an evaluation: which one it is, its answers so far, and its results. */
+
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { InputError } from "../errors.ts";
+import { type ModelIdentity, slimtuneVersion } from "./model-identity.ts";
+import type { EvaluationSettings, Results } from "./results.ts";
+import type { SampleLine } from "./samples.ts";
+import type { PreparedTask } from "./task.ts";
+
+export interface OutputFolder {
+  readonly path: string;
+  /** All that decides the answers and the scores. */
+  readonly identity: string;
+  /** Every answer so far. */
+  readonly answers: string;
+  readonly results: string;
+  /** The items of a task. */
+  samples(task: string): string;
+}
+
+export function outputFolder(path: string): OutputFolder {
+  return {
+    path,
+    identity: join(path, "evaluation.json"),
+    answers: join(path, "answers.jsonl"),
+    results: join(path, "results.json"),
+    samples: (task) => join(path, `samples_${task}.jsonl`),
+  };
+}
+
+/** All that decides the answers and the scores of an evaluation. */
+export interface EvaluationIdentity {
+  readonly slimtune: string;
+  /** SHA-256 of the model and of its adapter. */
+  readonly model: string;
+  readonly adapter: string | null;
+  readonly storage: string;
+  readonly settings: EvaluationSettings;
+  /** Each task's version and the hash of its prompts, by its name. */
+  readonly tasks: Readonly<Record<string, readonly [version: string, promptHash: string]>>;
+}
+
+export function identifyEvaluation(
+  model: ModelIdentity,
+  settings: EvaluationSettings,
+  tasks: readonly PreparedTask[],
+): EvaluationIdentity {
+  return {
+    slimtune: slimtuneVersion,
+    model: model.sha256,
+    adapter: model.adapter?.sha256 ?? null,
+    storage: model.storage,
+    settings,
+    tasks: Object.fromEntries(tasks.map((task) => [task.name, [task.version, task.promptHash]])),
+  };
+}
+
+/** The folder where an evaluation goes if none is named: the same for the same evaluation, so that it is resumed. */
+export function defaultFolder(model: ModelIdentity, identity: EvaluationIdentity): string {
+  const name = (model.adapter?.path ?? model.name).replace(/[^\w.-]+/g, "-").replace(/^[-.]+|-+$/g, "");
+  const hash = createHash("sha256").update(JSON.stringify(identity)).digest("hex");
+  return join("runs", `evaluate-${name}-${hash.slice(0, 8)}`);
+}
+
+/** What an identity's entries are called in an error. */
+const labels: Readonly<Record<keyof EvaluationIdentity, string>> = {
+  slimtune: "version of slimtune",
+  model: "model",
+  adapter: "adapter",
+  storage: "storage of the weights",
+  settings: "set of options",
+  tasks: "set of tasks or prompts",
+};
+
+/**
+ * Makes the folder of an evaluation, or opens it to go on.
+ *
+ * @throws InputError if it holds anything else.
+ */
+export function openOutputFolder(path: string, identity: EvaluationIdentity): OutputFolder {
+  const folder = outputFolder(path);
+  if (existsSync(folder.identity)) {
+    const begun: EvaluationIdentity = JSON.parse(readFileSync(folder.identity, "utf8"));
+    for (const [key, label] of Object.entries(labels) as [keyof EvaluationIdentity, string][]) {
+      if (JSON.stringify(begun[key]) !== JSON.stringify(identity[key])) {
+        throw new InputError(
+          `The output folder ${path} holds an evaluation with another ${label}; choose another folder.`,
+        );
+      }
+    }
+    return folder;
+  }
+  if (existsSync(path) && readdirSync(path).length > 0) {
+    throw new InputError(
+      `The output folder ${path} is not empty and holds no evaluation; choose another folder.`,
+    );
+  }
+  mkdirSync(path, { recursive: true });
+  writeWhole(folder.identity, `${JSON.stringify(identity, undefined, 2)}\n`);
+  return folder;
+}
+
+/** Writes the results, last, and the items of each task. */
+export function writeResults(
+  folder: OutputFolder,
+  results: Results,
+  samples: ReadonlyMap<string, readonly SampleLine[]>,
+): void {
+  for (const [task, lines] of samples) {
+    writeWhole(folder.samples(task), lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+  }
+  writeWhole(folder.results, `${JSON.stringify(results, undefined, 2)}\n`);
+}
+
+/**
+ * The file in which a model's answers are kept for other evaluations, in the user's folder of caches
+ * (XDG_CACHE_HOME, or ~/.cache).
+ */
+export function answerCache({ slimtune, model, adapter, storage }: EvaluationIdentity): string {
+  const root = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
+  const hash = createHash("sha256").update(JSON.stringify([slimtune, model, adapter, storage]));
+  return join(root, "slimtune", "answers", `${hash.digest("hex")}.jsonl`);
+}
+
+/** Writes under a temporary name first, so that the file is whole at any time. */
+function writeWhole(path: string, content: string): void {
+  const temporary = `${path}.tmp`;
+  writeFileSync(temporary, content, { flush: true });
+  renameSync(temporary, path);
+}

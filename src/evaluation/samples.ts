@@ -1,0 +1,83 @@
+/** @file Items as lm-evaluation-harness 0.4.12 logs them: one line of JSON for each item and filter. */
+
+import { createHash } from "node:crypto";
+import type { Answer, Sample } from "./evaluate.ts";
+
+/** A line of samples_<task>.jsonl. The scores stand beside these entries, by the names of the metrics. */
+export interface SampleLine {
+  readonly doc_id: number;
+  readonly doc: Readonly<Record<string, unknown>>;
+  readonly target: string;
+  readonly arguments: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly resps: readonly (readonly (string | readonly string[])[])[];
+  readonly filtered_resps: readonly (string | readonly string[])[];
+  readonly filter: string;
+  readonly metrics: readonly string[];
+  readonly doc_hash: string;
+  readonly prompt_hash: string;
+  readonly target_hash: string;
+}
+
+export function describeSample({ instance, answers, filter, filtered, scores }: Sample): SampleLine {
+  const calls = listArguments(instance.requests);
+  const responses = answers.map(describeAnswer);
+  const target = String(instance.target);
+  return {
+    doc_id: instance.docId,
+    doc: instance.doc,
+    target,
+    arguments: Object.fromEntries(
+      calls.map((call, i) => [
+        `gen_args_${i}`,
+        Object.fromEntries(call.map((argument, j) => [`arg_${j}`, argument])),
+      ]),
+    ),
+    // The harness may ask each request several times, so it keeps a list for each.
+    resps: responses.map((response) => [response]),
+    filtered_resps: filtered === undefined ? responses : [filtered],
+    filter,
+    metrics: Object.keys(scores),
+    doc_hash: hash(JSON.stringify(instance.doc, undefined, 2)),
+    prompt_hash: hash(calls[0]![0] as string),
+    target_hash: hash(target),
+    ...scores,
+  };
+}
+
+/** One hash of all of a task's items, prompts and targets. */
+export function hashSamples(lines: readonly SampleLine[]): string {
+  return hash(lines.map((line) => line.doc_hash + line.prompt_hash + line.target_hash).join(""));
+}
+
+export function hash(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+/** The arguments of each request, the prompt first. */
+function listArguments(requests: Sample["instance"]["requests"]): readonly (readonly unknown[])[] {
+  switch (requests.type) {
+    case "multiple_choice":
+      return requests.pairs;
+    case "generate_until":
+      return [[requests.context, requests.options]];
+    case "loglikelihood_rolling":
+      return [[requests.text]];
+  }
+}
+
+function describeAnswer(answer: Answer): string | readonly string[] {
+  if (typeof answer === "number") return printNumber(answer);
+  if ("text" in answer) return answer.text;
+  return [printNumber(answer.logLikelihood), answer.isGreedy ? "True" : "False"];
+}
+
+/** A finite number as Python's `str` writes a float. */
+function printNumber(value: number): string {
+  const [digits, exponent] = value.toExponential().split("e") as [string, string];
+  const power = Number(exponent);
+  if (power < -4 || power >= 16) {
+    return `${digits}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
+  }
+  const text = Object.is(value, -0) ? "-0" : String(value);
+  return text.includes(".") ? text : `${text}.0`;
+}
