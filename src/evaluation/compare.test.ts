@@ -266,6 +266,15 @@ describe("what is in one run only", () => {
     ).rejects.toThrow(/no score in common/);
   });
 
+  test("a group of which a task is missing is left out, its other tasks are not", async () => {
+    const group = { group_subtasks: { all: ["math", "art"] } };
+    const whole = () => write({ math: right(30), art: right(5) }, {}, group);
+    expect((await compare(whole(), whole())).scores.map(({ task }) => task)).toEqual(["all", "math", "art"]);
+    const { scores, notes } = await compare(whole(), write({ math: right(30) }));
+    expect(scores.map(({ task }) => task)).toEqual(["math"]);
+    expect(notes).toContain("The group all is not whole in both evaluations; left out.");
+  });
+
   test("a metric that is no mean of its items is left out", async () => {
     const results = { results: { math: { "acc,none": 0.3, "mcc,none": 0.77, "acc_stderr,none": 0.04 } } };
     const folder = () => write({ math: right(30) }, {}, results);

@@ -4,7 +4,7 @@ import { InputError } from "../errors.ts";
 import { toMarkdown } from "./comparison-report.ts";
 import { readEvaluation } from "./evaluation-folder.ts";
 import { type ItemPair, pairEvaluations } from "./paired-items.ts";
-import { collectPairedScores, type PairedScore, scoreFunction } from "./paired-scores.ts";
+import { collectPairedScores, mean, type PairedScore, scoreFunction } from "./paired-scores.ts";
 import { detectableMeanDifference, detectableShareDifference } from "./statistics/detectable-difference.ts";
 import { holm } from "./statistics/holm.ts";
 import { mcnemarExact } from "./statistics/mcnemar.ts";
@@ -124,8 +124,9 @@ function select(
   scores: readonly PairedScore[],
   names: readonly string[] | undefined,
 ): readonly PairedScore[] {
-  if (scores.length === 0)
+  if (scores.length === 0) {
     throw new InputError("The evaluations have no score in common that follows from single items.");
+  }
   if (names === undefined) return scores;
   const known = new Set(scores.flatMap(({ metric, filter }) => [metric, filter]));
   const unknown = names.find((name) => !known.has(name));
@@ -157,7 +158,7 @@ function judge(scores: readonly PairedScore[], seed: number): ScoreComparison[] 
 
 function examine(score: PairedScore, seed: number): Findings {
   const { task, pooled, metric, filter, higherIsBetter, pairs, before, after, sizes } = score;
-  const { score: scoreOf } = scoreFunction(metric);
+  const evaluate = scoreFunction(metric);
   const everyItem = Uint32Array.from(pairs.keys());
   const scoresOf = (drawn: Uint32Array) => {
     let first = 0;
@@ -168,7 +169,7 @@ function examine(score: PairedScore, seed: number): Findings {
       second += after[place]!;
       size += sizes[place]!;
     }
-    return { before: scoreOf(first / size), after: scoreOf(second / size) };
+    return { before: evaluate.score(first / size), after: evaluate.score(second / size) };
   };
   const estimate = (statistic: (drawn: Uint32Array) => number): Estimate => ({
     value: statistic(everyItem),
@@ -176,7 +177,7 @@ function examine(score: PairedScore, seed: number): Findings {
   });
 
   const values = [...before, ...after];
-  const isMean = sizes.every((size) => size === 1);
+  const isMean = evaluate === mean && sizes.every((size) => size === 1);
   const common = {
     task,
     ...(pooled && { pooled }),

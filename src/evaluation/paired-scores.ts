@@ -1,6 +1,7 @@
 /** @file The scores that two evaluations have in common, as values of their paired items. */
 
 import type { ItemScore } from "./aggregate.ts";
+import type { RecordedScore, RecordedTask } from "./evaluation-folder.ts";
 import type { ItemPair, PairedEvaluations, PairedTask } from "./paired-items.ts";
 
 /** One metric of a task or group. */
@@ -29,7 +30,7 @@ export interface ScoreFunction {
   slope(quotient: number): number;
 }
 
-const mean: ScoreFunction = { score: (quotient) => quotient, slope: () => 1 };
+export const mean: ScoreFunction = { score: (quotient) => quotient, slope: () => 1 };
 const perplexity: ScoreFunction = {
   score: (quotient) => Math.exp(-quotient),
   slope: (quotient) => -Math.exp(-quotient),
@@ -51,12 +52,16 @@ export function collectPairedScores(
   groups: ReadonlyMap<string, readonly string[]>,
   notes: string[],
 ): PairedScore[] {
+  const tasksOf = (name: string): string[] => groups.get(name)?.flatMap(tasksOf) ?? [name];
   const collect = (name: string, family: string): PairedScore[] => {
     const task = paired.tasks.get(name);
     if (task) return scoresOfTask(task, family, notes);
-    const members = groups.get(name) ?? [];
-    const ofMembers = members.map((member) => collect(member, `tasks of ${name}`));
-    return [...poolScores(name, family, ofMembers.flat()), ...ofMembers.flat()];
+    const ofMembers = (groups.get(name) ?? []).flatMap((member) => collect(member, `tasks of ${name}`));
+    if (tasksOf(name).every((member) => paired.tasks.has(member))) {
+      return [...poolScores(name, family, ofMembers), ...ofMembers];
+    }
+    if (groups.has(name)) notes.push(`The group ${name} is not whole in both evaluations; left out.`);
+    return ofMembers;
   };
   const inGroups = new Set([...groups.values()].flat());
   const names = [...groups.keys(), ...paired.tasks.keys()].filter((name) => !inGroups.has(name));
@@ -75,16 +80,10 @@ function scoresOfTask({ before, after, pairs }: PairedTask, family: string, note
       leaveOut("is only in the first evaluation");
       continue;
     }
+    const follows = (task: RecordedTask, { value }: RecordedScore) =>
+      isScoreOf(task.items.get(filter)!.map(valueFor(metric)), metric, value);
     // Metrics that are no mean of items, such as F1, are known by this.
-    const recomputed = [
-      [before, score],
-      [after, other],
-    ] as const;
-    if (
-      !recomputed.every(([task, { value }]) =>
-        isScoreOf(task.items.get(filter)!.map(valueFor(metric)), metric, value),
-      )
-    ) {
+    if (!follows(before, score) || !follows(after, other)) {
       leaveOut("does not follow from the values of the single items");
       continue;
     }
