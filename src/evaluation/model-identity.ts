@@ -3,9 +3,13 @@
 import { createHash } from "node:crypto";
 import { createReadStream, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import type { GeneratorOptions } from "../generation/batch-generator.ts";
 
 /** The version of this project, with which a model's answers may change by rounding. */
 export const slimtuneVersion = "0.1.0";
+
+/** With which weights texts are written: those that are kept, or these quantized to so many bits. */
+export type Bits = NonNullable<GeneratorOptions["bits"]>;
 
 /** The model that is evaluated, and how it is computed. */
 export interface ModelIdentity {
@@ -15,19 +19,20 @@ export interface ModelIdentity {
   readonly sha256: string;
   /** How its weights are kept, such as "float32". */
   readonly storage: string;
+  readonly bits: Bits;
   readonly adapter: { readonly path: string; readonly sha256: string } | null;
 }
 
 /** Reads all files of a model and of its adapter, if it has one. */
 export async function identifyModel(
   model: { readonly name: string; readonly path: string },
-  storage: string,
-  adapter: string | undefined,
+  { storage, bits, adapter }: { storage: string; bits: Bits; adapter: string | undefined },
 ): Promise<ModelIdentity> {
   return {
     name: model.name,
     sha256: await hashFiles(model.path),
     storage,
+    bits,
     adapter: adapter === undefined ? null : { path: adapter, sha256: await hashFiles(adapter) },
   };
 }

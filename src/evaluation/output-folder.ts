@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { InputError } from "../errors.ts";
-import { type ModelIdentity, slimtuneVersion } from "./model-identity.ts";
+import { type Bits, type ModelIdentity, slimtuneVersion } from "./model-identity.ts";
 import type { EvaluationSettings, Results } from "./results.ts";
 import type { SampleLine } from "./samples.ts";
 import type { PreparedTask } from "./task.ts";
@@ -38,6 +38,7 @@ export interface EvaluationIdentity {
   readonly model: string;
   readonly adapter: string | null;
   readonly storage: string;
+  readonly bits: Bits;
   readonly settings: EvaluationSettings;
   /** Each task's version and the hash of its prompts, by its name. */
   readonly tasks: Readonly<Record<string, readonly [version: string, promptHash: string]>>;
@@ -53,6 +54,7 @@ export function identifyEvaluation(
     model: model.sha256,
     adapter: model.adapter?.sha256 ?? null,
     storage: model.storage,
+    bits: model.bits,
     settings,
     tasks: Object.fromEntries(tasks.map((task) => [task.name, [task.version, task.promptHash]])),
   };
@@ -71,6 +73,7 @@ const labels: Readonly<Record<keyof EvaluationIdentity, string>> = {
   model: "model",
   adapter: "adapter",
   storage: "storage of the weights",
+  bits: "number of bits for writing",
   settings: "set of options",
   tasks: "set of tasks or prompts",
 };
@@ -119,9 +122,9 @@ export function writeResults(
  * The file in which a model's answers are kept for other evaluations, in the user's folder of caches
  * (XDG_CACHE_HOME, or ~/.cache).
  */
-export function answerCache({ slimtune, model, adapter, storage }: EvaluationIdentity): string {
+export function answerCache({ slimtune, model, adapter, storage, bits }: EvaluationIdentity): string {
   const root = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
-  const hash = createHash("sha256").update(JSON.stringify([slimtune, model, adapter, storage]));
+  const hash = createHash("sha256").update(JSON.stringify([slimtune, model, adapter, storage, bits]));
   return join(root, "slimtune", "answers", `${hash.digest("hex")}.jsonl`);
 }
 

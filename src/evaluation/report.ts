@@ -1,0 +1,129 @@
+/** @file An evaluation for people: a table of its scores, what limits them, and items in full. */
+
+import { isHigherBetter } from "./aggregate.ts";
+import type { Answer, Evaluation, NamedScore, Sample, TaskEvaluation } from "./evaluate.ts";
+
+const columns = [
+  "Task",
+  "Version",
+  "Filter",
+  "n-shot",
+  "n",
+  "Metric",
+  "",
+  "Value",
+  "",
+  "Stderr",
+  "95 % interval",
+  "Prompts",
+];
+/** Columns of numbers, which stand at the right. */
+const rightAligned = ["n-shot", "n", "Value", "Stderr"];
+
+/** A table in Markdown with a row for each score, like the harness's. */
+export function renderTable({ tasks, groups }: Evaluation): string {
+  const rows = [
+    ...tasks.flatMap(({ task, scores }) =>
+      renderRows([task.name, task.version], String(task.numFewshot), scores, task.promptHash.slice(0, 8)),
+    ),
+    ...groups.flatMap(({ group, scores }) => renderRows([group.name, group.version], "", scores, "")),
+  ];
+  const widths = columns.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)));
+  const isNumber = (column: number) => rightAligned.includes(columns[column]!);
+  const renderRow = (cells: readonly string[]) =>
+    `|${cells.map((cell, i) => (isNumber(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join("|")}|`;
+  const ruler = widths.map((width, i) => (isNumber(i) ? `${"-".repeat(width - 1)}:` : "-".repeat(width)));
+  return [columns, ruler, ...rows].map(renderRow).join("\n");
+}
+
+/** Name and version stand in the first row only. */
+function renderRows(
+  [name, version]: readonly [string, string],
+  shots: string,
+  scores: readonly NamedScore[],
+  prompts: string,
+): string[][] {
+  return scores.map((score, i) => {
+    const { metric, filter, value, stderr, interval, size } = score;
+    return [
+      ...(i === 0 ? [name, version] : ["", ""]),
+      filter,
+      shots,
+      String(size),
+      metric,
+      isHigherBetter(metric) ? "↑" : "↓",
+      value.toFixed(4),
+      "±",
+      stderr === undefined ? "N/A" : stderr.toFixed(4),
+      interval ? `${interval.low.toFixed(4)} – ${interval.high.toFixed(4)}` : "N/A",
+      i === 0 ? prompts : "",
+    ];
+  });
+}
+
+/** A sentence for each thing that limits what an evaluation's scores say. */
+export function describeLimits({ tasks }: Evaluation): string[] {
+  return tasks.flatMap(({ task }) => {
+    const limits: string[] = [];
+    if (task.instances.length < task.size) {
+      limits.push(
+        `${task.name}: only the first ${task.instances.length} of ${task.size} items, so the score is not the task's.`,
+      );
+    }
+    if (!task.config.test_split && task.config.validation_split) {
+      limits.push(
+        `${task.name}: scored on the split "${task.config.validation_split}", not on a test split.`,
+      );
+    }
+    return limits;
+  });
+}
+
+/** The first `count` items of a task: prompts and answers in full, under every filter. */
+export function renderItems({ task, samples }: TaskEvaluation, count: number): string {
+  const shown = task.instances.slice(0, count);
+  return shown
+    .map((instance) =>
+      renderItem(
+        task.name,
+        samples.filter((sample) => sample.instance === instance),
+      ),
+    )
+    .join("\n");
+}
+
+/** @param samples the item under each filter */
+function renderItem(task: string, samples: readonly Sample[]): string {
+  const { instance, answers } = samples[0]!;
+  const { requests } = instance;
+  const lines = [`── ${task}, item ${instance.docId} ──`];
+  switch (requests.type) {
+    case "multiple_choice":
+      lines.push(requests.pairs[0]![0], "── choices ──");
+      for (const [i, [context, continuation]] of requests.pairs.entries()) {
+        const mark = i === requests.gold ? "✓" : " ";
+        // Where the choices stand before the answer, each has a context of its own.
+        const text = context === requests.pairs[0]![0] ? continuation : `${context}${continuation}`;
+        lines.push(`${mark} ${renderAnswer(answers[i]!)} ${JSON.stringify(text)}`);
+      }
+      break;
+    case "generate_until":
+      lines.push(requests.context, "── answer ──", renderAnswer(answers[0]!), "── target ──");
+      lines.push(String(instance.target));
+      break;
+    case "loglikelihood_rolling":
+      lines.push(requests.text, "── log-likelihood ──", renderAnswer(answers[0]!));
+      break;
+  }
+  for (const { filter, filtered, scores } of samples) {
+    const found = filtered === undefined ? "" : ` ${JSON.stringify(filtered)}`;
+    const values = Object.entries(scores).map(([metric, score]) => `${metric} ${score}`);
+    lines.push(`── ${filter}:${found} ${values.join(", ")}`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function renderAnswer(answer: Answer): string {
+  if (typeof answer === "number") return answer.toFixed(4);
+  return "text" in answer ? answer.text : answer.logLikelihood.toFixed(4);
+}
