@@ -38,7 +38,7 @@ test("--json prints one object", async () => {
   expect(await run(...folders, "--json", "--seed", "3")).toBe(0);
   const comparison = JSON.parse(out);
   expect(comparison.seed).toBe(3);
-  expect(comparison.scores).toHaveLength(11);
+  expect(comparison.scores).toHaveLength(10);
 });
 
 test("--markdown and --out write a file and print nothing", async () => {

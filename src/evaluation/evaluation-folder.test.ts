@@ -33,7 +33,10 @@ test("a folder that lm-evaluation-harness wrote is read with its scores and item
   const evaluation = await readEvaluation(harness);
   expect(evaluation.model).toBe("guesser");
   expect([...evaluation.tasks.keys()]).toEqual(["sums_small", "sums_large", "sums_written", "counting"]);
-  expect(evaluation.groups.get("sums")).toEqual(["sums_small", "sums_large"]);
+  expect(evaluation.groups.get("sums")).toEqual({
+    members: ["sums_small", "sums_large"],
+    scores: [{ metric: "acc", filter: "none", value: 0.39, higherIsBetter: true }],
+  });
 
   const written = evaluation.tasks.get("sums_written")!;
   expect(written).toMatchObject({ version: "1", numFewshot: 0 });

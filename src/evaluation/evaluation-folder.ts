@@ -17,8 +17,15 @@ export interface RecordedEvaluation {
   readonly promptSettings: ReadonlyMap<string, string>;
   /** By name. */
   readonly tasks: ReadonlyMap<string, RecordedTask>;
-  /** The names of a group's tasks and groups, by its name. */
-  readonly groups: ReadonlyMap<string, readonly string[]>;
+  /** By name. */
+  readonly groups: ReadonlyMap<string, RecordedGroup>;
+}
+
+export interface RecordedGroup {
+  /** Names of its tasks and groups. */
+  readonly members: readonly string[];
+  /** None if it is only a name for its members. */
+  readonly scores: readonly RecordedScore[];
 }
 
 export interface RecordedTask {
@@ -30,7 +37,7 @@ export interface RecordedTask {
   readonly items: ReadonlyMap<string, readonly RecordedItem[]>;
 }
 
-/** A task's score in the file of results. */
+/** A task's or group's score in the file of results. */
 export interface RecordedScore {
   /** Such as "exact_match". */
   readonly metric: string;
@@ -70,11 +77,7 @@ const resultsSchema = z.object({
   fewshot_as_multiturn: z.boolean().nullish(),
   slimtune: z
     .object({
-      model: z.object({
-        sha256: z.string(),
-        storage: z.string(),
-        adapter: z.object({ sha256: z.string() }).nullable(),
-      }),
+      model: z.looseObject({ sha256: z.string(), adapter: z.object({ sha256: z.string() }).nullable() }),
     })
     .optional(),
 });
@@ -105,25 +108,29 @@ type Sample = z.infer<typeof sampleSchema>;
 export async function readEvaluation(path: string): Promise<RecordedEvaluation> {
   const file = findResults(path);
   const results = parseResults(file);
-  const groups = Object.entries(results.group_subtasks).filter(([, members]) => members.length > 0);
-  const groupNames = groups.map(([name]) => name);
+  const groups = new Map<string, RecordedGroup>();
+  for (const [name, members] of Object.entries(results.group_subtasks)) {
+    // The harness lists tasks too, as groups of nothing.
+    if (members.length > 0) groups.set(name, { members, scores: readScores(results, name) });
+  }
   const tasks = new Map<string, RecordedTask>();
   for (const name of Object.keys(results.results)) {
-    if (!groupNames.includes(name)) tasks.set(name, await readTask(file, results, name));
+    if (!groups.has(name)) tasks.set(name, await readTask(file, results, name));
   }
   if (tasks.size === 0) throw new InputError(`${file} holds no results of a task.`);
   return {
     path: file,
     model: results.model_name ?? basename(dirname(file)),
-    fingerprint: results.slimtune && JSON.stringify(results.slimtune.model),
+    // How weights are kept counts, under which path does not.
+    fingerprint: results.slimtune && JSON.stringify({ ...results.slimtune.model, name: undefined }),
     promptSettings: new Map([
       ["chat template", results.chat_template ? "used" : "not used"],
       ["system instruction", JSON.stringify(results.system_instruction ?? "")],
-      ["examples as turns of the chat", results.fewshot_as_multiturn ? "yes" : "no"],
+      ["examples as turns of the chat", results.chat_template && results.fewshot_as_multiturn ? "yes" : "no"],
       ["seed of the examples", String(results.config.fewshot_seed ?? "not recorded")],
     ]),
     tasks,
-    groups: new Map(groups),
+    groups,
   };
 }
 
@@ -193,12 +200,12 @@ async function readTask(file: string, results: Results, name: string): Promise<R
   };
 }
 
-/** The scores among a task's entries, which are keyed "metric,filter". */
-function readScores(results: Results, task: string): RecordedScore[] {
-  return Object.entries(results.results[task]!).flatMap(([key, value]) => {
+/** The scores among the entries of a task or group, which are keyed "metric,filter". */
+function readScores(results: Results, name: string): RecordedScore[] {
+  return Object.entries(results.results[name] ?? {}).flatMap(([key, value]) => {
     const [metric, filter] = key.split(",");
     if (typeof value !== "number" || filter === undefined || metric!.endsWith("_stderr")) return [];
-    const higherIsBetter = results.higher_is_better[task]?.[metric!] ?? !lowerIsBetter.includes(metric!);
+    const higherIsBetter = results.higher_is_better[name]?.[metric!] ?? !lowerIsBetter.includes(metric!);
     return [{ metric: metric!, filter, value, higherIsBetter }];
   });
 }

@@ -1,7 +1,7 @@
 /** @file The scores that two evaluations have in common, as values of their paired items. */
 
 import type { ItemScore } from "./aggregate.ts";
-import type { RecordedScore, RecordedTask } from "./evaluation-folder.ts";
+import type { RecordedGroup, RecordedScore, RecordedTask } from "./evaluation-folder.ts";
 import type { ItemPair, PairedEvaluations, PairedTask } from "./paired-items.ts";
 
 /** One metric of a task or group. */
@@ -42,28 +42,27 @@ export function scoreFunction(metric: string): ScoreFunction {
   return metric === "perplexity" || metric.endsWith("_perplexity") ? perplexity : mean;
 }
 
-/**
- * All scores that can be compared, each group before its tasks; of others, `notes` is told.
- *
- * @param groups the names of each group's tasks and groups
- */
+/** All scores that can be compared, each group before its tasks; of others, `notes` is told. */
 export function collectPairedScores(
   paired: PairedEvaluations,
-  groups: ReadonlyMap<string, readonly string[]>,
+  groups: ReadonlyMap<string, RecordedGroup>,
   notes: string[],
 ): PairedScore[] {
-  const tasksOf = (name: string): string[] => groups.get(name)?.flatMap(tasksOf) ?? [name];
+  const tasksOf = (name: string): string[] => groups.get(name)?.members.flatMap(tasksOf) ?? [name];
   const collect = (name: string, family: string): PairedScore[] => {
     const task = paired.tasks.get(name);
     if (task) return scoresOfTask(task, family, notes);
-    const ofMembers = (groups.get(name) ?? []).flatMap((member) => collect(member, `tasks of ${name}`));
-    if (tasksOf(name).every((member) => paired.tasks.has(member))) {
-      return [...poolScores(name, family, ofMembers), ...ofMembers];
+    const group = groups.get(name);
+    if (!group) return [];
+    const ofMembers = group.members.flatMap((member) => collect(member, `tasks of ${name}`));
+    if (group.scores.length === 0) return ofMembers;
+    if (!tasksOf(name).every((member) => paired.tasks.has(member))) {
+      notes.push(`The group ${name} is not whole in both evaluations; left out.`);
+      return ofMembers;
     }
-    if (groups.has(name)) notes.push(`The group ${name} is not whole in both evaluations; left out.`);
-    return ofMembers;
+    return [...poolScores(name, group, family, ofMembers), ...ofMembers];
   };
-  const inGroups = new Set([...groups.values()].flat());
+  const inGroups = new Set([...groups.values()].flatMap(({ members }) => members));
   const names = [...groups.keys(), ...paired.tasks.keys()].filter((name) => !inGroups.has(name));
   return names.flatMap((name) => collect(name, "tasks and groups"));
 }
@@ -135,27 +134,31 @@ function isScoreOf(items: readonly (ItemScore | undefined)[], metric: string, ex
   return Math.abs(score - expected) <= 1e-6 * Math.max(1, Math.abs(expected));
 }
 
-/** The scores of a group: those that all of its tasks have, over the items of all. */
-function poolScores(group: string, family: string, scores: readonly PairedScore[]): PairedScore[] {
-  const ofTasks = scores.filter(({ pooled }) => pooled === undefined);
+/** The scores of a group that all of its tasks have, over the items of all. */
+function poolScores(
+  name: string,
+  { scores }: RecordedGroup,
+  family: string,
+  ofMembers: readonly PairedScore[],
+): PairedScore[] {
+  const ofTasks = ofMembers.filter(({ pooled }) => pooled === undefined);
   const tasks = [...new Set(ofTasks.map(({ task }) => task))];
-  const pools = new Map<string, PairedScore[]>();
-  for (const score of ofTasks) {
-    const key = `${score.metric},${score.filter}`;
-    pools.set(key, [...(pools.get(key) ?? []), score]);
-  }
-  return [...pools.values()]
-    .filter((pool) => pool.length === tasks.length)
-    .map((pool) => ({
-      ...pool[0]!,
-      task: group,
+  return scores.flatMap(({ metric, filter, higherIsBetter }) => {
+    const pool = ofTasks.filter((score) => score.metric === metric && score.filter === filter);
+    if (pool.length < tasks.length) return [];
+    return {
+      task: name,
       pooled: tasks,
       family,
+      metric,
+      filter,
+      higherIsBetter,
       pairs: pool.flatMap(({ pairs }) => pairs),
       before: concatenate(pool.map(({ before }) => before)),
       after: concatenate(pool.map(({ after }) => after)),
       sizes: concatenate(pool.map(({ sizes }) => sizes)),
-    }));
+    };
+  });
 }
 
 function concatenate(parts: readonly Float64Array[]): Float64Array {
