@@ -334,12 +334,12 @@ describe("errors", () => {
   });
 
   test("a body that is too large", async () => {
-    const large = { model: "small", prompt: "x".repeat(5 * 2 ** 20) };
-    expect((await post("/v1/completions", large)).status).toBe(413);
+    const large = { model: "small", prompt: "x".repeat(3 * 2 ** 20) };
+    for (let i = 0; i < 3; i++) expect((await post("/v1/completions", large)).status).toBe(413);
     await expect(complete(large.prompt)).rejects.toMatchObject({ status: 413 });
     // A body that does not say how long it is.
-    const endless = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(2 ** 20)) });
-    const init = { method: "POST", body: endless, duplex: "half" } as RequestInit;
+    const body = new Blob([JSON.stringify(large)]).stream();
+    const init = { method: "POST", body, duplex: "half" } as RequestInit;
     expect((await fetch(`${http.url}/v1/completions`, init)).status).toBe(413);
   });
 

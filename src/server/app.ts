@@ -1,7 +1,6 @@
 /** @file The HTTP interface: OpenAI's endpoints over a generator. */
 
 import { Hono, type MiddlewareHandler } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { InputError } from "../errors.ts";
 import type { Generator } from "../generation/generator.ts";
 import { requireAllowedOrigin, requireKey, requireLoopbackHost } from "./access.ts";
@@ -12,9 +11,6 @@ import { createCompletion } from "./completions.ts";
 import { EngineLostError } from "./remote-generator.ts";
 import type { RunningRequests } from "./running-requests.ts";
 import type { ServedModel } from "./served-model.ts";
-
-/** Largest body of a request in bytes. */
-const maximumBody = 4 * 2 ** 20;
 
 export interface AppOptions {
   readonly served: ServedModel;
@@ -48,7 +44,6 @@ export function createApp(options: AppOptions): Hono {
   if (loopback) app.use(requireLoopbackHost);
   app.use(requireAllowedOrigin(allowedOrigins));
   if (apiKey !== undefined) app.use("/v1/*", requireKey(apiKey));
-  app.use(bodyLimit({ maxSize: maximumBody, onError: refuseBody }));
 
   app.get("/health", (c) => (isReady() ? c.json({ status: "ok" }) : c.json({ status: "loading" }, 503)));
   app.get("/v1/models", (c) => c.json({ object: "list", data: models }));
@@ -73,10 +68,6 @@ export function createApp(options: AppOptions): Hono {
     return c.json(described.toJSON(), described.status, described.details.headers);
   });
   return app;
-}
-
-function refuseBody(): never {
-  throw new ApiError(413, `The body of the request is larger than ${maximumBody} bytes.`);
 }
 
 function refuseMethod(allowed: string): MiddlewareHandler {

@@ -159,10 +159,10 @@ export type CommonFields = Pick<z.output<typeof chatBody>, keyof typeof commonFi
 /**
  * The request's body. Fields that are null count as left out, as in OpenAI's API.
  *
- * @throws ApiError 400 that names the field at fault.
+ * @throws ApiError 400 that names the field at fault; 413 if the body is too large.
  */
 export async function readBody<T extends z.ZodType>(c: Context, schema: T): Promise<z.output<T>> {
-  const text = await c.req.text();
+  const text = await readText(c);
   let body: unknown;
   try {
     body = JSON.parse(text);
@@ -181,6 +181,29 @@ export async function readBody<T extends z.ZodType>(c: Context, schema: T): Prom
   }
   const param = nameField(issue.path);
   throw new ApiError(400, `${param || "The body"}: ${issue.message}`, param === "" ? {} : { param });
+}
+
+/** Largest body in bytes: to tokenize more would keep others waiting for seconds. */
+const maximumBody = 2 * 2 ** 20;
+
+/** A body of more bytes is not even read to its end. */
+const endlessBody = 16 * maximumBody;
+
+async function readText(c: Context): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of c.req.raw.body ?? []) {
+    size += chunk.length;
+    if (size <= maximumBody) chunks.push(chunk);
+    if (size > endlessBody) throw tooLarge({ connection: "close" });
+  }
+  // Many clients read no response, and none may use the connection again, before the whole body is sent.
+  if (size > maximumBody) throw tooLarge();
+  return Buffer.concat(chunks).toString();
+}
+
+function tooLarge(headers: Readonly<Record<string, string>> = {}): ApiError {
+  return new ApiError(413, `The body of the request is larger than ${maximumBody} bytes.`, { headers });
 }
 
 /** ["messages", 0, "role"] as "messages[0].role". */

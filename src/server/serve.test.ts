@@ -172,7 +172,6 @@ test("the engine's process does not outlive a server that is killed; a second Ct
 
 test("what cannot be served is said in a sentence", async () => {
   const cases: [words: string[], sentence: string][] = [
-    [["--model", "nowhere"], "There is no model at nowhere."],
     [["--model", "fixtures/embedded-model", "--adapter", `a=${scratch}`], "this folder is not an adapter."],
     [
       ["--model", "fixtures/embedded-model", "--adapter", "embedded-model=x"],
