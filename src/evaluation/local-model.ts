@@ -1,0 +1,192 @@
+/** @file A model on this machine that answers the requests of tasks, as lm-evaluation-harness's `hf` model does. */
+
+import { type AdaptedModel, noAdapter } from "../adapters/adapted-model.ts";
+import { createDecoder } from "../engine/decoder.ts";
+import { InputError } from "../errors.ts";
+import { createGenerator, type GeneratorOptions } from "../generation/batch-generator.ts";
+import { renderChat } from "../generation/prompt.ts";
+import { openDevice } from "../runtime/onnx-runtime.ts";
+import type { Tokenizer } from "../tokenization/tokenizer.ts";
+import type { GenerationKwargs, LanguageModel, LoglikelihoodRequest } from "./language-model.ts";
+import { whitespaceClass } from "./python/text.ts";
+import { type SequenceScore, scoreSequences, type TokenSequence } from "./scoring.ts";
+
+/** The harness's default for answers that say nothing of their length. */
+const defaultMaxGenToks = 256;
+
+/**
+ * Prepares a model for evaluation. Log-likelihoods are computed with the weights as they are stored; how texts are
+ * written, `bits` and `batchSize` say (default: exactly if the storage allows, 16 at a time).
+ */
+export function createLocalModel(
+  model: AdaptedModel,
+  options: Pick<GeneratorOptions, "batchSize" | "bits" | "device"> = {},
+): LanguageModel & { release(): Promise<void> } {
+  const { batchSize = 16, bits, device = openDevice("cpu") } = options;
+  const { config, tokenizer } = model;
+  const maxLength = config.maxPositionEmbeddings;
+  const decoder = createDecoder(device, model, model.adapter ?? noAdapter);
+  const generator = createGenerator(model, { batchSize, device, ...(bits !== undefined && { bits }) });
+  const tokenCounts = { scored: 0, generated: 0 };
+
+  const score = async (
+    sequences: readonly TokenSequence[],
+    onScore: (index: number, score: SequenceScore) => void,
+  ) => {
+    await scoreSequences(decoder, config, sequences, onScore, (count) => {
+      tokenCounts.scored += count;
+    });
+  };
+
+  return {
+    maxLength,
+    chatTemplate: tokenizer.chatTemplate,
+    tokenCounts,
+    applyChatTemplate: (messages) => renderChat(model, messages),
+
+    async loglikelihood(requests, onResult) {
+      const results = new Array<SequenceScore>(requests.length);
+      const sequences = requests.map((request) => encodePair(tokenizer, request, maxLength));
+      await score(sequences, (index, result) => {
+        results[index] = result;
+        onResult?.(index, result);
+      });
+      return results;
+    },
+
+    async loglikelihoodRolling(requests, onResult) {
+      const windows = requests.flatMap(({ text }, request) =>
+        rollingWindows(encodeText(tokenizer, text), beginningToken(tokenizer), maxLength).map((sequence) => ({
+          request,
+          sequence,
+        })),
+      );
+      const sums = new Array<number>(requests.length).fill(0);
+      const missing = new Array<number>(requests.length).fill(0);
+      for (const { request } of windows) missing[request]!++;
+      await score(
+        windows.map(({ sequence }) => sequence),
+        (index, { logLikelihood }) => {
+          const { request } = windows[index]!;
+          sums[request]! += logLikelihood;
+          if (--missing[request]! === 0) onResult?.(request, sums[request]!);
+        },
+      );
+      return sums;
+    },
+
+    async generateUntil(requests, onResult) {
+      const prompts = requests.map(({ context, options: kwargs }) => {
+        const room = maxLength - (kwargs.max_gen_toks ?? defaultMaxGenToks);
+        if (room <= 0) {
+          throw new InputError(
+            `An answer of ${kwargs.max_gen_toks} tokens does not fit into the model's context of ${maxLength}; lower max_gen_toks.`,
+          );
+        }
+        return encodeText(tokenizer, context).slice(-room);
+      });
+      // Rows of about the same length leave little of the cache unused.
+      const order = [...prompts.keys()].sort((a, b) => prompts[b]!.length - prompts[a]!.length);
+      const results = requests.map(() => ({ text: "", tokens: 0 }));
+      await Promise.all(
+        order.map(async (index) => {
+          const { text, completionTokens } = await generator.generate({
+            promptIds: prompts[index]!,
+            seed: index,
+            ...samplingOf(requests[index]!.options, tokenizer),
+          });
+          tokenCounts.generated += completionTokens;
+          results[index] = { text, tokens: completionTokens };
+          onResult?.(index, results[index]);
+        }),
+      );
+      return results;
+    },
+
+    async release() {
+      await decoder.release();
+      await generator.close();
+    },
+  } satisfies LanguageModel & { release(): Promise<void> };
+}
+
+/** What a text begins with if nothing stands before it. */
+function beginningToken({ bosTokenId, eosTokenId }: Tokenizer): number {
+  const token = bosTokenId ?? eosTokenId;
+  if (token === undefined) {
+    throw new InputError(
+      "The model has no token to begin a text with, so texts without a context cannot be scored.",
+    );
+  }
+  return token;
+}
+
+/** Tokens with those that the tokenizer adds, unless the text has a beginning of its own. */
+function encodeText(tokenizer: Tokenizer, text: string): number[] {
+  const beginning = tokenizer.bosTokenId ?? tokenizer.eosTokenId;
+  const token = beginning === undefined ? undefined : tokenizer.tokenOf(beginning);
+  return tokenizer.encode(text, { addSpecialTokens: token === undefined || !text.startsWith(token) });
+}
+
+const spaceAtEnd = new RegExp(`[${whitespaceClass}]+$`);
+
+/** White space at the context's end is taken to be the continuation's, so that words are tokenized as in running text. */
+function encodePair(
+  tokenizer: Tokenizer,
+  { context, continuation }: LoglikelihoodRequest,
+  maxLength: number,
+): TokenSequence {
+  let ids: number[];
+  let scored: number;
+  if (context === "") {
+    const beginning = beginningToken(tokenizer);
+    const rest = tokenizer.encode(continuation);
+    ids = rest[0] === beginning ? rest : [beginning, ...rest];
+    scored = ids.length - 1;
+  } else {
+    const stripped = context.replace(spaceAtEnd, "");
+    ids = encodeText(tokenizer, context + continuation);
+    scored = ids.length - encodeText(tokenizer, stripped).length;
+  }
+  if (scored < 1 || scored >= ids.length || scored > maxLength) {
+    throw new InputError(
+      `The continuation ${JSON.stringify(continuation.slice(0, 60))} has ${Math.max(0, scored)} tokens after its context; it must have between 1 and ${maxLength}.`,
+    );
+  }
+  return { ids: ids.slice(-(maxLength + 1)), scored };
+}
+
+/** Windows over a text in which each token is scored once, with as much before it as its window has. */
+function rollingWindows(ids: readonly number[], beginning: number, maxLength: number): TokenSequence[] {
+  const windows: TokenSequence[] = [];
+  const whole = [beginning, ...ids];
+  for (let scored = 0; scored < ids.length; ) {
+    const count = Math.min(maxLength, ids.length - scored);
+    const end = scored + count + 1;
+    windows.push({ ids: whole.slice(Math.max(0, end - maxLength - 1), end), scored: count });
+    scored += count;
+  }
+  return windows;
+}
+
+function samplingOf(options: GenerationKwargs, tokenizer: Tokenizer) {
+  const {
+    until,
+    max_gen_toks = defaultMaxGenToks,
+    do_sample,
+    top_p,
+    top_k,
+    min_p,
+    repetition_penalty,
+  } = options;
+  const end = tokenizer.eosTokenId === undefined ? undefined : tokenizer.tokenOf(tokenizer.eosTokenId);
+  return {
+    maxNewTokens: max_gen_toks,
+    stop: [...until, ...(end === undefined ? [] : [end])].filter((string) => string !== ""),
+    temperature: do_sample ? (options.temperature ?? 1) : 0,
+    ...(top_p !== undefined && { topP: top_p }),
+    ...(top_k !== undefined && top_k > 0 && { topK: top_k }),
+    ...(min_p !== undefined && { minP: min_p }),
+    ...(repetition_penalty !== undefined && { repetitionPenalty: repetition_penalty }),
+  };
+}

@@ -1,0 +1,284 @@
+/** @file Log-likelihoods of many token sequences, of which what they share is computed once. */
+
+import type { NewTokens } from "../engine/attention-mask.ts";
+import type { Decoder } from "../engine/decoder.ts";
+import { copyTokens, createKeyValues, type KeyValues } from "../engine/key-values.ts";
+import type { ModelConfig } from "../models/config.ts";
+
+/** Tokens of which the last `scored` are asked for: how likely is each after those before it? */
+export interface TokenSequence {
+  readonly ids: readonly number[];
+  readonly scored: number;
+}
+
+export interface SequenceScore {
+  /** Sum of the scored tokens' log-probabilities, in nats. */
+  readonly logLikelihood: number;
+  /** Whether each scored token is the likeliest at its place. */
+  readonly isGreedy: boolean;
+}
+
+/** A beginning is kept for others only if it has this many tokens, and so many sequences share it. */
+const leastPreamble = 64;
+const leastSharers = 8;
+/** Tokens that are computed at a time: enough for products at their full rate. */
+const batchTokens = 1024;
+/** A row takes up another sequence only if that saves so many tokens. */
+const leastSaving = 8;
+
+/** A sequence on its way: what the model reads (all but the last token), and where it answers. */
+interface Entry {
+  readonly index: number;
+  readonly ids: readonly number[];
+  readonly scored: number;
+}
+
+/** Sequences that are computed in one row: a trunk that they share, and their branches after it. */
+interface Row {
+  readonly entries: readonly Entry[];
+  /** Tokens of the trunk, preamble included. */
+  readonly trunk: number;
+  /** Tokens of trunk and branches after the preamble. */
+  readonly length: number;
+}
+
+/**
+ * Scores sequences. Those with the same beginning follow each other, so that a long beginning of many is computed once
+ * and kept, and a shorter one of a few once per row: the continuations of one context stand in one row and do not see
+ * each other.
+ *
+ * @param onScore called with a sequence's number as soon as its score is known
+ */
+export async function scoreSequences(
+  decoder: Decoder,
+  config: ModelConfig,
+  sequences: readonly TokenSequence[],
+  onScore: (index: number, score: SequenceScore) => void,
+  onTokens: (count: number) => void,
+): Promise<void> {
+  const entries = sequences.map(({ ids, scored }, index): Entry => ({ index, ids, scored }));
+  entries.sort((a, b) => compareIds(a.ids, b.ids));
+  for (const { run, preamble } of findPreambles(entries)) {
+    const past = await computePreamble(decoder, config, run[0]!.ids.slice(0, preamble));
+    onTokens(preamble);
+    const rows = buildRows(run, preamble).sort((a, b) => b.length - a.length);
+    for (let start = 0; start < rows.length; ) {
+      const { length, entries } = rows[start]!;
+      const count = Math.max(1, Math.floor(batchTokens / length));
+      const batch = rows.slice(start, start + count);
+      if (length > batchTokens)
+        for (const entry of entries) await scoreLong(decoder, config, entry, past, onScore);
+      else await scoreRows(decoder, batch, past, onScore);
+      onTokens(batch.reduce((sum, row) => sum + row.length, 0));
+      start += count;
+    }
+  }
+}
+
+function compareIds(a: readonly number[], b: readonly number[]): number {
+  const common = commonLength(a, b);
+  return (a[common] ?? -1) - (b[common] ?? -1);
+}
+
+function commonLength(a: readonly number[], b: readonly number[]): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) if (a[i] !== b[i]) return i;
+  return length;
+}
+
+/** Divides sorted entries into runs, each with the length of the beginning that is kept for it. */
+function findPreambles(entries: readonly Entry[]): { run: Entry[]; preamble: number }[] {
+  const runs: { run: Entry[]; preamble: number }[] = [];
+  const alone: Entry[] = [];
+  for (let start = 0; start < entries.length; ) {
+    // A beginning must end before anything is asked for.
+    let preamble = readLength(entries[start]!);
+    let end = start + 1;
+    for (; end < entries.length; end++) {
+      const common = commonLength(entries[end - 1]!.ids, entries[end]!.ids);
+      if (common < leastPreamble) break;
+      preamble = Math.min(preamble, common, readLength(entries[end]!));
+    }
+    const run = entries.slice(start, end);
+    if (run.length >= leastSharers && preamble >= leastPreamble) runs.push({ run, preamble });
+    else alone.push(...run);
+    start = end;
+  }
+  return alone.length > 0 ? [...runs, { run: alone, preamble: 0 }] : runs;
+}
+
+/** Tokens before the one after which the first answer is asked for. */
+function readLength({ ids, scored }: Entry): number {
+  return ids.length - scored - 1;
+}
+
+async function computePreamble(
+  decoder: Decoder,
+  config: ModelConfig,
+  ids: readonly number[],
+): Promise<KeyValues> {
+  let past = createKeyValues(config, 1, 0);
+  for (let start = 0; start < ids.length; start += batchTokens) {
+    const { keyValues } = await extendOne(decoder, ids.slice(start, start + batchTokens), past);
+    past = append(config, past, keyValues);
+  }
+  return past;
+}
+
+function extendOne(decoder: Decoder, ids: readonly number[], past: KeyValues) {
+  const tokens: NewTokens = {
+    rows: 1,
+    length: ids.length,
+    inputIds: Int32Array.from(ids),
+    positionIds: Int32Array.from(ids.keys(), (i) => past.length + i),
+  };
+  return decoder.extend(tokens, past, Int32Array.of(past.length));
+}
+
+function append(config: ModelConfig, past: KeyValues, added: KeyValues): KeyValues {
+  const longer = createKeyValues(config, 1, past.length + added.length);
+  copyTokens(config, past, { row: 0, start: 0 }, longer, { row: 0, start: 0 }, past.length);
+  copyTokens(config, added, { row: 0, start: 0 }, longer, { row: 0, start: past.length }, added.length);
+  return longer;
+}
+
+/** Puts neighbours of sorted entries into one row where that saves tokens. */
+function buildRows(entries: readonly Entry[], preamble: number): Row[] {
+  const rows: Row[] = [];
+  for (const entry of entries) {
+    const alone = createRow([entry], entry.ids.length - 1, preamble);
+    const row = rows.at(-1);
+    if (row) {
+      const trunk = Math.min(row.trunk, entry.ids.length - 1, commonLength(row.entries[0]!.ids, entry.ids));
+      const together = createRow([...row.entries, entry], trunk, preamble);
+      const saving = row.length + alone.length - together.length;
+      if (saving >= leastSaving && together.length <= batchTokens) {
+        rows[rows.length - 1] = together;
+        continue;
+      }
+    }
+    rows.push(alone);
+  }
+  return rows;
+}
+
+function createRow(entries: readonly Entry[], trunk: number, preamble: number): Row {
+  const branches = entries.reduce((sum, { ids }) => sum + ids.length - 1 - trunk, 0);
+  return { entries, trunk, length: trunk - preamble + branches };
+}
+
+/** A row's tokens as they stand in it. */
+interface Layout {
+  readonly ids: readonly number[];
+  readonly positions: readonly number[];
+  readonly branches: readonly number[];
+  /** Place in the row of the token of entry `e` at `position`. */
+  placeOf(e: number, position: number): number;
+}
+
+function layOut({ entries, trunk }: Row, preamble: number): Layout {
+  const ids = entries[0]!.ids.slice(preamble, trunk);
+  const positions = Array.from(ids.keys(), (i) => preamble + i);
+  const branches = ids.map(() => 0);
+  const starts: number[] = [];
+  for (const [e, entry] of entries.entries()) {
+    starts.push(ids.length);
+    for (let position = trunk; position < entry.ids.length - 1; position++) {
+      ids.push(entry.ids[position]!);
+      positions.push(position);
+      branches.push(e + 1);
+    }
+  }
+  return {
+    ids,
+    positions,
+    branches,
+    placeOf: (e, position) => (position < trunk ? position - preamble : starts[e]! + position - trunk),
+  };
+}
+
+async function scoreRows(
+  decoder: Decoder,
+  rows: readonly Row[],
+  past: KeyValues,
+  onScore: (index: number, score: SequenceScore) => void,
+): Promise<void> {
+  const layouts = rows.map((row) => layOut(row, past.length));
+  const length = rows[0]!.length;
+  const padded = (values: (layout: Layout) => readonly number[]) => {
+    const all = new Int32Array(rows.length * length);
+    for (const [row, layout] of layouts.entries()) all.set(values(layout), row * length);
+    return all;
+  };
+  const { hidden } = await decoder.extend(
+    {
+      rows: rows.length,
+      length,
+      inputIds: padded(({ ids }) => ids),
+      positionIds: padded(({ positions }) => positions),
+      branchIds: padded(({ branches }) => branches),
+    },
+    past,
+    new Int32Array(rows.length).fill(past.length),
+  );
+  const asked = rows.flatMap(({ entries }, row) =>
+    entries.map((entry, e) => ({
+      entry,
+      place: (position: number) => row * length + layouts[row]!.placeOf(e, position),
+    })),
+  );
+  const places = asked.flatMap(({ entry, place }) => answerPositions(entry).map(place));
+  const labels = asked.flatMap(({ entry }) =>
+    answerPositions(entry).map((position) => entry.ids[position + 1]!),
+  );
+  const { logProbabilities, likeliest } = await decoder.score(
+    hidden,
+    Int32Array.from(places),
+    Int32Array.from(labels),
+  );
+  let next = 0;
+  for (const { entry } of asked) {
+    let logLikelihood = 0;
+    let isGreedy = true;
+    for (const end = next + entry.scored; next < end; next++) {
+      logLikelihood += logProbabilities[next]!;
+      isGreedy &&= likeliest[next] === labels[next];
+    }
+    onScore(entry.index, { logLikelihood, isGreedy });
+  }
+}
+
+/** Positions of the tokens after which an answer is asked for. */
+function answerPositions({ ids, scored }: Entry): number[] {
+  return Array.from({ length: scored }, (_, i) => ids.length - scored - 1 + i);
+}
+
+/** A sequence that is too long for one batch, in pieces. */
+async function scoreLong(
+  decoder: Decoder,
+  config: ModelConfig,
+  entry: Entry,
+  preamble: KeyValues,
+  onScore: (index: number, score: SequenceScore) => void,
+): Promise<void> {
+  let past = preamble;
+  let logLikelihood = 0;
+  let isGreedy = true;
+  const read = entry.ids.length - 1;
+  while (past.length < read) {
+    const start = past.length;
+    const end = Math.min(read, start + batchTokens);
+    const { hidden, keyValues } = await extendOne(decoder, entry.ids.slice(start, end), past);
+    const positions = answerPositions(entry).filter((position) => position >= start && position < end);
+    const labels = Int32Array.from(positions, (position) => entry.ids[position + 1]!);
+    if (positions.length > 0) {
+      const places = Int32Array.from(positions, (position) => position - start);
+      const { logProbabilities, likeliest } = await decoder.score(hidden, places, labels);
+      logLikelihood += logProbabilities.reduce((sum, value) => sum + value, 0);
+      isGreedy &&= likeliest.every((id, i) => id === labels[i]);
+    }
+    if (end < read) past = append(config, past, keyValues);
+    else break;
+  }
+  onScore(entry.index, { logLikelihood, isGreedy });
+}
