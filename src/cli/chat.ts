@@ -73,7 +73,7 @@ Example:
           input: stdin,
           output: stdout,
           notices: stderr,
-          terminal: stdin.isTTY === true,
+          terminal: stdin.isTTY === true && stdout.isTTY === true,
         });
       } finally {
         await generator.close();

@@ -12,12 +12,7 @@ export function addServeCommand(program: Command): void {
     .command("serve")
     .description("Serve a model, and any adapters for it, as OpenAI's API does.")
     .requiredOption("--model <path or id>", "folder, .gguf file or Hub id of the model")
-    .option(
-      "--adapter <name=folder>",
-      "adapter and the model id to offer it as; may be repeated",
-      addAdapter,
-      {},
-    )
+    .option("--adapter <name=folder>", "adapter and the model id to offer it as; may be repeated", addAdapter)
     .addOption(new Option("--storage <kind>", "how weights are kept").choices(storages).default("float32"))
     .addOption(
       new Option("--bits <n>", "write with weights of so many bits: faster, not the same model").choices([
@@ -36,7 +31,7 @@ export function addServeCommand(program: Command): void {
     .option("--host <address>", "address to listen on", "127.0.0.1")
     .option("--port <n>", "port to listen on; 0 takes a free one", parsePort, 8000)
     .addOption(new Option("--api-key <key>", "key that callers must send").env("SLIMTUNE_API_KEY"))
-    .option("--allow-origin <origin>", "web pages that may call, or *; may be repeated", addTo, [])
+    .option("--allow-origin <origin>", "web pages that may call, or *; may be repeated", addTo)
     .addHelpText(
       "after",
       `
@@ -47,32 +42,30 @@ Example:
   curl http://127.0.0.1:8000/v1/chat/completions -d '{"model": "math", "messages": [{"role": "user", "content": "2 + 3?"}]}'`,
     )
     .action(async (options) => {
-      const { model, adapter, storage, bits, exact, batchSize, maxQueue, host, port, apiKey, allowOrigin } =
-        options;
       const server = await serveModel({
-        model,
-        adapters: adapter,
-        storage,
-        batchSize,
-        ...(exact && { bits: "exact" as const }),
-        ...(bits && { bits: Number(bits) as 4 | 8 }),
-        maxQueue,
-        host,
-        port,
-        ...(apiKey !== undefined && { apiKey }),
-        allowedOrigins: allowOrigin,
+        model: options.model,
+        adapters: options.adapter ?? {},
+        storage: options.storage,
+        batchSize: options.batchSize,
+        ...(options.exact && { bits: "exact" as const }),
+        ...(options.bits && { bits: Number(options.bits) as 4 | 8 }),
+        maxQueue: options.maxQueue,
+        host: options.host,
+        port: options.port,
+        ...(options.apiKey !== undefined && { apiKey: options.apiKey }),
+        allowedOrigins: options.allowOrigin ?? [],
         onUnexpectedError: console.error,
       });
-      if (!isLoopback(host) && apiKey === undefined) {
+      if (!isLoopback(options.host) && options.apiKey === undefined) {
         stderr.write(
-          `Warning: whoever can reach ${host} can use this server, since no --api-key is set; nothing is encrypted either.\n`,
+          `Warning: whoever can reach ${options.host} can use this server, since no --api-key is set; nothing is encrypted either.\n`,
         );
       }
-      await runUntilStopped(server, () => stdout.write(describe(server, apiKey !== undefined)));
+      await runUntilStopped(server, () => stdout.write(describe(server, options.apiKey !== undefined)));
     });
 }
 
-function addAdapter(text: string, adapters: Readonly<Record<string, string>>): Record<string, string> {
+function addAdapter(text: string, adapters: Readonly<Record<string, string>> = {}): Record<string, string> {
   const [, name, folder] = /^([^=]+)=(.+)$/.exec(text) ?? [];
   if (name === undefined || folder === undefined) {
     throw new InvalidArgumentError(`"${text}" is not of the form name=folder.`);
@@ -81,7 +74,7 @@ function addAdapter(text: string, adapters: Readonly<Record<string, string>>): R
   return { ...adapters, [name]: folder };
 }
 
-function addTo(text: string, list: readonly string[]): string[] {
+function addTo(text: string, list: readonly string[] = []): string[] {
   return [...list, text];
 }
 

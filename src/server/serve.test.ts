@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -51,13 +51,10 @@ async function start(...words: string[]): Promise<Started> {
   return { ...launched, url, client, enginePid };
 }
 
+/** Whether the process runs; one that has ended is listed until its parent has taken note. */
 const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
+  const { stdout } = spawnSync("ps", ["-o", "stat=", "-p", String(pid)]);
+  return /^[^Z]/.test(stdout.toString().trim());
 };
 
 /** An adapter that changes what the embedded model says. */
