@@ -1,6 +1,15 @@
 /** @file A file of answers that a model gave: what stands in it need not be asked again. */
 
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, truncateSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { InputError } from "../errors.ts";
 
@@ -22,7 +31,7 @@ export function openAnswerLog(path: string): AnswerLog {
   const answers = new Map<string, unknown>();
   if (existsSync(path)) {
     const whole = readLines(path, (key, answer) => answers.set(key, answer));
-    truncateSync(path, whole);
+    if (whole < statSync(path).size) truncateSync(path, whole);
   }
   mkdirSync(dirname(path), { recursive: true });
   const file = openSync(path, "a");

@@ -1,0 +1,131 @@
+/** @file `slimtune evaluate`: a model's scores on tasks, as lm-evaluation-harness computes them. */
+
+import process, { stderr, stdout } from "node:process";
+import { type Command, Option } from "commander";
+import { describeLimits, renderItems, renderTable } from "../evaluation/report.ts";
+import { type EvaluationOutcome, type RunEvents, runEvaluation } from "../evaluation/run-evaluation.ts";
+import { storages } from "../models/linear.ts";
+import { parseList, parseWhole } from "./arguments.ts";
+import { createStatusLine, formatDuration } from "./output.ts";
+
+export function addEvaluateCommand(program: Command): void {
+  program
+    .command("evaluate")
+    .description(
+      "Evaluate a model, with or without an adapter, on tasks of lm-evaluation-harness or of your own.",
+    )
+    .requiredOption("--model <path or id>", "folder, .gguf file or Hub id of the model")
+    .option("--adapter <folder>", "adapter in PEFT's layout")
+    .addOption(new Option("--storage <kind>", "how weights are kept").choices(storages).default("float32"))
+    .addOption(
+      new Option("--bits <n>", "write with weights of so many bits: faster, not the same model").choices([
+        "4",
+        "8",
+      ]),
+    )
+    .addOption(new Option("--exact", "write with the weights as they are kept").conflicts("bits"))
+    .requiredOption("--tasks <names>", "tasks and groups, such as hellaswag,gsm8k", parseList)
+    .option("--task-file <yaml...>", "files of further tasks")
+    .option("--data-dir <folder>", "folder with the datasets as files, in place of the Hub")
+    .option("--limit <n>", "only the first n items of each task", parseWhole(1))
+    .option(
+      "--num-fewshot <n>",
+      "examples before each item, in place of the tasks' own number",
+      parseWhole(0),
+    )
+    .option("--apply-chat-template", "ask in the model's chat template")
+    .option("--fewshot-as-multiturn", "examples as turns of the chat (the default with a chat template)")
+    .option("--no-fewshot-as-multiturn", "all examples in the one message of the user")
+    .option("--system-instruction <text>", "instruction before each prompt")
+    .option("--seed <n>", "seed of the choice of examples", parseWhole(0), 1234)
+    .option("--batch-size <n>", "texts written at a time", parseWhole(1))
+    .option("--show <n>", "print prompts and answers of the first n items of each task", parseWhole(0), 0)
+    .option("--out <folder>", "folder of the evaluation (default: named by the model and the options)")
+    .option("--no-cache", "neither take answers from other evaluations nor keep them for others")
+    .option("--json", "print one JSON object instead of text")
+    .addHelpText(
+      "after",
+      `
+An evaluation that was interrupted goes on if the same command is given again.
+
+Example:
+  slimtune evaluate --model model.gguf --adapter runs/math/adapter --tasks gsm8k --limit 200`,
+    )
+    .action(async ({ show, json, exact, bits, taskFile, verbose: _, ...options }, command: Command) => {
+      // Commander's default for --no-… is true; here it depends on the chat template.
+      if (command.getOptionValueSource("fewshotAsMultiturn") === "default") delete options.fewshotAsMultiturn;
+      const outcome = await withProgress((events) =>
+        runEvaluation(
+          {
+            ...options,
+            ...(exact && { bits: "exact" }),
+            ...(bits && { bits: Number(bits) }),
+            ...(taskFile && { taskFiles: taskFile }),
+          },
+          events,
+        ),
+      );
+      stdout.write(json ? `${JSON.stringify(toPlain(outcome, show))}\n` : `${toText(outcome, show)}\n`);
+    });
+}
+
+/** Runs with a progress line; Ctrl-C ends the process at once, since every answer is already kept. */
+async function withProgress<T>(run: (events: RunEvents) => Promise<T>): Promise<T> {
+  const status = createStatusLine();
+  let folder: string | undefined;
+  const onSignal = () => {
+    status.done();
+    const hint =
+      folder === undefined
+        ? "nothing was computed yet"
+        : `the answers so far are in ${folder}; give the same command again to go on`;
+    stderr.write(`Stopped: ${hint}.\n`);
+    process.exit(130);
+  };
+  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  let started = performance.now();
+  try {
+    return await run({
+      onStage: (stage) => status.update(stage),
+      onPlan(plan) {
+        folder = plan.folder;
+        started = performance.now();
+        status.done();
+        for (const { name, instances, size, numFewshot } of plan.tasks) {
+          stderr.write(`${name}: ${instances.length} of ${size} items, ${numFewshot}-shot\n`);
+        }
+      },
+      onProgress({ type, answered, total, tokens, secondsLeft }) {
+        const speed = tokens / ((performance.now() - started) / 1000);
+        const left = secondsLeft === undefined ? "" : `  ${formatDuration(secondsLeft)} left`;
+        status.update(`${type} ${answered}/${total}  ${speed.toFixed(0)} tokens/s${left}`);
+      },
+    });
+  } finally {
+    status.done();
+    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+  }
+}
+
+function toPlain({ folder, results, samples }: EvaluationOutcome, show: number) {
+  const shown = [...samples].map(([task, lines]) => [task, lines.filter((_, i) => i < show)]);
+  return { folder: folder.path, ...results, ...(show > 0 && { samples: Object.fromEntries(shown) }) };
+}
+
+function toText({ folder, evaluation, results }: EvaluationOutcome, show: number): string {
+  const { requests, seconds, tokens, tokens_per_second } = results.slimtune;
+  const speed =
+    tokens_per_second === null
+      ? ""
+      : `${requests.asked} answers in ${formatDuration(seconds)}: ${tokens.scored} tokens read, ${tokens.generated} written, ${tokens_per_second.toFixed(0)} tokens/s`;
+  const found = requests.found > 0 ? `${requests.found} answers were known from before` : "";
+  return [
+    ...evaluation.tasks.map((task) => (show > 0 ? renderItems(task, show) : "")),
+    renderTable(evaluation),
+    ...describeLimits(evaluation),
+    `${[speed, found].filter((part) => part !== "").join("; ")}.`,
+    `The results are in ${folder.path}.`,
+  ]
+    .filter((part) => part !== "")
+    .join("\n");
+}

@@ -1,0 +1,184 @@
+/** @file An evaluation from start to end: model, tasks, the folder that it is kept in, and its results. */
+
+import { loadAdapter } from "../adapters/adapted-model.ts";
+import { InputError } from "../errors.ts";
+import { defaultBits } from "../generation/batch-generator.ts";
+import type { Storage } from "../models/linear.ts";
+import { openModel } from "../models/open-model.ts";
+import { openAnswerLog } from "./answer-log.ts";
+import { cachedModel } from "./cached-model.ts";
+import { type Evaluation, type EvaluationProgress, evaluate } from "./evaluate.ts";
+import { createLocalModel } from "./local-model.ts";
+import { type Bits, identifyModel } from "./model-identity.ts";
+import {
+  answerCache,
+  defaultFolder,
+  identifyEvaluation,
+  type OutputFolder,
+  openOutputFolder,
+  writeResults,
+} from "./output-folder.ts";
+import { prepareTasks } from "./prepare.ts";
+import { describeResults, type EvaluationSettings, type Results } from "./results.ts";
+import { describeSample, type SampleLine } from "./samples.ts";
+import type { PreparedTask } from "./task.ts";
+
+export interface EvaluationOptions {
+  /** Folder, .gguf file or Hub id. */
+  readonly model: string;
+  /** Folder of an adapter in PEFT's layout. */
+  readonly adapter?: string;
+  /** How weights are kept. Default "float32". */
+  readonly storage?: Storage;
+  /** With which weights texts are written. Default: those that are kept, or 8 bits if these are NF4. */
+  readonly bits?: Bits;
+  /** Texts that are written at a time. */
+  readonly batchSize?: number;
+  /** Names of tasks and groups. */
+  readonly tasks: readonly string[];
+  /** YAML files of further tasks. */
+  readonly taskFiles?: readonly string[];
+  /** Only so many items of each task, the first ones. */
+  readonly limit?: number;
+  /** Examples before each item. Default: each task's own number. */
+  readonly numFewshot?: number;
+  /** Whether prompts are conversations in the model's chat template. Default false. */
+  readonly applyChatTemplate?: boolean;
+  /** Whether examples are turns of the conversation. Default: as `applyChatTemplate`. */
+  readonly fewshotAsMultiturn?: boolean;
+  readonly systemInstruction?: string;
+  /** Of the draws of examples. Default 1234. */
+  readonly seed?: number;
+  /** Folder with the datasets as files. Default: they come from the Hub. */
+  readonly dataDir?: string;
+  /** Folder of the evaluation. Default: one below runs/, named by the model and a hash of all that decides the answers. */
+  readonly out?: string;
+  /** Whether answers of the same model are kept for other evaluations and taken from them. Default true. */
+  readonly cache?: boolean;
+}
+
+export interface EvaluationPlan {
+  readonly folder: string;
+  readonly tasks: readonly PreparedTask[];
+}
+
+export interface RunEvents {
+  readonly onStage?: (stage: string) => void;
+  /** Called before the first request; from now on the evaluation can be interrupted and resumed. */
+  readonly onPlan?: (plan: EvaluationPlan) => void;
+  readonly onProgress?: (
+    progress: EvaluationProgress & {
+      /** Tokens computed so far. */
+      readonly tokens: number;
+    },
+  ) => void;
+}
+
+export interface EvaluationOutcome {
+  readonly folder: OutputFolder;
+  readonly evaluation: Evaluation;
+  readonly results: Results;
+  /** Each task's items, by filter. */
+  readonly samples: ReadonlyMap<string, readonly SampleLine[]>;
+}
+
+/**
+ * Evaluates a model and writes the results into a folder. An evaluation that was interrupted, however it was, goes on
+ * where it stopped if it is run again with the same folder.
+ *
+ * @throws InputError if the model, the adapter, a task or an option cannot be used, or the folder holds another
+ *   evaluation.
+ */
+export async function runEvaluation(
+  options: EvaluationOptions,
+  events: RunEvents = {},
+): Promise<EvaluationOutcome> {
+  const startedAt = new Date();
+  const { storage = "float32", applyChatTemplate = false, seed = 1234 } = options;
+  const { fewshotAsMultiturn = applyChatTemplate } = options;
+  if (fewshotAsMultiturn && !applyChatTemplate) {
+    throw new InputError("Examples can be turns of a conversation only if the chat template is applied.");
+  }
+  events.onStage?.("reading the model");
+  const base = await openModel(options.model, { storage });
+  const model = options.adapter === undefined ? base : loadAdapter(base, options.adapter);
+  if (applyChatTemplate && model.tokenizer.chatTemplate === undefined) {
+    throw new InputError(
+      `The model ${options.model} has no chat template that could be applied; evaluate it with plain prompts.`,
+    );
+  }
+  const bits = options.bits ?? defaultBits(model);
+  const identity = await identifyModel(base, { storage, bits, adapter: options.adapter });
+  const local = createLocalModel(model, {
+    bits,
+    ...(options.batchSize !== undefined && { batchSize: options.batchSize }),
+  });
+  try {
+    events.onStage?.("preparing the tasks");
+    const { tasks, groups } = await prepareTasks(options.tasks, {
+      seed,
+      fewshotAsMultiturn,
+      ...(options.numFewshot !== undefined && { numFewshot: options.numFewshot }),
+      ...(options.limit !== undefined && { limit: options.limit }),
+      ...(applyChatTemplate && { applyChatTemplate: local.applyChatTemplate }),
+      ...(options.systemInstruction !== undefined && { systemInstruction: options.systemInstruction }),
+      ...(options.dataDir !== undefined && { dataDir: options.dataDir }),
+    });
+    checkLimit(options.limit, tasks);
+
+    const settings: EvaluationSettings = {
+      limit: options.limit ?? null,
+      num_fewshot: options.numFewshot ?? null,
+      apply_chat_template: applyChatTemplate,
+      fewshot_as_multiturn: fewshotAsMultiturn,
+      system_instruction: options.systemInstruction ?? null,
+      fewshot_seed: seed,
+    };
+    const evaluationIdentity = identifyEvaluation(identity, settings, tasks);
+    const folder = openOutputFolder(
+      options.out ?? defaultFolder(identity, evaluationIdentity),
+      evaluationIdentity,
+    );
+    events.onPlan?.({ folder: folder.path, tasks });
+
+    const log = openAnswerLog(folder.answers);
+    const cache = options.cache === false ? undefined : openAnswerLog(answerCache(evaluationIdentity));
+    const asked = cachedModel(local, { log, ...(cache && { cache }) });
+    const evaluation = await evaluate(asked, tasks, groups, {
+      onProgress: (progress) => {
+        const { scored, generated } = local.tokenCounts;
+        events.onProgress?.({ ...progress, tokens: scored + generated });
+      },
+    }).finally(() => {
+      log.close();
+      cache?.close();
+    });
+
+    const samples = new Map(
+      evaluation.tasks.map(({ task, samples }) => [task.name, samples.map(describeSample)]),
+    );
+    const results = describeResults(evaluation, samples, {
+      model: identity,
+      settings,
+      batchSize: options.batchSize ?? null,
+      maxLength: local.maxLength,
+      chatTemplate: applyChatTemplate ? local.chatTemplate : undefined,
+      startedAt,
+      totalSeconds: (Date.now() - startedAt.getTime()) / 1000,
+      requests: asked.requestCounts,
+    });
+    writeResults(folder, results, samples);
+    return { folder, evaluation, results, samples };
+  } finally {
+    await local.release();
+  }
+}
+
+function checkLimit(limit: number | undefined, tasks: readonly PreparedTask[]): void {
+  const small = tasks.find(({ size }) => limit !== undefined && size < limit);
+  if (small) {
+    throw new InputError(
+      `The task ${small.name} has ${small.size} items, fewer than the limit of ${limit}; lower the limit, or leave it out to evaluate all.`,
+    );
+  }
+}
