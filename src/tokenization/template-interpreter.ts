@@ -1,4 +1,4 @@
-/** @file The interpreter of chat templates: the library's, with Jinja2's results where the two differ, and bounded. */
+/** @file The interpreter of templates: the library's, with Jinja2's results where the two differ, and bounded. */
 
 import * as jinja from "@huggingface/jinja";
 
@@ -39,6 +39,7 @@ interface SyntaxNode {
   readonly right?: SyntaxNode;
   readonly operand?: SyntaxNode;
   readonly filter?: SyntaxNode;
+  readonly test?: SyntaxNode;
   readonly callee?: SyntaxNode;
   readonly args?: readonly SyntaxNode[];
   readonly object?: SyntaxNode;
@@ -49,20 +50,34 @@ interface SyntaxNode {
 /** A template that is ready to be run. */
 export type TemplateProgram = SyntaxNode;
 
-/** @throws Error if the template has a syntax error. */
-export function parseTemplate(template: string): TemplateProgram {
-  // Jinja2 makes a line break of each "\r\n" and "\r"; Transformers sets the two options.
+/**
+ * @param lines what becomes of line breaks around blocks and at the template's end: "trim" as Transformers, "keep" as
+ *   lm-evaluation-harness sets it
+ * @throws Error if the template has a syntax error.
+ */
+export function parseTemplate(template: string, lines: "trim" | "keep" = "trim"): TemplateProgram {
+  const trim = lines === "trim";
+  // Jinja2 makes a line break of each "\r\n" and "\r".
   const text = template.replace(/\r\n?/g, "\n");
-  return parse(tokenize(text, { lstrip_blocks: true, trim_blocks: true }));
+  // The library always drops one line break at the end.
+  const source = trim || !text.endsWith("\n") ? text : `${text}\n`;
+  return parse(tokenize(source, { lstrip_blocks: trim, trim_blocks: trim }));
 }
 
-/** @throws Error if the template fails or exceeds the bounds on its work, and whatever a function it calls throws. */
-export function runTemplate(program: TemplateProgram, variables: Readonly<Record<string, unknown>>): string {
+/**
+ * @param undefinedNames what a name that is not defined means: nothing, or an error as with Jinja2's StrictUndefined
+ * @throws Error if the template fails or exceeds the bounds on its work, and whatever a function it calls throws.
+ */
+export function runTemplate(
+  program: TemplateProgram,
+  variables: Readonly<Record<string, unknown>>,
+  undefinedNames: "empty" | "error" = "empty",
+): string {
   const environment = new Environment();
   for (const [name, value] of Object.entries({ ...variables, range: boundedRange })) {
     if (value !== undefined) environment.set(name, value);
   }
-  return String(new ChatTemplateInterpreter(environment).run(program).value);
+  return String(new BoundedInterpreter(environment, undefinedNames === "error").run(program).value);
 }
 
 /** One or two seconds of work. A conversation of a hundred messages takes some thousands. */
@@ -94,10 +109,18 @@ class LoopControl extends Error {
  *
  * Where the library's result is not Jinja2's and no error tells of it, the node is evaluated here.
  */
-class ChatTemplateInterpreter extends Interpreter {
+class BoundedInterpreter extends Interpreter {
+  readonly #isStrict: boolean;
+  /** Expressions that are asked whether they are defined. */
+  readonly #questioned = new Set<unknown>();
   #steps = 0;
   readonly #iterated = new Set<unknown>();
   readonly #loops: Loop[] = [];
+
+  constructor(variables: Variables, isStrict: boolean) {
+    super(variables);
+    this.#isStrict = isStrict;
+  }
 
   override evaluate(node: SyntaxNode | undefined, variables: Variables): Value {
     if (node?.type === "Evaluated") return node.value as Value;
@@ -107,6 +130,9 @@ class ChatTemplateInterpreter extends Interpreter {
       super.evaluate(node, variables) ??
       // The library has no value for the first element of an empty list.
       super.evaluate(undefined, variables)!;
+    if (this.#isStrict && result.type === "UndefinedValue" && node && !this.#questioned.has(node)) {
+      throw new Error(`${writtenName(node)} is undefined`);
+    }
     const { value } = result;
     if (typeof value === "string" && value.length > maximumTextLength) {
       throw new Error(`its text is longer than ${maximumTextLength} characters`);
@@ -163,6 +189,11 @@ class ChatTemplateInterpreter extends Interpreter {
         return this.#evaluateFilter(node, variables);
       case "CallExpression":
         return this.#evaluateMethod(node, variables);
+      case "TestExpression":
+        if (node.test?.value === "defined" || node.test?.value === "undefined") {
+          this.#questioned.add(node.operand);
+        }
+        return undefined;
       default:
         return undefined;
     }
@@ -204,6 +235,7 @@ class ChatTemplateInterpreter extends Interpreter {
   #evaluateFilter(node: SyntaxNode, variables: Variables): Value | undefined {
     const { filter } = node;
     const name = filter?.type === "CallExpression" ? filter.callee?.value : filter?.value;
+    if (name === "default") this.#questioned.add(node.operand);
     const operand = this.evaluate(node.operand, variables);
     if (name === "string") return this.#text(printed(operand));
     if (isText(operand) && typeof name === "string" && textFilters.has(name)) {
@@ -226,12 +258,21 @@ class ChatTemplateInterpreter extends Interpreter {
     const name = callee?.property?.value;
     if (callee?.type !== "MemberExpression" || callee.computed || typeof name !== "string") return undefined;
     const object = this.evaluate(callee.object, variables);
+    if (name === "index" && Array.isArray(object.value)) return this.#indexOf(object.value, args, variables);
     const method = textMethods.get(name);
     if (!method || !isText(object)) {
       return super.evaluate({ ...node, callee: { ...callee, object: evaluated(object) } }, variables);
     }
     const values = args.map((arg) => this.evaluate(arg, variables));
     return this.#text(method(object.value, charactersOf(values, name)));
+  }
+
+  /** A list's method, which the library lacks. */
+  #indexOf(list: readonly Value[], args: readonly SyntaxNode[], variables: Variables): Value {
+    const wanted = this.evaluate(args[0], variables);
+    const value = list.findIndex((element) => areEqual(element, wanted));
+    if (value < 0) throw new Error(`${represented(wanted)} is not in the list`);
+    return super.evaluate({ type: "IntegerLiteral", value }, noVariables)!;
   }
 
   #text(value: string): Value {
@@ -262,6 +303,14 @@ function isInteger(value: Value): value is Value & { readonly value: number } {
 /** "NullValue" as "null". */
 function nameOf({ type }: Value): string {
   return type.replace(/Value$/, "").toLowerCase();
+}
+
+/** An expression as it stands in the template, if it is a name or a part of one. */
+function writtenName({ type, value, object, property, computed }: SyntaxNode): string {
+  if (type === "Identifier") return String(value);
+  if (type !== "MemberExpression" || !object) return "an expression";
+  const part = property?.value === undefined ? "…" : String(property.value);
+  return computed ? `${writtenName(object)}[${part}]` : `${writtenName(object)}.${part}`;
 }
 
 const numberTypes: ReadonlySet<string> = new Set(["IntegerValue", "FloatValue", "BooleanValue"]);

@@ -1,13 +1,52 @@
-/** @file All tasks and groups by name. */
+/** @file All tasks and groups by name: the built-in ones and the user's. */
 
+import { distance } from "fastest-levenshtein";
+import { InputError } from "../../errors.ts";
+import { commonSenseTasks } from "./common-sense.ts";
+import { gsm8kTasks } from "./gsm8k.ts";
+import { hellaswag } from "./hellaswag.ts";
+import { mmluGroups, mmluTasks } from "./mmlu.ts";
 import type { GroupEntry, TaskEntry } from "./task-entry.ts";
+import { readTaskFiles } from "./user-tasks.ts";
+import { wikitext } from "./wikitext.ts";
 
 export interface TaskRegistry {
   readonly tasks: readonly TaskEntry[];
   readonly groups: readonly GroupEntry[];
   /** @throws InputError with similar names if there is no such task or group. */
   find(name: string): TaskEntry | GroupEntry;
+  /**
+   * The tasks of these names and of these groups, each once, and the groups.
+   *
+   * @throws InputError as `find` does.
+   */
+  select(names: readonly string[]): {
+    readonly tasks: readonly TaskEntry[];
+    readonly groups: readonly GroupEntry[];
+  };
 }
+
+const builtInTasks: readonly TaskEntry[] = [
+  hellaswag,
+  ...gsm8kTasks,
+  ...commonSenseTasks,
+  wikitext,
+  ...mmluTasks,
+];
+
+const retained = [...commonSenseTasks, wikitext];
+const builtInGroups: readonly GroupEntry[] = [
+  ...mmluGroups,
+  {
+    name: "retention",
+    version: "1.0",
+    description:
+      "What a tuned model may have forgotten: common sense, school science, English (our own group).",
+    tasks: retained.map(({ name }) => name),
+    // Each question counts for its task; WikiText has no accuracy.
+    aggregate: [{ metric: "acc", weightBySize: false }],
+  },
+];
 
 /**
  * The built-in tasks, and those of YAML files.
@@ -15,6 +54,72 @@ export interface TaskRegistry {
  * @param paths files of the user's tasks, or folders of such files
  * @throws InputError if a definition is not valid or two have the same name.
  */
-export function loadTasks(_paths: readonly string[] = []): TaskRegistry {
-  throw new Error("to be written");
+export function loadTasks(paths: readonly string[] = []): TaskRegistry {
+  const own = readTaskFiles(paths);
+  return createRegistry([...builtInTasks, ...own.tasks], [...builtInGroups, ...own.groups]);
+}
+
+/**
+ * A registry of tasks and groups, such as those of a program with functions of its own.
+ *
+ * @throws InputError if two have the same name, or a group names a task that is not among them.
+ */
+export function createRegistry(
+  tasks: readonly TaskEntry[],
+  groups: readonly GroupEntry[] = [],
+): TaskRegistry {
+  const entries = new Map<string, TaskEntry | GroupEntry>();
+  for (const entry of [...tasks, ...groups]) {
+    if (entries.has(entry.name)) {
+      throw new InputError(`Two tasks are named ${entry.name}; give yours another name.`);
+    }
+    entries.set(entry.name, entry);
+  }
+
+  function find(name: string): TaskEntry | GroupEntry {
+    const entry = entries.get(name);
+    if (!entry) throw new InputError(`There is no task ${name}${suggest(name, [...entries.keys()])}.`);
+    return entry;
+  }
+
+  function findTask(name: string, group: string): TaskEntry {
+    const entry = find(name);
+    if (isGroup(entry)) {
+      throw new InputError(`The group ${group} names the group ${name}; name that group's tasks.`);
+    }
+    return entry;
+  }
+
+  const members = new Map(
+    groups.map((group) => [group, group.tasks.map((name) => findTask(name, group.name))]),
+  );
+  return {
+    tasks,
+    groups,
+    find,
+    select(names) {
+      const found = names.map(find);
+      return {
+        tasks: [...new Set(found.flatMap((entry) => (isGroup(entry) ? members.get(entry)! : [entry])))],
+        groups: found.filter(isGroup),
+      };
+    },
+  };
+}
+
+function isGroup(entry: TaskEntry | GroupEntry): entry is GroupEntry {
+  return "tasks" in entry;
+}
+
+/** The most that a name may differ from one that is suggested, in its length. */
+const similarity = 0.5;
+
+function suggest(name: string, known: readonly string[]): string {
+  const near = known
+    .map((other) => ({ other, edits: distance(name, other) }))
+    .filter(({ other, edits }) => edits <= similarity * other.length)
+    .sort((a, b) => a.edits - b.edits)
+    .slice(0, 3)
+    .map(({ other }) => other);
+  return near.length > 0 ? `; similar names are ${near.join(", ")}` : "; see the list of tasks";
 }

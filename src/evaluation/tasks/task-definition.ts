@@ -1,0 +1,219 @@
+/** @file A task's definition: lm-evaluation-harness's fields under its names, and their check in YAML files. */
+
+import { z } from "zod";
+import { InputError } from "../../errors.ts";
+import { judges } from "../judges.ts";
+import type { GenerationKwargs } from "../language-model.ts";
+import type { Doc, Filter, Judge } from "../task.ts";
+
+const text = z.string();
+const filterStep = z.discriminatedUnion("function", [
+  z.strictObject({
+    function: z.literal("regex"),
+    regex_pattern: text,
+    group_select: z.int().optional(),
+    fallback: text.optional(),
+  }),
+  z.strictObject({ function: z.literal("take_first") }),
+  z.strictObject({ function: z.literal("remove_whitespace") }),
+  z.strictObject({ function: z.literal("lowercase") }),
+]);
+
+const ofMean = { aggregation: z.literal("mean").optional(), higher_is_better: z.literal(true).optional() };
+const ofPerplexity = { aggregation: text.optional(), higher_is_better: z.literal(false).optional() };
+const exactMatch = z.strictObject({
+  metric: z.literal("exact_match"),
+  ignore_case: z.boolean().optional(),
+  ignore_punctuation: z.boolean().optional(),
+  regexes_to_ignore: z.array(text).optional(),
+  ...ofMean,
+});
+const metric = z.discriminatedUnion("metric", [
+  z.strictObject({ metric: z.enum(["acc", "acc_norm", "acc_bytes"]), ...ofMean }),
+  exactMatch,
+  z.strictObject({ metric: z.literal("judged"), judge: z.enum(Object.keys(judges)), ...ofMean }),
+  z.strictObject({
+    metric: z.enum(["word_perplexity", "byte_perplexity", "bits_per_byte"]),
+    ...ofPerplexity,
+  }),
+]);
+
+const generationKwargs = z.strictObject({
+  until: z.preprocess((value) => (typeof value === "string" ? [value] : value), z.array(text)).optional(),
+  max_gen_toks: z.int().positive().optional(),
+  do_sample: z.boolean().optional(),
+  temperature: z.number().min(0).optional(),
+  top_p: z.number().optional(),
+  top_k: z.int().optional(),
+  min_p: z.number().optional(),
+  repetition_penalty: z.number().optional(),
+});
+
+const choices = z.union([
+  text,
+  z.array(text),
+  z.record(text, text).transform((labelled) => Object.values(labelled)),
+]);
+const target = z.union([text, z.int().min(0)]);
+
+const definitionSchema = z.strictObject({
+  task: text.min(1),
+  task_alias: text.optional(),
+  tag: z.union([text, z.array(text)]).optional(),
+  dataset_path: text,
+  dataset_name: text.optional(),
+  dataset_kwargs: z
+    .strictObject({
+      data_files: z.union([text.transform((train) => ({ train })), z.record(text, text)]).optional(),
+      trust_remote_code: z.literal(false).optional(),
+    })
+    .optional(),
+  training_split: text.optional(),
+  validation_split: text.optional(),
+  test_split: text.optional(),
+  fewshot_split: text.optional(),
+  output_type: z
+    .enum(["multiple_choice", "generate_until", "loglikelihood_rolling"])
+    .default("generate_until"),
+  doc_to_text: text,
+  doc_to_target: target,
+  doc_to_choice: choices.optional(),
+  description: text.optional(),
+  target_delimiter: text.default(" "),
+  fewshot_delimiter: text.default("\n\n"),
+  fewshot_config: z
+    .strictObject({
+      sampler: z.enum(["default", "first_n"]).optional(),
+      split: text.optional(),
+      samples: z.array(z.record(text, z.unknown())).optional(),
+      doc_to_text: text.optional(),
+      doc_to_target: target.optional(),
+      doc_to_choice: choices.optional(),
+      target_delimiter: text.optional(),
+      fewshot_delimiter: text.optional(),
+    })
+    .optional(),
+  num_fewshot: z.int().min(0).optional(),
+  generation_kwargs: generationKwargs.optional(),
+  repeats: z.literal(1).optional(),
+  filter_list: z.array(z.strictObject({ name: text.min(1), filter: z.array(filterStep) })).optional(),
+  metric_list: z.array(metric).min(1).optional(),
+  should_decontaminate: z.boolean().optional(),
+  doc_to_decontamination_query: text.optional(),
+  metadata: z.looseObject({ version: z.union([text, z.number()]).optional() }).optional(),
+});
+
+type UserDefinition = z.infer<typeof definitionSchema>;
+type UserMetric = NonNullable<UserDefinition["metric_list"]>[number];
+
+/**
+ * A task's definition. Those that come with the program, or through the API, may have functions where the harness's own
+ * have them.
+ */
+export type TaskDefinition = Omit<
+  UserDefinition,
+  "doc_to_text" | "doc_to_target" | "doc_to_choice" | "generation_kwargs" | "filter_list" | "metric_list"
+> & {
+  /** Applied to each document of a split. Throws Error if the document does not hold what it needs. */
+  readonly process_docs?: (doc: Doc) => Doc;
+  /** The text by whose words and bytes perplexities are counted. Default: the target. */
+  readonly measured_text?: (doc: Doc) => string;
+  /** With a number, that of a choice: the choices are contexts, and the target is what follows them. */
+  readonly doc_to_text: string | ((doc: Doc) => string | number);
+  readonly doc_to_target: string | number | ((doc: Doc) => string | number);
+  readonly doc_to_choice?: string | readonly string[] | ((doc: Doc) => readonly string[]) | undefined;
+  /** By default, answers end at the delimiter of examples. */
+  readonly generation_kwargs?: Partial<GenerationKwargs>;
+  readonly filter_list?: readonly Filter[];
+  readonly metric_list?:
+    | readonly (UserMetric | { readonly metric: "judged"; readonly judge: Judge })[]
+    | undefined;
+};
+
+/** The fields that have a default in YAML files may be left out. */
+export type TaskDefinitionInput = Omit<
+  TaskDefinition,
+  "target_delimiter" | "fewshot_delimiter" | "output_type"
+> &
+  Partial<Pick<TaskDefinition, "target_delimiter" | "fewshot_delimiter" | "output_type">>;
+
+/** Adds the defaults to a definition in code. */
+export function defineTask(definition: TaskDefinitionInput): TaskDefinition {
+  return { output_type: "generate_until", target_delimiter: " ", fewshot_delimiter: "\n\n", ...definition };
+}
+
+/**
+ * Checks a definition that was read from a file.
+ *
+ * @param where names it in errors.
+ * @throws InputError if a field is missing, not as it should be, or not supported.
+ */
+export function checkDefinition(value: Readonly<Record<string, unknown>>, where: string): TaskDefinition {
+  const given = Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null));
+  for (const [field, reason] of Object.entries(refused)) {
+    if (given[field] !== undefined) throw new InputError(`${where}: ${field} is not supported; ${reason}.`);
+  }
+  const { success, data, error } = definitionSchema.safeParse(given);
+  if (!success) throw new InputError(`${where}: ${describeIssue(error.issues[0]!)}`);
+  checkTogether(data, where);
+  // An optional field that the schema leaves out is not there, where its type allows undefined.
+  return data as TaskDefinition;
+}
+
+const functions = "functions in files are never run, so give process_docs and the like through the API";
+const refused: Readonly<Record<string, string>> = {
+  process_docs: functions,
+  process_results: functions,
+  custom_dataset: functions,
+  unsafe_code: functions,
+  include: "write all fields into the one file",
+  use_prompt: "write the prompt as doc_to_text",
+  gen_prefix: "end doc_to_text with it",
+  doc_to_image: "models read text only",
+  doc_to_audio: "models read text only",
+};
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  const path = issue.path.join(".");
+  if (issue.code === "unrecognized_keys") {
+    const of = path ? ` in ${path}` : "";
+    return `the field ${issue.keys.join(", ")}${of} is not supported; leave it out, or see the documentation of tasks.`;
+  }
+  return `${path}: ${issue.message.replace(/\.?$/, ".")}`;
+}
+
+/** Which metrics are of which type. */
+export const metricsOfType: Readonly<Record<TaskDefinition["output_type"], readonly string[]>> = {
+  multiple_choice: ["acc", "acc_norm", "acc_bytes", "exact_match"],
+  generate_until: ["exact_match", "judged"],
+  loglikelihood_rolling: ["word_perplexity", "byte_perplexity", "bits_per_byte"],
+};
+
+export const defaultMetrics: Readonly<
+  Record<TaskDefinition["output_type"], NonNullable<TaskDefinition["metric_list"]>>
+> = {
+  multiple_choice: [{ metric: "acc" }, { metric: "acc_norm" }],
+  generate_until: [{ metric: "exact_match" }],
+  loglikelihood_rolling: [
+    { metric: "word_perplexity" },
+    { metric: "byte_perplexity" },
+    { metric: "bits_per_byte" },
+  ],
+};
+
+function checkTogether(definition: UserDefinition, where: string): void {
+  const { output_type, metric_list = [], test_split, validation_split } = definition;
+  const known = metricsOfType[output_type];
+  const other = metric_list.find(({ metric }) => !known.includes(metric));
+  if (other) {
+    throw new InputError(
+      `${where}: the metric ${other.metric} is not for the output_type ${output_type}; it has ${known.join(", ")}.`,
+    );
+  }
+  if ((output_type === "multiple_choice") !== (definition.doc_to_choice !== undefined)) {
+    throw new InputError(`${where}: doc_to_choice must be given for multiple_choice, and for it only.`);
+  }
+  if (test_split === undefined && validation_split === undefined) {
+    throw new InputError(`${where}: name the split to evaluate as test_split or validation_split.`);
+  }
+}
