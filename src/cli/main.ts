@@ -5,10 +5,12 @@ import { InputError } from "../errors.ts";
 import { addChatCommand } from "./chat.ts";
 import { addCompareCommand } from "./compare.ts";
 import { addEstimateCommand } from "./estimate.ts";
+import { addEvaluateCommand } from "./evaluate.ts";
 import { addGenerateCommand } from "./generate.ts";
 import { addInspectCommand } from "./inspect.ts";
 import { addMergeCommand } from "./merge.ts";
 import { addServeCommand } from "./serve.ts";
+import { addTasksCommand } from "./tasks.ts";
 import { addTuneCommands } from "./tune.ts";
 
 /** Ends the process when its output cannot be written: quietly when its reader has enough, as `head` does. */
@@ -35,6 +37,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   addEstimateCommand(program);
   addMergeCommand(program);
   addGenerateCommand(program);
+  addEvaluateCommand(program);
+  addTasksCommand(program);
   addCompareCommand(program);
   addChatCommand(program);
   addServeCommand(program);

@@ -22,6 +22,7 @@ import { prepareTasks } from "./prepare.ts";
 import { describeResults, type EvaluationSettings, type Results } from "./results.ts";
 import { describeSample, type SampleLine } from "./samples.ts";
 import type { PreparedTask } from "./task.ts";
+import { loadTasks } from "./tasks/registry.ts";
 
 export interface EvaluationOptions {
   /** Folder, .gguf file or Hub id. */
@@ -99,6 +100,10 @@ export async function runEvaluation(
   if (fewshotAsMultiturn && !applyChatTemplate) {
     throw new InputError("Examples can be turns of a conversation only if the chat template is applied.");
   }
+  const registry = loadTasks(options.taskFiles);
+  // Unknown names are told before the model is read.
+  registry.select(options.tasks);
+
   events.onStage?.("reading the model");
   const base = await openModel(options.model, { storage });
   const model = options.adapter === undefined ? base : loadAdapter(base, options.adapter);
@@ -115,17 +120,19 @@ export async function runEvaluation(
   });
   try {
     events.onStage?.("preparing the tasks");
-    const { tasks, groups } = await prepareTasks(options.tasks, {
-      seed,
-      fewshotAsMultiturn,
-      ...(options.numFewshot !== undefined && { numFewshot: options.numFewshot }),
-      ...(options.limit !== undefined && { limit: options.limit }),
-      ...(applyChatTemplate && { applyChatTemplate: local.applyChatTemplate }),
-      ...(options.systemInstruction !== undefined && { systemInstruction: options.systemInstruction }),
-      ...(options.dataDir !== undefined && { dataDir: options.dataDir }),
-    });
-    checkLimit(options.limit, tasks);
-
+    const { tasks, groups } = await prepareTasks(
+      options.tasks,
+      {
+        seed,
+        fewshotAsMultiturn,
+        ...(options.numFewshot !== undefined && { numFewshot: options.numFewshot }),
+        ...(options.limit !== undefined && { limit: options.limit }),
+        ...(applyChatTemplate && { applyChatTemplate: local.applyChatTemplate }),
+        ...(options.systemInstruction !== undefined && { systemInstruction: options.systemInstruction }),
+        ...(options.dataDir !== undefined && { dataDir: options.dataDir }),
+      },
+      registry,
+    );
     const settings: EvaluationSettings = {
       limit: options.limit ?? null,
       num_fewshot: options.numFewshot ?? null,
@@ -171,14 +178,5 @@ export async function runEvaluation(
     return { folder, evaluation, results, samples };
   } finally {
     await local.release();
-  }
-}
-
-function checkLimit(limit: number | undefined, tasks: readonly PreparedTask[]): void {
-  const small = tasks.find(({ size }) => limit !== undefined && size < limit);
-  if (small) {
-    throw new InputError(
-      `The task ${small.name} has ${small.size} items, fewer than the limit of ${limit}; lower the limit, or leave it out to evaluate all.`,
-    );
   }
 }
