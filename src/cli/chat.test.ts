@@ -91,6 +91,11 @@ test("the end of the input leaves", async () => {
   await ended;
 });
 
+test("an option out of its range is said before anything is asked", async () => {
+  const { ended } = converse({ temperature: -1 });
+  await expect(ended).rejects.toThrow("The temperature is -1, but must be 0 or more.");
+});
+
 test("a model without a chat template is told in a sentence", async () => {
   const generator = createFakeGenerator(tokenizer);
   const streams = {

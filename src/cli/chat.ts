@@ -9,6 +9,7 @@ import { loadAdapter } from "../adapters/adapted-model.ts";
 import { InputError } from "../errors.ts";
 import { createGenerator } from "../generation/batch-generator.ts";
 import type { Generation, GenerationRequest, Generator } from "../generation/generator.ts";
+import { checkSampling } from "../generation/sample.ts";
 import { storages } from "../models/linear.ts";
 import { openModel } from "../models/open-model.ts";
 import { encodeChat } from "../server/prompt-ids.ts";
@@ -114,6 +115,7 @@ export async function chat(
 ): Promise<void> {
   const { system, stats = false, seed = randomInt(2 ** 32), ...settings } = options;
   const opening: readonly ChatMessage[] = system === undefined ? [] : [{ role: "system", content: system }];
+  checkSampling(settings);
   // Says at once if there is no template, or it wants no system message.
   encodeChat(tokenizer, [...opening, { role: "user", content: "" }]);
   const say = (text: string) => void notices.write(`${text}\n`);

@@ -86,7 +86,8 @@ function streamAnswer(c: Context, plan: AnswerPlan, context: AnswerContext): Pro
     } catch (error) {
       write(JSON.stringify(context.describeError(error)));
     }
-    await writer.close().catch(ignore);
+    // Not awaited: a client that reads slowly, or never, must not keep the server from ending.
+    writer.close().catch(ignore);
   }
 
   return new Promise((resolve, reject) => {

@@ -418,6 +418,15 @@ describe("access", () => {
     expect(status).toBe(204);
     expect(headers["access-control-allow-origin"]).toBe("https://good.example");
     expect(headers["access-control-allow-headers"]).toBe("authorization,content-type");
+
+    // Pages can read answers, streams and errors.
+    const page = { origin: "https://good.example", authorization: "Bearer secret" };
+    const prompt = { model: "small", prompt: "a" };
+    for (const body of [prompt, { ...prompt, stream: true }, { ...prompt, n: 0 }]) {
+      const answered = await post("/v1/completions", body, page);
+      expect(answered.headers.get("access-control-allow-origin")).toBe("https://good.example");
+      await answered.text();
+    }
   });
 
   test("a key is asked for, except for the server's health", async () => {

@@ -1,8 +1,9 @@
 /** @file POST /v1/chat/completions, after OpenAI's API reference ("Create chat completion"). */
 
 import type { Context } from "hono";
-import type { GeneratedToken, TokenLogprob } from "../generation/generator.ts";
+import type { GeneratedToken } from "../generation/generator.ts";
 import { type AnswerContext, type AnswerFormat, answer } from "./answer.ts";
+import { chatLogprobs } from "./logprobs.ts";
 import { encodeChat } from "./prompt-ids.ts";
 import { chatBody, readBody } from "./request-bodies.ts";
 import { checkPrompt, readSettings, repeat, type ServedModel } from "./served-model.ts";
@@ -34,7 +35,7 @@ export async function createChatCompletion(
 }
 
 const format = chatFormat(() => null);
-const formatWithLogprobs = chatFormat((tokens) => ({ content: tokens.map(describeToken), refusal: null }));
+const formatWithLogprobs = chatFormat(chatLogprobs);
 
 function chatFormat(describe: (tokens: readonly GeneratedToken[]) => object | null): AnswerFormat {
   const delta = (index: number, delta: object, logprobs: object | null = null) => ({
@@ -57,19 +58,4 @@ function chatFormat(describe: (tokens: readonly GeneratedToken[]) => object | nu
     piece: (index, { text, tokens }) => delta(index, { content: text }, describe(tokens)),
     ending: (index, finishReason) => ({ ...delta(index, {}), finish_reason: finishReason }),
   };
-}
-
-function describeToken({ top, ...token }: GeneratedToken): object {
-  return { ...describeOne(token), top_logprobs: top.map(describeOne) };
-}
-
-function describeOne({ text, logprob }: TokenLogprob): object {
-  // The text of a token that holds a part of a character says nothing of its bytes.
-  const bytes = text.includes("\ufffd") ? null : [...Buffer.from(text)];
-  return { token: text, logprob: finite(logprob), bytes };
-}
-
-/** JSON has no infinity; OpenAI writes -9999 for what cannot come. */
-export function finite(logprob: number): number {
-  return Math.max(logprob, -9999);
 }

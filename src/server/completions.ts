@@ -3,7 +3,7 @@
 import type { Context } from "hono";
 import type { GeneratedToken } from "../generation/generator.ts";
 import { type AnswerContext, type AnswerFormat, answer } from "./answer.ts";
-import { finite } from "./chat-completions.ts";
+import { completionLogprobs, lengthOf } from "./logprobs.ts";
 import { encodeText } from "./prompt-ids.ts";
 import { completionBody, readBody } from "./request-bodies.ts";
 import { checkPrompt, readSettings, repeat, type ServedModel } from "./served-model.ts";
@@ -48,9 +48,9 @@ function completionFormat(echo: (index: number) => string, withLogprobs: boolean
   const offsets: number[] = [];
   const describe = (index: number, tokens: readonly GeneratedToken[]): object | null => {
     if (!withLogprobs) return null;
-    const described = describeTokens(tokens, offsets[index] ?? 0);
-    offsets[index] = described.end;
-    return described.logprobs;
+    const start = offsets[index] ?? 0;
+    offsets[index] = tokens.reduce((end, { text }) => end + lengthOf(text), start);
+    return completionLogprobs(tokens, start);
   };
   const choice = (index: number, text: string, logprobs: object | null, finishReason: string | null) => ({
     index,
@@ -71,24 +71,4 @@ function completionFormat(echo: (index: number) => string, withLogprobs: boolean
     piece: (index, { text, tokens }) => choice(index, text, describe(index, tokens), null),
     ending: (index, finishReason) => choice(index, "", null, finishReason),
   };
-}
-
-/** Parallel lists, as the legacy format has them. Offsets count characters, as Python does. */
-function describeTokens(tokens: readonly GeneratedToken[], start: number) {
-  const text_offset: number[] = [];
-  let end = start;
-  for (const { text } of tokens) {
-    text_offset.push(end);
-    end += [...text].length;
-  }
-  const logprobs = {
-    tokens: tokens.map(({ text }) => text),
-    token_logprobs: tokens.map(({ logprob }) => finite(logprob)),
-    // The token itself belongs to them even where it is not among the likeliest.
-    top_logprobs: tokens.map((token) =>
-      Object.fromEntries([...token.top, token].map(({ text, logprob }) => [text, finite(logprob)])),
-    ),
-    text_offset,
-  };
-  return { logprobs, end };
 }
