@@ -136,7 +136,7 @@ test("the embedded model's scores on two tasks, as a table, as JSON and in files
   expect(out).toContain("── which, item 1 ──\nWhich is 1 + 1?\n");
   expect(out).not.toContain("── which, item 2 ──");
   expect(out).toContain("1 + 1 = #### 2\n\n0 + 2 =\n── answer ──\n");
-  expect(out).toContain("sums: only the first 10 of 120 items, so the score is not the task's.");
+  expect(out).toContain("Only the first items were asked (10 of 12 of which, 10 of 120 of sums), so");
   expect(out).toContain("The results are in");
   expect(readdirSync(folder).sort()).toEqual([
     "answers.jsonl",

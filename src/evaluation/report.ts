@@ -2,6 +2,7 @@
 
 import { isHigherBetter } from "./aggregate.ts";
 import type { Answer, Evaluation, NamedScore, Sample, TaskEvaluation } from "./evaluate.ts";
+import type { PreparedTask } from "./task.ts";
 
 const columns = [
   "Task",
@@ -63,20 +64,21 @@ function renderRows(
 
 /** A sentence for each thing that limits what an evaluation's scores say. */
 export function describeLimits({ tasks }: Evaluation): string[] {
-  return tasks.flatMap(({ task }) => {
-    const limits: string[] = [];
-    if (task.instances.length < task.size) {
-      limits.push(
-        `${task.name}: only the first ${task.instances.length} of ${task.size} items, so the score is not the task's.`,
-      );
-    }
-    if (!task.config.test_split && task.config.validation_split) {
-      limits.push(
-        `${task.name}: scored on the split "${task.config.validation_split}", not on a test split.`,
-      );
-    }
-    return limits;
-  });
+  const all = tasks.map(({ task }) => task);
+  const parts = all.filter(({ instances, size }) => instances.length < size);
+  const validated = all.filter(({ config }) => !config.test_split && config.validation_split);
+  const named = (list: readonly PreparedTask[]) => list.map(({ name }) => name).join(", ");
+  return [
+    ...(parts.length > 0
+      ? [
+          `Only the first items were asked (${parts.map(({ name, instances, size }) => `${instances.length} of ${size} of ${name}`).join(", ")}), so these scores are not the tasks'.`,
+        ]
+      : []),
+    ...(validated.length > 0
+      ? [`Scored on the validation split, for there is no test split: ${named(validated)}.`]
+      : []),
+    ...all.flatMap(({ name, config }) => (config.data_note ? [`${name}: ${config.data_note}.`] : [])),
+  ];
 }
 
 /** The first `count` items of a task: prompts and answers in full, under every filter. */
