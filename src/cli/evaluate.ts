@@ -3,7 +3,11 @@
 import process, { stderr, stdout } from "node:process";
 import { type Command, Option } from "commander";
 import { describeLimits, renderItems, renderTable } from "../evaluation/report.ts";
-import { type EvaluationOutcome, type RunEvents, runEvaluation } from "../evaluation/run-evaluation.ts";
+import {
+  type EvaluationOutcome,
+  type EvaluationRunEvents,
+  runEvaluation,
+} from "../evaluation/run-evaluation.ts";
 import { storages } from "../models/linear.ts";
 import { parseList, parseWhole } from "./arguments.ts";
 import { createStatusLine, formatDuration } from "./output.ts";
@@ -70,7 +74,7 @@ Example:
 }
 
 /** Runs with a progress line; Ctrl-C ends the process at once, since every answer is already kept. */
-async function withProgress<T>(run: (events: RunEvents) => Promise<T>): Promise<T> {
+async function withProgress<T>(run: (events: EvaluationRunEvents) => Promise<T>): Promise<T> {
   const status = createStatusLine();
   let folder: string | undefined;
   const onSignal = () => {

@@ -22,7 +22,7 @@ import { prepareTasks } from "./prepare.ts";
 import { describeResults, type EvaluationSettings, type Results } from "./results.ts";
 import { describeSample, type SampleLine } from "./samples.ts";
 import type { PreparedTask } from "./task.ts";
-import { loadTasks } from "./tasks/registry.ts";
+import { loadTasks, type TaskRegistry } from "./tasks/registry.ts";
 
 export interface EvaluationOptions {
   /** Folder, .gguf file or Hub id. */
@@ -39,6 +39,8 @@ export interface EvaluationOptions {
   readonly tasks: readonly string[];
   /** YAML files of further tasks. */
   readonly taskFiles?: readonly string[];
+  /** Where the names are found. Default: the built-in tasks and those of `taskFiles`. */
+  readonly registry?: TaskRegistry;
   /** Only so many items of each task, the first ones. */
   readonly limit?: number;
   /** Examples before each item. Default: each task's own number. */
@@ -63,7 +65,7 @@ export interface EvaluationPlan {
   readonly tasks: readonly PreparedTask[];
 }
 
-export interface RunEvents {
+export interface EvaluationRunEvents {
   readonly onStage?: (stage: string) => void;
   /** Called before the first request; from now on the evaluation can be interrupted and resumed. */
   readonly onPlan?: (plan: EvaluationPlan) => void;
@@ -92,7 +94,7 @@ export interface EvaluationOutcome {
  */
 export async function runEvaluation(
   options: EvaluationOptions,
-  events: RunEvents = {},
+  events: EvaluationRunEvents = {},
 ): Promise<EvaluationOutcome> {
   const startedAt = new Date();
   const { storage = "float32", applyChatTemplate = false, seed = 1234 } = options;
@@ -100,7 +102,7 @@ export async function runEvaluation(
   if (fewshotAsMultiturn && !applyChatTemplate) {
     throw new InputError("Examples can be turns of a conversation only if the chat template is applied.");
   }
-  const registry = loadTasks(options.taskFiles);
+  const registry = options.registry ?? loadTasks(options.taskFiles);
   // Unknown names are told before the model is read.
   registry.select(options.tasks);
 
