@@ -42,7 +42,7 @@ export function createLocalModel(
     maxLength,
     chatTemplate: tokenizer.chatTemplate,
     tokenCounts,
-    applyChatTemplate: (messages) => renderChat(model, messages),
+    applyChatTemplate: (messages) => renderChat(tokenizer, messages),
 
     async loglikelihood(requests, onResult) {
       const results = new Array<SequenceScore>(requests.length);

@@ -196,14 +196,16 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
     return false;
   };
 
-  const give = (job: Job, text: string) => {
-    if (text === "") return;
-    const known = job.tokens.filter(({ start }) => start < job.stream.released).map(({ token }) => token);
-    job.onPiece?.({ text, tokens: known.slice(job.given) });
+  /** Gives out text that will not change, with the tokens that begin before `end`. */
+  const give = (job: Job, text: string, end = job.stream.released) => {
+    const known = job.tokens.filter(({ start }) => start < end).map(({ token }) => token);
+    if (text !== "" || known.length > job.given) job.onPiece?.({ text, tokens: known.slice(job.given) });
     job.given = known.length;
   };
   const finish = (job: Job, finishReason: Generation["finishReason"], text = "") => {
-    give(job, text + job.stream.finish());
+    const rest = text + job.stream.finish();
+    // A stop string takes the tokens in which it stands with it; otherwise even those without text are given.
+    give(job, rest, job.stream.stopped ? job.stream.released : Number.POSITIVE_INFINITY);
     job.resolve({
       text: job.stream.text,
       finishReason,

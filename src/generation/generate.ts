@@ -4,7 +4,7 @@ import type { AdaptedModel } from "../adapters/adapted-model.ts";
 import type { Device } from "../runtime/device.ts";
 import { createGenerator, type GeneratorOptions } from "./batch-generator.ts";
 import type { Generator } from "./generator.ts";
-import { encodeChat } from "./prompt.ts";
+import { encodeChat, encodeText } from "./prompt.ts";
 import type { SamplingOptions } from "./sample.ts";
 
 export interface GenerateOptions extends SamplingOptions {
@@ -56,8 +56,8 @@ export async function continueText(
 ): Promise<string> {
   const promptIds =
     (chat ?? model.tokenizer.chatTemplate !== undefined)
-      ? encodeChat(model, [{ role: "user", content: prompt }])
-      : model.tokenizer.encode(prompt, { addSpecialTokens: true });
+      ? encodeChat(model.tokenizer, [{ role: "user", content: prompt }])
+      : encodeText(model.tokenizer, prompt);
   const { text } = await generator.generate(
     { promptIds, maxNewTokens, ...options },
     { ...(onText && { onPiece: (piece) => onText(piece.text) }) },

@@ -1,24 +1,43 @@
-/** @file Prompts and conversations as the model's tokens. */
+/** @file Prompts as token ids: chats through the model's template, texts as they are. */
 
 import { InputError } from "../errors.ts";
-import type { Model } from "../models/open-model.ts";
 import { adjustBeginning } from "../tokenization/beginning.ts";
 import { applyChatTemplate, type ChatMessage, specialTokensOf } from "../tokenization/chat-template.ts";
+import type { Tokenizer } from "../tokenization/tokenizer.ts";
 
-/** A conversation in the model's chat template, ready for the assistant's answer. @throws InputError if it has none. */
-export function renderChat({ tokenizer }: Model, messages: readonly ChatMessage[]): string {
+/**
+ * A conversation in the model's chat template, ready for the assistant's next turn.
+ *
+ * @param variables of the template, such as `enable_thinking`
+ * @throws InputError if the model has no chat template, or the template refuses the conversation.
+ */
+export function renderChat(
+  tokenizer: Tokenizer,
+  messages: readonly ChatMessage[],
+  variables: Readonly<Record<string, unknown>> = {},
+): string {
   if (tokenizer.chatTemplate === undefined) {
-    throw new InputError("The model has no chat template, so it cannot take the prompt as a chat message.");
+    throw new InputError("The model has no chat template, so it cannot hold a conversation.");
   }
   return applyChatTemplate(tokenizer.chatTemplate, messages, {
     addGenerationPrompt: true,
+    variables,
     ...specialTokensOf(tokenizer),
   }).text;
 }
 
-/** The tokens of {@link renderChat}, with exactly one beginning-of-sequence token where the model has one. */
-export function encodeChat(model: Model, messages: readonly ChatMessage[]): number[] {
-  const ids = model.tokenizer.encode(renderChat(model, messages));
-  const { drop, add } = adjustBeginning(ids, model.tokenizer);
+/** Token ids of {@link renderChat}. */
+export function encodeChat(
+  tokenizer: Tokenizer,
+  messages: readonly ChatMessage[],
+  variables: Readonly<Record<string, unknown>> = {},
+): number[] {
+  return encodeText(tokenizer, renderChat(tokenizer, messages, variables));
+}
+
+/** Token ids of a text, with one beginning-of-sequence token if the model wants one or the text has one. */
+export function encodeText(tokenizer: Tokenizer, text: string): number[] {
+  const ids = tokenizer.encode(text);
+  const { drop, add } = adjustBeginning(ids, tokenizer);
   return [...add, ...ids.slice(drop)];
 }

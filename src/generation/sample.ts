@@ -60,21 +60,28 @@ export function sampleToken(
   const best = indexOfLargest(logits);
   if (temperature === 0) return best;
 
-  const weightOf = (id: number) => Math.exp((logits[id]! - logits[best]!) / temperature);
-  let candidates = likeliest(logits, topK);
-  let weights = candidates.map(weightOf);
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  let kept = 0;
+  const weights = Float64Array.from(logits, (logit) => Math.exp((logit - logits[best]!) / temperature));
+  const least = leastWeight(weights, topK, topP, minP);
   let mass = 0;
-  while (kept < candidates.length && mass < topP * total && weights[kept]! >= minP) mass += weights[kept++]!;
-  candidates = candidates.slice(0, kept);
-  weights = weights.slice(0, kept);
+  for (const weight of weights) if (weight >= least) mass += weight;
   let draw = random.uniform() * mass;
-  for (const [index, id] of candidates.entries()) {
-    draw -= weights[index]!;
+  for (const [id, weight] of weights.entries()) {
+    if (weight < least) continue;
+    draw -= weight;
     if (draw < 0) return id;
   }
-  return candidates.at(-1)!;
+  return best;
+}
+
+/** The least weight that is drawn from: that of the last token which top-k, top-p and min-p leave. */
+function leastWeight(weights: Float64Array, topK: number, topP: number, minP: number): number {
+  if (topK >= weights.length && topP === 1) return minP;
+  const descending = weights.slice().sort().reverse().subarray(0, topK);
+  const enough = topP * descending.reduce((sum, weight) => sum + weight, 0);
+  let mass = 0;
+  let last = 0;
+  while (last < descending.length - 1 && mass + descending[last]! < enough) mass += descending[last++]!;
+  return Math.max(minP, descending[last]!);
 }
 
 export function indexOfLargest(values: Float32Array): number {

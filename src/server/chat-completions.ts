@@ -2,9 +2,9 @@
 
 import type { Context } from "hono";
 import type { GeneratedToken } from "../generation/generator.ts";
+import { encodeChat } from "../generation/prompt.ts";
 import { type AnswerContext, type AnswerFormat, answer } from "./answer.ts";
 import { chatLogprobs } from "./logprobs.ts";
-import { encodeChat } from "./prompt-ids.ts";
 import { chatBody, readBody } from "./request-bodies.ts";
 import { checkPrompt, readSettings, repeat, type ServedModel } from "./served-model.ts";
 

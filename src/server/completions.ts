@@ -2,9 +2,9 @@
 
 import type { Context } from "hono";
 import type { GeneratedToken } from "../generation/generator.ts";
+import { encodeText } from "../generation/prompt.ts";
 import { type AnswerContext, type AnswerFormat, answer } from "./answer.ts";
 import { completionLogprobs, lengthOf } from "./logprobs.ts";
-import { encodeText } from "./prompt-ids.ts";
 import { completionBody, readBody } from "./request-bodies.ts";
 import { checkPrompt, readSettings, repeat, type ServedModel } from "./served-model.ts";
 

@@ -1,0 +1,73 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { createRandom } from "../random.ts";
+import { likeliest, logNormalizer, type SamplingOptions, sampleToken } from "./sample.ts";
+
+const logits = Float32Array.of(1, 3, -2, 2.5, 0, 3, -9, 1.5);
+
+/** How often each token is drawn, as shares. */
+function drawMany(options: SamplingOptions, seen: readonly number[] = []): number[] {
+  const random = createRandom(7);
+  const count = 20_000;
+  const shares = new Array<number>(logits.length).fill(0);
+  for (let i = 0; i < count; i++) shares[sampleToken(logits.slice(), options, random, seen)]! += 1 / count;
+  return shares;
+}
+
+/** The softmax over the tokens that `keep` holds. */
+function softmaxOf(values: readonly number[], keep: (id: number) => boolean): number[] {
+  const weights = values.map((value, id) => (keep(id) ? Math.exp(value) : 0));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return weights.map((weight) => weight / total);
+}
+
+test.each<[SamplingOptions, number[]]>([
+  [{ temperature: 1 }, softmaxOf([...logits], () => true)],
+  [
+    { temperature: 2 },
+    softmaxOf(
+      [...logits].map((l) => l / 2),
+      () => true,
+    ),
+  ],
+  [{ temperature: 1, topK: 3 }, softmaxOf([...logits], (id) => [1, 3, 5].includes(id))],
+  // The likeliest two have 0.34 each, the third 0.21: together 0.89.
+  [{ temperature: 1, topP: 0.8 }, softmaxOf([...logits], (id) => [1, 3, 5].includes(id))],
+  [{ temperature: 1, topP: 0.6 }, softmaxOf([...logits], (id) => [1, 5].includes(id))],
+  [{ temperature: 1, minP: 0.2 }, softmaxOf([...logits], (id) => [1, 3, 5, 7].includes(id))],
+  [{ temperature: 1, topK: 4, topP: 0.95 }, softmaxOf([...logits], (id) => [1, 3, 5, 7].includes(id))],
+])("%j draws from the truncated softmax", (options, expected) => {
+  for (const [id, share] of drawMany(options).entries())
+    expect(Math.abs(share - expected[id]!)).toBeLessThan(0.015);
+});
+
+test("a repetition penalty divides positive logits and multiplies negative ones, once per token", () => {
+  const penalized = [...logits].map((l, id) => (id === 1 ? l / 1.5 : id === 2 ? l * 1.5 : l));
+  const expected = softmaxOf(penalized, () => true);
+  const shares = drawMany({ temperature: 1, repetitionPenalty: 1.5 }, [1, 2, 1]);
+  for (const [id, share] of shares.entries()) expect(Math.abs(share - expected[id]!)).toBeLessThan(0.015);
+  expect(sampleToken(logits.slice(), { repetitionPenalty: 1.5 }, createRandom(0), [1])).toBe(5);
+});
+
+test("a temperature of 0 takes the first of the likeliest", () => {
+  expect(sampleToken(logits, {}, createRandom(0))).toBe(1);
+});
+
+test("the likeliest are those of a whole sort", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: -20, max: 20 }), { minLength: 1, maxLength: 40 }),
+      fc.integer({ min: 1, max: 45 }),
+      (values, count) => {
+        const sorted = [...values.keys()].sort((a, b) => values[b]! - values[a]! || a - b);
+        expect(likeliest(Float32Array.from(values), count)).toEqual(sorted.slice(0, count));
+      },
+    ),
+  );
+});
+
+test("logits less their normalizer are log-probabilities, however large they are", () => {
+  const large = Float32Array.of(1000, 1001, 998);
+  const sum = large.reduce((total, logit) => total + Math.exp(logit - logNormalizer(large)), 0);
+  expect(sum).toBeCloseTo(1, 10);
+});
