@@ -35,51 +35,41 @@ export function startsWithSpace(text: string): boolean {
 }
 
 /**
- * The letters with a title case of their own, which is not their upper case: ligatures of Latin letters (dž), and Greek
- * letters with iota subscript. Of other characters that become several, the first is upper and the rest lower case.
+ * The letters whose title case is neither their upper case, nor its first letter with the others in lower case. Each
+ * pair is a letter and its title case.
  */
 const titleCase: ReadonlyMap<string, string> = new Map([
   ...["Ǆǅǆ", "Ǉǈǉ", "Ǌǋǌ", "Ǳǲǳ"].flatMap((forms) => [...forms].map((form) => [form, forms[1]!] as const)),
-  ...greekWithIota(),
-  // Georgian letters are their own title case.
-  ...charactersBetween(0x10d0, 0x10fa),
-  ...charactersBetween(0x10fd, 0x10ff),
+  ["ŉ", "ʼN"],
+  // Greek letters with an iota have it below in their title case.
+  ...pairs(0x1f80, 0x1f88, 8),
+  ...pairs(0x1f90, 0x1f98, 8),
+  ...pairs(0x1fa0, 0x1fa8, 8),
+  ...pairs(0x1fb3, 0x1fbc, 1),
+  ...pairs(0x1fc3, 0x1fcc, 1),
+  ...pairs(0x1ff3, 0x1ffc, 1),
+  ["\u1fb2", "\u1fba\u0345"],
+  ["\u1fb4", "\u0386\u0345"],
+  ["\u1fb7", "\u0391\u0342\u0345"],
+  ["\u1fc2", "\u1fca\u0345"],
+  ["\u1fc4", "\u0389\u0345"],
+  ["\u1fc7", "\u0397\u0342\u0345"],
+  ["\u1ff2", "\u1ffa\u0345"],
+  ["\u1ff4", "\u038f\u0345"],
+  ["\u1ff7", "\u03a9\u0342\u0345"],
+  // Georgian letters are their own.
+  ...pairs(0x10d0, 0x10d0, 43),
+  ...pairs(0x10fd, 0x10fd, 3),
 ]);
 
-function* charactersBetween(first: number, last: number): Generator<readonly [string, string]> {
-  for (let code = first; code <= last; code++) {
-    const character = String.fromCharCode(code);
-    yield [character, character];
-  }
-}
-
-function* greekWithIota(): Generator<readonly [string, string]> {
-  // Rows of eight small letters and eight capitals with a written iota: the capital is the title case.
-  for (const row of [0x1f80, 0x1f90, 0x1fa0]) {
-    for (let i = 0; i < 8; i++) {
-      const capital = String.fromCharCode(row + 8 + i);
-      yield [String.fromCharCode(row + i), capital];
-      yield [capital, capital];
-    }
-  }
-  for (const [small, capital] of [
-    [0x1fb3, 0x1fbc],
-    [0x1fc3, 0x1fcc],
-    [0x1ff3, 0x1ffc],
-  ] as const) {
-    yield [String.fromCharCode(small), String.fromCharCode(capital)];
-    yield [String.fromCharCode(capital), String.fromCharCode(capital)];
-  }
-  // Those without a composed capital: the capital, its accent and a combining iota.
-  for (const small of "ᾲᾴᾷῂῄῇῲῴῷ") {
-    yield [
-      small,
-      small
-        .normalize("NFD")
-        .replace(/^./u, (letter) => letter.toUpperCase())
-        .normalize("NFC"),
-    ];
-  }
+/** Small letters in a row and the capitals in another, each with the capital as title case. */
+function pairs(small: number, capital: number, count: number): [string, string][] {
+  return Array.from({ length: count }, (_, i) => String.fromCharCode(capital + i)).flatMap(
+    (letter, i): [string, string][] => [
+      [String.fromCharCode(small + i), letter],
+      [letter, letter],
+    ],
+  );
 }
 
 /** `str.capitalize()`: the first character in title case, the others in lower case. */

@@ -1,0 +1,90 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { InputError } from "../../errors.ts";
+import { type Literal, parseLiteral } from "./literal.ts";
+import { createPythonRandom } from "./random.ts";
+import { compilePythonRegExp, findAll, removeAll } from "./regexp.ts";
+import {
+  asciiPunctuation,
+  capitalize,
+  countCodePoints,
+  countWords,
+  endsWithSpace,
+  startsWithSpace,
+  strip,
+} from "./text.ts";
+
+/** Made by CPython; see reference/python_semantics.py. */
+const golden: {
+  texts: { text: string; capitalized: string; stripped: string; words: number; length: number }[];
+  capitals: [characters: string, capitalized: string[]];
+  spaces: number[];
+  punctuation: string;
+  uint32: number[];
+  samples: { seed: number; size: number; count: number; draws: number[][] }[];
+  patterns: { pattern: string; found: string[][][]; removed: string[] }[];
+  subjects: string[];
+  literals: { text: string; value?: Literal }[];
+} = JSON.parse(readFileSync("fixtures/evaluation/python.json", "utf8"));
+
+describe("texts", () => {
+  test.each(golden.texts)("$text", ({ text, capitalized, stripped, words, length }) => {
+    expect(capitalize(text)).toBe(capitalized);
+    expect(strip(text)).toBe(stripped);
+    expect(countWords(text)).toBe(words);
+    expect(countCodePoints(text)).toBe(length);
+  });
+
+  test("each character is capitalized", () => {
+    const [characters, capitals] = golden.capitals;
+    expect(Array.from(characters, capitalize)).toEqual(capitals);
+  });
+
+  test("the same characters are whitespace and punctuation", () => {
+    const spaces = new Set(golden.spaces);
+    for (let code = 0; code < 0x10000; code++) {
+      const character = String.fromCharCode(code);
+      expect(startsWithSpace(`${character}a`)).toBe(spaces.has(code));
+      expect(endsWithSpace(`a${character}`)).toBe(spaces.has(code));
+    }
+    expect(golden.punctuation.replace(asciiPunctuation, "")).toBe("");
+    expect("aZ09 é".replace(asciiPunctuation, "")).toBe("aZ09 é");
+  });
+});
+
+describe("random numbers", () => {
+  test("those of random.Random(1234)", () => {
+    const random = createPythonRandom(1234);
+    const numbers = Array.from({ length: 1000 }, () => random.getrandbits(32));
+    expect(numbers.slice(0, 4)).toEqual([4150886329, 3342196574, 1892932127, 501869158]);
+    expect(numbers.slice(-4)).toEqual(golden.uint32);
+  });
+
+  test.each(golden.samples)("$count of $size with seed $seed", ({ seed, size, count, draws }) => {
+    const random = createPythonRandom(seed);
+    const population = Array.from({ length: size }, (_, i) => i);
+    expect(draws.map(() => random.sample(population, count))).toEqual(draws);
+  });
+});
+
+describe("regular expressions", () => {
+  test.each(golden.patterns)("$pattern", ({ pattern, found, removed }) => {
+    for (const [i, subject] of golden.subjects.entries()) {
+      expect(findAll(pattern, subject), JSON.stringify(subject)).toEqual(found[i]);
+      expect(removeAll(pattern, subject), JSON.stringify(subject)).toEqual(removed[i]);
+    }
+  });
+
+  test.each(["(", "a++", "[\\S]", "\\q", "(?i:a)", "*", "(?P<n>a)(?P<n>b)", "(?x) a"])(
+    "%s is refused",
+    (pattern) => {
+      expect(() => compilePythonRegExp(pattern)).toThrow(InputError);
+      expect(() => compilePythonRegExp(pattern)).toThrow(JSON.stringify(pattern));
+    },
+  );
+});
+
+test.each(golden.literals)("the literal $text", ({ text, value }) => {
+  if (value === undefined) expect(() => parseLiteral(text)).toThrow(InputError);
+  else expect(parseLiteral(text)).toEqual(value);
+});
