@@ -121,7 +121,7 @@ export function createDecoder(
     blocks: 1,
     feeds: blockFeeds("0", layer, plan, weights, parameters),
     program: () =>
-      compileOnce(`block ${plan.signature}`, () => buildCachedBlocks(config, [plan], () => asStored)),
+      compileOnce(`block ${plan.signature}`, () => buildCachedBlocks(config, [plan], "S", () => asStored)),
   }));
 
   const createSpan = (start: number, end: number): Span => {
@@ -141,7 +141,7 @@ export function createDecoder(
       start,
       blocks: end - start,
       feeds,
-      program: () => compileOnce(`step ${start}`, () => buildCachedBlocks(config, blocks, weightOf)),
+      program: () => compileOnce(`step ${start}`, () => buildCachedBlocks(config, blocks, 1, weightOf)),
     };
   };
   /** A block's weights, with those that are trained in their place. */

@@ -60,14 +60,16 @@ export function sampleToken(
   const best = indexOfLargest(logits);
   if (temperature === 0) return best;
 
-  const weights = Float64Array.from(logits, (logit) => Math.exp((logit - logits[best]!) / temperature));
+  const weights = new Float64Array(logits.length);
+  for (let id = 0; id < weights.length; id++)
+    weights[id] = Math.exp((logits[id]! - logits[best]!) / temperature);
   const least = leastWeight(weights, topK, topP, minP);
   let mass = 0;
-  for (const weight of weights) if (weight >= least) mass += weight;
+  for (let id = 0; id < weights.length; id++) if (weights[id]! >= least) mass += weights[id]!;
   let draw = random.uniform() * mass;
-  for (const [id, weight] of weights.entries()) {
-    if (weight < least) continue;
-    draw -= weight;
+  for (let id = 0; id < weights.length; id++) {
+    if (weights[id]! < least) continue;
+    draw -= weights[id]!;
     if (draw < 0) return id;
   }
   return best;

@@ -1,10 +1,10 @@
 /** @file Attention as graphs: of whole rows, as in training, and of new tokens to what a cache holds. */
 
 import { add, mul, sub } from "../graph/operators/elementwise.ts";
-import { matmul } from "../graph/operators/matmul.ts";
+import { broadcastMatmul, matmul } from "../graph/operators/matmul.ts";
 import { concat, join, reshape, separate, split, transpose } from "../graph/operators/movement.ts";
 import { reduceSum, softmax } from "../graph/operators/reduction.ts";
-import { type Dim, multiplyDim, type Tensor, withDerivative } from "../graph/tensor.ts";
+import { type Dim, multiplyDim, scalar, type Tensor, withDerivative } from "../graph/tensor.ts";
 import type { ModelConfig } from "./config.ts";
 
 /**
@@ -133,26 +133,77 @@ export interface NewKeysAndValues {
  */
 export function cachedAttention(
   config: ModelConfig,
-  { keys, values, mask, sizes }: CachedContext,
+  cache: CachedContext,
   onNew: (tensors: NewKeysAndValues) => void,
 ): Attention {
   const { numAttentionHeads: heads, numKeyValueHeads: groups, headDim } = config;
-  const alpha = 1 / Math.sqrt(headDim);
   return (query, key, value) => {
     const [batch, length] = query.shape as [Dim, Dim, Dim];
     const perHead = (tensor: Tensor) => reshape(tensor, [batch, length, groups, headDim]);
-    const newKeys = transpose(perHead(key), [0, 2, 3, 1]);
-    const newValues = transpose(perHead(value), [0, 2, 1, 3]);
-    onNew({ keys: newKeys, values: newValues });
-    const queries = toGroups(config, query);
-    const scores = join(
-      [matmul(queries, keys, { alpha }), matmul(queries, newKeys, { alpha })],
-      3,
-      mask.shape[3]!,
+    const fresh = {
+      keys: transpose(perHead(key), [0, 2, 3, 1]),
+      values: transpose(perHead(value), [0, 2, 1, 3]),
+    };
+    onNew(fresh);
+    const output = attendToBoth(toGroups(config, query), cache, fresh, (scores) =>
+      maskedSoftmax(scores, cache.mask, heads / groups),
     );
-    const weights = maskedSoftmax(scores, mask, heads / groups);
-    const [toPast, toNew] = separate(weights, 3, sizes, [keys.shape[3]!, length]);
-    const output = add(matmul(toPast!, values), matmul(toNew!, newValues));
     return fromGroups(config, output, batch, length);
   };
+}
+
+/**
+ * {@link cachedAttention} of one new token per row. Nothing needs to be transposed, and each head is multiplied by
+ * itself: ONNX Runtime multiplies a single row by a matrix where it lies, but copies the matrix for several rows, which
+ * costs more than reading it once for each head of a group.
+ */
+export function singleTokenAttention(
+  config: ModelConfig,
+  cache: CachedContext,
+  onNew: (tensors: NewKeysAndValues) => void,
+): Attention {
+  const { numAttentionHeads: heads, numKeyValueHeads: groups, headDim } = config;
+  return (query, key, value) => {
+    const batch = query.shape[0]!;
+    const fresh = {
+      keys: reshape(key, [batch, groups, headDim, 1]),
+      values: reshape(value, [batch, groups, 1, headDim]),
+    };
+    onNew(fresh);
+    const forHeads = (tensor: Tensor) => {
+      const [rows, , ...matrix] = tensor.shape as [Dim, Dim, Dim, Dim];
+      return reshape(tensor, [rows, groups, 1, ...matrix]);
+    };
+    const alone = (tensors: NewKeysAndValues) => ({
+      keys: forHeads(tensors.keys),
+      values: forHeads(tensors.values),
+    });
+    const queries = reshape(query, [batch, groups, heads / groups, 1, headDim]);
+    const mask = reshape(cache.mask, [batch, 1, 1, 1, cache.mask.shape[3]!]);
+    const output = attendToBoth(queries, { ...cache, ...alone(cache) }, alone(fresh), (scores) =>
+      softmax(add(scores, mask)),
+    );
+    return reshape(output, [batch, 1, heads * headDim]);
+  };
+}
+
+/** Attention of queries [..., n, headDim] to past and new keys and values, whose leading axes may be broadcast. */
+function attendToBoth(
+  queries: Tensor,
+  past: CachedContext,
+  fresh: NewKeysAndValues,
+  toWeights: (scores: Tensor) => Tensor,
+): Tensor {
+  const scaled = mul(queries, scalar(1 / Math.sqrt(queries.shape.at(-1) as number)));
+  const axis = queries.shape.length - 1;
+  const scores = join(
+    [broadcastMatmul(scaled, past.keys), broadcastMatmul(scaled, fresh.keys)],
+    axis,
+    past.mask.shape[3]!,
+  );
+  const [toPast, toNew] = separate(toWeights(scores), axis, past.sizes, [
+    past.keys.shape.at(-1)!,
+    fresh.keys.shape.at(-1)!,
+  ]);
+  return add(broadcastMatmul(toPast!, past.values), broadcastMatmul(toNew!, fresh.values));
 }
