@@ -3,7 +3,7 @@
     python reference/harness_prompts.py DATA fixtures/evaluation/prompts.json
     python reference/harness_prompts.py fixtures/evaluation/excerpts fixtures/evaluation/excerpt-prompts.json
 
-DATA is a folder in the layout that `slimtune eval --data-dir` reads. Splits that it does not hold count as absent in the
+DATA is a folder in the layout that tasks read their data from. Splits that it does not hold count as absent in the
 harness's definitions. Of each item the first 16 digits of a SHA-256 are written, and the first item's texts if the
 data is invented.
 """

@@ -12,7 +12,7 @@ import type { GenerationKwargs, LanguageModel } from "./language-model.ts";
 import { assemblePrompt, joinSystem, type Shot } from "./prompt.ts";
 import { createPythonRandom } from "./python/random.ts";
 import { compilePythonRegExp } from "./python/regexp.ts";
-import type { Instance, InstanceRequests, Metric, PreparedTask } from "./task.ts";
+import type { Doc, Instance, InstanceRequests, Metric, PreparedTask } from "./task.ts";
 import { renderTaskTemplate } from "./task-template.ts";
 import { loadTasks, type TaskRegistry } from "./tasks/registry.ts";
 import { defaultMetrics, type TaskDefinition } from "./tasks/task-definition.ts";
@@ -56,9 +56,16 @@ export async function prepareTask(entry: TaskEntry, options: PreparationOptions 
   const pool = numFewshot > 0 ? await readPool(data, docs) : [];
   const draw = createDraw(definition, pool, numFewshot, options.seed ?? 1234, entry.name);
 
+  let textType: string | undefined;
   const instances = evaluated.map(({ doc, where }, docId): Instance => {
     try {
-      return { docId, doc, ...prepareItem(definition, doc, draw(doc), options) };
+      const rendered = renderDoc(definition, doc);
+      textType ??= typeof rendered.text;
+      if (typeof rendered.text !== textType) {
+        throw new Error("doc_to_text is a choice's number for some items and a text for others");
+      }
+      const requests = prepareRequests(definition, doc, rendered, draw(doc), options);
+      return { docId, doc, target: rendered.target, requests };
     } catch (error) {
       throw new InputError(
         `The task ${entry.name}, ${where}: ${(error as Error).message.replace(/\.?$/, ".")}`,
@@ -127,7 +134,7 @@ async function readPool({ definition, readSplit }: TaskData, evaluated: readonly
   return others === undefined ? evaluated : readSplit(others);
 }
 
-type Draw = (doc: SourceDoc["doc"]) => readonly SourceDoc[];
+type Draw = (doc: Doc) => readonly SourceDoc[];
 
 function createDraw(
   definition: TaskDefinition,
@@ -157,13 +164,18 @@ function createDraw(
   };
 }
 
-function prepareItem(
+function prepareRequests(
   definition: TaskDefinition,
-  doc: SourceDoc["doc"],
+  doc: Doc,
+  rendered: RenderedDoc,
   examples: readonly SourceDoc[],
   options: PreparationOptions,
-): Pick<Instance, "target" | "requests"> {
-  if (definition.output_type === "loglikelihood_rolling") return prepareText(definition, doc);
+): InstanceRequests {
+  const { output_type: type, measured_text } = definition;
+  if (type === "loglikelihood_rolling") {
+    const text = String(rendered.target);
+    return { type, text, original: measured_text ? measured_text(doc) : text };
+  }
   const { applyChatTemplate, fewshotAsMultiturn = true, systemInstruction = "" } = options;
   const chat = applyChatTemplate && { apply: applyChatTemplate, asMultiturn: fewshotAsMultiturn };
   const { target_delimiter, fewshot_delimiter, fewshot_config } = definition;
@@ -178,28 +190,9 @@ function prepareItem(
     targetDelimiter: fewshot_config?.target_delimiter ?? target_delimiter,
     fewshotDelimiter: fewshot_config?.fewshot_delimiter ?? fewshot_delimiter,
   };
-  const rendered = renderDoc(definition, doc);
   const prompt = (question: string) => assemblePrompt({ ...parts, question }, chat);
-  return {
-    target: rendered.target,
-    requests:
-      definition.output_type === "multiple_choice"
-        ? prepareChoices(rendered, prompt, chat ? "" : target_delimiter)
-        : {
-            type: "generate_until",
-            context: prompt(questionOf(rendered)),
-            options: generationOptions(definition),
-          },
-  };
-}
-
-function prepareText(
-  { doc_to_target, measured_text }: TaskDefinition,
-  doc: SourceDoc["doc"],
-): Pick<Instance, "target" | "requests"> {
-  const text = String(renderDoc({ doc_to_text: "", doc_to_target }, doc).target);
-  const original = measured_text ? measured_text(doc) : text;
-  return { target: text, requests: { type: "loglikelihood_rolling", text, original } };
+  if (type === "multiple_choice") return prepareChoices(rendered, prompt, chat ? "" : target_delimiter);
+  return { type, context: prompt(questionOf(rendered)), options: generationOptions(definition) };
 }
 
 function prepareChoices(
