@@ -1,4 +1,4 @@
-"""Scores of single items by lm_eval 0.4.12: filters and exact matches of generated texts, choices, and perplexities.
+"""What lm_eval 0.4.12 makes of single templates and answers: filters, exact matches, choices and perplexities.
 
     python reference/harness_judging.py fixtures/evaluation/judging.json
 """
@@ -17,6 +17,7 @@ from lm_eval.api.task import ConfigurableTask
 from lm_eval.filters import build_filter_ensemble
 from lm_eval.tasks import TaskManager
 from lm_eval.tasks._yaml_loader import load_yaml
+from lm_eval.utils import apply_template
 
 assert version("lm_eval") == "0.4.12"
 datasets.disable_progress_bars()
@@ -63,6 +64,25 @@ def apply_filter(steps):
 
 def mean_of(metric, settings={}):
     return {"metric": metric, "aggregation": "mean", "higher_is_better": True, **settings}
+
+
+templates = [
+    "a\n", "a\n\n", " {% if q %} x {% endif %} \n", "{% if q %}\nx\n{% endif %}\n", "{{q.strip()}}|{{ q.lstrip() }}",
+    "{{list}}", "{{[q, n]}}", "{{list[0]}} {{list[-1]}} {{d.text}} {{d['text']}}", "{{list.index('a')}}", "{{list.index('z')}}",
+    "{{missing}}", "{{d.missing}}", "{{missing.x}}", "{{missing is defined}}", "{{missing is undefined}}",
+    "{{missing | default('x')}}", "{{q if n is defined else missing}}", "{{missing or q}}", "{% if missing %}x{% endif %}",
+    "{% for x in list %}{{x}},{% endfor %}", "{% for x in missing %}{% endfor %}", "{{q if false}}", "{{q.split('-')[-1].strip()}}",
+    "{{n}} {{n + 1}} {{f}} {{none_}} {{yes}}", "{{q ~ n}}", "{{'abc'[n - 1]}}", "{{list | length}} {{list | join(', ')}}", "{{q == 'x'}}",
+    "{# note #}{{q | upper}}", "{{d}}", "{% set x = q %}{{x}}", "{{q | trim}}.", "", "{{ d.text | length }}",
+]  # fmt: skip
+variables = {"q": " a - b\u0085", "n": 2, "f": 0.5, "none_": None, "yes": True, "list": ["a", "b'", 'c"'], "d": {"text": "t"}}
+
+
+def render(template):
+    try:
+        return apply_template(template, variables)
+    except Exception:
+        return None
 
 
 manager = TaskManager()
@@ -121,6 +141,8 @@ rolling = [
 ]
 
 golden = {
+    "variables": variables,
+    "templates": [[template, render(template)] for template in templates],
     "answers": answers,
     "targets": targets,
     "filters": [{"filter": steps, "answers": apply_filter(steps)} for steps in filters.values()],

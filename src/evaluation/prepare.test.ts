@@ -190,7 +190,7 @@ describe("what is refused", () => {
       "too few examples",
       [{ q: "1", a: "1" }],
       { training_split: "train", fewshot_split: "train", num_fewshot: 2 },
-      "has 1 examples, too few for 2",
+      "has 1 examples, of which 2 are to be drawn",
     ],
     [
       "a regular expression with an error",

@@ -125,12 +125,11 @@ function takeFirst<T>(items: readonly T[], limit: number | undefined, name: stri
 
 /** The documents from which examples are drawn, by the harness's order of precedence. */
 async function readPool({ definition, readSplit }: TaskData, evaluated: readonly SourceDoc[]) {
-  const { fewshot_config, training_split, validation_split } = definition;
-  const split = fewshot_config?.split ?? definition.fewshot_split;
-  if (split === undefined && fewshot_config?.samples) {
+  const { fewshot_config, fewshot_split, training_split, validation_split } = definition;
+  if (fewshot_split === undefined && fewshot_config?.samples) {
     return fewshot_config.samples.map((doc, i) => ({ doc, where: `example ${i + 1} of fewshot_config` }));
   }
-  const others = split ?? training_split ?? validation_split;
+  const others = fewshot_split ?? training_split ?? validation_split;
   return others === undefined ? evaluated : readSplit(others);
 }
 
@@ -147,11 +146,11 @@ function createDraw(
   const { fewshot_config, fewshot_split, test_split } = definition;
   const isFirst = fewshot_config?.sampler === "first_n";
   // The harness takes the item for one of the pool if neither is named, too.
-  const mayDrawItem = !isFirst && (fewshot_config?.split ?? fewshot_split) === test_split;
+  const mayDrawItem = !isFirst && fewshot_split === test_split;
   const drawn = mayDrawItem ? count + 1 : count;
   if (drawn > pool.length) {
     throw new InputError(
-      `The task ${task} has ${pool.length} examples, too few for ${count} before each item; ask for fewer.`,
+      `The task ${task} has ${pool.length} examples, of which ${drawn} are to be drawn for each item; ask for fewer.`,
     );
   }
   if (isFirst) return () => pool.slice(0, count);

@@ -130,9 +130,7 @@ class BoundedInterpreter extends Interpreter {
       super.evaluate(node, variables) ??
       // The library has no value for the first element of an empty list.
       super.evaluate(undefined, variables)!;
-    if (this.#isStrict && result.type === "UndefinedValue" && node && !this.#questioned.has(node)) {
-      throw new Error(`${writtenName(node)} is undefined`);
-    }
+    if (this.#isStrict && node && result.type === "UndefinedValue") this.#checkDefined(node);
     const { value } = result;
     if (typeof value === "string" && value.length > maximumTextLength) {
       throw new Error(`its text is longer than ${maximumTextLength} characters`);
@@ -169,6 +167,12 @@ class BoundedInterpreter extends Interpreter {
       }
     }
     return this.#text(text);
+  }
+
+  /** As in Jinja2, only names and their parts must be defined: a condition without "else" may give nothing. */
+  #checkDefined(node: SyntaxNode): void {
+    const isName = node.type === "Identifier" || node.type === "MemberExpression";
+    if (isName && !this.#questioned.has(node)) throw new Error(`${writtenName(node)} is undefined`);
   }
 
   #count(steps: number): void {
@@ -305,11 +309,10 @@ function nameOf({ type }: Value): string {
   return type.replace(/Value$/, "").toLowerCase();
 }
 
-/** An expression as it stands in the template, if it is a name or a part of one. */
-function writtenName({ type, value, object, property, computed }: SyntaxNode): string {
-  if (type === "Identifier") return String(value);
-  if (type !== "MemberExpression" || !object) return "an expression";
-  const part = property?.value === undefined ? "…" : String(property.value);
+/** A name, or a part of one, as it stands in the template. */
+function writtenName({ value, object, property, computed }: SyntaxNode): string {
+  if (!object) return String(value ?? "…");
+  const part = String(property?.value ?? "…");
   return computed ? `${writtenName(object)}[${part}]` : `${writtenName(object)}.${part}`;
 }
 

@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { InputError } from "../../errors.ts";
 import { prepareTasks } from "../prepare.ts";
@@ -136,6 +136,32 @@ metric_list:
           ["Water is wet? ", "yes"],
         ],
         gold: 1,
+      },
+    });
+  });
+
+  test("labels of 64 bits, as Parquet has them, are numbers of choices", async () => {
+    writeFileSync(
+      path,
+      `
+task: own
+dataset_path: ${resolve("fixtures/evaluation/choices.parquet")}
+output_type: multiple_choice
+doc_to_text: "{{question}}"
+doc_to_target: label
+doc_to_choice: "{{choices.text}}"
+`,
+    );
+    const { tasks } = await prepareTasks(["own"], {}, loadTasks([path]));
+    expect(tasks[0]!.instances[1]).toMatchObject({
+      doc: { label: 1 },
+      target: 1,
+      requests: {
+        pairs: [
+          ["What is hot?", " Ice"],
+          ["What is hot?", " Fire"],
+        ],
+        choices: ["Ice", "Fire"],
       },
     });
   });

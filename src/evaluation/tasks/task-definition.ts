@@ -84,7 +84,6 @@ const definitionSchema = z.strictObject({
   fewshot_config: z
     .strictObject({
       sampler: z.enum(["default", "first_n"]).optional(),
-      split: text.optional(),
       samples: z.array(z.record(text, z.unknown())).optional(),
       doc_to_text: text.optional(),
       doc_to_target: target.optional(),
