@@ -3,6 +3,7 @@
 import type { Adapter } from "../adapters/adapted-model.ts";
 import type { BitWidth } from "../graph/operators/integer-matmul.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import type { Past } from "../models/attention.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { blockwiseWeight, readStoredWeight, storedWeight } from "../models/linear.ts";
 import { countBlockParameters } from "../models/modules.ts";
@@ -66,7 +67,7 @@ type Feeds = Record<string, HostTensor>;
 /** A run of blocks as one program, and where its blocks' weights come from. */
 interface Span {
   readonly start: number;
-  readonly program: () => Promise<Program>;
+  readonly program: (past: Past) => Promise<Program>;
   readonly feeds: Feeds;
   readonly blocks: number;
 }
@@ -120,8 +121,10 @@ export function createDecoder(
     start: layer,
     blocks: 1,
     feeds: blockFeeds("0", layer, plan, weights, parameters),
-    program: () =>
-      compileOnce(`block ${plan.signature}`, () => buildCachedBlocks(config, [plan], "S", () => asStored)),
+    program: (past) =>
+      compileOnce(`block ${past} ${plan.signature}`, () =>
+        buildCachedBlocks(config, [plan], "S", past, () => asStored),
+      ),
   }));
 
   const createSpan = (start: number, end: number): Span => {
@@ -141,7 +144,8 @@ export function createDecoder(
       start,
       blocks: end - start,
       feeds,
-      program: () => compileOnce(`step ${start}`, () => buildCachedBlocks(config, blocks, 1, weightOf)),
+      program: () =>
+        compileOnce(`step ${start}`, () => buildCachedBlocks(config, blocks, 1, "own", weightOf)),
     };
   };
   /** A block's weights, with those that are trained in their place. */
@@ -171,6 +175,7 @@ export function createDecoder(
     filled: Int32Array,
   ): Promise<Extension> => {
     const { rows, length } = tokens;
+    const kind = past.length === 0 ? "none" : past.rows === rows ? "own" : "shared";
     const { numKeyValueHeads: groups, headDim, slidingWindow } = config;
     const shared: Feeds = {
       cos,
@@ -203,7 +208,7 @@ export function createDecoder(
           headDim,
         ]);
       }
-      const results = await (await span.program()).run(feeds);
+      const results = await (await span.program(kind)).run(feeds);
       for (let block = 0; block < span.blocks; block++) {
         keys.push(results[cacheName(block, "keys", "new")]!.data as Float32Array);
         values.push(results[cacheName(block, "values", "new")]!.data as Float32Array);

@@ -7,7 +7,7 @@ import { gather } from "../graph/operators/movement.ts";
 import { crossEntropy, gatherElements, rmsNorm } from "../graph/operators/neural-network.ts";
 import { argMax, reduceMax, reduceSum } from "../graph/operators/reduction.ts";
 import { input, type Tensor, withDerivative } from "../graph/tensor.ts";
-import { cachedAttention, singleTokenAttention } from "../models/attention.ts";
+import { cachedAttention, type Past, singleTokenAttention } from "../models/attention.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { buildDecoderBlock } from "../models/decoder-block.ts";
 import type { StoredWeight } from "../models/linear.ts";
@@ -197,27 +197,29 @@ export function cacheName(block: number, kind: "keys" | "values", when: "past" |
  * and values.
  *
  * @param length S: 1, or "S" for any number
+ * @param past what the cache holds; with one new token per row it may be anything
  * @param weightOf where a block's weights come from
  */
 export function buildCachedBlocks(
   config: ModelConfig,
   layers: readonly LayerPlan[],
   length: 1 | "S",
+  past: Past,
   weightOf: (block: number) => WeightSource,
 ): Outputs {
   const { numKeyValueHeads: groups, headDim, hiddenSize } = config;
   const attend = length === 1 ? singleTokenAttention : cachedAttention;
   const outputs: Outputs = {};
-  const mask = input("mask", "float32", ["B", 1, length, "T"]);
+  const mask = input("mask", "float32", ["B", 1, length, past === "none" ? length : "T"]);
   const sizes = input("sizes", "int64", [2]);
   const positions = positionInputs(config, length);
   let hidden = input("hidden", "float32", ["B", length, hiddenSize]);
   for (const [block, plan] of layers.entries()) {
-    const past = {
+    const cached = {
       keys: input(cacheName(block, "keys", "past"), "float32", ["B", groups, headDim, "P"]),
       values: input(cacheName(block, "values", "past"), "float32", ["B", groups, "P", headDim]),
     };
-    const attention = attend(config, { ...past, mask, sizes }, ({ keys, values }) => {
+    const attention = attend(config, { ...cached, past, mask, sizes }, ({ keys, values }) => {
       outputs[cacheName(block, "keys", "new")] = keys;
       outputs[cacheName(block, "values", "new")] = values;
     });

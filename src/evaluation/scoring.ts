@@ -23,6 +23,8 @@ const leastPreamble = 64;
 const leastSharers = 8;
 /** Tokens that are computed at a time: enough for products at their full rate. */
 const batchTokens = 1024;
+/** Tokens of one long text that are computed at a time: more of them would look at more that they may not see. */
+const pieceTokens = 256;
 /** A row takes up another sequence only if that saves so many tokens. */
 const leastSaving = 8;
 
@@ -118,8 +120,8 @@ async function computePreamble(
   ids: readonly number[],
 ): Promise<KeyValues> {
   let past = createKeyValues(config, 1, 0);
-  for (let start = 0; start < ids.length; start += batchTokens) {
-    const { keyValues } = await extendOne(decoder, ids.slice(start, start + batchTokens), past);
+  for (let start = 0; start < ids.length; start += pieceTokens) {
+    const { keyValues } = await extendOne(decoder, ids.slice(start, start + pieceTokens), past);
     past = append(config, past, keyValues);
   }
   return past;
@@ -267,7 +269,7 @@ async function scoreLong(
   const read = entry.ids.length - 1;
   while (past.length < read) {
     const start = past.length;
-    const end = Math.min(read, start + batchTokens);
+    const end = Math.min(read, start + pieceTokens);
     const { hidden, keyValues } = await extendOne(decoder, entry.ids.slice(start, end), past);
     const positions = answerPositions(entry).filter((position) => position >= start && position < end);
     const labels = Int32Array.from(positions, (position) => entry.ids[position + 1]!);

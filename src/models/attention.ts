@@ -109,8 +109,12 @@ function maskedSoftmax(scores: Tensor, mask: Tensor, perGroup: number): Tensor {
   return reshape(softmax(masked), scores.shape);
 }
 
+/** Whose the cached tokens are: there are none, each row has its own, or one row is shared by all. */
+export type Past = "none" | "own" | "shared";
+
 /** The keys and values of P tokens that stand before S new ones, and who sees whom. */
 export interface CachedContext {
+  readonly past: Past;
   /** [B, groups, headDim, P], or one row for all. */
   readonly keys: Tensor;
   /** [B, groups, P, headDim], or one row for all. */
@@ -128,8 +132,8 @@ export interface NewKeysAndValues {
 }
 
 /**
- * Attention of new tokens to a cache and to each other. The cache is read where it lies: scores are joined, which are
- * small, and not keys and values, which are large.
+ * Attention of new tokens to a cache and to each other. Many tokens have more scores than keys and values, so each row's
+ * own past is joined to its new keys and values. What all rows share is not repeated for each: there the scores are joined.
  */
 export function cachedAttention(
   config: ModelConfig,
@@ -137,6 +141,7 @@ export function cachedAttention(
   onNew: (tensors: NewKeysAndValues) => void,
 ): Attention {
   const { numAttentionHeads: heads, numKeyValueHeads: groups, headDim } = config;
+  const keyCount = cache.mask.shape[3]!;
   return (query, key, value) => {
     const [batch, length] = query.shape as [Dim, Dim, Dim];
     const perHead = (tensor: Tensor) => reshape(tensor, [batch, length, groups, headDim]);
@@ -145,10 +150,15 @@ export function cachedAttention(
       values: transpose(perHead(value), [0, 2, 1, 3]),
     };
     onNew(fresh);
-    const output = attendToBoth(toGroups(config, query), cache, fresh, (scores) =>
-      maskedSoftmax(scores, cache.mask, heads / groups),
-    );
-    return fromGroups(config, output, batch, length);
+    const queries = toGroups(config, query);
+    const toWeights = (scores: Tensor) => maskedSoftmax(scores, cache.mask, heads / groups);
+    if (cache.past === "shared")
+      return fromGroups(config, attendToBoth(queries, cache, fresh, toWeights), batch, length);
+    const own = cache.past === "own";
+    const keys = own ? join([cache.keys, fresh.keys], 3, keyCount) : fresh.keys;
+    const values = own ? join([cache.values, fresh.values], 2, keyCount) : fresh.values;
+    const scores = broadcastMatmul(scaleQueries(queries), keys);
+    return fromGroups(config, broadcastMatmul(toWeights(scores), values), batch, length);
   };
 }
 
@@ -187,6 +197,11 @@ export function singleTokenAttention(
   };
 }
 
+/** The factor 1 / sqrt(d) of attention's scores, on the queries, which are fewer. */
+function scaleQueries(queries: Tensor): Tensor {
+  return mul(queries, scalar(1 / Math.sqrt(queries.shape.at(-1) as number)));
+}
+
 /** Attention of queries [..., n, headDim] to past and new keys and values, whose leading axes may be broadcast. */
 function attendToBoth(
   queries: Tensor,
@@ -194,7 +209,7 @@ function attendToBoth(
   fresh: NewKeysAndValues,
   toWeights: (scores: Tensor) => Tensor,
 ): Tensor {
-  const scaled = mul(queries, scalar(1 / Math.sqrt(queries.shape.at(-1) as number)));
+  const scaled = scaleQueries(queries);
   const axis = queries.shape.length - 1;
   const scores = join(
     [broadcastMatmul(scaled, past.keys), broadcastMatmul(scaled, fresh.keys)],

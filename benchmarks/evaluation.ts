@@ -1,0 +1,161 @@
+/** @file `npm run bench`, second part: evaluation against lm-evaluation-harness, and writing against node-llama-cpp. */
+
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, cpus, tmpdir, totalmem } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { DecodeCase, DecodeMeasurement, TaskCase, TaskMeasurement } from "./measure-evaluation.ts";
+
+const { SLIMTUNE_SMOLLM2_GGUF: model, SLIMTUNE_DATA: data, SLIMTUNE_PYTHON: python } = process.env;
+const rounds = Number(process.argv[2] ?? 3);
+
+const subjects = [
+  "college_computer_science",
+  "high_school_computer_science",
+  "computer_security",
+  "machine_learning",
+].map((subject) => `mmlu_${subject}`);
+
+interface Comparison {
+  readonly name: string;
+  readonly ours: TaskCase;
+  /** What reference/harness_smollm2.py is asked for; absent where slimtune is compared with itself. */
+  readonly harness?: readonly string[];
+  /** The same with nothing shared between prompts. */
+  readonly unshared?: true;
+  readonly unit: "items/s" | "tokens/s";
+}
+
+const comparisons: readonly Comparison[] = [
+  {
+    name: "HellaSwag, 0-shot, 40 items",
+    ours: { kind: "task", tasks: ["hellaswag"], numFewshot: 0, limit: 40, batchSize: 16 },
+    harness: ["hellaswag:40:0:16"],
+    unit: "items/s",
+  },
+  {
+    name: "MMLU-CS, 5-shot, 4 x 8 items",
+    ours: { kind: "task", tasks: subjects, numFewshot: 5, limit: 8, batchSize: 16 },
+    harness: subjects.map((subject) => `${subject}:8:5:4`),
+    unshared: true,
+    unit: "items/s",
+  },
+  {
+    name: "GSM8K, 5-shot, 16 items",
+    ours: { kind: "task", tasks: ["gsm8k"], numFewshot: 5, limit: 16, batchSize: 16 },
+    harness: ["gsm8k:16:5:16"],
+    unit: "tokens/s",
+  },
+  {
+    name: "GSM8K with 8 fixed examples (gsm8k_cot), 16 items",
+    ours: { kind: "task", tasks: ["gsm8k_cot"], numFewshot: 8, limit: 16, batchSize: 16 },
+    unshared: true,
+    unit: "tokens/s",
+  },
+];
+const decodes: readonly DecodeCase["bits"][] = ["exact", 8, 4];
+
+const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+
+function runJson<T>(program: string, args: readonly string[]): T {
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: "utf8", maxBuffer: 2 ** 26 });
+  if (status !== 0) throw new Error(stderr);
+  return JSON.parse(stdout.trim().split("\n").at(-1)!) as T;
+}
+
+const measure = <T>(each: TaskCase | DecodeCase): T =>
+  runJson<T>(process.execPath, [script("measure-evaluation.js"), JSON.stringify(each)]);
+
+/** Speed of the harness on the same items; answers' tokens are counted by the same tokenizer as ours. */
+function measureHarness(selections: readonly string[]): TaskMeasurement {
+  const folder = mkdtempSync(join(tmpdir(), "slimtune-bench-"));
+  const output = join(folder, "harness.json");
+  const { status, stderr } = spawnSync(
+    python!,
+    ["reference/harness_smollm2.py", model!, data!, output, ...selections],
+    {
+      encoding: "utf8",
+      env: { ...process.env, SLIMTUNE_TIMING: "1", HF_HUB_OFFLINE: "1" },
+      maxBuffer: 2 ** 28,
+    },
+  );
+  if (status !== 0) throw new Error(stderr);
+  const results = Object.values(
+    JSON.parse(readFileSync(output, "utf8")) as Record<
+      string,
+      { seconds: number; items: unknown[]; answer_tokens?: number }
+    >,
+  );
+  rmSync(folder, { recursive: true });
+  const sum = (value: (result: (typeof results)[number]) => number) =>
+    results.reduce((total, result) => total + value(result), 0);
+  return {
+    seconds: sum(({ seconds }) => seconds),
+    items: sum(({ items }) => items.length),
+    answerTokens: sum(({ answer_tokens = 0 }) => answer_tokens),
+  };
+}
+
+const speedOf = (unit: Comparison["unit"], { seconds, items, answerTokens }: TaskMeasurement) =>
+  (unit === "items/s" ? items : answerTokens) / seconds;
+const median = (values: readonly number[]) =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+const note = (text: string) => process.stderr.write(`${text}\n`);
+
+function main() {
+  if (!model || !data) {
+    note("The evaluation is not timed: set SLIMTUNE_SMOLLM2_GGUF and SLIMTUNE_DATA (see CONTRIBUTING.md).");
+    return;
+  }
+  if (!python) note("lm-evaluation-harness is not timed: set SLIMTUNE_PYTHON (see benchmarks/README.md).");
+  const speeds = new Map<string, number[]>();
+  const record = (key: string, speed: number) => speeds.set(key, [...(speeds.get(key) ?? []), speed]);
+  // Each round measures every case once, ours and theirs in turn, so that a slow minute falls on all of them.
+  for (let round = 1; round <= rounds; round++) {
+    for (const { name, ours, harness, unshared, unit } of comparisons) {
+      note(`round ${round}/${rounds}: ${name}`);
+      record(`${name}|slimtune`, speedOf(unit, measure(ours)));
+      if (harness && python) record(`${name}|lm-evaluation-harness`, speedOf(unit, measureHarness(harness)));
+      if (unshared) record(`${name}|nothing shared`, speedOf(unit, measure({ ...ours, unshared: true })));
+    }
+    for (const bits of decodes) {
+      note(`round ${round}/${rounds}: one text at a time, ${bits}`);
+      const { tokensPerSecond } = measure<DecodeMeasurement>({ kind: "decode", bits });
+      record(
+        `one text at a time|slimtune, ${bits === "exact" ? "float32" : `${bits} bits`}`,
+        tokensPerSecond,
+      );
+    }
+    const llama = spawnSync(process.execPath, [script("measure-llama-cpp.js"), model], { encoding: "utf8" });
+    if (llama.status === 0)
+      record(
+        "one text at a time|node-llama-cpp, Q4_1",
+        (JSON.parse(llama.stdout) as DecodeMeasurement).tokensPerSecond,
+      );
+    else if (round === 1) note(`node-llama-cpp is not timed: ${llama.stderr.trim().split("\n").at(-1)}`);
+  }
+
+  const date = new Date().toISOString().slice(0, 10);
+  const machine = `${availableParallelism()} cores of ${cpus()[0]!.model.trim()}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Node ${process.version}`;
+  const results = [...speeds].map(([key, values]) => {
+    const [name, who] = key.split("|") as [string, string];
+    const unit = comparisons.find((each) => each.name === name)?.unit ?? "tokens/s";
+    return { name, who, unit, median: median(values), values };
+  });
+  mkdirSync("benchmarks/results", { recursive: true });
+  writeFileSync(
+    "benchmarks/results/evaluation.json",
+    `${JSON.stringify({ date, machine, rounds, results }, null, 2)}\n`,
+  );
+  console.log(`${date}, ${machine}, medians of ${rounds} rounds\n`);
+  console.log("| what | who | speed | ratio |");
+  console.log("|---|---|---|---|");
+  for (const { name, who, unit, median: speed } of results) {
+    const first = results.find((result) => result.name === name)!;
+    const ratio = who === first.who ? "" : `slimtune is ${(first.median / speed).toFixed(2)} x`;
+    console.log(`| ${name} | ${who} | ${speed.toFixed(2)} ${unit} | ${ratio} |`);
+  }
+}
+
+main();

@@ -1,0 +1,97 @@
+/** @file One case of the evaluation benchmark, in a process of its own: prints JSON. */
+
+import { performance } from "node:perf_hooks";
+import { evaluate } from "../src/evaluation/evaluate.ts";
+import type { LanguageModel } from "../src/evaluation/language-model.ts";
+import { createLocalModel } from "../src/evaluation/local-model.ts";
+import { prepareTasks } from "../src/evaluation/prepare.ts";
+import { createGenerator } from "../src/generation/batch-generator.ts";
+import { openModel } from "../src/models/open-model.ts";
+
+export interface TaskCase {
+  readonly kind: "task";
+  readonly tasks: readonly string[];
+  readonly numFewshot: number;
+  readonly limit: number;
+  readonly batchSize: number;
+  /** Whether each prompt is made to begin with a number of its own, so that nothing can be shared. */
+  readonly unshared?: boolean;
+}
+
+export interface DecodeCase {
+  readonly kind: "decode";
+  readonly bits: 4 | 8 | "exact";
+}
+
+export interface TaskMeasurement {
+  readonly seconds: number;
+  readonly items: number;
+  /** Tokens of the answers that were written. */
+  readonly answerTokens: number;
+}
+
+export interface DecodeMeasurement {
+  readonly tokensPerSecond: number;
+}
+
+/** Tokens before the writing whose speed is measured, and tokens that are written. */
+export const promptLength = 300;
+export const writtenLength = 128;
+
+/** Numbers the contexts. */
+function unshare(model: LanguageModel): LanguageModel {
+  const numbered = <R extends { readonly context: string }>(requests: readonly R[]) => {
+    const numbers = new Map<string, number>();
+    return requests.map((request) => {
+      const { context } = request;
+      if (!numbers.has(context)) numbers.set(context, numbers.size);
+      return { ...request, context: `${numbers.get(context)} ${context}` };
+    });
+  };
+  return {
+    ...model,
+    loglikelihood: (requests, onResult) => model.loglikelihood(numbered(requests), onResult),
+    generateUntil: (requests, onResult) => model.generateUntil(numbered(requests), onResult),
+  };
+}
+
+async function measureTask(each: TaskCase, path: string, dataDir: string): Promise<TaskMeasurement> {
+  const model = await openModel(path);
+  const local = createLocalModel(model, { batchSize: each.batchSize });
+  const { numFewshot, limit } = each;
+  const { tasks } = await prepareTasks(each.tasks, { numFewshot, limit, dataDir });
+  const { seconds, tasks: evaluated } = await evaluate(each.unshared ? unshare(local) : local, tasks);
+  await local.release();
+  const answers = evaluated.flatMap(({ samples, task }) =>
+    task.outputType === "generate_until" ? samples.slice(0, task.instances.length) : [],
+  );
+  const texts = answers.map((sample) => (sample.answers[0] as { text: string }).text);
+  return {
+    seconds,
+    items: tasks.reduce((sum, { instances }) => sum + instances.length, 0),
+    answerTokens: texts.reduce((sum, text) => sum + model.tokenizer.encode(text).length, 0),
+  };
+}
+
+async function measureDecode({ bits }: DecodeCase, path: string): Promise<DecodeMeasurement> {
+  const model = await openModel(path);
+  const generator = createGenerator(model, { batchSize: 1, bits });
+  const promptIds = Array.from({ length: promptLength }, (_, i) => 5 + ((i * 7919) % 40_000));
+  // The first text compiles the programs; a penalty that changes nothing much keeps the text from ending.
+  await generator.generate({ promptIds, maxNewTokens: 8 });
+  const times: number[] = [];
+  const { completionTokens } = await generator.generate(
+    { promptIds, maxNewTokens: writtenLength, logprobs: 0 },
+    { onPiece: () => times.push(performance.now()) },
+  );
+  await generator.close();
+  return { tokensPerSecond: ((completionTokens - 1) / (times.at(-1)! - times[0]!)) * 1000 };
+}
+
+if (process.argv[2]) {
+  const each: TaskCase | DecodeCase = JSON.parse(process.argv[2]);
+  const { SLIMTUNE_SMOLLM2_GGUF: path = "", SLIMTUNE_DATA: dataDir = "" } = process.env;
+  const result =
+    each.kind === "task" ? await measureTask(each, path, dataDir) : await measureDecode(each, path);
+  console.log(JSON.stringify(result));
+}

@@ -1,0 +1,42 @@
+/** @file Writing with node-llama-cpp, which is installed for this only: prints JSON as measure-evaluation does. */
+
+import { performance } from "node:perf_hooks";
+import { promptLength, writtenLength } from "./measure-evaluation.ts";
+
+/** What is used of node-llama-cpp 3.22. */
+interface LlamaModule {
+  getLlama(options: { gpu: false; build: "never" }): Promise<{
+    loadModel(options: { modelPath: string }): Promise<{
+      createContext(options: { contextSize: number }): Promise<{
+        getSequence(): {
+          clearHistory(): Promise<void>;
+          evaluate(
+            tokens: number[],
+            options: { temperature: number; yieldEogToken: true },
+          ): AsyncIterable<number>;
+        };
+      }>;
+    }>;
+  }>;
+}
+
+const name = "node-llama-cpp";
+const { getLlama } = (await import(name)) as LlamaModule;
+const llama = await getLlama({ gpu: false, build: "never" });
+const model = await llama.loadModel({ modelPath: process.argv[2]! });
+const context = await model.createContext({ contextSize: 1024 });
+const sequence = context.getSequence();
+const prompt = Array.from({ length: promptLength }, (_, i) => 5 + ((i * 7919) % 40_000));
+let tokensPerSecond = 0;
+// The first time is for warming up.
+for (let time = 0; time < 2; time++) {
+  await sequence.clearHistory();
+  const times: number[] = [];
+  for await (const _ of sequence.evaluate(prompt, { temperature: 0, yieldEogToken: true })) {
+    times.push(performance.now());
+    if (times.length === writtenLength) break;
+  }
+  tokensPerSecond = ((times.length - 1) / (times.at(-1)! - times[0]!)) * 1000;
+}
+console.log(JSON.stringify({ tokensPerSecond }));
+process.exit(0);
