@@ -4,51 +4,28 @@ import { randomInt } from "node:crypto";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { loadAdapter } from "../adapters/adapted-model.ts";
 import { InputError } from "../errors.ts";
 import { createGenerator } from "../generation/batch-generator.ts";
 import type { Generation, GenerationRequest, Generator } from "../generation/generator.ts";
 import { encodeChat } from "../generation/prompt.ts";
 import { checkSampling } from "../generation/sample.ts";
-import { storages } from "../models/linear.ts";
 import { openModel } from "../models/open-model.ts";
 import type { ChatMessage } from "../tokenization/chat-template.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
-import { parseNumber, parseWhole } from "./arguments.ts";
+import { parseWhole } from "./arguments.ts";
+import { addSamplingOptions, addWeightOptions, readBits } from "./writing-options.ts";
 
 export function addChatCommand(program: Command): void {
-  program
+  const command = program
     .command("chat")
     .description("Talk to a model, with or without an adapter.")
     .requiredOption("--model <path or id>", "folder, .gguf file or Hub id of the model")
     .option("--adapter <folder>", "adapter in PEFT's layout")
     .option("--system <text>", "message that comes before the conversation")
     .option("--max-new-tokens <n>", "longest answer in tokens", parseWhole(1), 512)
-    .option("--temperature <t>", "0 takes the likeliest token; higher is more varied", parseNumber, 0.7)
-    .option("--top-p <p>", "draw from the likeliest tokens of this total probability", parseNumber, 0.95)
-    .option("--top-k <n>", "draw from this many of the likeliest tokens", parseWhole(1))
-    .option(
-      "--min-p <p>",
-      "draw from tokens at least this many times as likely as the likeliest",
-      parseNumber,
-      0,
-    )
-    .option(
-      "--repetition-penalty <x>",
-      "makes tokens that were there before less likely if above 1",
-      parseNumber,
-      1,
-    )
     .option("--seed <n>", "seed of the draws; by default another each time", parseWhole(0))
-    .addOption(new Option("--storage <kind>", "how weights are kept").choices(storages).default("float32"))
-    .addOption(
-      new Option("--bits <n>", "write with weights of so many bits: faster, not the same model").choices([
-        "4",
-        "8",
-      ]),
-    )
-    .addOption(new Option("--exact", "write with the weights as they are kept").conflicts("bits"))
     .option("--stats", "tell after each answer how fast it was written")
     .addHelpText(
       "after",
@@ -59,27 +36,28 @@ When the conversation no longer fits into the model's context, its oldest turns 
 
 Example:
   slimtune chat --model model.gguf --adapter runs/math/adapter --system "Answer in one sentence."`,
-    )
-    .action(async (options) => {
-      const base = await openModel(options.model, { storage: options.storage });
-      const model = options.adapter === undefined ? base : loadAdapter(base, options.adapter);
-      const generator = createGenerator(model, {
-        batchSize: 1,
-        ...(options.exact && { bits: "exact" as const }),
-        ...(options.bits && { bits: Number(options.bits) as 4 | 8 }),
-      });
-      const { stdin, stdout, stderr } = process;
-      try {
-        await chat(generator, model.tokenizer, model.config.maxPositionEmbeddings, options, {
-          input: stdin,
-          output: stdout,
-          notices: stderr,
-          terminal: stdin.isTTY === true && stdout.isTTY === true,
-        });
-      } finally {
-        await generator.close();
-      }
+    );
+  addSamplingOptions(command, { temperature: 0.7, topP: 0.95 });
+  addWeightOptions(command);
+  command.action(async (options) => {
+    const base = await openModel(options.model, { storage: options.storage });
+    const model = options.adapter === undefined ? base : loadAdapter(base, options.adapter);
+    const generator = createGenerator(model, {
+      batchSize: 1,
+      ...readBits(options),
     });
+    const { stdin, stdout, stderr } = process;
+    try {
+      await chat(generator, model.tokenizer, model.config.maxPositionEmbeddings, options, {
+        input: stdin,
+        output: stdout,
+        notices: stderr,
+        terminal: stdin.isTTY === true && stdout.isTTY === true,
+      });
+    } finally {
+      await generator.close();
+    }
+  });
 }
 
 const commandHelp = "/reset begins anew, /exit leaves, /help lists these";

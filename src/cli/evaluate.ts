@@ -1,33 +1,25 @@
 /** @file `slimtune evaluate`: a model's scores on tasks, as lm-evaluation-harness computes them. */
 
 import process, { stderr, stdout } from "node:process";
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { describeLimits, renderItems, renderTable } from "../evaluation/report.ts";
 import {
   type EvaluationOutcome,
   type EvaluationRunEvents,
   runEvaluation,
 } from "../evaluation/run-evaluation.ts";
-import { storages } from "../models/linear.ts";
 import { parseList, parseWhole } from "./arguments.ts";
 import { createStatusLine, formatDuration } from "./output.ts";
+import { addWeightOptions, readBits } from "./writing-options.ts";
 
 export function addEvaluateCommand(program: Command): void {
-  program
+  const command = program
     .command("evaluate")
     .description(
       "Evaluate a model, with or without an adapter, on tasks of lm-evaluation-harness or of your own.",
     )
     .requiredOption("--model <path or id>", "folder, .gguf file or Hub id of the model")
     .option("--adapter <folder>", "adapter in PEFT's layout")
-    .addOption(new Option("--storage <kind>", "how weights are kept").choices(storages).default("float32"))
-    .addOption(
-      new Option("--bits <n>", "write with weights of so many bits: faster, not the same model").choices([
-        "4",
-        "8",
-      ]),
-    )
-    .addOption(new Option("--exact", "write with the weights as they are kept").conflicts("bits"))
     .requiredOption("--tasks <names>", "tasks and groups, such as hellaswag,gsm8k", parseList)
     .option("--task-file <yaml...>", "files of further tasks")
     .option("--data-dir <folder>", "folder with the datasets as files, in place of the Hub")
@@ -54,23 +46,23 @@ An evaluation that was interrupted goes on if the same command is given again.
 
 Example:
   slimtune evaluate --model model.gguf --adapter runs/math/adapter --tasks gsm8k --limit 200`,
-    )
-    .action(async ({ show, json, exact, bits, taskFile, verbose: _, ...options }, command: Command) => {
-      // Commander's default for --no-… is true; here it depends on the chat template.
-      if (command.getOptionValueSource("fewshotAsMultiturn") === "default") delete options.fewshotAsMultiturn;
-      const outcome = await withProgress((events) =>
-        runEvaluation(
-          {
-            ...options,
-            ...(exact && { bits: "exact" }),
-            ...(bits && { bits: Number(bits) }),
-            ...(taskFile && { taskFiles: taskFile }),
-          },
-          events,
-        ),
-      );
-      stdout.write(json ? `${JSON.stringify(toPlain(outcome, show))}\n` : `${toText(outcome, show)}\n`);
-    });
+    );
+  addWeightOptions(command);
+  command.action(async ({ show, json, exact, bits, taskFile, verbose: _, ...options }, command: Command) => {
+    // Commander's default for --no-… is true; here it depends on the chat template.
+    if (command.getOptionValueSource("fewshotAsMultiturn") === "default") delete options.fewshotAsMultiturn;
+    const outcome = await withProgress((events) =>
+      runEvaluation(
+        {
+          ...options,
+          ...readBits({ exact, bits }),
+          ...(taskFile && { taskFiles: taskFile }),
+        },
+        events,
+      ),
+    );
+    stdout.write(json ? `${JSON.stringify(toPlain(outcome, show))}\n` : `${toText(outcome, show)}\n`);
+  });
 }
 
 /** Runs with a progress line; Ctrl-C ends the process at once, since every answer is already kept. */

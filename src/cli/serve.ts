@@ -2,25 +2,17 @@
 
 import process, { stderr, stdout } from "node:process";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { storages } from "../models/linear.ts";
 import { isLoopback } from "../server/access.ts";
 import { type ModelServer, serveModel } from "../server/serve.ts";
 import { parseWhole } from "./arguments.ts";
+import { addWeightOptions, readBits } from "./writing-options.ts";
 
 export function addServeCommand(program: Command): void {
-  program
+  const command = program
     .command("serve")
     .description("Serve a model, and any adapters for it, as OpenAI's API does.")
     .requiredOption("--model <path or id>", "folder, .gguf file or Hub id of the model")
     .option("--adapter <name=folder>", "adapter and the model id to offer it as; may be repeated", addAdapter)
-    .addOption(new Option("--storage <kind>", "how weights are kept").choices(storages).default("float32"))
-    .addOption(
-      new Option("--bits <n>", "write with weights of so many bits: faster, not the same model").choices([
-        "4",
-        "8",
-      ]),
-    )
-    .addOption(new Option("--exact", "write with the weights as they are kept").conflicts("bits"))
     .option("--batch-size <n>", "texts written at a time, for each adapter", parseWhole(1), 8)
     .option(
       "--max-queue <n>",
@@ -40,29 +32,29 @@ Endpoints: /v1/chat/completions, /v1/completions, /v1/models, /health (docs/serv
 Example:
   slimtune serve --model model.gguf --adapter math=runs/math/adapter
   curl http://127.0.0.1:8000/v1/chat/completions -d '{"model": "math", "messages": [{"role": "user", "content": "2 + 3?"}]}'`,
-    )
-    .action(async (options) => {
-      const server = await serveModel({
-        model: options.model,
-        adapters: options.adapter ?? {},
-        storage: options.storage,
-        batchSize: options.batchSize,
-        ...(options.exact && { bits: "exact" as const }),
-        ...(options.bits && { bits: Number(options.bits) as 4 | 8 }),
-        maxQueue: options.maxQueue,
-        host: options.host,
-        port: options.port,
-        ...(options.apiKey !== undefined && { apiKey: options.apiKey }),
-        allowedOrigins: options.allowOrigin ?? [],
-        onUnexpectedError: console.error,
-      });
-      if (!isLoopback(options.host) && options.apiKey === undefined) {
-        stderr.write(
-          `Warning: whoever can reach ${options.host} can use this server, since no --api-key is set; nothing is encrypted either.\n`,
-        );
-      }
-      await runUntilStopped(server, () => stdout.write(describe(server, options.apiKey !== undefined)));
+    );
+  addWeightOptions(command);
+  command.action(async (options) => {
+    const server = await serveModel({
+      model: options.model,
+      adapters: options.adapter ?? {},
+      storage: options.storage,
+      batchSize: options.batchSize,
+      ...readBits(options),
+      maxQueue: options.maxQueue,
+      host: options.host,
+      port: options.port,
+      ...(options.apiKey !== undefined && { apiKey: options.apiKey }),
+      allowedOrigins: options.allowOrigin ?? [],
+      onUnexpectedError: console.error,
     });
+    if (!isLoopback(options.host) && options.apiKey === undefined) {
+      stderr.write(
+        `Warning: whoever can reach ${options.host} can use this server, since no --api-key is set; nothing is encrypted either.\n`,
+      );
+    }
+    await runUntilStopped(server, () => stdout.write(describe(server, options.apiKey !== undefined)));
+  });
 }
 
 function addAdapter(text: string, adapters: Readonly<Record<string, string>> = {}): Record<string, string> {

@@ -90,11 +90,12 @@ export function createLocalModel(
       const results = requests.map(() => ({ text: "", tokens: 0 }));
       await Promise.all(
         order.map(async (index) => {
-          const { text, completionTokens } = await generator.generate({
+          const { text, completionTokens, computedPromptTokens } = await generator.generate({
             promptIds: prompts[index]!,
             seed: index,
             ...samplingOf(requests[index]!.options, tokenizer),
           });
+          tokenCounts.scored += computedPromptTokens;
           tokenCounts.generated += completionTokens;
           results[index] = { text, tokens: completionTokens };
           onResult?.(index, results[index]);

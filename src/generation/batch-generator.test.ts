@@ -75,6 +75,17 @@ test("texts written side by side equal those written alone, for the base and for
   }
 });
 
+test("what a prompt shares with a text written before is not computed again", async () => {
+  const fresh = createGenerator(model, { device, batchSize: 2 });
+  const shared = [...prompts[0]!, ...prompts[2]!, ...prompts[3]!];
+  const first = await fresh.generate(request([...shared, ...prompts[1]!]));
+  const second = await fresh.generate(request([...shared, ...prompts[0]!]));
+  expect(first.computedPromptTokens).toBe(shared.length + prompts[1]!.length);
+  expect(second.computedPromptTokens).toBeLessThanOrEqual(prompts[0]!.length);
+  expect(second.text).toBe((await continueGreedily([...shared, ...prompts[0]!], 20)).text);
+  await fresh.close();
+});
+
 test("pieces make up the text, and tokens have the log-probabilities of the softmax", async () => {
   const pieces: Piece[] = [];
   const { text, tokens, completionTokens, finishReason } = await generator.generate(

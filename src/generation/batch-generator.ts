@@ -52,6 +52,7 @@ interface Job {
   readonly tokens: { readonly start: number; readonly token: GeneratedToken }[];
   /** How many of `tokens` have been given out. */
   given: number;
+  computedPromptTokens: number;
   readonly signal: AbortSignal | undefined;
   readonly onPiece: ((piece: Piece) => void) | undefined;
   resolve(generation: Generation): void;
@@ -114,7 +115,9 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
     const { rows, queue, active } = lane;
     if (!lane.beginning && queue.length > 0 && rows.active < batchSize) {
       const job = queue.shift()!;
-      lane.beginning = { job, known: rows.begin(job.request.promptIds) };
+      const known = rows.begin(job.request.promptIds);
+      job.computedPromptTokens = job.request.promptIds.length - known;
+      lane.beginning = { job, known };
     }
     if (lane.beginning) {
       const { job, known } = lane.beginning;
@@ -210,6 +213,7 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
       text: job.stream.text,
       finishReason,
       completionTokens: job.ids.length,
+      computedPromptTokens: job.computedPromptTokens,
       tokens: job.tokens.slice(0, job.given).map(({ token }) => token),
     });
   };
@@ -220,7 +224,7 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
       checkRequest(request, config.maxPositionEmbeddings);
       signal?.throwIfAborted();
       if (request.maxNewTokens === 0)
-        return { text: "", finishReason: "length", completionTokens: 0, tokens: [] };
+        return { text: "", finishReason: "length", completionTokens: 0, computedPromptTokens: 0, tokens: [] };
       const lane = laneOf(request.adapter);
       const generation = new Promise<Generation>((resolve, reject) => {
         lane.queue.push({
@@ -230,6 +234,7 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
           ids: [],
           tokens: [],
           given: 0,
+          computedPromptTokens: 0,
           signal,
           onPiece,
           resolve,

@@ -42,6 +42,8 @@ export interface Generation {
   readonly finishReason: "stop" | "length";
   /** Tokens written, the end-of-sequence token included. */
   readonly completionTokens: number;
+  /** Tokens of the prompt that were computed; those that another text began with were known. */
+  readonly computedPromptTokens: number;
   readonly tokens: readonly GeneratedToken[];
 }
 

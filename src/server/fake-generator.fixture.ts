@@ -44,6 +44,7 @@ export function createFakeGenerator(tokenizer: Tokenizer): FakeGenerator {
         return {
           text,
           finishReason: complete ? "stop" : "length",
+          computedPromptTokens: promptIds.length,
           completionTokens: written.length + (complete ? 1 : 0),
           tokens,
         };

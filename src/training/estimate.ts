@@ -77,7 +77,7 @@ export function estimateStep(
     trainsHead: false,
   };
   const queryChunks = chooseQueryChunks(length);
-  const sizes = { B: rows, C: length / queryChunks, N: labels, P: length };
+  const sizes = { B: rows, C: length / queryChunks, N: labels, positions: length };
   const cost = (outputs: readonly Tensor[], more: Sizes = sizes): GraphCost => measureCost(outputs, more);
   const options = { storage, dropout: false, queryChunks };
 

@@ -1,0 +1,61 @@
+/** @file The options of commands that write texts: how tokens are drawn, and with which weights. */
+
+import { type Command, Option } from "commander";
+import type { GeneratorOptions } from "../generation/batch-generator.ts";
+import { storages } from "../models/linear.ts";
+import { parseNumber, parseWhole } from "./arguments.ts";
+
+/** Adds the options that {@link SamplingOptions} names. */
+export function addSamplingOptions(
+  command: Command,
+  defaults: { readonly temperature: number; readonly topP: number },
+): Command {
+  return command
+    .option(
+      "--temperature <t>",
+      "0 takes the likeliest token; higher is more varied",
+      parseNumber,
+      defaults.temperature,
+    )
+    .option(
+      "--top-p <p>",
+      "draw from the likeliest tokens of this total probability",
+      parseNumber,
+      defaults.topP,
+    )
+    .option("--top-k <n>", "draw from this many of the likeliest tokens", parseWhole(1))
+    .option(
+      "--min-p <p>",
+      "draw from tokens at least this many times as likely as the likeliest",
+      parseNumber,
+      0,
+    )
+    .option(
+      "--repetition-penalty <x>",
+      "makes tokens that were there before less likely if above 1",
+      parseNumber,
+      1,
+    );
+}
+
+/** Adds --storage, --bits and --exact. */
+export function addWeightOptions(command: Command): Command {
+  return command
+    .addOption(new Option("--storage <kind>", "how weights are kept").choices(storages).default("float32"))
+    .addOption(
+      new Option(
+        "--bits <n>",
+        "write with weights of so many bits: faster, not the same model (default for nf4: 8)",
+      ).choices(["4", "8"]),
+    )
+    .addOption(new Option("--exact", "write with the weights as they are kept").conflicts("bits"));
+}
+
+/** What --bits and --exact say. */
+export function readBits(options: {
+  readonly bits?: string;
+  readonly exact?: boolean;
+}): Pick<GeneratorOptions, "bits"> {
+  if (options.exact) return { bits: "exact" };
+  return options.bits === undefined ? {} : { bits: Number(options.bits) as 4 | 8 };
+}
