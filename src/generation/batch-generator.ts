@@ -36,7 +36,7 @@ export interface GeneratorOptions {
 
 /**
  * How weights are kept for writing if nobody says: exactly, but NF4 weights in 8 bits, since ONNX Runtime multiplies few
- * rows by NF4 slowly. Rounding NF4's values to 8 bits moves each by at most 0.2 % of its block's range.
+ * rows by NF4 slowly. Rounding NF4's values to 8 bits moves each by at most 0.4 % of its block's range.
  */
 export function defaultBits(model: AdaptedModel): BitWidth | "exact" {
   return model.weights.storage === "nf4" ? 8 : "exact";

@@ -24,9 +24,10 @@ export function quantizeBlockwise(
     else target[index >> 1]! |= code << (4 * (index & 1));
   };
   for (let row = 0; row < outFeatures; row++) {
+    const rowEnd = (row + 1) * inFeatures;
     for (let block = 0; block < blocks; block++) {
       const start = row * inFeatures + block * blockSize;
-      const end = Math.min(start + blockSize, (row + 1) * inFeatures);
+      const end = Math.min(start + blockSize, rowEnd);
       let least = 0;
       let greatest = 0;
       for (let i = start; i < end; i++) {
@@ -35,13 +36,14 @@ export function quantizeBlockwise(
         else if (weight > greatest) greatest = weight;
       }
       const scale = Math.fround((greatest - least) / steps) || 1;
-      const zeroPoint = Math.min(steps, Math.max(0, Math.round(-least / scale)));
+      const zeroPoint = Math.round(-least / scale);
       scales[row * blocks + block] = scale;
-      store(zeroPoints.subarray(row * zeroPointBytes, (row + 1) * zeroPointBytes), block, zeroPoint);
-      const target = (row * blocks + block) * blockSize;
+      store(zeroPoints, row * zeroPointBytes * (8 / bits) + block, zeroPoint);
+      const offset = (row * blocks + block) * blockSize - start;
       for (let i = start; i < end; i++) {
-        const code = Math.round(weights[i]! / scale) + zeroPoint;
-        store(codes, target + i - start, Math.min(steps, Math.max(0, code)));
+        // Half is added and the fraction cut, which rounds what is not negative.
+        const code = (weights[i]! / scale + zeroPoint + 0.5) | 0;
+        store(codes, offset + i, Math.min(code, steps));
       }
     }
   }
