@@ -35,5 +35,7 @@ export function parseFields(text: string): Record<string, string> {
 
 /** "a,b" as a list. */
 export function parseList(text: string): string[] {
-  return text.split(",").map((part) => part.trim());
+  const parts = text.split(",").map((part) => part.trim());
+  if (parts.includes("")) throw new InvalidArgumentError("A name in the list is empty.");
+  return parts;
 }

@@ -70,14 +70,11 @@ function findLocalFile(task: string, split: string, files: readonly string[], da
 
 function fileOfSplit(task: string, files: Readonly<Record<string, string>>) {
   return async (split: string) => {
-    const path = files[split];
-    if (path === undefined) {
-      const known = Object.keys(files).join(", ");
-      throw new InputError(
-        `The task ${task} needs the split "${split}", but its data_files has only ${known}.`,
-      );
-    }
-    return path;
+    if (Object.hasOwn(files, split)) return files[split]!;
+    const known = Object.keys(files).join(", ");
+    throw new InputError(
+      `The task ${task} needs the split "${split}", but its data_files has only ${known}.`,
+    );
   };
 }
 

@@ -217,7 +217,7 @@ describe("what is refused", () => {
   test("a limit that is no number of items, or too large", async () => {
     const entry = taskOf([{ q: "1", a: "1" }]);
     expect(await refusal(entry, { limit: 2 })).toBe(
-      'The limit 2 is larger than own (split "test"), which has 1 items.',
+      'The limit 2 is larger than own (split "test"), which has 1 items; lower it, or leave it out.',
     );
     expect(await refusal(entry, { limit: 0 })).toContain("a whole number of items from 1 on, not 0");
   });

@@ -90,15 +90,13 @@ export async function prepareTask(entry: TaskEntry, options: PreparationOptions 
  * Prepares the tasks of these names, and those of groups, each once and in this order.
  *
  * @param registry where the names are found. Default: the built-in tasks.
- * @throws InputError as `prepareTask`, or if a name is unknown or stands there twice.
+ * @throws InputError as `prepareTask` and the registry's `select`.
  */
 export async function prepareTasks(
   names: readonly string[],
   options: PreparationOptions = {},
   registry: TaskRegistry = loadTasks(),
 ): Promise<{ readonly tasks: readonly PreparedTask[]; readonly groups: readonly TaskGroup[] }> {
-  const repeated = names.find((name, i) => names.indexOf(name) !== i);
-  if (repeated !== undefined) throw new InputError(`The task ${repeated} is named twice; name it once.`);
   const { tasks: entries, groups } = registry.select(names);
   const tasks: PreparedTask[] = [];
   for (const entry of entries) tasks.push(await prepareTask(entry, options));
@@ -118,7 +116,9 @@ function takeFirst<T>(items: readonly T[], limit: number | undefined, name: stri
     throw new InputError(`The limit must be a whole number of items from 1 on, not ${limit}.`);
   }
   if (limit > items.length) {
-    throw new InputError(`The limit ${limit} is larger than ${name}, which has ${items.length} items.`);
+    throw new InputError(
+      `The limit ${limit} is larger than ${name}, which has ${items.length} items; lower it, or leave it out.`,
+    );
   }
   return items.slice(0, limit);
 }

@@ -18,7 +18,7 @@ export interface TaskRegistry {
   /**
    * The tasks of these names and of these groups, each once, and the groups.
    *
-   * @throws InputError as `find` does.
+   * @throws InputError as `find` does, or if there is no name or one stands there twice.
    */
   select(names: readonly string[]): {
     readonly tasks: readonly TaskEntry[];
@@ -59,10 +59,13 @@ export function loadTasks(paths: readonly string[] = []): TaskRegistry {
   return createRegistry([...builtInTasks, ...own.tasks], [...builtInGroups, ...own.groups]);
 }
 
+/** Names stand in lists on the command line, in the names of files and as keys of the results. */
+const validName = /^[a-zA-Z\d][\w.-]{0,199}$/;
+
 /**
  * A registry of tasks and groups, such as those of a program with functions of its own.
  *
- * @throws InputError if two have the same name, or a group names a task that is not among them.
+ * @throws InputError if a name is not valid, two have the same, or a group names a task that is not among them.
  */
 export function createRegistry(
   tasks: readonly TaskEntry[],
@@ -70,6 +73,11 @@ export function createRegistry(
 ): TaskRegistry {
   const entries = new Map<string, TaskEntry | GroupEntry>();
   for (const entry of [...tasks, ...groups]) {
+    if (!validName.test(entry.name)) {
+      throw new InputError(
+        `${JSON.stringify(entry.name)} cannot be a task's name; begin it with a letter or digit, and take only letters, digits, "_", "-" and "." (at most 200).`,
+      );
+    }
     if (entries.has(entry.name)) {
       throw new InputError(`Two tasks are named ${entry.name}; give yours another name.`);
     }
@@ -98,6 +106,11 @@ export function createRegistry(
     groups,
     find,
     select(names) {
+      if (names.length === 0) throw new InputError("No task is named; name at least one.");
+      const repeated = names.find((name, i) => names.indexOf(name) !== i);
+      if (repeated !== undefined) {
+        throw new InputError(`The task ${repeated} is named twice; name it once.`);
+      }
       const found = names.map(find);
       return {
         tasks: [...new Set(found.flatMap((entry) => (isGroup(entry) ? members.get(entry)! : [entry])))],
