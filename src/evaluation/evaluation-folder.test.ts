@@ -105,7 +105,7 @@ describe("bad input ends with one sentence that names the file", () => {
     ],
     "results that are no JSON": () => [
       changed("no-json", (_, file) => edit(file("results"), (text) => text.slice(0, 100))),
-      /results_.* is not valid JSON\.$/,
+      /results_.* is not valid JSON; evaluate again\.$/,
     ],
     "results of another form": () => [
       changed("other-json", (_, file) => writeFileSync(file("results"), "[]")),
@@ -119,7 +119,15 @@ describe("bad input ends with one sentence that names the file", () => {
       changed("no-hash", (_, file) =>
         edit(file("samples_counting"), (text) => text.replace('"prompt_hash"', '"hash"')),
       ),
-      /samples_counting.*, line 1: prompt_hash: Invalid input/,
+      /samples_counting.*, line 1: prompt_hash: it is missing\.$/,
+    ],
+    "arguments that are none": () => [
+      changed("no-arguments", (_, file) =>
+        edit(file("samples_counting"), (text) =>
+          text.replace(/"gen_args_0": \{[^}]*\}/, '"gen_args_0": null'),
+        ),
+      ),
+      /samples_counting.*, line 1: arguments: Invalid input/,
     ],
     "an item twice": () => [
       changed("twice", (_, file) => edit(file("samples_counting"), (text) => text + text.split("\n")[0])),

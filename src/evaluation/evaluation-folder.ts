@@ -6,6 +6,7 @@ import { z } from "zod";
 import { InputError } from "../errors.ts";
 import { readRows } from "../formats/rows.ts";
 import type { ItemScore } from "./aggregate.ts";
+import { parseFields } from "./parse-fields.ts";
 
 export interface RecordedEvaluation {
   /** The file of results. */
@@ -84,6 +85,12 @@ const resultsSchema = z.object({
 
 type Results = z.infer<typeof resultsSchema>;
 
+/** The harness writes {"gen_args_0": {"arg_0": …}}; lists in their place are read alike. */
+const listOf = <T extends z.ZodType>(element: T) =>
+  z
+    .union([z.record(z.string(), element), z.array(element)])
+    .transform((values): z.output<T>[] => Object.values(values));
+
 const sampleSchema = z.looseObject({
   doc_id: z.number(),
   doc_hash: z.string(),
@@ -91,8 +98,7 @@ const sampleSchema = z.looseObject({
   target_hash: z.string(),
   filter: z.string().default("none"),
   target: z.unknown(),
-  // The harness writes {"gen_args_0": {"arg_0": …}}; lists in their place are read alike.
-  arguments: z.union([z.record(z.string(), z.unknown()), z.array(z.unknown())]).transform(Object.values),
+  arguments: listOf(listOf(z.unknown())),
   resps: z.array(z.unknown()),
 });
 
@@ -167,9 +173,9 @@ function parseResults(file: string): Results {
   try {
     value = JSON.parse(readFileSync(file, "utf8"));
   } catch {
-    throw new InputError(`${file} is not valid JSON.`);
+    throw new InputError(`${file} is not valid JSON; evaluate again.`);
   }
-  return parse(resultsSchema, value, file);
+  return parseFields(resultsSchema, value, file);
 }
 
 async function readTask(file: string, results: Results, name: string): Promise<RecordedTask> {
@@ -214,7 +220,7 @@ async function readItems(path: string): Promise<Map<string, RecordedItem[]>> {
   const items = new Map<string, RecordedItem[]>();
   const seen = new Set<string>();
   for await (const { fields, line } of readRows(path)) {
-    const sample = parse(sampleSchema, fields, `${path}, line ${line}`);
+    const sample = parseFields(sampleSchema, fields, `${path}, line ${line}`);
     const key = `${sample.filter}/${sample.doc_id}`;
     if (seen.has(key))
       throw new InputError(`${path}, line ${line}: item ${sample.doc_id} stands there twice.`);
@@ -228,7 +234,7 @@ async function readItems(path: string): Promise<Map<string, RecordedItem[]>> {
 }
 
 function toItem(sample: Sample): RecordedItem {
-  const requests = sample.arguments.map((values) => Object.values(values as object));
+  const requests = sample.arguments;
   return {
     docId: sample.doc_id,
     docHash: sample.doc_hash,
@@ -262,11 +268,4 @@ function describeAnswer(requests: readonly unknown[][], resps: readonly unknown[
     return `${String(requests[i]?.[1]).trim()}: ${logLikelihood.toFixed(2)}`;
   });
   return choices.join(", ");
-}
-
-function parse<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const { path, message } = parsed.error.issues[0]!;
-  throw new InputError(`${where}: ${path.length > 0 ? `${path.join(".")}: ` : ""}${message}.`);
 }

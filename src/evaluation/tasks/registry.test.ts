@@ -67,6 +67,18 @@ describe("built-in tasks", () => {
     expect(refusal(() => find("qqq"))).toBe("There is no task qqq; see the list of tasks.");
   });
 
+  test("at least one task is selected, and none twice", () => {
+    expect(refusal(() => select([]))).toBe("No task is named; name at least one.");
+    expect(refusal(() => select(["gsm8k", "gsm8k"]))).toContain("gsm8k is named twice");
+  });
+
+  test.each(["../../x", "a/b", "a,b", "", "..", "__proto__", "a".repeat(201)])(
+    "%j is no name, for it could not be that of a file or stand in a list",
+    (name) => {
+      expect(refusal(() => createRegistry([{ ...tasks[0]!, name }]))).toContain("cannot be a task's name");
+    },
+  );
+
   test("names are unique, and groups hold tasks", () => {
     expect(refusal(() => createRegistry([tasks[0]!, tasks[0]!]))).toContain("Two tasks are named hellaswag");
     expect(refusal(() => createRegistry([], [groups[0]!]))).toContain("There is no task mmlu_");
@@ -200,6 +212,13 @@ doc_to_choice: "{{choices.text}}"
     ],
     ["a: [", "/own.yaml is not valid YAML: "],
     ["task: again", "/own.yaml is not valid YAML: "],
+    ["tag: *nowhere", "/own.yaml is not valid YAML: Unresolved alias"],
+    [
+      ["a: &a [x, x]", "b: &b [*a, *a]", ...Array.from({ length: 60 }, (_, i) => `c${i}: [*b, *b]`)].join(
+        "\n",
+      ),
+      "/own.yaml is not valid YAML: Excessive alias count",
+    ],
   ])("%s is refused", (line, message) => {
     writeFileSync(path, `${basic}${line}\n`);
     expect(refusal(() => loadTasks([path]))).toContain(message);
@@ -208,6 +227,7 @@ doc_to_choice: "{{choices.text}}"
   test("what is no definition is refused", () => {
     expect(refusal(() => loadTasks([folder]))).toBe(" holds no .yaml files with tasks.");
     expect(refusal(() => loadTasks([path]))).toBe("There is no file /own.yaml with a task.");
+    expect(refusal(() => loadTasks(["/dev/null"]))).toBe("/dev/null holds no fields of a task.");
     writeFileSync(path, "- a\n");
     expect(refusal(() => loadTasks([path]))).toBe("/own.yaml holds no fields of a task.");
     writeFileSync(
@@ -218,7 +238,7 @@ doc_to_choice: "{{choices.text}}"
     writeFileSync(path, "group: g\ntask: [a]\nx: 1\n");
     expect(refusal(() => loadTasks([path]))).toContain("/own.yaml: ");
     writeFileSync(path, "task: own\ndoc_to_text: q\ndoc_to_target: a\n");
-    expect(refusal(() => loadTasks([path]))).toContain("/own.yaml: dataset_path: ");
+    expect(refusal(() => loadTasks([path]))).toBe("/own.yaml: dataset_path: it is missing.");
     writeFileSync(path, basic.replace("own", "gsm8k"));
     expect(refusal(() => loadTasks([path]))).toContain("Two tasks are named gsm8k; give yours another name.");
   });

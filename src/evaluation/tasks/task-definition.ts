@@ -4,6 +4,7 @@ import { z } from "zod";
 import { InputError } from "../../errors.ts";
 import { judges } from "../judges.ts";
 import type { GenerationKwargs } from "../language-model.ts";
+import { parseFields } from "../parse-fields.ts";
 import type { Doc, Filter, Judge } from "../task.ts";
 
 const text = z.string();
@@ -152,8 +153,7 @@ export function checkDefinition(value: Readonly<Record<string, unknown>>, where:
   for (const [field, reason] of Object.entries(refused)) {
     if (given[field] !== undefined) throw new InputError(`${where}: ${field} is not supported; ${reason}.`);
   }
-  const { success, data, error } = definitionSchema.safeParse(given);
-  if (!success) throw new InputError(`${where}: ${describeIssue(error.issues[0]!)}`);
+  const data = parseFields(definitionSchema, given, where);
   checkTogether(data, where);
   // An optional field that the schema leaves out is not there, where its type allows undefined.
   return data as TaskDefinition;
@@ -171,15 +171,6 @@ const refused: Readonly<Record<string, string>> = {
   doc_to_image: "models read text only",
   doc_to_audio: "models read text only",
 };
-
-function describeIssue(issue: z.core.$ZodIssue): string {
-  const path = issue.path.join(".");
-  if (issue.code === "unrecognized_keys") {
-    const of = path ? ` in ${path}` : "";
-    return `the field ${issue.keys.join(", ")}${of} is not supported; leave it out, or see the documentation of tasks.`;
-  }
-  return `${path}: ${issue.message.replace(/\.?$/, ".")}`;
-}
 
 /** Which metrics are of which type. */
 export const metricsOfType: Readonly<Record<TaskDefinition["output_type"], readonly string[]>> = {

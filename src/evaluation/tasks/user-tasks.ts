@@ -5,6 +5,7 @@ import { dirname, extname, join, resolve } from "node:path";
 import { isMap, parseDocument, visit } from "yaml";
 import { z } from "zod";
 import { InputError } from "../../errors.ts";
+import { parseFields } from "../parse-fields.ts";
 import { checkDefinition, type TaskDefinition } from "./task-definition.ts";
 import type { GroupEntry, TaskEntry } from "./task-entry.ts";
 
@@ -30,7 +31,7 @@ export function readTaskFiles(paths: readonly string[]): {
 function listFiles(path: string): string[] {
   const found = statSync(path, { throwIfNoEntry: false });
   if (!found) throw new InputError(`There is no file ${path} with a task.`);
-  if (found.isFile()) return [path];
+  if (!found.isDirectory()) return [path];
   const files = readdirSync(path).filter((file) => extensions.includes(extname(file)));
   if (files.length === 0) throw new InputError(`${path} holds no .yaml files with tasks.`);
   return files.sort().map((file) => join(path, file));
@@ -52,8 +53,10 @@ function readTaskFile(path: string): TaskEntry | GroupEntry {
 function readYaml(path: string): Record<string, unknown> {
   // The harness's parser is of YAML 1.1, in which "yes" is true.
   const document = parseDocument(readFileSync(path, "utf8"), { version: "1.1", logLevel: "silent" });
+  const refuse = ({ message }: Error) =>
+    new InputError(`${path} is not valid YAML: ${message.split("\n")[0]!.replace(/[.:]?$/, ".")}`);
   const [error] = document.errors;
-  if (error) throw new InputError(`${path} is not valid YAML: ${error.message.split("\n")[0]}.`);
+  if (error) throw refuse(error);
   visit(document, {
     Node(_, node) {
       if (node.tag?.startsWith("!")) {
@@ -64,7 +67,12 @@ function readYaml(path: string): Record<string, unknown> {
     },
   });
   if (!isMap(document.contents)) throw new InputError(`${path} holds no fields of a task.`);
-  return document.toJS();
+  try {
+    return document.toJS();
+  } catch (error) {
+    // Aliases without an anchor, or so many that they would fill the memory.
+    throw refuse(error as Error);
+  }
 }
 
 /** A dataset that is one file is evaluated whole unless splits are named. */
@@ -121,11 +129,7 @@ const groupSchema = z.strictObject({
 });
 
 function toGroup(fields: Readonly<Record<string, unknown>>, path: string): GroupEntry {
-  const { success, data, error } = groupSchema.safeParse(fields);
-  if (!success) {
-    const { path: field, message } = error.issues[0]!;
-    throw new InputError(`${path}: ${[...field, ""].join(": ")}${message.replace(/\.?$/, ".")}`);
-  }
+  const data = parseFields(groupSchema, fields, path);
   return {
     name: data.group,
     version: String(data.metadata?.version ?? 0),
