@@ -61,4 +61,7 @@ test("bad input ends with one sentence and exit code 1", async () => {
   err = "";
   expect(await run(...folders, "--json", "--markdown")).toBe(1);
   expect(err).toContain("cannot be used with option");
+  err = "";
+  expect(await run(...folders, "--out", scratch)).toBe(1);
+  expect(err).toBe(`slimtune: ${scratch} is a folder where a file is needed; name a file.\n`);
 });

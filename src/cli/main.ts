@@ -15,7 +15,7 @@ import { addTuneCommands } from "./tune.ts";
 
 /** Ends the process when its output cannot be written: quietly when its reader has enough, as `head` does. */
 function onOutputError(error: NodeJS.ErrnoException): never {
-  if (error.code !== "EPIPE") console.error(`slimtune: ${describeError(error)}`);
+  if (error.code !== "EPIPE") console.error(`slimtune: ${explain(error) ?? error.message}`);
   process.exit(1);
 }
 
@@ -52,16 +52,18 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1;
     const verbose = argv.includes("--verbose");
-    console.error(`slimtune: ${describeError(error)}`);
+    const explanation = explain(error);
+    console.error(`slimtune: ${explanation ?? (error instanceof Error ? error.message : String(error))}`);
     if (verbose) console.error(error);
-    else if (!(error instanceof InputError)) console.error("(add --verbose to see where it happened)");
+    else if (explanation === undefined) console.error("(add --verbose to see where it happened)");
     return 1;
   }
 }
 
-function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const { code, path } = error as NodeJS.ErrnoException;
+/** What is wrong and what to do, in a sentence; undefined if the error says neither. */
+function explain(error: unknown): string | undefined {
+  if (error instanceof InputError) return error.message;
+  const { code, path } = error instanceof Error ? (error as NodeJS.ErrnoException) : {};
   switch (code) {
     case "ENOSPC":
       return `The disk is full${path === undefined ? "" : `, so ${path} cannot be written`}; free some space and run the command again.`;
@@ -69,7 +71,11 @@ function describeError(error: unknown): string {
     case "EPERM":
     case "EROFS":
       return `${path ?? "A file"} cannot be written or read: permission denied; choose another folder or change its permissions.`;
+    case "ENOTDIR":
+      return `${path ?? "A path"} leads through a file as if that were a folder; choose another path.`;
+    case "EISDIR":
+      return `${path ?? "A path"} is a folder where a file is needed; name a file.`;
     default:
-      return error.message;
+      return undefined;
   }
 }

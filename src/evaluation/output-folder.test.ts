@@ -59,6 +59,16 @@ test("a folder with something else in it is refused", () => {
   openOutputFolder(path, identity);
   writeFileSync(join(scratch, "other"), "");
   expect(() => openOutputFolder(scratch, identity)).toThrow("is not empty and holds no evaluation");
+  expect(() => openOutputFolder(join(scratch, "other"), identity)).toThrow(
+    "is a file; choose another folder",
+  );
+});
+
+test.each(["{", "null", "[]"])("an identity that is damaged (%s) is told", (content) => {
+  const { identity: file, path } = openOutputFolder(join(scratch, "damaged"), identity);
+  writeFileSync(file, content);
+  expect(() => openOutputFolder(path, identity)).toThrow(InputError);
+  rmSync(path, { recursive: true });
 });
 
 test("answers are shared by evaluations of the same model and adapter, whatever their tasks", () => {

@@ -1,7 +1,15 @@
 /** @file The folder of an evaluation: which one it is, its answers so far, and its results. */
 
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { InputError } from "../errors.ts";
@@ -81,12 +89,12 @@ const labels: Readonly<Record<keyof EvaluationIdentity, string>> = {
 /**
  * Makes the folder of an evaluation, or opens it to go on.
  *
- * @throws InputError if it holds anything else.
+ * @throws InputError if it holds anything else, or is no folder.
  */
 export function openOutputFolder(path: string, identity: EvaluationIdentity): OutputFolder {
   const folder = outputFolder(path);
   if (existsSync(folder.identity)) {
-    const begun: EvaluationIdentity = JSON.parse(readFileSync(folder.identity, "utf8"));
+    const begun = readIdentity(folder.identity);
     for (const [key, label] of Object.entries(labels) as [keyof EvaluationIdentity, string][]) {
       if (JSON.stringify(begun[key]) !== JSON.stringify(identity[key])) {
         throw new InputError(
@@ -96,7 +104,11 @@ export function openOutputFolder(path: string, identity: EvaluationIdentity): Ou
     }
     return folder;
   }
-  if (existsSync(path) && readdirSync(path).length > 0) {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found && !found.isDirectory()) {
+    throw new InputError(`The output folder ${path} is a file; choose another folder.`);
+  }
+  if (found && readdirSync(path).length > 0) {
     throw new InputError(
       `The output folder ${path} is not empty and holds no evaluation; choose another folder.`,
     );
@@ -104,6 +116,17 @@ export function openOutputFolder(path: string, identity: EvaluationIdentity): Ou
   mkdirSync(path, { recursive: true });
   writeWhole(folder.identity, `${JSON.stringify(identity, undefined, 2)}\n`);
   return folder;
+}
+
+function readIdentity(path: string): EvaluationIdentity {
+  try {
+    // What is no object has no entries, so that it identifies no evaluation.
+    return { ...JSON.parse(readFileSync(path, "utf8")) };
+  } catch {
+    throw new InputError(
+      `${path} is damaged, so it does not say which evaluation the folder holds; choose another folder.`,
+    );
+  }
 }
 
 /** Writes the results, last, and the items of each task. */
