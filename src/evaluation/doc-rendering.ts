@@ -74,7 +74,9 @@ function renderChoices(field: DocFields["doc_to_choice"], doc: Doc): readonly st
 
 function readChoices(field: string | readonly string[], doc: Doc): unknown {
   if (typeof field !== "string") return field;
-  return Object.hasOwn(doc, field) ? doc[field] : parseLiteral(renderTaskTemplate(field, doc));
+  if (Object.hasOwn(doc, field)) return doc[field];
+  if (/^\w+$/.test(field)) throw new Error(`there is no field "${field}", and it is no list`);
+  return parseLiteral(renderTaskTemplate(field, doc));
 }
 
 /** A text of digits stands for a choice's number. */

@@ -141,9 +141,38 @@ describe("what is prepared", () => {
 describe("what is refused", () => {
   test.each<[string, readonly object[], Partial<TaskDefinitionInput>, string]>([
     ["a missing field", [{ q: "1", a: "1" }, { a: "1" }], {}, "line 2: doc_to_text: q is undefined."],
+    [
+      "a missing field that the definition names without a template",
+      [{ q: "1", a: "1" }, { q: "2" }],
+      { doc_to_target: "a" },
+      'line 2: the field "a" is missing.',
+    ],
+    [
+      "a field that no row has",
+      [{ q: "1", a: 0, options: ["x"] }],
+      { ...choices, doc_to_choice: "opitons" },
+      'doc_to_choice: there is no field "opitons", and it is no list',
+    ],
+    [
+      "a label that no row has",
+      [{ q: "1", a: 0, options: ["x"] }],
+      { ...choices, doc_to_target: "lable" },
+      'the label "lable" is none of the 1 choices',
+    ],
     ["a missing part", [{ q: {}, a: "1" }], { doc_to_text: "{{q.x}}" }, "doc_to_text: q.x is undefined."],
     ["a field that is no text", [{ q: ["1"], a: "1" }], { doc_to_text: "q" }, "neither a text nor a number"],
-    ["a template with an error", [{ q: "1", a: "1" }], { doc_to_text: "{{q" }, "doc_to_text: "],
+    [
+      "a template with an error",
+      [{ q: "1", a: "1" }],
+      { doc_to_text: "{{q" },
+      "doc_to_text: the template has a syntax error (Unexpected end of input).",
+    ],
+    [
+      "a template with a block that does not end",
+      [{ q: "1", a: "1" }],
+      { doc_to_text: "{% for x in q %}" },
+      "doc_to_text: the template has a syntax error (it ends within a block).",
+    ],
     ["several targets", [{ q: "1", a: "['x', 'y']" }], {}, "several targets are not supported"],
     [
       "a label out of range",
@@ -186,6 +215,7 @@ describe("what is refused", () => {
     ],
     ["no rows", [], {}, "rows.jsonl holds no items."],
     ["no such split", [{ q: "1", a: "1" }], { test_split: "dev" }, 'needs the split "dev"'],
+    ["a split of no file", [{ q: "1", a: "1" }], { test_split: "constructor" }, "needs the split"],
     [
       "too few examples",
       [{ q: "1", a: "1" }],

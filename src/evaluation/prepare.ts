@@ -54,6 +54,8 @@ export async function prepareTask(entry: TaskEntry, options: PreparationOptions 
   const docs = await data.readSplit(split);
   const evaluated = takeFirst(docs, options.limit, `${entry.name} (split "${split}")`);
   const pool = numFewshot > 0 ? await readPool(data, docs) : [];
+  checkFields(definition, evaluated);
+  checkFields(shotFields(definition), pool);
   const draw = createDraw(definition, pool, numFewshot, options.seed ?? 1234, entry.name);
 
   let textType: string | undefined;
@@ -101,6 +103,22 @@ export async function prepareTasks(
   const tasks: PreparedTask[] = [];
   for (const entry of entries) tasks.push(await prepareTask(entry, options));
   return { tasks, groups };
+}
+
+/**
+ * Where a field's name stands in place of a template, a document without it would be asked its name. A name that no
+ * document has is a text.
+ *
+ * @throws InputError if a document lacks a field that others have.
+ */
+function checkFields(fields: DocFields, docs: readonly SourceDoc[]): void {
+  for (const field of [fields.doc_to_text, fields.doc_to_target, fields.doc_to_choice]) {
+    if (typeof field !== "string") continue;
+    const lacking = docs.find(({ doc }) => !Object.hasOwn(doc, field));
+    if (lacking && docs.some(({ doc }) => Object.hasOwn(doc, field))) {
+      throw new InputError(`${lacking.where}: the field "${field}" is missing.`);
+    }
+  }
 }
 
 function countShots(definition: TaskDefinition, asked: number | undefined): number {

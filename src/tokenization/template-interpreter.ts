@@ -61,7 +61,13 @@ export function parseTemplate(template: string, lines: "trim" | "keep" = "trim")
   const text = template.replace(/\r\n?/g, "\n");
   // The library always drops one line break at the end.
   const source = trim || !text.endsWith("\n") ? text : `${text}\n`;
-  return parse(tokenize(source, { lstrip_blocks: trim, trim_blocks: trim }));
+  try {
+    return parse(tokenize(source, { lstrip_blocks: trim, trim_blocks: trim }));
+  } catch (error) {
+    // The library reads on where a block has no end.
+    const reason = error instanceof TypeError ? "it ends within a block" : (error as Error).message;
+    throw new Error(`the template has a syntax error (${reason.replace(/\.$/, "")})`);
+  }
 }
 
 /**
