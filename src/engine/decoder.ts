@@ -57,7 +57,9 @@ export interface Decoder {
   ): Promise<{ readonly logits: Float32Array; readonly keyValues: KeyValues }>;
   /** Log-probabilities of labels after rows of {@link Extension.hidden}, given by flat positions b * S + s. */
   score(hidden: HostTensor, positions: Int32Array, labels: Int32Array): Promise<TokenScores>;
-  /** Logits after rows of {@link Extension.hidden}: float32 [positions, vocabSize]. */
+  /**
+   * Logits after rows of {@link Extension.hidden}: float32 [positions, vocabSize], with the output layer as it is stored.
+   */
   logits(hidden: HostTensor, positions: Int32Array): Promise<Float32Array>;
   release(): Promise<void>;
 }
@@ -218,18 +220,16 @@ export function createDecoder(
     return { hidden, keyValues: { rows, length, keys, values } };
   };
 
-  const stepLogits = async (hidden: HostTensor, rows: number): Promise<Float32Array> => {
-    const matrix = float32(hidden.data as Float32Array, [rows, config.hiddenSize]);
-    const program = await compileOnce("step head", () => {
-      const { head } = headWeights;
-      const [vocabSize, hiddenSize] = head.dims as [number, number];
-      return buildHead(
-        config,
-        stepBits === undefined
-          ? storedWeight("head", vocabSize, hiddenSize, head.dtype as "float32" | "float16")
-          : blockwiseWeight(quantizeBlockwise(readStoredWeight({ head }, "head"), hiddenSize, stepBits)),
-      );
-    });
+  const { head } = headWeights;
+  const [vocabSize, hiddenSize] = head.dims as [number, number];
+  const storedHead = () => storedWeight("head", vocabSize, hiddenSize, head.dtype as "float32" | "float16");
+  const quantizedHead = (bits: BitWidth) =>
+    blockwiseWeight(quantizeBlockwise(readStoredWeight({ head }, "head"), hiddenSize, bits));
+  const runHead = async (rows: Float32Array, bits: BitWidth | undefined): Promise<Float32Array> => {
+    const program = await compileOnce(`head ${bits}`, () =>
+      buildHead(config, bits === undefined ? storedHead() : quantizedHead(bits)),
+    );
+    const matrix = float32(rows, [rows.length / hiddenSize, hiddenSize]);
     return (await program.run({ rows: matrix, ...headWeights })).logits!.data as Float32Array;
   };
 
@@ -238,11 +238,11 @@ export function createDecoder(
     async step(tokens, past, filled) {
       steps ??= stepSpans();
       const { hidden, keyValues } = await run(steps, tokens, past, filled);
-      return { logits: await stepLogits(hidden, tokens.rows), keyValues };
+      return { logits: await runHead(hidden.data as Float32Array, stepBits), keyValues };
     },
     score: (hidden, positions, labels) =>
       outputLayer.score(gatherRows(hidden, positions), labels, headWeights),
-    logits: (hidden, positions) => outputLayer.logits(gatherRows(hidden, positions), headWeights),
+    logits: (hidden, positions) => runHead(gatherRows(hidden, positions), undefined),
     async release() {
       for (const program of programs.values()) await (await program).release();
       programs.clear();

@@ -7,7 +7,7 @@ import { InputError } from "../errors.ts";
 import { openModel } from "../models/open-model.ts";
 import { createRandom } from "../random.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
-import { createGenerator } from "./batch-generator.ts";
+import { createGenerator, type GeneratorOptions } from "./batch-generator.ts";
 import type { GenerationRequest, Piece } from "./generator.ts";
 import { indexOfLargest, logNormalizer } from "./sample.ts";
 
@@ -33,8 +33,13 @@ function drawAdapter(seed: number): Adapter {
 }
 
 /** The likeliest continuation, each token computed from the whole text by the engine without a cache. */
-async function continueGreedily(promptIds: readonly number[], count: number, adapter = noAdapter) {
-  const engine = createEngine(device, config, model.weights, adapter.adaptation, { segmentSize: 1 });
+async function continueGreedily(
+  promptIds: readonly number[],
+  count: number,
+  adapter = noAdapter,
+  weights = model.weights,
+) {
+  const engine = createEngine(device, config, weights, adapter.adaptation, { segmentSize: 1 });
   const ids = [...promptIds];
   const logprobs: number[] = [];
   while (ids.length < promptIds.length + count) {
@@ -183,4 +188,19 @@ test("requests that wait when the generator closes are told so", async () => {
   const outcomes = Promise.allSettled(waiting);
   await closing.close();
   for (const { status } of await outcomes) expect(status).toBe("rejected");
+});
+
+test("NF4 weights write in 8 bits, or exactly on request", async () => {
+  const stored = await openModel("fixtures/embedded-model", { storage: "nf4" });
+  const first = async (bits: GeneratorOptions["bits"]) => {
+    const writing = createGenerator(stored, { device, batchSize: 1, ...(bits !== undefined && { bits }) });
+    const { tokens } = await writing.generate(request(prompts[0]!, { logprobs: 0, maxNewTokens: 4 }));
+    await writing.close();
+    return tokens.map(({ logprob }) => logprob);
+  };
+  const exact = await first("exact");
+  const { logprobs } = await continueGreedily(prompts[0]!, 4, noAdapter, stored.weights);
+  for (const [i, logprob] of exact.entries()) expect(logprob).toBeCloseTo(logprobs[i]!, 4);
+  expect(await first(undefined)).toEqual(await first(8));
+  expect(await first(undefined)).not.toEqual(exact);
 });

@@ -107,6 +107,8 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
         await new Promise((resolve) => setImmediate(resolve));
       }
     }
+    // At once, so that no request can come between the last look at the queues and this.
+    running = undefined;
   };
 
   /** Computes a piece of a waiting prompt, and one token of each text. */
@@ -114,8 +116,9 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
     dropAborted(lane);
     const { rows, queue, active } = lane;
     if (!lane.beginning && queue.length > 0 && rows.active < batchSize) {
-      const job = queue.shift()!;
+      const job = queue[0]!;
       const known = rows.begin(job.request.promptIds);
+      queue.shift();
       job.computedPromptTokens = job.request.promptIds.length - known;
       lane.beginning = { job, known };
     }
@@ -123,11 +126,11 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
       const { job, known } = lane.beginning;
       const { promptIds } = job.request;
       const end = Math.min(known + chunkLength, promptIds.length);
-      const logits = await rows.extend(promptIds.slice(known, end));
+      await rows.extend(promptIds.slice(known, end));
       lane.beginning.known = end;
       if (end === promptIds.length) {
         lane.beginning = undefined;
-        if (!take(job, logits)) {
+        if (!take(job, await rows.logits())) {
           rows.activate();
           active.push(job);
         }
@@ -241,9 +244,7 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
           reject,
         });
       });
-      running ??= run().finally(() => {
-        running = undefined;
-      });
+      running ??= run();
       return generation;
     },
     async close() {

@@ -4,6 +4,7 @@ import type { NewTokens } from "../engine/attention-mask.ts";
 import type { Decoder } from "../engine/decoder.ts";
 import { copyTokens, createKeyValues, firstRows, type KeyValues, swapRows } from "../engine/key-values.ts";
 import type { ModelConfig } from "../models/config.ts";
+import type { HostTensor } from "../runtime/device.ts";
 
 /** Room in a row grows by so many tokens at a time. */
 const lengthStep = 128;
@@ -24,8 +25,10 @@ export interface CachedRows {
    * @returns how many of the prompt's tokens are known
    */
   begin(prompt: readonly number[]): number;
-  /** Computes the next tokens of the row last begun. @returns logits after the last of them */
-  extend(ids: readonly number[]): Promise<Float32Array>;
+  /** Computes the next tokens of the row last begun. */
+  extend(ids: readonly number[]): Promise<void>;
+  /** Logits after the last token of the row last begun. */
+  logits(): Promise<Float32Array>;
   /** Makes the row last begun active. */
   activate(): void;
   /** Computes one token in each active row. @returns logits [active, vocabSize] */
@@ -42,7 +45,7 @@ export function createCachedRows(config: ModelConfig, decoder: Decoder, capacity
   let ends = 0;
   let cache = createKeyValues(config, capacity, 0);
   let active = 0;
-  let begun: { known: KeyValues; ids: number[] } | undefined;
+  let begun: { known: KeyValues; ids: number[]; hidden?: HostTensor } | undefined;
 
   const makeRoom = (length: number) => {
     if (length <= cache.length) return;
@@ -104,8 +107,11 @@ export function createCachedRows(config: ModelConfig, decoder: Decoder, capacity
       const longer = createKeyValues(config, 1, length);
       copyTokens(config, known, start, longer, start, before.length);
       copyTokens(config, keyValues, start, longer, { row: 0, start: before.length }, ids.length);
-      begun = { known: longer, ids: [...before, ...ids] };
-      return decoder.logits(hidden, Int32Array.of(ids.length - 1));
+      begun = { known: longer, ids: [...before, ...ids], hidden };
+    },
+    logits() {
+      const hidden = begun!.hidden!;
+      return decoder.logits(hidden, Int32Array.of(hidden.dims[1]! - 1));
     },
     activate() {
       const { known, ids } = begun!;
