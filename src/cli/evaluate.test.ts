@@ -158,6 +158,22 @@ test("the embedded model's scores on two tasks, as a table, as JSON and in files
   expect(lastingResults(folder)).toEqual(before);
 });
 
+test("prompts that the model does not see whole are counted, when they are found again as well", async () => {
+  writeFileSync(
+    join(scratch, "long.jsonl"),
+    `${JSON.stringify({ q: "Tom has 3 pens. ".repeat(200), a: "4" })}\n`,
+  );
+  const task = join(scratch, "long.yaml");
+  const fields = { task: "long", dataset_path: "long.jsonl", doc_to_text: "{{q}}", doc_to_target: "{{a}}" };
+  writeFileSync(task, stringify({ ...fields, generation_kwargs: { until: ["\n"], max_gen_toks: 4 } }));
+  const words = ["evaluate", ...model, "--task-file", task, "--tasks", "long", "--out"];
+  for (const folder of ["long-1", "long-2"]) {
+    expect(await run(...words, join(scratch, folder))).toBe(0);
+    expect(out).toContain("longer than the model's context and lost their beginnings: 1 of 1 of long.");
+    out = "";
+  }
+});
+
 test("answers are found again by other evaluations of the model, unless the cache is not wanted", async () => {
   const words = (folder: string) => [
     ...["evaluate", ...model, ...taskFiles, "--tasks", "which", "--json", "--out", join(scratch, folder)],

@@ -1,5 +1,8 @@
 /** @file What tasks ask of a language model: the request types of lm-evaluation-harness. */
 
+/** The harness's default for answers that say nothing of their length, in tokens. */
+export const defaultMaxGenToks = 256;
+
 /** How likely is `continuation` after `context`? */
 export interface LoglikelihoodRequest {
   readonly context: string;
@@ -11,6 +14,8 @@ export interface LoglikelihoodResult {
   readonly logLikelihood: number;
   /** Whether each of the continuation's tokens is the likeliest at its place. */
   readonly isGreedy: boolean;
+  /** Whether the beginning of the context was cut off, since the model does not see so many tokens. */
+  readonly isCut?: boolean;
 }
 
 /** How likely is all of `text`, each token once, in windows of the model's context? */
@@ -28,7 +33,7 @@ export interface GenerateUntilRequest {
 export interface GenerationKwargs {
   /** The answer ends before the first of these strings, or with the end-of-sequence token. */
   readonly until: readonly string[];
-  /** Default 256. */
+  /** Default {@link defaultMaxGenToks}. */
   readonly max_gen_toks?: number;
   /** Default false: the likeliest token at each place. */
   readonly do_sample?: boolean;
@@ -44,6 +49,8 @@ export interface GenerateUntilResult {
   readonly text: string;
   /** Tokens written, the end-of-sequence token included. */
   readonly tokens: number;
+  /** Whether the beginning of the context was cut off, so that the answer has room. */
+  readonly isCut?: boolean;
 }
 
 /** Called as soon as the answer to request number `index` is known; requests are not answered in their order. */

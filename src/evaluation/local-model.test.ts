@@ -96,6 +96,7 @@ describe("log-likelihoods equal those of each text computed alone", () => {
     const context = config.maxPositionEmbeddings;
     expect(ids.length).toBeGreaterThan(context);
     const [cut] = await local.loglikelihood([{ context: long, continuation: "He is happy" }]);
+    expect(cut!.isCut).toBe(true);
     const both = tokenizer.encode(`${long}He is happy`, { addSpecialTokens: true });
     const scored = both.length - tokenizer.encode(long.trimEnd(), { addSpecialTokens: true }).length;
     const scores = await scoreAlone(both.slice(-(context + 1)));
@@ -129,6 +130,17 @@ test("answers end before a stop string, and their tokens are counted", async () 
     expect(tokens).toBeLessThanOrEqual(12);
   }
   expect(local.tokenCounts.generated - before).toBe(results.reduce((sum, { tokens }) => sum + tokens, 0));
+});
+
+test("a prompt is cut where it leaves the answer no room", async () => {
+  const options = { until: ["."], max_gen_toks: 4 };
+  const long = "Tom has 3 pens. ".repeat(200);
+  const [cut, whole] = await local.generateUntil([
+    { context: long, options },
+    { context: "Tom", options },
+  ]);
+  expect(cut!.isCut).toBe(true);
+  expect(whole).not.toHaveProperty("isCut");
 });
 
 test("an answer for which there is no room is refused", async () => {

@@ -7,12 +7,16 @@ import { createGenerator, type GeneratorOptions } from "../generation/batch-gene
 import { renderChat } from "../generation/prompt.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
-import type { GenerationKwargs, LanguageModel, LoglikelihoodRequest } from "./language-model.ts";
-import { whitespaceClass } from "./python/text.ts";
+import {
+  defaultMaxGenToks,
+  type GenerateUntilResult,
+  type GenerationKwargs,
+  type LanguageModel,
+  type LoglikelihoodRequest,
+  type LoglikelihoodResult,
+} from "./language-model.ts";
+import { stripEnd } from "./python/text.ts";
 import { type SequenceScore, scoreSequences, type TokenSequence } from "./scoring.ts";
-
-/** The harness's default for answers that say nothing of their length. */
-const defaultMaxGenToks = 256;
 
 /**
  * Prepares a model for evaluation. Log-likelihoods are computed with the weights as they are stored; how texts are
@@ -45,9 +49,11 @@ export function createLocalModel(
     applyChatTemplate: (messages) => renderChat(tokenizer, messages),
 
     async loglikelihood(requests, onResult) {
-      const results = new Array<SequenceScore>(requests.length);
+      const results = new Array<LoglikelihoodResult>(requests.length);
       const sequences = requests.map((request) => encodePair(tokenizer, request, maxLength));
-      await score(sequences, (index, result) => {
+      await score(sequences, (index, scores) => {
+        const { isCut } = sequences[index]!;
+        const result = { ...scores, ...(isCut && { isCut }) };
         results[index] = result;
         onResult?.(index, result);
       });
@@ -77,27 +83,30 @@ export function createLocalModel(
 
     async generateUntil(requests, onResult) {
       const prompts = requests.map(({ context, options: kwargs }) => {
-        const room = maxLength - (kwargs.max_gen_toks ?? defaultMaxGenToks);
+        const { max_gen_toks = defaultMaxGenToks } = kwargs;
+        const room = maxLength - max_gen_toks;
         if (room <= 0) {
           throw new InputError(
-            `An answer of ${kwargs.max_gen_toks} tokens does not fit into the model's context of ${maxLength}; lower max_gen_toks.`,
+            `An answer of ${max_gen_toks} tokens does not fit into the model's context of ${maxLength}; lower max_gen_toks.`,
           );
         }
-        return encodeText(tokenizer, context).slice(-room);
+        const ids = encodeText(tokenizer, context);
+        return { ids: ids.slice(-room), isCut: ids.length > room };
       });
       // Rows of about the same length leave little of the cache unused.
-      const order = [...prompts.keys()].sort((a, b) => prompts[b]!.length - prompts[a]!.length);
-      const results = requests.map(() => ({ text: "", tokens: 0 }));
+      const order = [...prompts.keys()].sort((a, b) => prompts[b]!.ids.length - prompts[a]!.ids.length);
+      const results = new Array<GenerateUntilResult>(requests.length);
       await Promise.all(
         order.map(async (index) => {
+          const { ids, isCut } = prompts[index]!;
           const { text, completionTokens, computedPromptTokens } = await generator.generate({
-            promptIds: prompts[index]!,
+            promptIds: ids,
             seed: index,
             ...samplingOf(requests[index]!.options, tokenizer),
           });
           tokenCounts.scored += computedPromptTokens;
           tokenCounts.generated += completionTokens;
-          results[index] = { text, tokens: completionTokens };
+          results[index] = { text, tokens: completionTokens, ...(isCut && { isCut }) };
           onResult?.(index, results[index]);
         }),
       );
@@ -129,14 +138,12 @@ function encodeText(tokenizer: Tokenizer, text: string): number[] {
   return tokenizer.encode(text, { addSpecialTokens: token === undefined || !text.startsWith(token) });
 }
 
-const spaceAtEnd = new RegExp(`[${whitespaceClass}]+$`);
-
 /** White space at the context's end is taken to be the continuation's, so that words are tokenized as in running text. */
 function encodePair(
   tokenizer: Tokenizer,
   { context, continuation }: LoglikelihoodRequest,
   maxLength: number,
-): TokenSequence {
+): TokenSequence & { readonly isCut: boolean } {
   let ids: number[];
   let scored: number;
   if (context === "") {
@@ -145,7 +152,7 @@ function encodePair(
     ids = rest[0] === beginning ? rest : [beginning, ...rest];
     scored = ids.length - 1;
   } else {
-    const stripped = context.replace(spaceAtEnd, "");
+    const stripped = stripEnd(context);
     ids = encodeText(tokenizer, context + continuation);
     scored = ids.length - encodeText(tokenizer, stripped).length;
   }
@@ -154,7 +161,7 @@ function encodePair(
       `The continuation ${JSON.stringify(continuation.slice(0, 60))} has ${Math.max(0, scored)} tokens after its context; it must have between 1 and ${maxLength}.`,
     );
   }
-  return { ids: ids.slice(-(maxLength + 1)), scored };
+  return { ids: ids.slice(-(maxLength + 1)), scored, isCut: ids.length > maxLength + 1 };
 }
 
 /** Windows over a text in which each token is scored once, with as much before it as its window has. */

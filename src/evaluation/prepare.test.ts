@@ -252,6 +252,14 @@ describe("what is refused", () => {
     expect(await refusal(entry, { limit: 0 })).toContain("a whole number of items from 1 on, not 0");
   });
 
+  test("answers for which the model's context has no room", async () => {
+    const entry = taskOf([{ q: "1", a: "1" }]);
+    await prepareTask(entry, { maxLength: 257 });
+    expect(await refusal(entry, { maxLength: 256 })).toBe(
+      "The task own has answers of up to 256 tokens, which leave no room for a prompt in the model's context of 256; lower max_gen_toks of the task, or take another model.",
+    );
+  });
+
   test("a missing file or folder of data", async () => {
     const entry = loadTasks().tasks.find(({ name }) => name === "gsm8k")!;
     expect(await refusal(entry, { dataDir: scratch })).toBe(

@@ -8,7 +8,7 @@ import { locateData, type SourceDoc, type TaskData } from "./dataset-location.ts
 import { type DocFields, type RenderedDoc, renderDoc } from "./doc-rendering.ts";
 import type { TaskGroup } from "./evaluate.ts";
 import { judges } from "./judges.ts";
-import type { GenerationKwargs, LanguageModel } from "./language-model.ts";
+import { defaultMaxGenToks, type GenerationKwargs, type LanguageModel } from "./language-model.ts";
 import { assemblePrompt, joinSystem, type Shot } from "./prompt.ts";
 import { createPythonRandom } from "./python/random.ts";
 import { compilePythonRegExp } from "./python/regexp.ts";
@@ -30,6 +30,8 @@ export interface PreparationOptions {
   /** Whether examples are turns of the conversation; else they stand in the one user's message. Default true. */
   readonly fewshotAsMultiturn?: boolean;
   readonly systemInstruction?: string;
+  /** Tokens that the model sees at a time, prompt and answer. Default: any number. */
+  readonly maxLength?: number;
   /** A folder with the datasets as files; without it they come from the Hub. */
   readonly dataDir?: string;
   readonly hub?: HubOptions;
@@ -40,13 +42,14 @@ export interface PreparationOptions {
  * draws of examples.
  *
  * @throws InputError if the data is missing, an item lacks a field or has no correct choice, a template or regular
- *   expression is not valid, there are too few examples, or the limit is larger than the split.
+ *   expression is not valid, there are too few examples, the limit is larger than the split, or answers may be longer than the model's context.
  */
 export async function prepareTask(entry: TaskEntry, options: PreparationOptions = {}): Promise<PreparedTask> {
   const data = locateData(entry, options.dataDir, options.hub);
   const { definition } = data;
   const { output_type: outputType, filter_list: filters = [] } = definition;
   for (const pattern of patternsOf(definition)) checkPattern(entry.name, pattern);
+  checkAnswerLength(definition, options.maxLength);
 
   const numFewshot = countShots(definition, options.numFewshot);
   const split = definition.test_split ?? definition.validation_split;
@@ -265,9 +268,18 @@ function generationOptions({ generation_kwargs, fewshot_delimiter }: TaskDefinit
   const { until = [fewshot_delimiter], ...others } = generation_kwargs ?? {
     temperature: 0,
     do_sample: false,
-    max_gen_toks: 256,
+    max_gen_toks: defaultMaxGenToks,
   };
   return { ...others, until };
+}
+
+function checkAnswerLength(definition: TaskDefinition, maxLength = Number.POSITIVE_INFINITY): void {
+  const { max_gen_toks = defaultMaxGenToks } = generationOptions(definition);
+  if (definition.output_type === "generate_until" && max_gen_toks >= maxLength) {
+    throw new InputError(
+      `The task ${definition.task} has answers of up to ${max_gen_toks} tokens, which leave no room for a prompt in the model's context of ${maxLength}; lower max_gen_toks of the task, or take another model.`,
+    );
+  }
 }
 
 function toMetrics({ output_type, metric_list }: TaskDefinition): Metric[] {

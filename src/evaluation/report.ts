@@ -2,6 +2,7 @@
 
 import { isHigherBetter } from "./aggregate.ts";
 import type { Answer, Evaluation, NamedScore, Sample, TaskEvaluation } from "./evaluate.ts";
+import { countCut } from "./results.ts";
 import type { PreparedTask } from "./task.ts";
 
 const columns = [
@@ -66,12 +67,20 @@ function renderRows(
 export function describeLimits({ tasks }: Evaluation): string[] {
   const all = tasks.map(({ task }) => task);
   const parts = all.filter(({ instances, size }) => instances.length < size);
+  const cut = tasks
+    .map((task) => ({ name: task.task.name, count: countCut(task), asked: task.task.instances.length }))
+    .filter(({ count }) => count > 0);
   const validated = all.filter(({ config }) => !config.test_split && config.validation_split);
   const named = (list: readonly PreparedTask[]) => list.map(({ name }) => name).join(", ");
   return [
     ...(parts.length > 0
       ? [
           `Only the first items were asked (${parts.map(({ name, instances, size }) => `${instances.length} of ${size} of ${name}`).join(", ")}), so these scores are not the tasks'.`,
+        ]
+      : []),
+    ...(cut.length > 0
+      ? [
+          `Prompts were longer than the model's context and lost their beginnings: ${cut.map(({ name, count, asked }) => `${count} of ${asked} of ${name}`).join(", ")}.`,
         ]
       : []),
     ...(validated.length > 0

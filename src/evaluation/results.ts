@@ -133,6 +133,7 @@ export function describeResults(
       num_fewshot: settings.num_fewshot,
       apply_chat_template: settings.apply_chat_template,
       prompt_hashes: ofTasks(({ task }) => task.promptHash),
+      cut_prompts: ofTasks(countCut),
       confidence_intervals: {
         ...ofTasks(({ scores }) => describeIntervals(scores)),
         ...ofGroups((_group, _members, scores) => describeIntervals(scores)),
@@ -147,8 +148,16 @@ export function describeResults(
   };
 }
 
-export function countItems(tasks: Evaluation["tasks"]): number {
+function countItems(tasks: Evaluation["tasks"]): number {
   return tasks.reduce((sum, { task }) => sum + task.instances.length, 0);
+}
+
+/** Number of a task's items whose prompts were longer than what the model sees. */
+export function countCut({ task, samples }: TaskEvaluation): number {
+  // The answers are the same under every filter.
+  return samples
+    .slice(0, task.instances.length)
+    .filter(({ answers }) => answers.some((answer) => typeof answer === "object" && answer.isCut)).length;
 }
 
 /** Such as "acc,none". */

@@ -127,6 +127,7 @@ export async function runEvaluation(
       {
         seed,
         fewshotAsMultiturn,
+        maxLength: local.maxLength,
         ...(options.numFewshot !== undefined && { numFewshot: options.numFewshot }),
         ...(options.limit !== undefined && { limit: options.limit }),
         ...(applyChatTemplate && { applyChatTemplate: local.applyChatTemplate }),

@@ -13,10 +13,14 @@ const single = new RegExp(`^[${whitespaceClass}]$`);
 
 /** `str.strip()`. */
 export function strip(text: string): string {
-  const start = stripStart(text);
-  let end = start.length;
-  while (end > 0 && single.test(start[end - 1]!)) end--;
-  return start.slice(0, end);
+  return stripEnd(stripStart(text));
+}
+
+/** `str.rstrip()`. A regular expression would take the square of the length of a run of spaces within the text. */
+export function stripEnd(text: string): string {
+  let end = text.length;
+  while (end > 0 && single.test(text[end - 1]!)) end--;
+  return text.slice(0, end);
 }
 
 /** `str.lstrip()`. */
