@@ -75,6 +75,12 @@ describe("regular expressions", () => {
     }
   });
 
+  test("a search that would not end is ended", () => {
+    const endless = () => findAll("(a|aa)+$", `${"a".repeat(100)}b`);
+    expect(endless).toThrow(InputError);
+    expect(endless).toThrow('The regular expression "(a|aa)+$" takes more than 2 seconds on one answer');
+  });
+
   test.each(["(", "a++", "[\\S]", "\\q", "(?i:a)", "*", "(?P<n>a)(?P<n>b)", "(?x) a"])(
     "%s is refused",
     (pattern) => {

@@ -1,5 +1,6 @@
 /** @file Python's regular expressions, in which tasks state what they extract and ignore, as JavaScript's. */
 
+import { createContext, Script } from "node:vm";
 import { InputError } from "../../errors.ts";
 import { whitespaceClass } from "./text.ts";
 
@@ -32,17 +33,47 @@ const part =
  * The matches of a pattern as Python's `re.findall` gives them, one after the other: of each its groups, "" for those
  * that take no part in it, or the whole match if the pattern has no groups.
  *
- * @throws InputError as `compilePythonRegExp` does.
+ * @throws InputError as `compilePythonRegExp` does, or if it takes too long.
  */
 export function findAll(pattern: string, text: string): string[][] {
-  return Array.from(text.matchAll(compilePythonRegExp(pattern)), ([match, ...groups]) =>
-    groups.length > 0 ? groups.map((group) => group ?? "") : [match],
+  const regExp = compilePythonRegExp(pattern);
+  return withinPatience(pattern, () =>
+    Array.from(text.matchAll(regExp), ([match, ...groups]) =>
+      groups.length > 0 ? groups.map((group) => group ?? "") : [match],
+    ),
   );
 }
 
-/** A text without a pattern's matches: `re.sub(pattern, "", text)`. */
+/**
+ * A text without a pattern's matches: `re.sub(pattern, "", text)`.
+ *
+ * @throws InputError as `findAll` does.
+ */
 export function removeAll(pattern: string, text: string): string {
-  return text.replace(compilePythonRegExp(pattern), "");
+  const regExp = compilePythonRegExp(pattern);
+  return withinPatience(pattern, () => text.replace(regExp, ""));
+}
+
+/** Milliseconds after which a search is taken for one that does not end; almost all take less than one. */
+const patience = 2000;
+const searching: { search: () => unknown } = { search: () => undefined };
+const context = createContext(searching);
+const script = new Script("search()");
+
+/**
+ * Runs a search. The patterns come with tasks from strangers, and one such as (a+)+b tries more ways than it has time
+ * for; nothing else, not even Ctrl-C, is heard meanwhile.
+ */
+function withinPatience<T>(pattern: string, search: () => T): T {
+  searching.search = search;
+  try {
+    return script.runInContext(context, { timeout: patience });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ERR_SCRIPT_EXECUTION_TIMEOUT") throw error;
+    throw new InputError(
+      `The regular expression ${JSON.stringify(pattern)} takes more than ${patience / 1000} seconds on one answer; write it without a repetition within a repetition.`,
+    );
+  }
 }
 
 const compiled = new Map<string, RegExp>();

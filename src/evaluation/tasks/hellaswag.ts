@@ -1,6 +1,6 @@
 /** @file HellaSwag: which of four endings goes on with a description (Zellers et al. 2019). */
 
-import { removeAll } from "../python/regexp.ts";
+import { compilePythonRegExp } from "../python/regexp.ts";
 import { capitalize, strip } from "../python/text.ts";
 import type { Doc } from "../task.ts";
 import { textField, textsField } from "./doc-fields.ts";
@@ -42,8 +42,10 @@ function addQuery(doc: Doc): Doc {
   };
 }
 
+const bracketed = compilePythonRegExp("\\[.*?\\]");
+
 /** Removes the marks of WikiHow's pages. Of three spaces two remain. */
 function clean(text: string): string {
   const titled = strip(text).replaceAll(" [title]", ". ");
-  return removeAll("\\[.*?\\]", titled).replaceAll("  ", " ");
+  return titled.replace(bracketed, "").replaceAll("  ", " ");
 }
