@@ -29,7 +29,7 @@ export interface OutputFolder {
   samples(task: string): string;
 }
 
-export function outputFolder(path: string): OutputFolder {
+function outputFolder(path: string): OutputFolder {
   return {
     path,
     identity: join(path, "evaluation.json"),

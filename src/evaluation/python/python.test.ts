@@ -76,9 +76,11 @@ describe("regular expressions", () => {
   });
 
   test("a search that would not end is ended", () => {
-    const endless = () => findAll("(a|aa)+$", `${"a".repeat(100)}b`);
-    expect(endless).toThrow(InputError);
-    expect(endless).toThrow('The regular expression "(a|aa)+$" takes more than 2 seconds on one answer');
+    expect(() => findAll("(a|aa)+$", `${"a".repeat(100)}b`)).toThrow(
+      new InputError(
+        'The regular expression "(a|aa)+$" takes more than 2 seconds on one answer; write it without a repetition within a repetition.',
+      ),
+    );
   });
 
   test.each(["(", "a++", "[\\S]", "\\q", "(?i:a)", "*", "(?P<n>a)(?P<n>b)", "(?x) a"])(

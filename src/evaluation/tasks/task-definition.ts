@@ -173,7 +173,7 @@ const refused: Readonly<Record<string, string>> = {
 };
 
 /** Which metrics are of which type. */
-export const metricsOfType: Readonly<Record<TaskDefinition["output_type"], readonly string[]>> = {
+const metricsOfType: Readonly<Record<TaskDefinition["output_type"], readonly string[]>> = {
   multiple_choice: ["acc", "acc_norm", "acc_bytes", "exact_match"],
   generate_until: ["exact_match", "judged"],
   loglikelihood_rolling: ["word_perplexity", "byte_perplexity", "bits_per_byte"],
