@@ -5,15 +5,23 @@ export { InputError } from "./errors.ts";
 export { type CompareOptions, type Comparison, compare, type ScoreComparison } from "./evaluation/compare.ts";
 export { type Evaluation, evaluate } from "./evaluation/evaluate.ts";
 export type { LanguageModel } from "./evaluation/language-model.ts";
+export { prepareTasks } from "./evaluation/prepare.ts";
 export {
   type EvaluationOptions,
   type EvaluationOutcome,
   type EvaluationRunEvents,
   runEvaluation,
 } from "./evaluation/run-evaluation.ts";
+export type { PreparedTask } from "./evaluation/task.ts";
+export { createRegistry, loadTasks, type TaskRegistry } from "./evaluation/tasks/registry.ts";
+export { defineTask } from "./evaluation/tasks/task-definition.ts";
+export type { TaskEntry } from "./evaluation/tasks/task-entry.ts";
 export { type MergeResult, mergeAdapter } from "./export/merge.ts";
+export { createGenerator, type GeneratorOptions } from "./generation/batch-generator.ts";
 export { type GenerateOptions, generate } from "./generation/generate.ts";
+export type { Generation, GenerationRequest, Generator } from "./generation/generator.ts";
 export { type Model, openModel } from "./models/open-model.ts";
 export { type DeviceName, openDevice } from "./runtime/onnx-runtime.ts";
+export { type ModelServer, type ServeOptions, serveModel } from "./server/serve.ts";
 export { fineTune, type RunEvents, type RunPlan, type RunResult, resumeRun } from "./training/fine-tune.ts";
 export type { RunOptions } from "./training/run-config.ts";

@@ -174,6 +174,7 @@ test("what cannot be served is said in a sentence", async () => {
       ["--model", "fixtures/embedded-model", "--adapter", "embedded-model=x"],
       "has the name of the base model",
     ],
+    [["--model", "fixtures/embedded-model", "--api-key", ""], "The API key is empty"],
     [
       ["--model", "fixtures/embedded-model", "--host", "192.0.2.1"],
       "192.0.2.1 is no address of this machine",

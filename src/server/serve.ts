@@ -13,12 +13,15 @@ import type { EngineLostError } from "./remote-generator.ts";
 import { createRunningRequests } from "./running-requests.ts";
 import type { ServedModel } from "./served-model.ts";
 
-export interface ServeOptions extends EngineOptions {
-  readonly host: string;
-  /** 0 takes any that is free. */
-  readonly port: number;
-  /** The most texts that are written or wait at any time; requests beyond are refused. */
-  readonly maxQueue: number;
+export interface ServeOptions extends Omit<EngineOptions, "adapters"> {
+  /** Folders of adapters, by the ids under which they are offered. Default: none. */
+  readonly adapters?: EngineOptions["adapters"];
+  /** Default 127.0.0.1: only this machine can reach the server. */
+  readonly host?: string;
+  /** 0 takes any that is free. Default 8000. */
+  readonly port?: number;
+  /** The most texts that are written or wait at any time; requests beyond are refused. Default 1000. */
+  readonly maxQueue?: number;
   /** Asked of every caller. Default: none. */
   readonly apiKey?: string;
   /** Origins of web pages that may call. Default: none. */
@@ -48,11 +51,12 @@ const grace = 5000;
 /**
  * Listens at once and loads the model; requests that come before it is loaded wait for it.
  *
- * @throws InputError if there is no such model, or the address cannot be listened on.
+ * @throws InputError if there is no such model, the key is empty, or the address cannot be listened on.
  */
 export async function serveModel(options: ServeOptions): Promise<ModelServer> {
-  const { host, port, maxQueue, adapters, apiKey, allowedOrigins, onUnexpectedError, ...engineOptions } =
-    options;
+  const { host = "127.0.0.1", port = 8000, maxQueue = 1000, adapters = {}, ...others } = options;
+  const { apiKey, allowedOrigins, onUnexpectedError, ...engineOptions } = others;
+  if (apiKey === "") throw new InputError("The API key is empty; set one, or leave it out to ask for none.");
   const path = await resolveModel(options.model);
   const served = describeModel(options.model, path, Object.keys(adapters));
 
