@@ -20,7 +20,11 @@ export function addEvaluateCommand(program: Command): void {
     )
     .requiredOption("--model <path or id>", "folder, .gguf file or Hub id of the model")
     .option("--adapter <folder>", "adapter in PEFT's layout")
-    .requiredOption("--tasks <names>", "tasks and groups, such as hellaswag,gsm8k", parseList)
+    .requiredOption(
+      "--tasks <names>",
+      "tasks and groups, such as hellaswag,gsm8k (listed by slimtune tasks)",
+      parseList,
+    )
     .option("--task-file <yaml...>", "files of further tasks")
     .option("--data-dir <folder>", "folder with the datasets as files, in place of the Hub")
     .option("--limit <n>", "only the first n items of each task", parseWhole(1))
@@ -34,7 +38,7 @@ export function addEvaluateCommand(program: Command): void {
     .option("--no-fewshot-as-multiturn", "all examples in the one message of the user")
     .option("--system-instruction <text>", "instruction before each prompt")
     .option("--seed <n>", "seed of the choice of examples", parseWhole(0), 1234)
-    .option("--batch-size <n>", "texts written at a time", parseWhole(1))
+    .option("--batch-size <n>", "texts written at a time (default: 16)", parseWhole(1))
     .option("--show <n>", "print prompts and answers of the first n items of each task", parseWhole(0), 0)
     .option("--out <folder>", "folder of the evaluation (default: named by the model and the options)")
     .option("--no-cache", "neither take answers from other evaluations nor keep them for others")

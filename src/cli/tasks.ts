@@ -11,7 +11,7 @@ export function addTasksCommand(program: Command): void {
     .description("List the tasks and groups that `slimtune evaluate` knows.")
     .option("--task-file <yaml...>", "files of further tasks")
     .option("--json", "print one JSON object instead of text")
-    .addHelpText("after", "\nExample:\n  slimtune tasks --task-file my-task.yaml")
+    .addHelpText("after", "\nExample:\n  slimtune tasks\n  slimtune tasks --task-file my-task.yaml")
     .action(({ taskFile, json }) => {
       const { tasks, groups } = loadTasks(taskFile);
       const listed = {
