@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { availableParallelism, cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { DecodeCase, DecodeMeasurement, TaskCase, TaskMeasurement } from "./measure-evaluation.ts";
+import type { DecodeCase, DecodeMeasurement, TaskCase, TaskMeasurement } from "./evaluation-cases.ts";
 
 const { SLIMTUNE_SMOLLM2_GGUF: model, SLIMTUNE_DATA: data, SLIMTUNE_PYTHON: python } = process.env;
 const rounds = Number(process.argv[2] ?? 3);
@@ -42,9 +42,9 @@ const comparisons: readonly Comparison[] = [
     unit: "items/s",
   },
   {
-    name: "GSM8K, 5-shot, 16 items",
-    ours: { kind: "task", tasks: ["gsm8k"], numFewshot: 5, limit: 16, batchSize: 16 },
-    harness: ["gsm8k:16:5:16"],
+    name: "GSM8K, 5-shot, 32 items",
+    ours: { kind: "task", tasks: ["gsm8k"], numFewshot: 5, limit: 32, batchSize: 16 },
+    harness: ["gsm8k:32:5:16"],
     unit: "tokens/s",
   },
   {
@@ -152,8 +152,9 @@ function main() {
   console.log("| what | who | speed | ratio |");
   console.log("|---|---|---|---|");
   for (const { name, who, unit, median: speed } of results) {
-    const first = results.find((result) => result.name === name)!;
-    const ratio = who === first.who ? "" : `slimtune is ${(first.median / speed).toFixed(2)} x`;
+    // What slimtune is compared with: itself where it has several ways, the other program where there is one.
+    const peer = results.find((result) => result.name === name && !result.who.startsWith("slimtune"));
+    const ratio = peer && peer.who !== who ? `${(speed / peer.median).toFixed(2)} x ${peer.who}` : "";
     console.log(`| ${name} | ${who} | ${speed.toFixed(2)} ${unit} | ${ratio} |`);
   }
 }

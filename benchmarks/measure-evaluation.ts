@@ -7,36 +7,14 @@ import { createLocalModel } from "../src/evaluation/local-model.ts";
 import { prepareTasks } from "../src/evaluation/prepare.ts";
 import { createGenerator } from "../src/generation/batch-generator.ts";
 import { openModel } from "../src/models/open-model.ts";
-
-export interface TaskCase {
-  readonly kind: "task";
-  readonly tasks: readonly string[];
-  readonly numFewshot: number;
-  readonly limit: number;
-  readonly batchSize: number;
-  /** Whether each prompt is made to begin with a number of its own, so that nothing can be shared. */
-  readonly unshared?: boolean;
-}
-
-export interface DecodeCase {
-  readonly kind: "decode";
-  readonly bits: 4 | 8 | "exact";
-}
-
-export interface TaskMeasurement {
-  readonly seconds: number;
-  readonly items: number;
-  /** Tokens of the answers that were written. */
-  readonly answerTokens: number;
-}
-
-export interface DecodeMeasurement {
-  readonly tokensPerSecond: number;
-}
-
-/** Tokens before the writing whose speed is measured, and tokens that are written. */
-export const promptLength = 300;
-export const writtenLength = 128;
+import {
+  type DecodeCase,
+  type DecodeMeasurement,
+  promptLength,
+  type TaskCase,
+  type TaskMeasurement,
+  writtenLength,
+} from "./evaluation-cases.ts";
 
 /** Numbers the contexts. */
 function unshare(model: LanguageModel): LanguageModel {
@@ -77,7 +55,7 @@ async function measureDecode({ bits }: DecodeCase, path: string): Promise<Decode
   const model = await openModel(path);
   const generator = createGenerator(model, { batchSize: 1, bits });
   const promptIds = Array.from({ length: promptLength }, (_, i) => 5 + ((i * 7919) % 40_000));
-  // The first text compiles the programs; a penalty that changes nothing much keeps the text from ending.
+  // The first text compiles the programs.
   await generator.generate({ promptIds, maxNewTokens: 8 });
   const times: number[] = [];
   const { completionTokens } = await generator.generate(
@@ -88,10 +66,8 @@ async function measureDecode({ bits }: DecodeCase, path: string): Promise<Decode
   return { tokensPerSecond: ((completionTokens - 1) / (times.at(-1)! - times[0]!)) * 1000 };
 }
 
-if (process.argv[2]) {
-  const each: TaskCase | DecodeCase = JSON.parse(process.argv[2]);
-  const { SLIMTUNE_SMOLLM2_GGUF: path = "", SLIMTUNE_DATA: dataDir = "" } = process.env;
-  const result =
-    each.kind === "task" ? await measureTask(each, path, dataDir) : await measureDecode(each, path);
-  console.log(JSON.stringify(result));
-}
+const each: TaskCase | DecodeCase = JSON.parse(process.argv[2]!);
+const { SLIMTUNE_SMOLLM2_GGUF: path = "", SLIMTUNE_DATA: dataDir = "" } = process.env;
+const result =
+  each.kind === "task" ? await measureTask(each, path, dataDir) : await measureDecode(each, path);
+console.log(JSON.stringify(result));

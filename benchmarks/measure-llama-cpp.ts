@@ -1,13 +1,14 @@
 /** @file Writing with node-llama-cpp, which is installed for this only: prints JSON as measure-evaluation does. */
 
+import { availableParallelism } from "node:os";
 import { performance } from "node:perf_hooks";
-import { promptLength, writtenLength } from "./measure-evaluation.ts";
+import { promptLength, writtenLength } from "./evaluation-cases.ts";
 
 /** What is used of node-llama-cpp 3.22. */
 interface LlamaModule {
   getLlama(options: { gpu: false; build: "never" }): Promise<{
     loadModel(options: { modelPath: string }): Promise<{
-      createContext(options: { contextSize: number }): Promise<{
+      createContext(options: { contextSize: number; threads: number }): Promise<{
         getSequence(): {
           clearHistory(): Promise<void>;
           evaluate(
@@ -24,7 +25,7 @@ const name = "node-llama-cpp";
 const { getLlama } = (await import(name)) as LlamaModule;
 const llama = await getLlama({ gpu: false, build: "never" });
 const model = await llama.loadModel({ modelPath: process.argv[2]! });
-const context = await model.createContext({ contextSize: 1024 });
+const context = await model.createContext({ contextSize: 1024, threads: availableParallelism() });
 const sequence = context.getSequence();
 const prompt = Array.from({ length: promptLength }, (_, i) => 5 + ((i * 7919) % 40_000));
 let tokensPerSecond = 0;

@@ -158,7 +158,7 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
       job.reject(job.signal.reason);
       return true;
     };
-    queue.splice(0, queue.length, ...queue.filter((job) => !aborted(job)));
+    for (let i = queue.length - 1; i >= 0; i--) if (aborted(queue[i]!)) queue.splice(i, 1);
     if (lane.beginning && aborted(lane.beginning.job)) lane.beginning = undefined;
     for (let row = active.length - 1; row >= 0; row--) if (aborted(active[row]!)) endRow(lane, row);
   };

@@ -1,0 +1,31 @@
+/** @file The cases of the evaluation benchmark, and what is measured of each. */
+
+export interface TaskCase {
+  readonly kind: "task";
+  readonly tasks: readonly string[];
+  readonly numFewshot: number;
+  readonly limit: number;
+  readonly batchSize: number;
+  /** Whether each prompt is made to begin with a number of its own, so that nothing can be shared. */
+  readonly unshared?: boolean;
+}
+
+export interface DecodeCase {
+  readonly kind: "decode";
+  readonly bits: 4 | 8 | "exact";
+}
+
+export interface TaskMeasurement {
+  readonly seconds: number;
+  readonly items: number;
+  /** Tokens of the answers that were written. */
+  readonly answerTokens: number;
+}
+
+export interface DecodeMeasurement {
+  readonly tokensPerSecond: number;
+}
+
+/** Tokens before the writing whose speed is measured, and tokens that are written. */
+export const promptLength = 300;
+export const writtenLength = 128;
