@@ -2,7 +2,6 @@
 
 import type { Adapter } from "../adapters/adapted-model.ts";
 import type { BitWidth } from "../graph/operators/integer-matmul.ts";
-import type { Tensor } from "../graph/tensor.ts";
 import type { Past } from "../models/attention.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { blockwiseWeight, readStoredWeight, storedWeight } from "../models/linear.ts";
@@ -10,7 +9,7 @@ import { countBlockParameters } from "../models/modules.ts";
 import { createRotaryTables } from "../models/rotary.ts";
 import { embeddingName, headName, type ModelWeights, normName } from "../models/weights.ts";
 import { quantizeBlockwise } from "../quantization/blockwise.ts";
-import { type Device, float32, type HostTensor, type Program } from "../runtime/device.ts";
+import { type Device, float32, type HostTensor, int64, type Program } from "../runtime/device.ts";
 import { createCacheMask, type NewTokens } from "./attention-mask.ts";
 import type { KeyValues } from "./key-values.ts";
 import { gatherRows } from "./matrix-rows.ts";
@@ -21,6 +20,7 @@ import {
   type OutputLayer,
   type TokenScores,
 } from "./output-layer.ts";
+import { createProgramCache } from "./program-cache.ts";
 import { buildCachedBlocks, buildHead, cacheName } from "./programs.ts";
 import { blockFeeds, planLayer, type WeightSource } from "./segment.ts";
 
@@ -87,14 +87,7 @@ export function createDecoder(
   const plans = Array.from({ length: config.numHiddenLayers }, (_, layer) =>
     planLayer(config, layer, adaptation),
   );
-  const programs = new Map<string, Promise<Program>>();
-  const compileOnce = (key: string, build: () => Record<string, Tensor>): Promise<Program> => {
-    const known = programs.get(key);
-    if (known) return known;
-    const program = device.compile(build());
-    programs.set(key, program);
-    return program;
-  };
+  const { compileOnce, release } = createProgramCache(device);
 
   const trained = (name: string, base: HostTensor): HostTensor => {
     const parameter = adaptation.trains(name) ? parameters.get(name) : undefined;
@@ -243,13 +236,17 @@ export function createDecoder(
     score: (hidden, positions, labels) =>
       outputLayer.score(gatherRows(hidden, positions), labels, headWeights),
     logits: (hidden, positions) => runHead(gatherRows(hidden, positions), undefined),
-    async release() {
-      for (const program of programs.values()) await (await program).release();
-      programs.clear();
-    },
+    release,
   };
 }
 
-function int64(values: Int32Array, dims: readonly number[]): HostTensor {
-  return { dtype: "int64", dims, data: BigInt64Array.from(values, BigInt) };
+/** Computes the next tokens of one text, all of whose past is in `past`. */
+export function extendText(decoder: Decoder, ids: readonly number[], past: KeyValues): Promise<Extension> {
+  const tokens: NewTokens = {
+    rows: 1,
+    length: ids.length,
+    inputIds: Int32Array.from(ids),
+    positionIds: Int32Array.from(ids.keys(), (i) => past.length + i),
+  };
+  return decoder.extend(tokens, past, Int32Array.of(past.length));
 }

@@ -3,12 +3,11 @@
 import type { Adaptation } from "../adapters/adaptation.ts";
 import type { Parameter, Parameters } from "../adapters/parameters.ts";
 import type { Batch, TokenBatch } from "../data/batch.ts";
-import type { Tensor } from "../graph/tensor.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { listLinearModules, nameInLayer } from "../models/modules.ts";
 import { createRotaryTables } from "../models/rotary.ts";
 import { embeddingName, headName, type ModelWeights, normName } from "../models/weights.ts";
-import { type Device, float32, type HostTensor, type Program } from "../runtime/device.ts";
+import { type Device, float32, type HostTensor, int64 } from "../runtime/device.ts";
 import { createAttentionMasks } from "./attention-mask.ts";
 import { createDropoutMask } from "./dropout.ts";
 import { addTo, gatherRows, scatterAddRows } from "./matrix-rows.ts";
@@ -19,6 +18,7 @@ import {
   type HeadWeights,
   type OutputTile,
 } from "./output-layer.ts";
+import { createProgramCache } from "./program-cache.ts";
 import { buildBackward, buildForward, buildWholeStep, gradientName, type HeadOptions } from "./programs.ts";
 import { blockFeeds, type LayerPlan, maskName, planLayer, type SegmentOptions } from "./segment.ts";
 
@@ -93,14 +93,7 @@ export function createEngine(
   const headParameter = config.tieWordEmbeddings ? embeddingName : headName;
   const moduleInputs = new Map(listLinearModules(config).map(({ name, inFeatures }) => [name, inFeatures]));
 
-  const programs = new Map<string, Promise<Program>>();
-  const compileOnce = (key: string, build: () => Record<string, Tensor>): Promise<Program> => {
-    const known = programs.get(key);
-    if (known) return known;
-    const program = device.compile(build());
-    programs.set(key, program);
-    return program;
-  };
+  const { compileOnce, release } = createProgramCache(device);
   const optionsFor = (batch: TokenBatch, dropout: boolean): SegmentOptions => ({
     storage: weights.storage,
     dropout,
@@ -287,10 +280,7 @@ export function createEngine(
       const hidden = await runForward(batch, parameters);
       return outputLayer.logits(gatherRows(hidden, positions), headWeights(parameters));
     },
-    async release() {
-      for (const program of programs.values()) await (await program).release();
-      programs.clear();
-    },
+    release,
   };
 }
 
@@ -329,8 +319,4 @@ function planSegments(
 
 function asHost({ data, dims }: Parameter): HostTensor {
   return float32(data, dims);
-}
-
-function int64(values: Int32Array, dims: readonly number[]): HostTensor {
-  return { dtype: "int64", dims, data: BigInt64Array.from(values, BigInt) };
 }

@@ -71,3 +71,18 @@ export function swapRows(keyValues: KeyValues, a: number, b: number): void {
     data.set(first, b * size);
   }
 }
+
+/** Those of one text with those of the tokens that follow. */
+export function appendTokens(config: ModelConfig, past: KeyValues, added: KeyValues): KeyValues {
+  const longer = createKeyValues(config, 1, past.length + added.length);
+  copyTokens(config, past, { row: 0, start: 0 }, longer, { row: 0, start: 0 }, past.length);
+  copyTokens(config, added, { row: 0, start: 0 }, longer, { row: 0, start: past.length }, added.length);
+  return longer;
+}
+
+/** The number of tokens that two texts have in common at their beginning. */
+export function commonLength(a: readonly number[], b: readonly number[]): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) if (a[i] !== b[i]) return i;
+  return length;
+}

@@ -1,8 +1,7 @@
 /** @file Log-likelihoods of many token sequences, of which what they share is computed once. */
 
-import type { NewTokens } from "../engine/attention-mask.ts";
-import type { Decoder } from "../engine/decoder.ts";
-import { copyTokens, createKeyValues, type KeyValues } from "../engine/key-values.ts";
+import { type Decoder, extendText } from "../engine/decoder.ts";
+import { appendTokens, commonLength, createKeyValues, type KeyValues } from "../engine/key-values.ts";
 import type { ModelConfig } from "../models/config.ts";
 
 /** Tokens of which the last `scored` are asked for: how likely is each after those before it? */
@@ -82,12 +81,6 @@ function compareIds(a: readonly number[], b: readonly number[]): number {
   return (a[common] ?? -1) - (b[common] ?? -1);
 }
 
-function commonLength(a: readonly number[], b: readonly number[]): number {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) if (a[i] !== b[i]) return i;
-  return length;
-}
-
 /** Divides sorted entries into runs, each with the length of the beginning that is kept for it. */
 function findPreambles(entries: readonly Entry[]): { run: Entry[]; preamble: number }[] {
   const runs: { run: Entry[]; preamble: number }[] = [];
@@ -121,27 +114,10 @@ async function computePreamble(
 ): Promise<KeyValues> {
   let past = createKeyValues(config, 1, 0);
   for (let start = 0; start < ids.length; start += pieceTokens) {
-    const { keyValues } = await extendOne(decoder, ids.slice(start, start + pieceTokens), past);
-    past = append(config, past, keyValues);
+    const { keyValues } = await extendText(decoder, ids.slice(start, start + pieceTokens), past);
+    past = appendTokens(config, past, keyValues);
   }
   return past;
-}
-
-function extendOne(decoder: Decoder, ids: readonly number[], past: KeyValues) {
-  const tokens: NewTokens = {
-    rows: 1,
-    length: ids.length,
-    inputIds: Int32Array.from(ids),
-    positionIds: Int32Array.from(ids.keys(), (i) => past.length + i),
-  };
-  return decoder.extend(tokens, past, Int32Array.of(past.length));
-}
-
-function append(config: ModelConfig, past: KeyValues, added: KeyValues): KeyValues {
-  const longer = createKeyValues(config, 1, past.length + added.length);
-  copyTokens(config, past, { row: 0, start: 0 }, longer, { row: 0, start: 0 }, past.length);
-  copyTokens(config, added, { row: 0, start: 0 }, longer, { row: 0, start: past.length }, added.length);
-  return longer;
 }
 
 /** Puts neighbours of sorted entries into one row where that saves tokens. */
@@ -270,7 +246,7 @@ async function scoreLong(
   while (past.length < read) {
     const start = past.length;
     const end = Math.min(read, start + pieceTokens);
-    const { hidden, keyValues } = await extendOne(decoder, entry.ids.slice(start, end), past);
+    const { hidden, keyValues } = await extendText(decoder, entry.ids.slice(start, end), past);
     const positions = answerPositions(entry).filter((position) => position >= start && position < end);
     const labels = Int32Array.from(positions, (position) => entry.ids[position + 1]!);
     if (positions.length > 0) {
@@ -279,7 +255,7 @@ async function scoreLong(
       logLikelihood += logProbabilities.reduce((sum, value) => sum + value, 0);
       isGreedy &&= likeliest.every((id, i) => id === labels[i]);
     }
-    if (end < read) past = append(config, past, keyValues);
+    if (end < read) past = appendTokens(config, past, keyValues);
     else break;
   }
   onScore(entry.index, { logLikelihood, isGreedy });

@@ -1,8 +1,15 @@
 /** @file Texts that are written side by side, with what the model keeps of each: one row of a cache per text. */
 
-import type { NewTokens } from "../engine/attention-mask.ts";
-import type { Decoder } from "../engine/decoder.ts";
-import { copyTokens, createKeyValues, firstRows, type KeyValues, swapRows } from "../engine/key-values.ts";
+import { type Decoder, extendText } from "../engine/decoder.ts";
+import {
+  appendTokens,
+  commonLength,
+  copyTokens,
+  createKeyValues,
+  firstRows,
+  type KeyValues,
+  swapRows,
+} from "../engine/key-values.ts";
 import type { ModelConfig } from "../models/config.ts";
 import type { HostTensor } from "../runtime/device.ts";
 
@@ -98,15 +105,8 @@ export function createCachedRows(config: ModelConfig, decoder: Decoder, capacity
     },
     async extend(ids) {
       const { known, ids: before } = begun!;
-      const { hidden, keyValues } = await decoder.extend(
-        { ...singleRow(ids), positionIds: Int32Array.from(ids.keys(), (i) => before.length + i) },
-        known,
-        Int32Array.of(before.length),
-      );
-      const length = before.length + ids.length;
-      const longer = createKeyValues(config, 1, length);
-      copyTokens(config, known, start, longer, start, before.length);
-      copyTokens(config, keyValues, start, longer, { row: 0, start: before.length }, ids.length);
+      const { hidden, keyValues } = await extendText(decoder, ids, known);
+      const longer = appendTokens(config, known, keyValues);
       begun = { known: longer, ids: [...before, ...ids], hidden };
     },
     logits() {
@@ -145,13 +145,3 @@ export function createCachedRows(config: ModelConfig, decoder: Decoder, capacity
 }
 
 const start = { row: 0, start: 0 };
-
-function singleRow(ids: readonly number[]): Omit<NewTokens, "positionIds"> {
-  return { rows: 1, length: ids.length, inputIds: Int32Array.from(ids) };
-}
-
-function commonLength(a: readonly number[], b: readonly number[]): number {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) if (a[i] !== b[i]) return i;
-  return length;
-}

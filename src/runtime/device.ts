@@ -31,3 +31,7 @@ export interface Device {
 export function float32(data: Float32Array, dims: readonly number[]): HostTensor {
   return { dtype: "float32", dims, data };
 }
+
+export function int64(values: Int32Array, dims: readonly number[]): HostTensor {
+  return { dtype: "int64", dims, data: BigInt64Array.from(values, BigInt) };
+}
