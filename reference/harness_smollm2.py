@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 import lm_eval
+from tokenizers import pre_tokenizers
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks._yaml_loader import load_yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -52,6 +53,14 @@ def local_task(name, data, folder):
     return {**config, "dataset_path": "json", "dataset_name": None, "dataset_kwargs": {"data_files": files}}
 
 
+def open_tokenizer(source):
+    """The model's tokenizer. Transformers reads every GGUF file of this kind as GPT-2's; SmolLM2's own tokenizer.json cuts numbers into digits first."""
+    tokenizer = AutoTokenizer.from_pretrained(**source)
+    if "gguf_file" in source:
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)]
+        )
+    return tokenizer
 
 
 class TimedLM(HFLM):
@@ -75,7 +84,7 @@ class TimedLM(HFLM):
 def main(model_path, data, output, selected):
     path = Path(model_path)
     source = dict(pretrained_model_name_or_path=path.parent, gguf_file=path.name) if path.suffix == ".gguf" else dict(pretrained_model_name_or_path=path)
-    tokenizer = AutoTokenizer.from_pretrained(**source)
+    tokenizer = open_tokenizer(source)
     model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32).eval()
     results = {}
     for selection in selected:

@@ -219,7 +219,7 @@ describe("bad input ends with one sentence and exit code 1", () => {
     const words = ["evaluate", ...model, ...taskFiles, "--tasks", "which", "--out", folder];
     expect(await run(...words, "--limit", "2")).toBe(0);
     expect(await run(...words, "--limit", "3")).toBe(1);
-    expect(err).toContain("holds an evaluation with another set of options");
+    expect(err).toContain("holds an evaluation with another set of options (limit 2, not 3)");
     const log = join(folder, "answers.jsonl");
     writeFileSync(log, `damaged\n${readFileSync(log, "utf8")}`);
     expect(await run(...words, "--limit", "2")).toBe(1);

@@ -2,6 +2,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { z } from "zod";
 import { InputError } from "../errors.ts";
 import { openAnswerLog } from "./answer-log.ts";
 
@@ -15,13 +16,13 @@ test("answers are found again, to the last bit", () => {
   const log = openAnswerLog(path);
   log.append("a", { logLikelihood: -0.1 - 0.2, isGreedy: true });
   log.append("b", -1e-300);
-  expect(log.find("b")).toBe(-1e-300);
+  expect(log.find("b", z.any())).toBe(-1e-300);
   log.close();
 
   const again = openAnswerLog(path);
-  expect(again.find("a")).toEqual({ logLikelihood: -0.1 - 0.2, isGreedy: true });
-  expect(again.find("b")).toBe(-1e-300);
-  expect(again.find("c")).toBeUndefined();
+  expect(again.find("a", z.any())).toEqual({ logLikelihood: -0.1 - 0.2, isGreedy: true });
+  expect(again.find("b", z.any())).toBe(-1e-300);
+  expect(again.find("c", z.any())).toBeUndefined();
   again.close();
 });
 
@@ -32,8 +33,8 @@ test("of a last line, wherever it was cut off, nothing remains and the log goes 
     const path = join(scratch, "cut.jsonl");
     writeFileSync(path, Buffer.concat([Buffer.from(line("a", 1)), bytes.subarray(0, length)]));
     const log = openAnswerLog(path);
-    expect(log.find("a")).toBe(1);
-    expect(log.find("b")).toBeUndefined();
+    expect(log.find("a", z.any())).toBe(1);
+    expect(log.find("b", z.any())).toBeUndefined();
     log.append("c", 2);
     log.close();
     expect(readFileSync(path, "utf8")).toBe(line("a", 1) + line("c", 2));
@@ -50,4 +51,16 @@ test("a damaged line is dropped at the end, and named elsewhere", () => {
   expect(() => openAnswerLog(path)).toThrow(
     new InputError(`${path}, line 2, is damaged; delete that line and go on.`),
   );
+});
+
+test("a line with something else than an answer is named", () => {
+  const path = join(scratch, "other.jsonl");
+  writeFileSync(path, line("a", { text: 1 }));
+  const log = openAnswerLog(path);
+  expect(() => log.find("a", z.object({ text: z.string() }))).toThrow(
+    new InputError(
+      `${path}: the line with the key a holds no answer to its request; delete that line and go on.`,
+    ),
+  );
+  log.close();
 });

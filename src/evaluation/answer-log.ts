@@ -11,11 +11,16 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import type { z } from "zod";
 import { InputError } from "../errors.ts";
 
 export interface AnswerLog {
-  /** The answer under a key; undefined if there is none. */
-  find(key: string): unknown;
+  /**
+   * The answer under a key; undefined if there is none.
+   *
+   * @throws InputError if it is not of this shape.
+   */
+  find<T>(key: string, shape: z.ZodType<T>): T | undefined;
   /** Keeps an answer, as one line that is written at once. */
   append(key: string, answer: unknown): void;
   close(): void;
@@ -36,7 +41,14 @@ export function openAnswerLog(path: string): AnswerLog {
   mkdirSync(dirname(path), { recursive: true });
   const file = openSync(path, "a");
   return {
-    find: (key) => answers.get(key),
+    find(key, shape) {
+      const found = answers.get(key);
+      const { success, data } = shape.optional().safeParse(found);
+      if (success) return data;
+      throw new InputError(
+        `${path}: the line with the key ${key} holds no answer to its request; delete that line and go on.`,
+      );
+    },
     append(key, answer) {
       answers.set(key, answer);
       writeSync(file, `${JSON.stringify({ key, answer })}\n`);

@@ -1,9 +1,10 @@
 /** @file A language model that is asked each question once: its answers are kept in files. */
 
 import { createHash } from "node:crypto";
+import { z } from "zod";
 import { InputError } from "../errors.ts";
 import type { AnswerLog } from "./answer-log.ts";
-import type { LanguageModel, OnResult } from "./language-model.ts";
+import type { GenerateUntilResult, LanguageModel, LoglikelihoodResult, OnResult } from "./language-model.ts";
 
 export interface AnswerFiles {
   /** Gets every answer of this evaluation, so that it can be resumed. */
@@ -24,6 +25,7 @@ export function cachedModel(model: LanguageModel, files: AnswerFiles): CachedMod
   async function answer<Q, R>(
     requests: readonly Q[],
     name: (request: Q) => RequestName,
+    shape: z.ZodType<R>,
     ask: (requests: readonly Q[], onResult: OnResult<R>) => Promise<R[]>,
     onResult: OnResult<R> | undefined,
   ): Promise<R[]> {
@@ -49,15 +51,15 @@ export function cachedModel(model: LanguageModel, files: AnswerFiles): CachedMod
       const request = requests[indices[0]!]!;
       // Drawn answers differ from evaluation to evaluation.
       const cached = isDrawn(name(request)) ? undefined : files.cache;
-      const logged = files.log.find(key);
-      const found = logged ?? cached?.find(key);
+      const logged = files.log.find(key, shape);
+      const found = logged ?? cached?.find(key, shape);
       if (found === undefined) {
         missing.push({ key, request, cached, indices });
         continue;
       }
       if (logged === undefined) files.log.append(key, found);
       requestCounts.found++;
-      deliver(indices, found as R);
+      deliver(indices, found);
     }
 
     if (missing.length > 0) {
@@ -92,6 +94,7 @@ export function cachedModel(model: LanguageModel, files: AnswerFiles): CachedMod
       answer(
         requests,
         ({ context, continuation }) => ["loglikelihood", context, continuation],
+        loglikelihoodShape,
         (asked, onAnswer) => model.loglikelihood(asked, onAnswer),
         onResult,
       ),
@@ -99,6 +102,7 @@ export function cachedModel(model: LanguageModel, files: AnswerFiles): CachedMod
       answer(
         requests,
         ({ text }) => ["loglikelihood_rolling", text],
+        z.number(),
         (asked, onAnswer) => model.loglikelihoodRolling(asked, onAnswer),
         onResult,
       ),
@@ -106,11 +110,23 @@ export function cachedModel(model: LanguageModel, files: AnswerFiles): CachedMod
       answer(
         requests,
         ({ context, options }) => ["generate_until", context, options],
+        generationShape,
         (asked, onAnswer) => model.generateUntil(asked, onAnswer),
         onResult,
       ),
   };
 }
+
+const loglikelihoodShape: z.ZodType<LoglikelihoodResult> = z.object({
+  logLikelihood: z.number(),
+  isGreedy: z.boolean(),
+  isCut: z.boolean().exactOptional(),
+});
+const generationShape: z.ZodType<GenerateUntilResult> = z.object({
+  text: z.string(),
+  tokens: z.number(),
+  isCut: z.boolean().exactOptional(),
+});
 
 /** A request's type and all that its answer depends on, apart from the model. */
 type RequestName = readonly [type: string, text: string, rest?: string | object];

@@ -38,7 +38,7 @@ test("a folder is opened again for the same evaluation only, and the error says 
     adapter: identifyEvaluation({ ...model, adapter: null }, settings, [task]),
     "storage of the weights": identifyEvaluation({ ...model, storage: "nf4" }, settings, [task]),
     "number of bits for writing": identifyEvaluation({ ...model, bits: 8 }, settings, [task]),
-    "set of options": identifyEvaluation(model, { ...settings, limit: 3 }, [task]),
+    "set of options (limit null, not 3)": identifyEvaluation(model, { ...settings, limit: 3 }, [task]),
     "set of tasks or prompts": identifyEvaluation(model, settings, [{ ...task, promptHash: "c2" }]),
   };
   for (const [label, other] of Object.entries(others)) {

@@ -97,8 +97,9 @@ export function openOutputFolder(path: string, identity: EvaluationIdentity): Ou
     const begun = readIdentity(folder.identity);
     for (const [key, label] of Object.entries(labels) as [keyof EvaluationIdentity, string][]) {
       if (JSON.stringify(begun[key]) !== JSON.stringify(identity[key])) {
+        const details = key === "settings" ? listDifferences(begun[key], identity[key]) : "";
         throw new InputError(
-          `The output folder ${path} holds an evaluation with another ${label}; choose another folder.`,
+          `The output folder ${path} holds an evaluation with another ${label}${details}; choose another folder.`,
         );
       }
     }
@@ -116,6 +117,15 @@ export function openOutputFolder(path: string, identity: EvaluationIdentity): Ou
   mkdirSync(path, { recursive: true });
   writeWhole(folder.identity, `${JSON.stringify(identity, undefined, 2)}\n`);
   return folder;
+}
+
+/** The settings that differ, as they were and as they are: " (limit 2, not 3)". */
+function listDifferences(begun: unknown, settings: EvaluationSettings): string {
+  const before = new Map(Object.entries({ ...(begun as EvaluationSettings) }));
+  const differences = Object.entries(settings)
+    .map(([name, value]) => [name, JSON.stringify(before.get(name)), JSON.stringify(value)])
+    .filter(([, was, is]) => was !== is);
+  return ` (${differences.map(([name, was, is]) => `${name} ${was}, not ${is}`).join("; ")})`;
 }
 
 function readIdentity(path: string): EvaluationIdentity {

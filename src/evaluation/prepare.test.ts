@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { InputError } from "../errors.ts";
 import { type PreparationOptions, prepareTask, prepareTasks } from "./prepare.ts";
-import { loadTasks } from "./tasks/registry.ts";
+import { createRegistry, loadTasks } from "./tasks/registry.ts";
 import { defineTask, type TaskDefinitionInput } from "./tasks/task-definition.ts";
 import type { TaskEntry } from "./tasks/task-entry.ts";
 
@@ -14,10 +14,11 @@ afterAll(() => rmSync(scratch, { recursive: true }));
 
 /** A task over rows that are written to a file. */
 function taskOf(rows: readonly object[], fields: Partial<TaskDefinitionInput> = {}): TaskEntry {
-  const path = join(scratch, "rows.jsonl");
+  const { task = "own" } = fields;
+  const path = join(scratch, `${task}.jsonl`);
   writeFileSync(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
   const definition = defineTask({
-    task: "own",
+    task,
     dataset_path: "json",
     dataset_kwargs: { data_files: { test: path, train: path } },
     test_split: "test",
@@ -25,7 +26,7 @@ function taskOf(rows: readonly object[], fields: Partial<TaskDefinitionInput> = 
     doc_to_target: "{{a}}",
     ...fields,
   });
-  return { name: "own", description: "", items: undefined, licence: "", definition };
+  return { name: task, description: "", items: undefined, licence: "", definition };
 }
 
 const choices: Partial<TaskDefinitionInput> = {
@@ -213,7 +214,7 @@ describe("what is refused", () => {
       { ...choices, doc_to_text: "{{q}}" },
       "line 2: doc_to_text is a choice's number for some items",
     ],
-    ["no rows", [], {}, "rows.jsonl holds no items."],
+    ["no rows", [], {}, "own.jsonl holds no items."],
     ["no such split", [{ q: "1", a: "1" }], { test_split: "dev" }, 'needs the split "dev"'],
     ["a split of no file", [{ q: "1", a: "1" }], { test_split: "constructor" }, "needs the split"],
     [
@@ -244,12 +245,25 @@ describe("what is refused", () => {
     expect(await refusal(taskOf(rows, fields))).toContain(message);
   });
 
-  test("a limit that is no number of items, or too large", async () => {
-    const entry = taskOf([{ q: "1", a: "1" }]);
-    expect(await refusal(entry, { limit: 2 })).toBe(
-      'The limit 2 is larger than own (split "test"), which has 1 items; lower it, or leave it out.',
+  test("a limit that is no number of items", async () => {
+    expect(await refusal(taskOf([{ q: "1", a: "1" }]), { limit: 0 })).toContain(
+      "a whole number of items from 1 on, not 0",
     );
-    expect(await refusal(entry, { limit: 0 })).toContain("a whole number of items from 1 on, not 0");
+  });
+
+  test("a limit larger than a task that is named, while tasks of groups give what they have", async () => {
+    const few = taskOf([{ q: "1", a: "1" }], { task: "few" });
+    const more = taskOf(
+      ["1", "2", "3"].map((q) => ({ q, a: q })),
+      { task: "more" },
+    );
+    const both = { name: "both", version: "1", description: "", tasks: ["few", "more"], aggregate: [] };
+    const registry = createRegistry([few, more], [both]);
+    const { tasks } = await prepareTasks(["both"], { limit: 2 }, registry);
+    expect(tasks.map(({ instances }) => instances.length)).toEqual([1, 2]);
+    await expect(prepareTasks(["both", "few"], { limit: 2 }, registry)).rejects.toThrow(
+      new InputError("The limit 2 is larger than few, which has 1 items; lower it, or leave it out."),
+    );
   });
 
   test("answers for which the model's context has no room", async () => {

@@ -21,7 +21,7 @@ import type { TaskEntry } from "./tasks/task-entry.ts";
 export interface PreparationOptions {
   /** Examples before each item. Default: what the task's definition says, else none. A task defined for none has none. */
   readonly numFewshot?: number;
-  /** Only the first items. */
+  /** Only the first items, as many as there are up to this. */
   readonly limit?: number;
   /** Of the draws of examples. Default 1234, as in the harness. */
   readonly seed?: number;
@@ -42,7 +42,7 @@ export interface PreparationOptions {
  * draws of examples.
  *
  * @throws InputError if the data is missing, an item lacks a field or has no correct choice, a template or regular
- *   expression is not valid, there are too few examples, the limit is larger than the split, or answers may be longer than the model's context.
+ *   expression is not valid, there are too few examples, the limit is not a number of items, or answers may be longer than the model's context.
  */
 export async function prepareTask(entry: TaskEntry, options: PreparationOptions = {}): Promise<PreparedTask> {
   const data = locateData(entry, options.dataDir, options.hub);
@@ -55,7 +55,7 @@ export async function prepareTask(entry: TaskEntry, options: PreparationOptions 
   const split = definition.test_split ?? definition.validation_split;
   if (split === undefined) throw new InputError(`The task ${entry.name} has no split to evaluate.`);
   const docs = await data.readSplit(split);
-  const evaluated = takeFirst(docs, options.limit, `${entry.name} (split "${split}")`);
+  const evaluated = docs.slice(0, checkLimit(options.limit));
   const pool = numFewshot > 0 ? await readPool(data, docs) : [];
   checkFields(definition, evaluated);
   checkFields(shotFields(definition), pool);
@@ -95,7 +95,8 @@ export async function prepareTask(entry: TaskEntry, options: PreparationOptions 
  * Prepares the tasks of these names, and those of groups, each once and in this order.
  *
  * @param registry where the names are found. Default: the built-in tasks.
- * @throws InputError as `prepareTask` and the registry's `select`.
+ * @throws InputError as `prepareTask` and the registry's `select`, or if a task that is named itself has fewer items than
+ *   the limit. Tasks of a group differ in size, and give what they have.
  */
 export async function prepareTasks(
   names: readonly string[],
@@ -104,7 +105,15 @@ export async function prepareTasks(
 ): Promise<{ readonly tasks: readonly PreparedTask[]; readonly groups: readonly TaskGroup[] }> {
   const { tasks: entries, groups } = registry.select(names);
   const tasks: PreparedTask[] = [];
-  for (const entry of entries) tasks.push(await prepareTask(entry, options));
+  for (const entry of entries) {
+    const task = await prepareTask(entry, options);
+    if (names.includes(entry.name) && options.limit !== undefined && options.limit > task.size) {
+      throw new InputError(
+        `The limit ${options.limit} is larger than ${entry.name}, which has ${task.size} items; lower it, or leave it out.`,
+      );
+    }
+    tasks.push(task);
+  }
   return { tasks, groups };
 }
 
@@ -131,17 +140,11 @@ function countShots(definition: TaskDefinition, asked: number | undefined): numb
   return asked ?? num_fewshot ?? 0;
 }
 
-function takeFirst<T>(items: readonly T[], limit: number | undefined, name: string): readonly T[] {
-  if (limit === undefined) return items;
-  if (!Number.isInteger(limit) || limit < 1) {
+function checkLimit(limit: number | undefined): number | undefined {
+  if (limit !== undefined && (!Number.isInteger(limit) || limit < 1)) {
     throw new InputError(`The limit must be a whole number of items from 1 on, not ${limit}.`);
   }
-  if (limit > items.length) {
-    throw new InputError(
-      `The limit ${limit} is larger than ${name}, which has ${items.length} items; lower it, or leave it out.`,
-    );
-  }
-  return items.slice(0, limit);
+  return limit;
 }
 
 /** The documents from which examples are drawn, by the harness's order of precedence. */

@@ -111,11 +111,12 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
     running = undefined;
   };
 
-  /** Computes a piece of a waiting prompt, and one token of each text. */
+  /** Computes a piece of a waiting prompt and, unless more prompts are to be read first, one token of each text. */
   const advance = async (lane: Lane) => {
     dropAborted(lane);
     const { rows, queue, active } = lane;
-    if (!lane.beginning && queue.length > 0 && rows.active < batchSize) {
+    const mayBegin = () => queue.length > 0 && rows.active < batchSize;
+    if (!lane.beginning && mayBegin()) {
       const job = queue[0]!;
       const known = rows.begin(job.request.promptIds);
       queue.shift();
@@ -125,7 +126,7 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
     if (lane.beginning) {
       const { job, known } = lane.beginning;
       const { promptIds } = job.request;
-      const end = Math.min(known + chunkLength, promptIds.length);
+      const end = known + nextChunk(promptIds.length - known);
       await rows.extend(promptIds.slice(known, end));
       lane.beginning.known = end;
       if (end === promptIds.length) {
@@ -136,7 +137,9 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
         }
       }
     }
-    if (active.length > 0) {
+    // A step costs about the same for few texts as for many. Only who watches a text gains if it goes on at once.
+    const reads = lane.beginning !== undefined || mayBegin();
+    if (active.length > 0 && (!reads || active.some(({ onPiece }) => onPiece))) {
       const logits = await rows.step(active.map(({ ids }) => ids.at(-1)!));
       for (let row = active.length - 1; row >= 0; row--) {
         const ofRow = logits.subarray(row * config.vocabSize, (row + 1) * config.vocabSize);
@@ -257,6 +260,11 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
       lanes.clear();
     },
   };
+}
+
+/** Tokens of a prompt that are computed next: its rest is divided evenly, for a small piece is slow for its size. */
+function nextChunk(rest: number): number {
+  return Math.ceil(rest / Math.ceil(rest / chunkLength));
 }
 
 function isBusy({ queue, active, beginning }: Lane): boolean {
