@@ -1,0 +1,154 @@
+/** @file What a study found, as its study.json holds it and its report shows it. */
+
+import type { ScoreComparison } from "../evaluation/compare.ts";
+
+/** A number with its 95 % interval. */
+export interface Estimate {
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+export interface StudyResults {
+  /** "slimming": methods x data against the base model. "methods": several methods on the same data. */
+  readonly kind: "slimming" | "methods";
+  /** When the last of it was computed, in ISO 8601. */
+  readonly date: string;
+  /** The command that makes it again. */
+  readonly command: string;
+  readonly machine: {
+    readonly cpu: string;
+    readonly cores: number;
+    readonly memoryBytes: number;
+    readonly system: string;
+    readonly node: string;
+  };
+  readonly versions: Readonly<Record<string, string>>;
+  readonly model: { readonly name: string; readonly sha256: string; readonly parameters: number };
+  /** Every option that all cells share, such as the number of steps and the seeds. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly data: readonly StudyData[];
+  readonly tasks: readonly StudyTask[];
+  readonly base: {
+    /** Folder of its evaluation, below the study's. */
+    readonly evaluation: string;
+    /** By the task's name. */
+    readonly scores: Readonly<Record<string, Estimate>>;
+  };
+  readonly cells: readonly StudyCell[];
+  /** For each set of data and each task. */
+  readonly alignment: readonly StudyAlignment[];
+  /** How well each score of alignment predicts the gain, over all cells; empty where there are fewer than three. */
+  readonly predictions: readonly {
+    readonly score: AlignmentScore;
+    /** Spearman's rank correlation with the gain. */
+    readonly correlation: Estimate;
+    readonly cells: number;
+  }[];
+  /** What limits the claims, in sentences. */
+  readonly notes: readonly string[];
+}
+
+/** A set that models are tuned on. */
+export interface StudyData {
+  readonly name: string;
+  /** The file, Hub id, or task and split that it is from. */
+  readonly source: string;
+  readonly sha256: string;
+  readonly examples: number;
+  readonly tokens: number;
+}
+
+/** What models are asked, with the one score by which the study judges it. */
+export interface StudyTask {
+  /** Of a task or group. */
+  readonly name: string;
+  readonly version: string;
+  readonly metric: string;
+  readonly filter: string;
+  readonly higherIsBetter: boolean;
+  /** Whether the score lies within 0 and 1, so that a hundredth is called a point. */
+  readonly inPoints: boolean;
+  readonly items: number;
+  /** The score of guessing, where there is one. */
+  readonly chance: number | null;
+  /** SHA-256 of the prompts of each of its tasks. */
+  readonly promptHashes: Readonly<Record<string, string>>;
+  /** The names of the data that were meant to improve it. */
+  readonly alignedData: readonly string[];
+}
+
+/** One tuned model: a method on a set of data with a seed. */
+export interface StudyCell {
+  /** Such as "lora-math", or "lora-math-2" with seed 2 of several. */
+  readonly id: string;
+  readonly method: string;
+  readonly data: string;
+  readonly seed: number;
+  /** Why it could not be computed; what follows is then absent. */
+  readonly error?: string;
+  readonly run?: StudyRun;
+  /** The tuned model against the base model on the same items, by the task's name. Of other metrics there is nothing here. */
+  readonly changes?: Readonly<Record<string, ScoreComparison>>;
+  /** Mean Kullback-Leibler divergence of the next token, base from tuned, on neutral text, in nats. */
+  readonly divergence?: Estimate;
+  /** Answers that changed, from each task: at most a few that became right and a few that became wrong. */
+  readonly flips?: readonly Flip[];
+}
+
+export interface StudyRun {
+  /** Folders, below the study's. */
+  readonly folder: string;
+  readonly evaluation: string;
+  readonly trainableParameters: number;
+  readonly steps: number;
+  /** Training loss by step, and held-out loss by the steps at which it was measured, in nats. */
+  readonly loss: readonly (readonly [step: number, loss: number])[];
+  readonly heldOutLoss: readonly (readonly [step: number, loss: number])[];
+  readonly efficiency: Efficiency;
+}
+
+/** EfficientLLM's quantities (Yuan et al. 2025, equations 1 to 9); null where this machine cannot measure one. */
+export interface Efficiency {
+  /** Average memory of the process over the run, in bytes (AMU), and its peak. */
+  readonly averageMemoryBytes: number;
+  readonly peakMemoryBytes: number;
+  /** Average share of the cores' time that was used (PCU), 0 to 1. */
+  readonly averageUtilization: number;
+  /** Average latency of an optimizer step, in seconds (AL). */
+  readonly averageLatency: number;
+  readonly tokensPerSecond: number;
+  readonly samplesPerSecond: number;
+  /** Tokens per parameter and second (TT), and samples per parameter and second (ST), of all parameters. */
+  readonly tokenThroughput: number;
+  readonly sampleThroughput: number;
+  /** Average power, in watts (AEC). */
+  readonly averagePower: number | null;
+  /** Size of the base model as it is stored over its size in float32's place, times the scores' ratio (MCR). */
+  readonly compressionRate: number | null;
+  readonly seconds: number;
+}
+
+/** How well a set of data fits a task, computed before tuning. */
+export interface StudyAlignment extends Readonly<Record<AlignmentScore, number | null>> {
+  readonly data: string;
+  readonly task: string;
+  /** Items of the task of which 13 words in a row stand in the data (Brown et al. 2020), by number. */
+  readonly contaminated: readonly number[];
+  readonly checkedItems: number;
+}
+
+/** Names of the scores of alignment; a higher one means a better fit. */
+export type AlignmentScore = "representation" | "gradient" | "lexical";
+
+/** An item whose answer became right or wrong. */
+export interface Flip {
+  readonly task: string;
+  /** Number of the item in its task, counted from 0. */
+  readonly item: number;
+  readonly direction: "fixed" | "broken";
+  readonly prompt: string;
+  readonly expected: string;
+  readonly base: string;
+  readonly tuned: string;
+}
