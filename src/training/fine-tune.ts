@@ -37,7 +37,7 @@ import {
   checkInputs,
   checkRunFolder,
   createRunFolder,
-  lockRunFolder,
+  lockFolder,
   openRunFolder,
   type RunFolder,
 } from "./run-folder.ts";
@@ -126,6 +126,7 @@ async function readInputs(config: RunConfig, events: RunEvents): Promise<RunInpu
       context,
       overlong: config.overlong,
       trainOn: config.train_on,
+      applyChatTemplate: config.apply_chat_template,
       fields: config.fields,
       onProgress: (count) => events.onStage?.(`reading the data: ${count} examples`),
     });
@@ -187,7 +188,7 @@ async function train(
   inputs: RunInputs,
   events: RunEvents,
 ): Promise<RunResult> {
-  const unlock = lockRunFolder(folder);
+  const unlock = lockFolder(folder.path, "run");
   const { model, adaptation } = inputs;
   const segmentSize = pickSegmentSize(config, inputs);
   const device = openDevice(config.device, config.threads === undefined ? {} : { threads: config.threads });
