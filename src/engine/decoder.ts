@@ -167,9 +167,13 @@ export function createDecoder(
   };
   let steps: Span[] | undefined;
 
-  const tables = createRotaryTables(config, config.maxPositionEmbeddings);
-  const tableDims = [tables.positions, config.headDim / 2];
-  const [cos, sin] = [float32(tables.cos, tableDims), float32(tables.sin, tableDims)];
+  let tables = createRotaryTables(config, config.maxPositionEmbeddings);
+  /** The rotary tables. ONNX Runtime wants as many rows as a text has tokens, even where several share a position. */
+  const tableFeeds = (length: number): Feeds => {
+    if (tables.positions < length) tables = createRotaryTables(config, length);
+    const dims = [tables.positions, config.headDim / 2];
+    return { cos: float32(tables.cos, dims), sin: float32(tables.sin, dims) };
+  };
 
   /** Which program computes new tokens, and its masks. */
   const seeing = (
@@ -199,8 +203,7 @@ export function createDecoder(
     const { numKeyValueHeads: groups, headDim } = config;
     const { kind, masks } = seeing(tokens, past, filled);
     const shared: Feeds = {
-      cos,
-      sin,
+      ...tableFeeds(length),
       positions: int64(tokens.positionIds, [rows, length]),
       sizes: int64(Int32Array.of(past.length, length), [2]),
       ...masks,
