@@ -9,6 +9,7 @@ import { addEvaluateCommand } from "./evaluate.ts";
 import { addGenerateCommand } from "./generate.ts";
 import { addInspectCommand } from "./inspect.ts";
 import { addMergeCommand } from "./merge.ts";
+import { addReportCommand } from "./report.ts";
 import { addServeCommand } from "./serve.ts";
 import { addTasksCommand } from "./tasks.ts";
 import { addTuneCommands } from "./tune.ts";
@@ -40,6 +41,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   addEvaluateCommand(program);
   addTasksCommand(program);
   addCompareCommand(program);
+  addReportCommand(program);
   addChatCommand(program);
   addServeCommand(program);
   for (const command of program.commands)
