@@ -1,131 +1,90 @@
-/** @file `npm run quickstart`: tunes the embedded model with LoRA and with QLoRA, and shows before and after. */
+/** @file `npm run quickstart`: the slimming study in miniature, on the embedded model. */
 
-import { readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
-import { stdout } from "node:process";
+import { rmSync } from "node:fs";
+import { join, relative } from "node:path";
+import process, { stdout } from "node:process";
 import { fileURLToPath } from "node:url";
-import type { AdaptedModel } from "../adapters/adapted-model.ts";
-import { createGenerator } from "../generation/batch-generator.ts";
-import { continueText } from "../generation/generate.ts";
-import { openModel } from "../models/open-model.ts";
-import { openDevice } from "../runtime/onnx-runtime.ts";
-import { fineTune } from "../training/fine-tune.ts";
-import { measureLoss } from "../training/held-out-loss.ts";
+import type { StudyCell, StudyResults } from "../study/results.ts";
+import { runStudy } from "../study/run-study.ts";
+import type { StudyOptions } from "../study/study-config.ts";
 import { createStatusLine, formatDuration } from "./output.ts";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
-const modelPath = join(root, "fixtures/embedded-model");
-const trainingPath = join(root, "fixtures/miniature/math-train.jsonl");
-const heldOutPath = join(root, "fixtures/miniature/math-held-out.jsonl");
-const runs = join("runs", "quickstart");
-/** Held-out questions that are answered, and how many of the answers are shown. */
-const questionCount = 50;
-const shownCount = 3;
+const root = relative(process.cwd(), fileURLToPath(new URL("../../", import.meta.url)));
+const domains = ["math", "commonsense", "computing"];
+const out = join("runs", "quickstart");
 
-interface Question {
-  readonly question: string;
-  readonly answer: string;
+const study: StudyOptions = {
+  kind: "slimming",
+  model: join(root, "fixtures/embedded-model"),
+  data: Object.fromEntries(
+    domains.map((domain) => [domain, join(root, `fixtures/miniature/${domain}-train.jsonl`)]),
+  ),
+  aligned: Object.fromEntries(domains.map((domain) => [domain, [`miniature_${domain}`]])),
+  methods: ["lora", "qlora"],
+  tasks: domains.map((domain) => `miniature_${domain}`),
+  metrics: { miniature_commonsense: "acc", miniature_computing: "acc" },
+  task_files: [join(root, "fixtures/miniature/benchmarks")],
+  apply_chat_template: true,
+  run: {
+    lora: { r: 16, lora_alpha: 32 },
+    learning_rate: 1e-2,
+    lr_scheduler_type: "linear",
+    warmup_ratio: 0.05,
+    batch_size: 16,
+    num_train_epochs: 6,
+    validation: 0,
+    save_steps: 1000,
+  },
+};
+
+/** A cell's gain in points with its interval; a star marks what is shown at the 5 % level. */
+function describeChange(cell: StudyCell, task: string): string {
+  const change = cell.changes?.[task];
+  if (!change) return "failed";
+  const points = (value: number) => `${value < 0 ? "−" : "+"}${Math.abs(100 * value).toFixed(0)}`;
+  const { value, low, high } = change.difference;
+  const star = change.verdict === "no difference shown" ? " " : "*";
+  return `${points(value)}${star} (${points(low)} to ${points(high)})`;
 }
 
-interface Measured {
-  readonly loss: number;
-  readonly correct: number;
-  readonly answers: readonly string[];
-}
-
-const device = openDevice("cpu");
-const status = createStatusLine();
-const questions = readFileSync(heldOutPath, "utf8")
-  .trim()
-  .split("\n")
-  .slice(0, questionCount)
-  .map((line): Question => JSON.parse(line));
-
-/** What stands after the "####" of an answer. */
-function finalAnswer(text: string): string | undefined {
-  return /####\s*(.+?)\s*$/.exec(text)?.[1];
-}
-
-async function measure(model: AdaptedModel): Promise<Measured> {
-  const loss = await measureLoss(device, model, heldOutPath);
-  const generator = createGenerator(model, { batchSize: questions.length, device });
-  let answered = 0;
-  const answers = await Promise.all(
-    questions.map(async ({ question }) => {
-      const answer = await continueText(generator, model, question, { maxNewTokens: 60 });
-      status.update(`answering held-out questions: ${++answered}/${questions.length}`);
-      return answer;
-    }),
-  );
-  await generator.close();
-  status.done();
-  const correct = questions.filter(
-    ({ answer }, i) => finalAnswer(answers[i]!) === finalAnswer(answer),
-  ).length;
-  return { loss, correct, answers };
+function describeResults({ tasks, base, cells }: StudyResults): string {
+  const rows = [
+    ["", ...tasks.map(({ name }) => name)],
+    ["base", ...tasks.map(({ name }) => `${(100 * base.scores[name]!.value).toFixed(0)} %`)],
+    ...cells.map((cell) => [
+      `${cell.method} on ${cell.data}`,
+      ...tasks.map(({ name }) => describeChange(cell, name)),
+    ]),
+  ];
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows
+    .map((row) =>
+      row
+        .map((text, column) => text.padEnd(widths[column]!))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
 }
 
 const started = performance.now();
+const status = createStatusLine();
+const interrupt = new AbortController();
+process.once("SIGINT", () => interrupt.abort());
 stdout.write(
-  "The embedded model (1.1 million parameters, trained by this project) is tuned on 600 generated word problems\nand asked 50 others, in other words and with other numbers.\n\n",
+  "The embedded model (1.1 million parameters, trained by this project) is tuned with LoRA and QLoRA on word problems, on\ncommon sense and on computing, and asked 200 other questions of each kind before and after.\n\n",
 );
-const before = await measure(await openModel(modelPath));
-rmSync(runs, { recursive: true, force: true });
-const rows: string[][] = [["", "held-out loss", "correct", "trained", "tokens/s", "time"]];
-const describe = ({ loss, correct }: Measured) => [loss.toFixed(3), `${correct} of ${questions.length}`];
-rows.push(["before", ...describe(before), "", "", ""]);
-const after: [name: string, measured: Measured][] = [];
-for (const method of ["lora", "qlora"] as const) {
-  let trained = "";
-  const from = performance.now();
-  const { progress, model } = await fineTune(
-    {
-      model: modelPath,
-      data: trainingPath,
-      method,
-      lora: { r: 16, lora_alpha: 32 },
-      learning_rate: 1e-2,
-      lr_scheduler_type: "linear",
-      warmup_ratio: 0.05,
-      batch_size: 16,
-      num_train_epochs: 6,
-      validation: 0,
-      save_steps: 100,
-      out: join(runs, method),
-    },
-    {
-      onPlan: ({ trainableParameters }) => {
-        trained = `${trainableParameters.toLocaleString("en")}`;
-      },
-      onStep(line, { tokens, seconds }) {
-        status.update(
-          `${method}: step ${line.step}  loss ${line.loss.toFixed(3)}  ${(tokens / seconds).toFixed(0)} tokens/s`,
-        );
-      },
-    },
-  );
-  status.done();
-  const seconds = (performance.now() - from) / 1000;
-  const measured = await measure(model);
-  after.push([method, measured]);
-  const speed = (progress.tokens / progress.seconds).toFixed(0);
-  rows.push([method, ...describe(measured), trained, speed, formatDuration(seconds)]);
-}
-
-const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-for (const row of rows)
+rmSync(out, { recursive: true, force: true });
+const { results, report } = await runStudy(study, out, {
+  signal: interrupt.signal,
+  onProgress: ({ number, of, name }, text) => status.update(`${number}/${of} ${name}: ${text}`),
+});
+status.done();
+if (results) {
   stdout.write(
-    `${row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join("  ")
-      .trimEnd()}\n`,
+    `Share of right answers of the base model, and what tuning changed, in points (95 % interval; * shown at the 5 % level):\n\n${describeResults(results)}\n\nDone in ${formatDuration((performance.now() - started) / 1000)}. The report is ${report}: open it in a browser.\n`,
   );
-for (const [index, { question, answer }] of questions.slice(0, shownCount).entries()) {
-  stdout.write(`\nQuestion: ${question}\n`);
-  const oneLine = (text: string) => text.replaceAll("\n", " / ");
-  stdout.write(`  expected  ${oneLine(answer)}\n  before    ${oneLine(before.answers[index]!)}\n`);
-  for (const [name, { answers }] of after) stdout.write(`  ${name.padEnd(8)}  ${oneLine(answers[index]!)}\n`);
+} else {
+  stdout.write(`Stopped; go on with \`npx slimtune study resume ${out}\`.\n`);
+  process.exitCode = 130;
 }
-stdout.write(
-  `\nDone in ${formatDuration((performance.now() - started) / 1000)}. The adapters are in ${join(runs, "lora", "adapter")} and ${join(runs, "qlora", "adapter")} (PEFT's layout).\n`,
-);

@@ -1,0 +1,212 @@
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { stringify } from "yaml";
+import type { StudyResults } from "../study/results.ts";
+
+// Runs the built command (npm test builds it first), which computes each part in a process of its own.
+const scratch = mkdtempSync(join(tmpdir(), "slimtune-study-"));
+afterAll(() => rmSync(scratch, { recursive: true }));
+const env = { ...process.env, XDG_CACHE_HOME: join(scratch, "cache") };
+
+const options = join(scratch, "options.yaml");
+writeFileSync(
+  options,
+  stringify({
+    model: "fixtures/embedded-model",
+    data: {
+      math: "fixtures/miniature/math-train.jsonl",
+      computing: "fixtures/miniature/computing-train.jsonl",
+    },
+    aligned: { math: ["miniature_math"], computing: ["miniature_computing"] },
+    methods: ["lora"],
+    tasks: ["miniature_math", "miniature_computing"],
+    task_files: ["fixtures/miniature/benchmarks"],
+    apply_chat_template: true,
+    limit: 8,
+    alignment_samples: 4,
+    run: { max_steps: 3, batch_size: 4, save_steps: 1, validation: 4, learning_rate: 5e-3 },
+  }),
+);
+
+const words = (out: string, ...more: string[]) => [
+  "bin/slimtune.js",
+  ...["study", "slimming", "--config", options, "--out", out, ...more],
+];
+const run = (...args: string[]) => spawnSync(process.execPath, args, { encoding: "utf8", env });
+const readStudy = (out: string): StudyResults => JSON.parse(readFileSync(join(out, "study.json"), "utf8"));
+
+/** What a study found, without what tells of time and place. */
+function lasting({ cells, command: _, date: __, ...rest }: StudyResults) {
+  return {
+    ...rest,
+    cells: cells.map(({ run, ...cell }) => {
+      if (!run) return cell;
+      const { efficiency: ___, ...others } = run;
+      return { ...cell, run: others };
+    }),
+  };
+}
+
+const whole = join(scratch, "whole");
+
+test("a study of the embedded model: scores, costs, alignment and a report, and its parts are ordinary folders", () => {
+  const { status, stdout, stderr } = run(...words(whole));
+  expect(stderr).toContain("2 models in 8 parts");
+  expect(stdout).toContain(`Its report is ${join(whole, "report.html")}`);
+  expect(status).toBe(0);
+  const study = readStudy(whole);
+  expect(study.cells.map(({ id, error }) => [id, error])).toEqual([
+    ["lora-math", undefined],
+    ["lora-computing", undefined],
+  ]);
+  expect(
+    study.tasks.map(({ name, metric, items, alignedData }) => [name, metric, items, alignedData]),
+  ).toEqual([
+    ["miniature_math", "exact_match", 8, ["math"]],
+    ["miniature_computing", "acc_norm", 8, ["computing"]],
+  ]);
+  expect(study.tasks[0]!.chance).toBeNull();
+  expect(study.tasks[1]!.chance).toBeGreaterThan(0.2);
+  for (const { run, changes, divergence } of study.cells) {
+    expect(run!.loss).toHaveLength(3);
+    expect(run!.efficiency.tokensPerSecond).toBeGreaterThan(0);
+    expect(Object.keys(changes!)).toEqual(["miniature_math", "miniature_computing"]);
+    expect(divergence!.value).toBeGreaterThan(0);
+  }
+  expect(study.alignment).toHaveLength(4);
+  expect(study.data.map(({ name, examples }) => [name, examples])).toEqual([
+    ["math", 600],
+    ["computing", 600],
+  ]);
+  expect(readFileSync(join(whole, "report.html"), "utf8")).toContain("miniature_math");
+
+  const compared = run(
+    "bin/slimtune.js",
+    ...["compare", join(whole, "evaluations/base"), join(whole, "evaluations/lora-math")],
+  );
+  expect(compared.status).toBe(0);
+});
+
+test("the same command computes nothing again; the report is rebuilt from the folders", () => {
+  const before = readStudy(whole);
+  const again = run(...words(whole));
+  expect(again.stderr).toContain("of which 8 are done");
+  expect(lasting(readStudy(whole))).toEqual(lasting(before));
+  rmSync(join(whole, "report.html"));
+  rmSync(join(whole, "study.json"));
+  expect(run("bin/slimtune.js", "report", whole).status).toBe(0);
+  expect(lasting(readStudy(whole))).toEqual(lasting(before));
+});
+
+test("a study that is killed in the middle of a run, and resumed, finds the same", async () => {
+  const out = join(scratch, "killed");
+  const child = spawn(process.execPath, words(out), { stdio: "ignore", env });
+  const ended = new Promise((resolve) => child.on("exit", resolve));
+  const checkpoint = join(out, "runs", "lora-math", "checkpoint");
+  while (child.exitCode === null && !existsSync(checkpoint))
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  child.kill("SIGKILL");
+  await ended;
+  expect(existsSync(join(out, "report.html"))).toBe(false);
+  // The run's own process ends when its parent is gone.
+  const lock = join(out, "runs", "lora-math", "lock");
+  for (let waited = 0; isHeld(lock) && waited < 5000; waited += 20)
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  const resumed = run("bin/slimtune.js", "study", "resume", out);
+  expect(resumed.status, resumed.stderr).toBe(0);
+  expect(lasting(readStudy(out))).toEqual({
+    ...lasting(readStudy(whole)),
+  });
+});
+
+function isHeld(lock: string): boolean {
+  if (!existsSync(lock)) return false;
+  try {
+    return process.kill(Number(readFileSync(lock, "utf8")), 0);
+  } catch {
+    return false;
+  }
+}
+
+test("Ctrl-C ends a study with exit code 130 and says how to go on", async () => {
+  const out = join(scratch, "interrupted");
+  const child = spawn(process.execPath, words(out), { stdio: ["ignore", "ignore", "pipe"], env });
+  let said = "";
+  child.stderr.on("data", (chunk) => {
+    said += chunk;
+  });
+  const ended = new Promise((resolve) => child.on("exit", resolve));
+  while (!existsSync(join(out, "evaluations", "base")))
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  child.kill("SIGINT");
+  expect(await ended).toBe(130);
+  expect(said).toContain(`go on with \`slimtune study resume ${out}\``);
+});
+
+test("a cell that fails is reported, and the others go on", () => {
+  const out = join(scratch, "failing");
+  const broken = join(scratch, "broken.jsonl");
+  writeFileSync(broken, `${JSON.stringify({ question: "1?", answer: "1" })}\n{"question": 2}\n`);
+  const { status, stdout, stderr } = run(
+    ...words(out, "--data", `broken=${broken}`, "--data", "math=fixtures/miniature/math-train.jsonl"),
+  );
+  expect(status, stderr).toBe(1);
+  expect(stderr).toContain("broken.jsonl, line 2");
+
+  const diverging = join(scratch, "diverging");
+  const config = join(scratch, "diverging.yaml");
+  writeFileSync(
+    config,
+    `${readFileSync(options, "utf8")}method_options: { full: { learning_rate: 1.0e+30, max_grad_norm: 1.0e+30 } }\n`,
+  );
+  const result = run(
+    ...["bin/slimtune.js", "study", "slimming", "--config", config, "--out", diverging],
+    ...["--methods", "full,lora", "--data", "math=fixtures/miniature/math-train.jsonl"],
+    ...["--aligned", "math=miniature_math"],
+  );
+  expect(result.status, result.stderr).toBe(0);
+  expect(result.stdout).toContain("1 of 2 cells failed");
+  const { cells } = readStudy(diverging);
+  expect(cells.map(({ id, error }) => [id, error?.includes("not finite")])).toEqual([
+    ["full-math", true],
+    ["lora-math", undefined],
+  ]);
+  expect(stdout).toBe("");
+});
+
+describe("bad input ends with one sentence and exit code 1, and nothing is computed", () => {
+  const cases: Record<string, [more: string[], sentence: string]> = {
+    "two sets of one name": [["--data", "a=x", "--data", "a=y"], '"a" is given twice'],
+    "no such file": [
+      ["--data", "a=nowhere.jsonl"],
+      'The data "a" is nowhere.jsonl, but there is no such file',
+    ],
+    "an unknown task": [["--tasks", "miniature_maths"], "miniature_math"],
+    "an unknown method": [["--methods", "lorra"], '"methods.0" is bad'],
+    "the split that is evaluated": [["--data", "a=gsm8k:test"], "must not be tuned on"],
+    "an option that the study decides": [["--run", "seed=3"], 'sets "seed", which the study decides'],
+    "an option that runs do not have": [["--run", "learningrate=3"], 'no option "learningrate"'],
+    "a score that a task lacks": [["--metric", "miniature_math=acc"], "has no score acc"],
+    "aligned data that are not there": [
+      ["--aligned", "poems=miniature_math"],
+      "poems, which is no set of data",
+    ],
+  };
+  for (const [name, [more, sentence]] of Object.entries(cases)) {
+    test(name, () => {
+      const { status, stderr } = run(...words(join(scratch, `bad ${name}`), ...more));
+      expect(stderr).toContain(sentence);
+      expect(status).toBe(1);
+      expect(existsSync(join(scratch, `bad ${name}`, "runs"))).toBe(false);
+    });
+  }
+
+  test("a folder with another study", () => {
+    const { status, stderr } = run(...words(whole, "--limit", "9"));
+    expect(stderr).toContain('holds a study with another "limit"');
+    expect(status).toBe(1);
+  });
+});

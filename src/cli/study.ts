@@ -1,0 +1,228 @@
+/** @file `slimtune study`: tuned models against their base, in one report. */
+
+import { existsSync, readFileSync } from "node:fs";
+import process, { stderr, stdout } from "node:process";
+import { Command, InvalidArgumentError } from "commander";
+import { parse, YAMLParseError } from "yaml";
+import { InputError } from "../errors.ts";
+import { runStudy, type StudyEvents, type StudyPlan } from "../study/run-study.ts";
+import { parseStudyConfig, readStudyConfig } from "../study/study-config.ts";
+import { studyFolder } from "../study/study-folder.ts";
+import { parseList, parseWhole } from "./arguments.ts";
+import { createStatusLine, formatDuration } from "./output.ts";
+
+const kinds = {
+  slimming: {
+    description: "Does tuning a sliver of the parameters help, at what cost, and what is forgotten?",
+    methods: ["lora", "qlora"],
+    example:
+      "slimtune study slimming --model model.gguf --data math=gsm8k:train --data common=hellaswag:tune --tasks hellaswag,gsm8k,mmlu_cs --limit 200 --run max_steps=200 --out study",
+  },
+  methods: {
+    description: "Which tuning method, by score, memory, time and what is forgotten?",
+    methods: ["full", "freeze", "lora", "lora+", "rslora", "dora", "pissa", "qlora"],
+    example:
+      "slimtune study methods --model model.gguf --data math=gsm8k:train --tasks gsm8k,retention --limit 100 --run max_steps=100 --out study",
+  },
+} as const;
+
+export function addStudyCommand(program: Command): void {
+  const study = program.command("study").description("Compare tuned models with their base, in one report.");
+  for (const kind of ["slimming", "methods"] as const) study.addCommand(studyCommand(kind));
+  study
+    .command("resume")
+    .description("Go on with a study that was interrupted, or compute its failed cells again.")
+    .argument("<study>", "folder of the study")
+    .option("--json", "print one JSON object at the end instead of text")
+    .addHelpText("after", "\nExample:\n  slimtune study resume study")
+    .action((folder: string, { json }) =>
+      showStudy(folder, json, (events) =>
+        runStudy(readStudyConfig(studyFolder(folder).config), folder, events),
+      ),
+    );
+  // Each needs what the program's commands have.
+  for (const command of study.commands)
+    command.option("--verbose", "show stack traces of errors").exitOverride();
+}
+
+function studyCommand(kind: keyof typeof kinds): Command {
+  const { description, methods, example } = kinds[kind];
+  return new Command(kind)
+    .description(description)
+    .option(
+      "--config <file>",
+      "YAML file with any of the options (as a study.yaml); those given here come first",
+    )
+    .option("--model <path or id>", "folder, .gguf file or Hub id of the model")
+    .option(
+      "--data <name=source>",
+      "a set to tune on: file, Hub id, or a task's split such as math=gsm8k:train (may be repeated)",
+      collectData,
+    )
+    .option(
+      "--aligned <name=tasks>",
+      "tasks that a set is meant to improve, such as math=gsm8k,svamp",
+      collectAligned,
+    )
+    .option("--methods <names>", `tuning methods (default: ${methods.join(",")})`, parseList)
+    .option("--tasks <names>", "tasks and groups", parseList)
+    .option(
+      "--metric <task=score>",
+      "score by which a task is judged, such as gsm8k=strict-match",
+      collectData,
+    )
+    .option("--task-file <yaml...>", "files of further tasks")
+    .option("--data-dir <folder>", "folder with the tasks' datasets as files, in place of the Hub")
+    .option("--limit <n>", "only the first n items of each task", parseWhole(1))
+    .option("--num-fewshot <n>", "examples before each item", parseWhole(0))
+    .option("--apply-chat-template", "tune and ask in the model's chat template")
+    .option("--seeds <n,n,…>", "tune each model once with each seed", parseSeeds)
+    .option(
+      "--run <option=value>",
+      "an option of all runs, as in tune's config.yaml (may be repeated)",
+      collectRun,
+    )
+    .option("--neutral-text <file>", "text on which the divergence from the base model is measured")
+    .option("--out <folder>", "folder of the study")
+    .option("--json", "print one JSON object at the end instead of text")
+    .addHelpText(
+      "after",
+      `\nThe folder holds study.yaml and ordinary runs and evaluations. The same command goes on where it was interrupted.\n\nExample:\n  ${example}`,
+    )
+    .action(async ({ config, out, json, verbose: _, ...flags }) => {
+      if (out === undefined)
+        throw new InputError("The option --out is missing; name the folder of the study.");
+      const options = {
+        methods,
+        ...(config === undefined ? {} : readOptions(config)),
+        ...nameOptions(flags),
+        kind,
+      };
+      const study = parseStudyConfig(options, config ?? "The command line");
+      await showStudy(out, json, (events) => runStudy(study, out, events));
+    });
+}
+
+/** Flags under the names of study.yaml. */
+function nameOptions({
+  metric,
+  taskFile,
+  dataDir,
+  numFewshot,
+  applyChatTemplate,
+  neutralText,
+  ...flags
+}: Record<string, unknown>) {
+  const named = {
+    metrics: metric,
+    task_files: taskFile,
+    data_dir: dataDir,
+    num_fewshot: numFewshot,
+    apply_chat_template: applyChatTemplate,
+    neutral_text: neutralText,
+    ...flags,
+  };
+  return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined));
+}
+
+function readOptions(path: string): Record<string, unknown> {
+  if (!existsSync(path)) throw new InputError(`There is no configuration file ${path}.`);
+  try {
+    return { ...parse(readFileSync(path, "utf8")) };
+  } catch (error) {
+    if (!(error instanceof YAMLParseError)) throw error;
+    throw new InputError(`${path} is not valid YAML: ${error.message.split("\n")[0]}`);
+  }
+}
+
+function splitPair(text: string): [string, string] {
+  const [, name, value] = /^([^=]+)=(.+)$/s.exec(text) ?? [];
+  if (name === undefined || value === undefined)
+    throw new InvalidArgumentError(`"${text}" is not of the form name=value.`);
+  return [name, value];
+}
+
+function collectData(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const [name, value] = splitPair(text);
+  if (Object.hasOwn(before, name)) throw new InvalidArgumentError(`"${name}" is given twice.`);
+  return { ...before, [name]: value };
+}
+
+function collectAligned(
+  text: string,
+  before: Readonly<Record<string, string[]>> = {},
+): Record<string, string[]> {
+  const [name, value] = splitPair(text);
+  return { ...before, [name]: parseList(value) };
+}
+
+/** Values are written as in YAML: 200, true, [q_proj, v_proj]; "lora.r" is an option of the table "lora". */
+function collectRun(text: string, before: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
+  const [name, value] = splitPair(text);
+  const [table, entry] = name.split(".") as [string, string?];
+  if (entry === undefined) return { ...before, [table]: parse(value) };
+  return { ...before, [table]: { ...(before[table] as object | undefined), [entry]: parse(value) } };
+}
+
+function parseSeeds(text: string): number[] {
+  return parseList(text).map(parseWhole(0));
+}
+
+/** Runs with a progress line; Ctrl-C ends the study, of which everything is kept that was computed. */
+async function showStudy(
+  folder: string,
+  json: boolean,
+  run: (events: StudyEvents) => ReturnType<typeof runStudy>,
+): Promise<void> {
+  const status = createStatusLine();
+  const say = (text: string) => void stderr.write(`${text}\n`);
+  const interrupt = new AbortController();
+  const onSignal = () => {
+    if (interrupt.signal.aborted) process.exit(130);
+    status.done();
+    say("Stopping (press Ctrl-C again to stop at once).");
+    interrupt.abort();
+  };
+  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  const started = performance.now();
+  try {
+    status.update("reading the model, the data and the tasks");
+    const { outcome, report, results } = await run({
+      signal: interrupt.signal,
+      onPlan(plan) {
+        status.done();
+        say(describePlan(plan));
+      },
+      onProgress: ({ number, of, name }, text) => status.update(`${number}/${of} ${name}: ${text}`),
+      onPart({ number, of, name }, reason) {
+        status.done();
+        say(`${number}/${of} ${name}${reason === undefined ? "" : ` failed: ${reason}`}`);
+      },
+    });
+    status.done();
+    if (outcome === "interrupted") {
+      say(`Stopped; go on with \`slimtune study resume ${folder}\`.`);
+      process.exitCode = 130;
+      return;
+    }
+    const failed = results!.cells.filter(({ error }) => error !== undefined).length;
+    const failures =
+      failed > 0
+        ? `${failed} of ${results!.cells.length} cells failed; \`slimtune study resume ${folder}\` computes them again.\n`
+        : "";
+    stdout.write(
+      json
+        ? `${JSON.stringify(results)}\n`
+        : `${failures}The study took ${formatDuration((performance.now() - started) / 1000)}. Its report is ${report}.\n`,
+    );
+  } finally {
+    status.done();
+    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+  }
+}
+
+function describePlan({ cells, parts, done, estimate }: StudyPlan): string {
+  const { tuningSeconds, evaluationSeconds } = estimate;
+  const before = done > 0 ? `, of which ${done} are done` : "";
+  return `${cells.length} models in ${parts} parts${before}; about ${formatDuration(tuningSeconds)} of tuning and ${formatDuration(evaluationSeconds)} of evaluation are left (within a factor of two).`;
+}

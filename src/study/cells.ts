@@ -1,0 +1,53 @@
+/** @file The cells of a study: which model each tunes on what, and where its parts are. */
+
+import { existsSync } from "node:fs";
+import type { MethodName } from "../training/run-config.ts";
+import { parseRunConfig, type RunOptions } from "../training/run-config.ts";
+import { runFolder } from "../training/run-folder.ts";
+import type { ModelChoice } from "./perform-job.ts";
+import type { StudyConfig } from "./study-config.ts";
+import type { DataSource } from "./study-data.ts";
+import type { StudyFolder } from "./study-folder.ts";
+
+/** One tuned model of a study. */
+export interface Cell {
+  /** Such as "lora-math", or "lora-math-2" with seed 2 of several. */
+  readonly id: string;
+  readonly method: MethodName;
+  readonly data: DataSource;
+  readonly seed: number;
+  /** The options of its run. */
+  readonly run: RunOptions;
+}
+
+/** All cells: every method on every set, with each seed. */
+export function listCells(config: StudyConfig, data: readonly DataSource[], folder: StudyFolder): Cell[] {
+  const { methods, seeds, model, run, method_options, apply_chat_template } = config;
+  return data.flatMap((source) =>
+    methods.flatMap((method) =>
+      seeds.map((seed): Cell => {
+        const id = `${method}-${source.name}${seeds.length > 1 ? `-${seed}` : ""}`;
+        const options: RunOptions = {
+          ...run,
+          ...method_options[method],
+          model,
+          data: source.path,
+          method,
+          seed,
+          apply_chat_template,
+          out: folder.run(id),
+        };
+        return { id, method, data: source, seed, run: options };
+      }),
+    ),
+  );
+}
+
+/** The tuned model of a cell; undefined before its run is finished. */
+export function tunedModel(cell: Cell, { model }: StudyConfig, folder: StudyFolder): ModelChoice | undefined {
+  const run = runFolder(folder.run(cell.id));
+  if (existsSync(run.model)) return { model: run.model };
+  if (!existsSync(run.adapter)) return undefined;
+  const { storage } = parseRunConfig(cell.run, "The study");
+  return { model, adapter: run.adapter, storage };
+}

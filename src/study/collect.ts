@@ -1,0 +1,261 @@
+/** @file What a study found, from the folders of its runs and evaluations. */
+
+import { existsSync } from "node:fs";
+import { cpus, platform, release, totalmem } from "node:os";
+import { join } from "node:path";
+import { alignmentScores } from "../alignment/align.ts";
+import { compressionRate, type Efficiency } from "../efficiency/efficiency.ts";
+import { compare, type ScoreComparison, type ScoreName } from "../evaluation/compare.ts";
+import { type RecordedEvaluation, readEvaluation } from "../evaluation/evaluation-folder.ts";
+import { slimtuneVersion } from "../evaluation/model-identity.ts";
+import type { ItemPair } from "../evaluation/paired-items.ts";
+import { spearman } from "../evaluation/statistics/spearman.ts";
+import { openCheckpoint } from "../models/checkpoint.ts";
+import type { ModelConfig } from "../models/config.ts";
+import { resolveModel } from "../models/hub-model.ts";
+import { countParameters } from "../models/modules.ts";
+import { readMetrics } from "../training/metrics-log.ts";
+import { runFolder } from "../training/run-folder.ts";
+import { type Cell, listCells } from "./cells.ts";
+import { type DivergenceFile, type RunSummary, readJson, runSummaryPath } from "./perform-job.ts";
+import type {
+  Estimate,
+  Flip,
+  StudyAlignment,
+  StudyCell,
+  StudyData,
+  StudyResults,
+  StudyRun,
+  StudyTask,
+} from "./results.ts";
+import type { StudyConfig } from "./study-config.ts";
+import { describeSplits, prepareData } from "./study-data.ts";
+import { readFailures, type StudyFolder } from "./study-folder.ts";
+import { chooseScore, findScore } from "./task-scores.ts";
+
+/** Answers that changed which are shown, of each task and direction. */
+const shownFlips = 2;
+
+/** What of the base model's results.json is needed beside its scores. */
+interface BaseResults {
+  readonly slimtune: {
+    readonly model: { readonly sha256: string };
+    readonly prompt_hashes: Readonly<Record<string, string>>;
+  };
+}
+
+/**
+ * Collects what a study found. Cells that failed, or were not computed yet, say so.
+ *
+ * @throws InputError if the base model was not evaluated yet, or a file of the study is damaged.
+ */
+export async function collectResults(config: StudyConfig, folder: StudyFolder): Promise<StudyResults> {
+  const base = await readEvaluation(folder.base);
+  const itself = (await compare(folder.base, folder.base)).scores;
+  const chosen = config.tasks.map((task) => chooseScore(task, itself, config));
+  const data = await prepareData(config, folder.data);
+  const cells = listCells(config, data, folder);
+  const failures = readFailures(folder);
+  const studyCells: StudyCell[] = [];
+  for (const cell of cells) studyCells.push(await collectCell(cell, chosen, folder, failures[cell.id]));
+
+  const tasks = chosen.map((score) =>
+    describeTask(score, itself, base, slimtune.prompt_hashes, config, cells),
+  );
+  const { alignments } = readJson<{ alignments: readonly StudyAlignment[] }>(folder.alignment);
+  const { slimtune } = readJson<BaseResults>(join(folder.base, "results.json"));
+  return {
+    kind: config.kind,
+    date: new Date().toISOString(),
+    command: `slimtune study resume ${folder.path}`,
+    machine: {
+      cpu: cpus()[0]?.model.trim() ?? "unknown",
+      cores: cpus().length,
+      memoryBytes: totalmem(),
+      system: `${platform()} ${release()}`,
+      node: process.version,
+    },
+    versions: { slimtune: slimtuneVersion },
+    model: {
+      name: config.model,
+      sha256: slimtune.model.sha256,
+      parameters: countParameters(readConfig(await resolveModel(config.model))),
+    },
+    settings: config,
+    data: data.map(({ name, source }) => describeData(name, source, cells, folder)),
+    tasks,
+    base: {
+      evaluation: "evaluations/base",
+      scores: Object.fromEntries(
+        chosen.map((score) => [score.task, findScore(itself, score)!.before] as const),
+      ),
+    },
+    cells: studyCells,
+    alignment: alignments,
+    predictions: predictGains(alignments, studyCells, tasks),
+    notes: describeLimits(config),
+  };
+}
+
+async function collectCell(
+  { id, method, data, seed }: Cell,
+  chosen: readonly ScoreName[],
+  folder: StudyFolder,
+  failure: string | undefined,
+): Promise<StudyCell> {
+  const cell = { id, method, data: data.name, seed };
+  if (failure !== undefined) return { ...cell, error: failure };
+  const evaluation = folder.evaluation(id);
+  const isWhole = existsSync(join(evaluation, "results.json")) && existsSync(folder.divergence(id));
+  if (!isWhole) return { ...cell, error: "It is not computed yet." };
+  const { scores } = await compare(folder.base, evaluation, { scores: chosen });
+  const { divergence, weightBytes, float32Bytes } = readJson<DivergenceFile>(folder.divergence(id));
+  const rate = compressionRate(
+    { bytes: float32Bytes, score: meanScore(scores, "before") },
+    { bytes: weightBytes, score: meanScore(scores, "after") },
+  );
+  return {
+    ...cell,
+    run: collectRun(id, folder, rate),
+    changes: Object.fromEntries(
+      scores.map(({ fixed: _fixed, broken: _broken, ...change }) => [change.task, change]),
+    ),
+    divergence,
+    flips: scores.flatMap(({ task, fixed = [], broken = [] }) => [
+      ...fixed.slice(0, shownFlips).map((pair) => describeFlip(task, "fixed", pair)),
+      ...broken.slice(0, shownFlips).map((pair) => describeFlip(task, "broken", pair)),
+    ]),
+  };
+}
+
+/** The mean of the scores of which a hundredth is a point. */
+function meanScore(scores: readonly ScoreComparison[], side: "before" | "after"): number {
+  const values = scores.filter(({ inPoints }) => inPoints).map((score) => score[side].value);
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function describeFlip(task: string, direction: Flip["direction"], { before, after }: ItemPair): Flip {
+  const { docId: item, prompt, target: expected } = before;
+  return { task, item, direction, prompt, expected, base: before.answer, tuned: after.answer };
+}
+
+function collectRun(id: string, folder: StudyFolder, rate: number | null): StudyRun {
+  const run = runFolder(folder.run(id));
+  const { trainableParameters, totalSteps } = readJson<RunSummary>(runSummaryPath(run.path));
+  const metrics = readMetrics(run.metrics);
+  const efficiency = readJson<Efficiency>(run.efficiency);
+  return {
+    folder: `runs/${id}`,
+    evaluation: `evaluations/${id}`,
+    trainableParameters,
+    steps: totalSteps,
+    loss: metrics.flatMap((line) => ("loss" in line ? [[line.step, line.loss] as const] : [])),
+    heldOutLoss: metrics.flatMap((line) =>
+      "eval_loss" in line ? [[line.step, line.eval_loss] as const] : [],
+    ),
+    efficiency: { ...efficiency, compressionRate: rate },
+  };
+}
+
+function describeData(name: string, source: string, cells: readonly Cell[], folder: StudyFolder): StudyData {
+  const run = cells
+    .filter(({ data }) => data.name === name)
+    .map(({ id }) => runFolder(folder.run(id)))
+    .find(({ path }) => existsSync(runSummaryPath(path)));
+  if (!run) return { name, source, sha256: "", examples: 0, tokens: 0 };
+  const { examples, tokens } = readJson<RunSummary>(runSummaryPath(run.path));
+  const { dataSha256 } = readJson<{ dataSha256: string }>(run.inputs);
+  return { name, source, sha256: dataSha256, examples, tokens };
+}
+
+function describeTask(
+  { task, metric, filter }: ScoreName,
+  scores: readonly ScoreComparison[],
+  base: RecordedEvaluation,
+  promptHashes: Readonly<Record<string, string>>,
+  config: StudyConfig,
+  cells: readonly Cell[],
+): StudyTask {
+  const score = findScore(scores, { task, metric, filter })!;
+  const members = score.pooled ?? [task];
+  const recorded = members.map((name) => base.tasks.get(name)!);
+  const alignedData = Object.entries(config.data).flatMap(([name]) => {
+    const ofSplit = cells.find(({ data }) => data.name === name)?.data.task;
+    const meant = config.aligned[name] ?? (ofSplit === undefined ? [] : [ofSplit]);
+    return meant.includes(task) || meant.some((one) => members.includes(one)) ? [name] : [];
+  });
+  return {
+    name: task,
+    version: recorded.map(({ version }) => version)[0]!,
+    metric,
+    filter,
+    higherIsBetter: score.higherIsBetter,
+    inPoints: score.inPoints,
+    items: score.items,
+    chance: chanceOf(recorded, filter),
+    promptHashes: Object.fromEntries(members.map((name) => [name, promptHashes[name]!])),
+    alignedData,
+  };
+}
+
+/** The share of right answers of who guesses: the mean over the items of 1 / choices; null where answers are written. */
+function chanceOf(tasks: readonly RecordedEvaluationTask[], filter: string): number | null {
+  const choices = tasks.flatMap(({ items }) => (items.get(filter) ?? []).map((item) => item.choices));
+  if (choices.length === 0 || choices.includes(undefined)) return null;
+  return choices.reduce<number>((sum, count) => sum + 1 / count!, 0) / choices.length;
+}
+
+type RecordedEvaluationTask = NonNullable<ReturnType<RecordedEvaluation["tasks"]["get"]>>;
+
+function readConfig(path: string): ModelConfig {
+  const checkpoint = openCheckpoint(path);
+  checkpoint.close();
+  return checkpoint.config;
+}
+
+/**
+ * How well each score of alignment predicts the gain, over all cells and tasks of which a hundredth is a point: by
+ * Spearman's rank correlation, since the scores have no scale in common with the gain.
+ */
+function predictGains(
+  alignments: readonly StudyAlignment[],
+  cells: readonly StudyCell[],
+  tasks: readonly StudyTask[],
+): StudyResults["predictions"] {
+  return alignmentScores.flatMap((score) => {
+    const pairs = cells.flatMap(({ data, changes = {} }) =>
+      tasks.flatMap(({ name, inPoints }) => {
+        const alignment = alignments.find((one) => one.data === data && one.task === name)?.[score];
+        const change = changes[name];
+        if (!inPoints || !change || typeof alignment !== "number") return [];
+        return [[alignment, change.difference.value] as const];
+      }),
+    );
+    const correlation = spearman(
+      pairs.map(([alignment]) => alignment),
+      pairs.map(([, gain]) => gain),
+    );
+    if (!correlation) return [];
+    const { value, low, high }: Estimate = correlation;
+    return [{ score, correlation: { value, low, high }, cells: pairs.length }];
+  });
+}
+
+function describeLimits(config: StudyConfig): string[] {
+  const notes = [...describeSplits(config)];
+  if (config.limit !== undefined)
+    notes.push(`Of each task at most the first ${config.limit} items were asked.`);
+  if (config.seeds.length === 1)
+    notes.push(
+      "Each model was tuned once, so the intervals are over the items and not over the training's chance.",
+    );
+  if (config.methods.includes("qlora"))
+    notes.push(
+      "Models on a base in NF4 write their texts with that base in 8 bits; likelihoods are computed with NF4 itself.",
+    );
+  if (config.neutral_text === undefined)
+    notes.push(
+      "The divergence is measured on the embedded model's own kind of text, which is strange to other models.",
+    );
+  return notes;
+}

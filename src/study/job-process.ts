@@ -1,0 +1,32 @@
+/** @file The program of a study's process: does one job, and tells its parent how far it is. */
+
+import process from "node:process";
+import { InputError } from "../errors.ts";
+import { type Job, performJob } from "./perform-job.ts";
+import type { JobMessage } from "./run-job.ts";
+
+const send = (message: JobMessage) => void process.send?.(message);
+const interrupt = new AbortController();
+const job = JSON.parse(process.argv[2]!) as Job;
+
+process.on("disconnect", () => process.exit());
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    // Only tuning has something to save; every answer of an evaluation is kept at once.
+    if (job.type !== "tune" || interrupt.signal.aborted) process.exit(130);
+    interrupt.abort();
+  });
+}
+
+try {
+  const finished = await performJob(job, {
+    signal: interrupt.signal,
+    onProgress: (text) => send({ type: "progress", text }),
+  });
+  send({ type: finished ? "finished" : "interrupted" });
+} catch (error) {
+  const { message, code, stack } = error as NodeJS.ErrnoException;
+  const expected = error instanceof InputError;
+  send({ type: "failed", message: expected ? message : `${message}`, code: code ?? "", stack: stack ?? "" });
+}
+process.disconnect();

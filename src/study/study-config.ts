@@ -1,0 +1,115 @@
+/** @file What a study computes: the content of its study.yaml. */
+
+import { existsSync, readFileSync } from "node:fs";
+import { parse, YAMLParseError } from "yaml";
+import { z } from "zod";
+import { InputError } from "../errors.ts";
+import { methodNames, parseRunConfig } from "../training/run-config.ts";
+
+/** Names stand in the names of folders. */
+const name = z
+  .string()
+  .regex(/^[a-zA-Z\d][\w.+-]{0,63}$/, "names are letters, digits, and _ . + -, at most 64");
+const runOptions = z.record(z.string(), z.unknown());
+
+export const studyConfigSchema = z.strictObject({
+  /** "slimming": each method on each set of data. "methods": the same grid, read as a comparison of methods. */
+  kind: z.enum(["slimming", "methods"]),
+  /** Folder, .gguf file or Hub id. */
+  model: z.string().min(1),
+  /** Sets to tune on: a file of examples or Hub id, or a task's split such as "gsm8k:train" or "hellaswag:tune". */
+  data: z.record(name, z.string().min(1)),
+  /** Tasks that a set is meant to improve. By default a task's split is meant for that task. */
+  aligned: z.record(name, z.array(z.string())).default({}),
+  methods: z.array(z.enum(methodNames)).min(1),
+  /** Tasks and groups. */
+  tasks: z.array(z.string()).min(1),
+  /** Score by which a task is judged, such as "acc_norm" or "strict-match"; by default see {@link chooseScore}. */
+  metrics: z.record(z.string(), z.string()).default({}),
+  /** YAML files of further tasks. */
+  task_files: z.array(z.string()).default([]),
+  /** Folder with the tasks' datasets as files, in place of the Hub. */
+  data_dir: z.string().optional(),
+  /** Items of each task. */
+  limit: z.int().min(1).optional(),
+  num_fewshot: z.int().min(0).optional(),
+  /** Whether examples are tuned on, and tasks asked, in the model's chat template. */
+  apply_chat_template: z.boolean().default(false),
+  /** Every cell is computed once for each. */
+  seeds: z.array(z.int().min(0)).min(1).default([42]),
+  /** Options of all runs, by the names of a run's config.yaml. */
+  run: runOptions.default({}),
+  /** Options of the runs of one method. */
+  method_options: z.partialRecord(z.enum(methodNames), runOptions).default({}),
+  /** Examples of each set, and items of each task, from which alignment is measured. */
+  alignment_samples: z.int().min(1).default(64),
+  /** Text on which the divergence from the base model is measured; by default the project's own. */
+  neutral_text: z.string().optional(),
+});
+
+/** A study's options as a person gives them. */
+export type StudyOptions = z.input<typeof studyConfigSchema>;
+export type StudyConfig = z.output<typeof studyConfigSchema>;
+
+/** Options of a run that the study decides. */
+const decided = ["model", "data", "data_split", "method", "seed", "out", "apply_chat_template", "device"];
+
+/**
+ * Fills in the defaults and checks every option.
+ *
+ * @param origin where the options come from, for messages
+ * @throws InputError naming the first option that is unknown or has a bad value.
+ */
+export function parseStudyConfig(options: unknown, origin: string): StudyConfig {
+  const parsed = studyConfigSchema.safeParse(options);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    if (issue.code === "unrecognized_keys") {
+      const known = Object.keys(studyConfigSchema.shape).join(", ");
+      throw new InputError(`${origin}: there is no option "${issue.keys[0]}"; the options are ${known}.`);
+    }
+    throw new InputError(`${origin}: the option "${issue.path.join(".")}" is bad: ${issue.message}.`);
+  }
+  const config = parsed.data;
+  if (Object.keys(config.data).length === 0) throw new InputError(`${origin}: there is no data to tune on.`);
+  for (const list of ["methods", "tasks", "seeds"] as const) {
+    const values: readonly unknown[] = config[list];
+    const repeated = values.find((value, i) => values.indexOf(value) !== i);
+    if (repeated !== undefined)
+      throw new InputError(`${origin}: "${list}" names ${repeated} twice; name it once.`);
+  }
+  for (const data of Object.keys(config.aligned)) {
+    if (!Object.hasOwn(config.data, data))
+      throw new InputError(`${origin}: "aligned" names ${data}, which is no set of data.`);
+  }
+  for (const [method, given] of [["run", config.run], ...Object.entries(config.method_options)] as const) {
+    const taken = Object.keys(given).find((key) => decided.includes(key));
+    if (taken !== undefined)
+      throw new InputError(`${origin}: "${method}" sets "${taken}", which the study decides.`);
+  }
+  for (const method of config.methods) {
+    const options = {
+      model: "m",
+      data: "d",
+      out: "o",
+      method,
+      ...config.run,
+      ...config.method_options[method],
+    };
+    parseRunConfig(options, `${origin}, for ${method}`);
+  }
+  return config;
+}
+
+/** Reads a study.yaml. @throws InputError if it is missing, no YAML, or not valid. */
+export function readStudyConfig(path: string): StudyConfig {
+  if (!existsSync(path)) throw new InputError(`There is no ${path}.`);
+  let options: unknown;
+  try {
+    options = parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    if (!(error instanceof YAMLParseError)) throw error;
+    throw new InputError(`${path} is not valid YAML: ${error.message.split("\n")[0]}`);
+  }
+  return parseStudyConfig(options, path);
+}

@@ -1,0 +1,76 @@
+/** @file The folder of a study: its options, and its parts, which are ordinary runs and evaluations. */
+
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { stringify } from "yaml";
+import { InputError } from "../errors.ts";
+import { writeWhole } from "../evaluation/output-folder.ts";
+import { readStudyConfig, type StudyConfig } from "./study-config.ts";
+
+export interface StudyFolder {
+  readonly path: string;
+  /** Every option. */
+  readonly config: string;
+  /** Sets that were made from tasks' splits. */
+  readonly data: string;
+  readonly alignment: string;
+  /** The base model's evaluation. */
+  readonly base: string;
+  /** Why cells failed, by their ids. */
+  readonly failures: string;
+  run(cell: string): string;
+  evaluation(cell: string): string;
+  divergence(cell: string): string;
+}
+
+export function studyFolder(path: string): StudyFolder {
+  return {
+    path,
+    config: join(path, "study.yaml"),
+    data: join(path, "data"),
+    alignment: join(path, "alignment.json"),
+    base: join(path, "evaluations", "base"),
+    failures: join(path, "failures.json"),
+    run: (cell) => join(path, "runs", cell),
+    evaluation: (cell) => join(path, "evaluations", cell),
+    divergence: (cell) => join(path, "runs", cell, "divergence.json"),
+  };
+}
+
+/**
+ * Makes the folder of a study, or opens it to go on.
+ *
+ * @throws InputError if it holds anything else, or a study with other options.
+ */
+export function openStudyFolder(path: string, config: StudyConfig): StudyFolder {
+  const folder = studyFolder(path);
+  if (existsSync(folder.config)) {
+    const begun = readStudyConfig(folder.config);
+    const changed = Object.keys(config).find(
+      (key) => !isDeepStrictEqual(begun[key as keyof StudyConfig], config[key as keyof StudyConfig]),
+    );
+    if (changed === undefined) return folder;
+    throw new InputError(
+      `${path} holds a study with another "${changed}"; choose another folder, or go on with \`slimtune study resume ${path}\`.`,
+    );
+  }
+  if (existsSync(path) && readdirSync(path).length > 0) {
+    throw new InputError(`The output folder ${path} is not empty and holds no study; choose another folder.`);
+  }
+  mkdirSync(path, { recursive: true });
+  writeWhole(folder.config, stringify(config));
+  return folder;
+}
+
+/** Why cells failed, by their ids. */
+export function readFailures(folder: StudyFolder): Record<string, string> {
+  return existsSync(folder.failures) ? JSON.parse(readFileSync(folder.failures, "utf8")) : {};
+}
+
+/** Keeps why a cell failed, or forgets it. */
+export function recordFailure(folder: StudyFolder, cell: string, reason: string | undefined): void {
+  const { [cell]: _, ...others } = readFailures(folder);
+  const failures = reason === undefined ? others : { ...others, [cell]: reason };
+  writeWhole(folder.failures, `${JSON.stringify(failures, undefined, 1)}\n`);
+}
