@@ -9,6 +9,7 @@ import type { TaskEntry } from "../evaluation/tasks/task-entry.ts";
 import { openModel } from "../models/open-model.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { type AlignmentOptions, alignmentScores, measureAlignment } from "./align.ts";
+import { wordsOf } from "./words.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-align-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -38,8 +39,11 @@ const held = (domain: string, fields: Partial<TaskDefinitionInput> = {}) =>
   });
 const registry = createRegistry(domains.map((domain) => held(domain)));
 
-const measure = (data: readonly { name: string; path: string }[], tasks: string[], options: AlignmentOptions = {}) =>
-  measureAlignment(model, data, tasks, { device, registry, samples: 24, ...options });
+const measure = (
+  data: readonly { name: string; path: string }[],
+  tasks: string[],
+  options: AlignmentOptions = {},
+) => measureAlignment(model, data, tasks, { device, registry, samples: 24, ...options });
 
 function write(name: string, rows: readonly object[]): string {
   const path = join(scratch, name);
@@ -56,12 +60,10 @@ const readItems = (domain: string): { question: string; answer: string }[] =>
 describe("the three domains of the embedded model", async () => {
   const { alignments, data, benchmarks } = await measure(trainingData, domains);
 
-  test("every score of a set is the highest with the task of its own domain, and near 1", () => {
+  test("each task is fitted best by the data of its own domain, and each set of data fits its own best", () => {
     for (const score of alignmentScores) {
       for (const domain of domains) {
         const own = alignments.find(({ data, task }) => data === domain && task === domain)![score]!;
-        expect(own, `${score} of ${domain}`).toBeGreaterThan(0.75);
-        expect(own).toBeLessThan(1.25);
         for (const other of alignments.filter(({ data, task }) => (data === domain) !== (task === domain)))
           expect(other[score]!, `${score} of ${other.data}, ${other.task}`).toBeLessThan(own);
       }
@@ -85,11 +87,19 @@ describe("the three domains of the embedded model", async () => {
 
 test("a task is known by its examples that are not evaluated, and a group by those of its tasks", async () => {
   const group = createRegistry(
-    [held("math", { training_split: "train", num_fewshot: 3, description: "Solve this." }), held("computing")],
+    [
+      held("math", { training_split: "train", num_fewshot: 3, description: "Solve this." }),
+      held("computing"),
+    ],
     [{ name: "both", version: "1", description: "", tasks: ["math", "computing"], aggregate: [] }],
   );
   const items = readItems("computing");
-  const path = write("both.jsonl", [{ question: "What is 1 + 1?", answer: "2" }, items[40]!, ...readItems("math").slice(0, 9)]);
+  const known = items.findIndex(({ question }) => wordsOf(question).length >= 13);
+  const path = write("both.jsonl", [
+    { question: "What is 1 + 1?", answer: "2" },
+    items[known]!,
+    ...readItems("math").slice(0, 9),
+  ]);
   const result = await measure([{ name: "leak", path }], ["math", "both"], { registry: group, limit: 60 });
   expect(result.benchmarks).toEqual([
     { name: "math", items: 60, samples: 24, knownByItems: [] },
@@ -97,9 +107,9 @@ test("a task is known by its examples that are not evaluated, and a group by tho
   ]);
   const [math, both] = result.alignments;
   expect(math!.overlaps.map(({ docId, line }) => [docId, line])).toContainEqual([0, 3]);
-  expect(both!.contaminated).toContain(60 + 40);
+  expect(both!.contaminated).toContain(60 + known);
   expect(both!.contaminated.slice(0, math!.contaminated.length)).toEqual(math!.contaminated);
-  expect(both!.overlaps.find(({ task }) => task === "computing")).toMatchObject({ docId: 40, line: 2 });
+  expect(both!.overlaps.find(({ task }) => task === "computing")).toMatchObject({ docId: known, line: 2 });
 });
 
 test("choices give the correct one, and whole texts are answers without a question", async () => {

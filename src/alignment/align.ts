@@ -17,7 +17,7 @@ import { createGradients } from "./gradient.ts";
 import { lexicalSimilarity } from "./lexical.ts";
 import { type Directions, meanCosine } from "./mean-cosine.ts";
 import { createRepresentation, energySimilarity } from "./representation.ts";
-import { readTuningSet, textOf } from "./tuning-set.ts";
+import { readTuningSet, type TuningSet, textOf } from "./tuning-set.ts";
 
 export const alignmentScores = ["representation", "gradient", "lexical"] as const;
 
@@ -104,7 +104,7 @@ export async function measureAlignment(
   const items = benchmarks.flatMap((benchmark) => benchmark.items.map((item) => ({ benchmark, ...item })));
   const index = indexItems(items.map(wholeText));
 
-  const tuningSets = [];
+  const tuningSets: TuningSet[] = [];
   for (const { name, path, fields } of data) {
     const onRow = (rows: number) => onStage?.(`reading ${name}: ${rows} rows`);
     tuningSets.push(await readTuningSet(path, index, { samples, seed, onRow, ...(fields && { fields }) }));

@@ -103,10 +103,7 @@ async function readOtherExamples(
   return task.instances.map((instance) => toAnsweredQuestion(task, instance));
 }
 
-function toAnsweredQuestion(
-  { config }: PreparedTask,
-  { requests, target }: Instance,
-): AnsweredQuestion {
+function toAnsweredQuestion({ config }: PreparedTask, { requests, target }: Instance): AnsweredQuestion {
   switch (requests.type) {
     case "multiple_choice": {
       const [question, answer] = requests.pairs[requests.gold]!;

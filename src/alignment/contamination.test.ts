@@ -33,7 +33,11 @@ test("12 of the words are not enough, nor 13 with another between them, nor acro
 });
 
 test("any 13 of a longer item are found, and every item that has them", () => {
-  const items = [`a b c ${thirteen}`, `${thirteen} x y z`, "none of this stands there at all in any of the rows of data"];
+  const items = [
+    `a b c ${thirteen}`,
+    `${thirteen} x y z`,
+    "none of this stands there at all in any of the rows of data",
+  ];
   expect(findIn([`before ${thirteen} after`], items)).toEqual([
     { item: 0, ngram: thirteen, line: 1 },
     { item: 1, ngram: thirteen, line: 1 },

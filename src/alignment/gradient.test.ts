@@ -19,11 +19,8 @@ function example(prompt: string, completion: string): TokenizedExample {
   return { ids: Int32Array.from(ids), trained: new Uint8Array(ids.length).fill(1, given) };
 }
 
-const sums = [example("3 + 4 =", " 7"), example("Tom has 3 pens and buys 4. How many?", " 3 + 4 = 7\n#### 7")];
-const animals = [
-  example("Where does the cow live?", " It lives in a barn."),
-  example("The frog", " croaks."),
-];
+const sums = [example("3 + 4 =", " 7"), example("Look: 3 + 4 =", " 7")];
+const words = [example("3 and 4 make", " 7"), example("Look: 3 and 4 make", " 7")];
 
 test("cosines are those of the adapter's gradients, computed one example at a time", async () => {
   const adaptation = lora(loraConfigSchema.parse({}), model.config);
@@ -36,16 +33,15 @@ test("cosines are those of the adapter's gradients, computed one example at a ti
     return [...sum.values()].flatMap(({ data }) => Array.from(data));
   };
   const dot = (a: readonly number[], b: readonly number[]) => a.reduce((s, x, i) => s + x * b[i]!, 0);
-  const cosine = (a: readonly number[], b: readonly number[]) =>
-    dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
+  const cosine = (a: readonly number[], b: readonly number[]) => dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
   const [a1, a2] = [await gradientOf(sums[0]!), await gradientOf(sums[1]!)];
-  const [b1, b2] = [await gradientOf(animals[0]!), await gradientOf(animals[1]!)];
+  const [b1, b2] = [await gradientOf(words[0]!), await gradientOf(words[1]!)];
   const between = (cosine(a1, b1) + cosine(a1, b2) + cosine(a2, b1) + cosine(a2, b2)) / 4;
   const expected = between / Math.sqrt(cosine(a1, a2) * cosine(b1, b2));
   await engine.release();
 
-  const [a, b] = [await gradients.directionsOf(sums), await gradients.directionsOf(animals)];
-  expect(meanCosine(a, b)).toBeCloseTo(expected, 4);
+  const [a, b] = [await gradients.directionsOf(sums), await gradients.directionsOf(words)];
+  expect(meanCosine(a, b)).toBeCloseTo(expected, 5);
 });
 
 test("examples are divided into at most 8 steps, and those without a label are left out", async () => {

@@ -1,13 +1,11 @@
 /** @file The gradient score: whether a step on the tuning data would also lower the loss on the benchmark. */
 
-import { freemem } from "node:os";
 import { lora, loraConfigSchema } from "../adapters/lora.ts";
 import { initializeParameters, zerosLike } from "../adapters/parameters.ts";
 import { buildMicroBatches, type TokenizedExample } from "../data/batch.ts";
 import { createEngine } from "../engine/engine.ts";
 import type { Model } from "../models/open-model.ts";
 import type { Device } from "../runtime/device.ts";
-import { chooseSegmentSize } from "../training/estimate.ts";
 import { addDirection, createDirections, type Directions } from "./mean-cosine.ts";
 
 /** Steps that a set's examples are divided into. */
@@ -45,14 +43,7 @@ export function createGradients(device: Device, model: Model, seed: number): Gra
   const { config, weights } = model;
   const adaptation = lora(loraConfigSchema.parse({}), config);
   const parameters = initializeParameters(config, adaptation, weights, seed);
-  const base = {
-    config,
-    storage: weights.storage,
-    tableDtype: weights.embedding.dtype as "float32" | "float16",
-  };
-  const shape = { rows: 1, length: exampleTokens, labels: exampleTokens };
-  const segmentSize = chooseSegmentSize(base, adaptation, shape, 0.8 * freemem());
-  const engine = createEngine(device, config, weights, adaptation, { segmentSize });
+  const engine = createEngine(device, config, weights, adaptation, { segmentSize: 1 });
   const trained = [...parameters.keys()].filter((name) => name.endsWith("lora_B.weight"));
   const size = trained.reduce((sum, name) => sum + parameters.get(name)!.data.length, 0);
 

@@ -1,6 +1,6 @@
 /** @file The lexical score: whether two sets of texts use the same words. */
 
-import { meanCosine, sumDirections } from "./mean-cosine.ts";
+import { addDirection, createDirections, meanCosine } from "./mean-cosine.ts";
 import { wordsOf } from "./words.ts";
 
 /**
@@ -29,7 +29,11 @@ export function lexicalSimilarity(a: readonly string[], b: readonly string[]): n
     }
     return vector;
   };
-  const [directionsA, directionsB] = counts.map((set) => sumDirections(placeOf.size, set.map(weigh)));
+  const [directionsA, directionsB] = counts.map((set) => {
+    const directions = createDirections(placeOf.size);
+    for (const terms of set) addDirection(directions, weigh(terms));
+    return directions;
+  });
   return meanCosine(directionsA!, directionsB!);
 }
 

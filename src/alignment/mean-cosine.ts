@@ -28,13 +28,13 @@ export function addDirection(directions: Directions, vector: Float32Array): void
  */
 export function meanCosine(a: Directions, b: Directions): number | null {
   const [withinA, withinB] = [withinCosine(a), withinCosine(b)];
-  if (!(withinA > 0 && withinB > 0)) return null;
+  if (withinA <= 0 || withinB <= 0) return null;
   return dot(a.sum, b.sum) / (a.count * b.count) / Math.sqrt(withinA * withinB);
 }
 
-/** The mean cosine of two different vectors; NaN if there are no two. */
+/** The mean cosine of two different vectors; 0 if there are no two. */
 function withinCosine({ sum, count }: Directions): number {
-  return (dot(sum, sum) - count) / (count * (count - 1));
+  return count < 2 ? 0 : (dot(sum, sum) - count) / (count * (count - 1));
 }
 
 function dot(a: Float32Array, b: Float32Array): number {

@@ -12,7 +12,11 @@ const representation = createRepresentation(device, model);
 afterAll(() => representation.release());
 
 test("a text is the mean direction of its states behind the lower half of the blocks", async () => {
-  const texts = ["Tom has 3 pens.", "A cat.", "The dog lives in a house. It barks and likes bones. ".repeat(60)];
+  const texts = [
+    "Tom has 3 pens.",
+    "A cat.",
+    "The dog lives in a house. It barks and likes bones. ".repeat(60),
+  ];
   const vectors = await representation.embed(texts);
 
   const config = { ...model.config, numHiddenLayers: Math.ceil(model.config.numHiddenLayers / 2) };

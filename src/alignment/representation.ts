@@ -23,10 +23,7 @@ export interface Representation {
  * "Layer by Layer"). Each token's state is first brought to length 1, since those of a few tokens, such as the first, are
  * a thousand times as long as the others (Sun et al. 2024, "Massive Activations").
  */
-export function createRepresentation(
-  device: Device,
-  { config, tokenizer, weights }: Model,
-): Representation {
+export function createRepresentation(device: Device, { config, tokenizer, weights }: Model): Representation {
   const lowerHalf = { ...config, numHiddenLayers: Math.ceil(config.numHiddenLayers / 2) };
   const decoder = createDecoder(device, { config: lowerHalf, weights }, noAdapter);
   const nothing = createKeyValues(lowerHalf, 1, 0);

@@ -81,7 +81,10 @@ test("bad input ends with one sentence and exit code 1", async () => {
     [[...model, ...data, "--tasks", "gsm9k"], "There is no task gsm9k; similar names are gsm8k"],
     [[...model, "--data", "nowhere.jsonl", "--tasks", "gsm8k"], "There is no file nowhere.jsonl."],
     [["--model", "nowhere", ...data, "--tasks", "gsm8k"], "There is no model at nowhere."],
-    [[...model, ...data, "--tasks", "gsm8k", "--data-dir", "nowhere"], "There is no folder nowhere with datasets."],
+    [
+      [...model, ...data, "--tasks", "gsm8k", "--data-dir", "nowhere"],
+      "There is no folder nowhere with datasets.",
+    ],
     [
       [...model, ...data, ...data, "--tasks", "sums", "--task-file", task],
       "Two sets of data are named math-train; give one of them another name.",

@@ -105,10 +105,7 @@ function toText({ alignments, data, benchmarks }: AlignmentResult, seconds: numb
     formatScore(alignment.lexical),
     `${alignment.contaminated.length} of ${alignment.checkedItems}`,
   ]);
-  const table = renderTable(
-    ["data", "task", "representation", "gradient", "lexical", "contaminated"],
-    rows,
-  );
+  const table = renderTable(["data", "task", "representation", "gradient", "lexical", "contaminated"], rows);
   const found = alignments.flatMap(({ data, overlaps }) =>
     overlaps.map(
       ({ task, docId, ngram, line }) => `${task}, item ${docId}, stands in ${data}, line ${line}: "${ngram}"`,
