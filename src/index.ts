@@ -1,6 +1,13 @@
 /** @file slimtune's public surface. */
 
 export { type AdaptedModel, loadAdapter } from "./adapters/adapted-model.ts";
+export {
+  type Alignment,
+  type AlignmentData,
+  type AlignmentOptions,
+  type AlignmentResult,
+  measureAlignment,
+} from "./alignment/align.ts";
 export { InputError } from "./errors.ts";
 export { type CompareOptions, type Comparison, compare, type ScoreComparison } from "./evaluation/compare.ts";
 export { type Evaluation, evaluate } from "./evaluation/evaluate.ts";
@@ -21,6 +28,8 @@ export { createGenerator, type GeneratorOptions } from "./generation/batch-gener
 export { type GenerateOptions, generate } from "./generation/generate.ts";
 export type { Generation, GenerationRequest, Generator } from "./generation/generator.ts";
 export { type Model, openModel } from "./models/open-model.ts";
+export { type Divergence, type DivergenceOptions, measureDivergence } from "./retention/kl-divergence.ts";
+export { readNeutralText, writeNeutralText } from "./retention/neutral-text.ts";
 export { type DeviceName, openDevice } from "./runtime/onnx-runtime.ts";
 export { type ModelServer, type ServeOptions, serveModel } from "./server/serve.ts";
 export { fineTune, type RunEvents, type RunPlan, type RunResult, resumeRun } from "./training/fine-tune.ts";

@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from "commander";
 import { InputError } from "../errors.ts";
+import { addAlignCommand } from "./align.ts";
 import { addChatCommand } from "./chat.ts";
 import { addCompareCommand } from "./compare.ts";
 import { addEstimateCommand } from "./estimate.ts";
@@ -42,6 +43,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   addTasksCommand(program);
   addCompareCommand(program);
   addReportCommand(program);
+  addAlignCommand(program);
   addChatCommand(program);
   addServeCommand(program);
   for (const command of program.commands)

@@ -139,7 +139,7 @@ function encodeText(tokenizer: Tokenizer, text: string): number[] {
 }
 
 /** White space at the context's end is taken to be the continuation's, so that words are tokenized as in running text. */
-function encodePair(
+export function encodePair(
   tokenizer: Tokenizer,
   { context, continuation }: LoglikelihoodRequest,
   maxLength: number,

@@ -1,13 +1,11 @@
 /** @file What a study found, as its study.json holds it and its report shows it. */
 
+import type { Alignment, AlignmentScore } from "../alignment/align.ts";
 import type { ScoreComparison } from "../evaluation/compare.ts";
+import type { Estimate } from "../evaluation/statistics/wilson.ts";
 
-/** A number with its 95 % interval. */
-export interface Estimate {
-  readonly value: number;
-  readonly low: number;
-  readonly high: number;
-}
+export type { Alignment as StudyAlignment, AlignmentScore } from "../alignment/align.ts";
+export type { Estimate } from "../evaluation/statistics/wilson.ts";
 
 export interface StudyResults {
   /** "slimming": methods x data against the base model. "methods": several methods on the same data. */
@@ -37,7 +35,7 @@ export interface StudyResults {
   };
   readonly cells: readonly StudyCell[];
   /** For each set of data and each task. */
-  readonly alignment: readonly StudyAlignment[];
+  readonly alignment: readonly Alignment[];
   /** How well each score of alignment predicts the gain, over all cells; empty where there are fewer than three. */
   readonly predictions: readonly {
     readonly score: AlignmentScore;
@@ -131,18 +129,6 @@ export interface Efficiency {
   readonly compressionRate: number | null;
   readonly seconds: number;
 }
-
-/** How well a set of data fits a task, computed before tuning. */
-export interface StudyAlignment extends Readonly<Record<AlignmentScore, number | null>> {
-  readonly data: string;
-  readonly task: string;
-  /** Items of the task of which 13 words in a row stand in the data (Brown et al. 2020), by number. */
-  readonly contaminated: readonly number[];
-  readonly checkedItems: number;
-}
-
-/** Names of the scores of alignment; a higher one means a better fit. */
-export type AlignmentScore = "representation" | "gradient" | "lexical";
 
 /** An item whose answer became right or wrong. */
 export interface Flip {

@@ -20,7 +20,8 @@ export const defaultResamples = 10_000;
  * makes an item easy or hard for both cancels out. The ends are quantiles of the statistic over the draws, linearly
  * interpolated.
  *
- * @param statistic of the drawn items, given by their places; a place may come several times. The list is reused.
+ * @param statistic of the drawn items, given by their places; a place may come several times. The list is reused. Draws of
+ *   which it is NaN are left out.
  * @throws RangeError unless n and the number of resamples are whole numbers of at least 1 and 0 < level < 1
  */
 export function pairedBootstrap(
@@ -40,8 +41,8 @@ export function pairedBootstrap(
     for (let i = 0; i < n; i++) drawn[i] = random.uniform() * n;
     values[resample] = statistic(drawn);
   }
-  values.sort();
-  return { low: quantile(values, (1 - level) / 2), high: quantile(values, (1 + level) / 2) };
+  const ascending = values.filter((value) => !Number.isNaN(value)).sort();
+  return { low: quantile(ascending, (1 - level) / 2), high: quantile(ascending, (1 + level) / 2) };
 }
 
 function quantile(ascending: Float64Array, share: number): number {

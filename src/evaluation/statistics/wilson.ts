@@ -8,6 +8,11 @@ export interface Interval {
   readonly high: number;
 }
 
+/** A number with its 95 % interval. */
+export interface Estimate extends Interval {
+  readonly value: number;
+}
+
 /**
  * The interval in which the share behind `successes` of `n` independent items lies with confidence `level`: Wilson's
  * score interval (Wilson 1927), (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n), without correction for continuity.
