@@ -1,6 +1,7 @@
 /** @file slimtune's public surface. */
 
 export { type AdaptedModel, loadAdapter } from "./adapters/adapted-model.ts";
+export { compressionRate, type Efficiency } from "./efficiency/efficiency.ts";
 export { InputError } from "./errors.ts";
 export { type CompareOptions, type Comparison, compare, type ScoreComparison } from "./evaluation/compare.ts";
 export { type Evaluation, evaluate } from "./evaluation/evaluate.ts";
@@ -16,7 +17,9 @@ export type { PreparedTask } from "./evaluation/task.ts";
 export { createRegistry, loadTasks, type TaskRegistry } from "./evaluation/tasks/registry.ts";
 export { defineTask } from "./evaluation/tasks/task-definition.ts";
 export type { TaskEntry } from "./evaluation/tasks/task-entry.ts";
-export { type MergeResult, mergeAdapter } from "./export/merge.ts";
+export { exportGguf, exportGgufAdapter, type GgufOptions } from "./export/gguf.ts";
+export type { LogitCheck } from "./export/logit-check.ts";
+export { mergeAdapter } from "./export/merge.ts";
 export { createGenerator, type GeneratorOptions } from "./generation/batch-generator.ts";
 export { type GenerateOptions, generate } from "./generation/generate.ts";
 export type { Generation, GenerationRequest, Generator } from "./generation/generator.ts";
