@@ -1,18 +1,19 @@
 /**
- * @file Writes a model's logits with an adapter, for reference/peft_reads_ours.py to compare with PEFT's:
- * `node build/benchmarks/write-logits.js <model> <adapter> <input-ids.json> <logits.safetensors>`.
+ * @file Writes a model's logits, with an adapter or without, for reference/transformers_reads_ours.py to compare:
+ * `node build/benchmarks/write-logits.js <model> <input-ids.json> <logits.safetensors> [adapter]`.
  */
 
 import { readFileSync } from "node:fs";
-import { loadAdapter, noAdapter } from "../src/adapters/adapted-model.ts";
+import { type AdaptedModel, loadAdapter, noAdapter } from "../src/adapters/adapted-model.ts";
 import { createEngine } from "../src/engine/engine.ts";
 import { writeSafetensors } from "../src/formats/safetensors.ts";
 import { openModel } from "../src/models/open-model.ts";
 import { openDevice } from "../src/runtime/onnx-runtime.ts";
 
-const [modelPath, adapterPath, idsPath, outPath] = process.argv.slice(2) as [string, string, string, string];
+const [modelPath, idsPath, outPath, adapterPath] = process.argv.slice(2) as [string, string, string, string?];
 const rows: number[][] = JSON.parse(readFileSync(idsPath, "utf8"));
-const model = loadAdapter(await openModel(modelPath), adapterPath);
+const base = await openModel(modelPath);
+const model: AdaptedModel = adapterPath === undefined ? base : loadAdapter(base, adapterPath);
 const { adaptation, parameters } = model.adapter ?? noAdapter;
 const engine = createEngine(openDevice("cpu"), model.config, model.weights, adaptation, { segmentSize: 1 });
 const [count, length] = [rows.length, rows[0]!.length];

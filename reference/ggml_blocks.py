@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
-from gguf.quants import dequantize
+from gguf.quants import dequantize, quantize
 from safetensors.numpy import save_file
 
 # Where the blocks' binary16 scales stand, so that they can be made finite.
@@ -33,4 +33,13 @@ for name, places in SCALES.items():
         blocks[:, place : place + 2] = scales.view(np.uint8).reshape(count, 2)
     tensors[f"{name}.blocks"] = blocks.reshape(-1)
     tensors[f"{name}.values"] = dequantize(blocks, kind).reshape(-1).astype(np.float32)
+# Values to be encoded: of very different sizes, with zeros, and with products that lie halfway between two codes.
+values = (random.normal(size=(40, 32)) * 10.0 ** random.integers(-6, 5, (40, 1))).astype(np.float32)
+values[0] = 0
+values[1] = np.linspace(-127, 127, 32)
+values[2] = np.arange(32) - 15.5
+values[2, 0] = 127
+tensors["rounded.values"] = values.reshape(-1)
+for name in ["F32", "F16", "Q8_0"]:
+    tensors[f"rounded.{name}"] = quantize(values, GGMLQuantizationType[name]).view(np.uint8).reshape(-1)
 save_file(tensors, Path(sys.argv[1]) / "ggml-blocks.safetensors")

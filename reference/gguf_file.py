@@ -1,4 +1,4 @@
-"""A GGUF file with every type of metadata and several block formats, by gguf 0.19.0, for src/formats/gguf.test.ts.
+"""GGUF files with every type of metadata and several block formats, by gguf 0.19.0, for src/formats/gguf*.test.ts.
 
     python reference/gguf_file.py fixtures/formats
 """
@@ -56,3 +56,25 @@ writer.write_kv_data_to_file()
 writer.write_tensors_to_file()
 writer.close()
 save_file(values, out / "every-type.safetensors")
+
+# A file with the kinds of metadata and tensors that this project writes; src/formats/gguf-writer.test.ts makes the same.
+writer = GGUFWriter(out / "written.gguf", "llama")
+writer.add_uint32("test.whole", 49_152)
+writer.add_float32("test.float", 1e-5)
+writer.add_bool("test.bool", True)
+writer.add_string("test.string", "grüße 🙂")
+writer.add_array("test.strings", ["a", "", "Ġthe"])
+writer.add_array("test.whole_numbers", [1, -2, 3])
+writer.add_array("test.floats", [0.5, -1.5])
+for name, shape, kind in [
+    ("token_embd.weight", (3, 64), GGMLQuantizationType.Q8_0),
+    ("blk.0.attn_norm.weight", (7,), GGMLQuantizationType.F32),
+    ("blk.0.ffn_up.weight", (5, 3), GGMLQuantizationType.F16),
+]:
+    numbers = ((np.arange(np.prod(shape)) * 37 % 101 - 50) / 64).astype(np.float32).reshape(shape)
+    data = quantize(numbers, kind)
+    writer.add_tensor(name, data, raw_dtype=kind if kind == GGMLQuantizationType.Q8_0 else None)
+writer.write_header_to_file()
+writer.write_kv_data_to_file()
+writer.write_tensors_to_file()
+writer.close()

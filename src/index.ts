@@ -8,6 +8,7 @@ export {
   type AlignmentResult,
   measureAlignment,
 } from "./alignment/align.ts";
+export { compressionRate, type Efficiency } from "./efficiency/efficiency.ts";
 export { InputError } from "./errors.ts";
 export { type CompareOptions, type Comparison, compare, type ScoreComparison } from "./evaluation/compare.ts";
 export { type Evaluation, evaluate } from "./evaluation/evaluate.ts";
@@ -23,7 +24,9 @@ export type { PreparedTask } from "./evaluation/task.ts";
 export { createRegistry, loadTasks, type TaskRegistry } from "./evaluation/tasks/registry.ts";
 export { defineTask } from "./evaluation/tasks/task-definition.ts";
 export type { TaskEntry } from "./evaluation/tasks/task-entry.ts";
-export { type MergeResult, mergeAdapter } from "./export/merge.ts";
+export { exportGguf, exportGgufAdapter, type GgufOptions } from "./export/gguf.ts";
+export type { LogitCheck } from "./export/logit-check.ts";
+export { mergeAdapter } from "./export/merge.ts";
 export { createGenerator, type GeneratorOptions } from "./generation/batch-generator.ts";
 export { type GenerateOptions, generate } from "./generation/generate.ts";
 export type { Generation, GenerationRequest, Generator } from "./generation/generator.ts";

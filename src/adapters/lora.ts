@@ -39,12 +39,17 @@ export function lora(settings: LoraConfig, model: ModelConfig): Adaptation {
     trains: () => false,
     adapterOf(name, outFeatures, inFeatures) {
       if (!targets.has(name)) return undefined;
-      const r = valueFor(name, settings.rank_pattern, settings.r);
-      const alpha = valueFor(name, settings.alpha_pattern, settings.lora_alpha);
-      const scale = alpha / (settings.use_rslora ? Math.sqrt(r) : r);
-      return loraAdapter(outFeatures, inFeatures, r, scale, settings.lora_dropout);
+      const { rank, scale } = rankAndScale(name, settings);
+      return loraAdapter(outFeatures, inFeatures, rank, scale, settings.lora_dropout);
     },
   };
+}
+
+/** Rank and scale of the update of the linear layer `name`. */
+export function rankAndScale(name: string, settings: LoraConfig): { rank: number; scale: number } {
+  const rank = valueFor(name, settings.rank_pattern, settings.r);
+  const alpha = valueFor(name, settings.alpha_pattern, settings.lora_alpha);
+  return { rank, scale: alpha / (settings.use_rslora ? Math.sqrt(rank) : rank) };
 }
 
 function loraAdapter(

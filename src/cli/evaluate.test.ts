@@ -107,6 +107,7 @@ function lastingResults(folder: string) {
     requests: ___,
     tokens: ____,
     seconds: _____,
+    efficiency: ______,
     tokens_per_second,
     items_per_second,
     ...lasting

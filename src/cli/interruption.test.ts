@@ -3,6 +3,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import type { Efficiency } from "../efficiency/efficiency.ts";
+import type { StepMetrics } from "../training/metrics-log.ts";
 
 // Runs the built command (npm test builds it first) in processes that can be killed.
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-kill-"));
@@ -58,13 +60,21 @@ test("a run that is killed while it writes checkpoints, and resumed, equals one 
     0,
   );
   expect(resultOf(killed).equals(resultOf(whole))).toBe(true);
-  const steps = readFileSync(join(killed, "metrics.jsonl"), "utf8")
+  const steps: StepMetrics[] = readFileSync(join(killed, "metrics.jsonl"), "utf8")
     .trim()
     .split("\n")
-    .map((line) => JSON.parse(line));
-  expect(steps.filter((line) => "loss" in line).map((line) => line.step)).toEqual(
-    Array.from({ length: 12 }, (_, i) => i + 1),
-  );
+    .map((line) => JSON.parse(line))
+    .filter((line) => "loss" in line);
+  expect(steps.map((line) => line.step)).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
+
+  // What was computed after a checkpoint and lost counts neither as steps nor as time.
+  const efficiency: Efficiency = JSON.parse(readFileSync(join(killed, "efficiency.json"), "utf8"));
+  const seconds = steps.reduce((sum, line) => sum + line.seconds, 0);
+  const tokens = steps.reduce((sum, line) => sum + line.tokens, 0);
+  expect(efficiency.averageLatency).toBeCloseTo(seconds / 12, 9);
+  expect(efficiency.tokensPerSecond).toBeCloseTo(tokens / seconds, 6);
+  expect(efficiency.samplesPerSecond).toBeCloseTo((12 * 8) / seconds, 6);
+  expect(efficiency.seconds).toBeGreaterThan(seconds);
 });
 
 test("Ctrl-C ends a run after its step with a checkpoint and exit code 130", async () => {

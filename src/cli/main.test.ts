@@ -312,7 +312,7 @@ test("output that nobody reads to its end is no error", async () => {
 });
 
 test("every command shows an example in its help", async () => {
-  for (const command of ["tune", "resume", "inspect", "estimate", "merge", "generate"]) {
+  for (const command of ["tune", "resume", "inspect", "estimate", "merge", "export", "generate"]) {
     out = "";
     expect(await run(command, "--help")).toBe(0);
     expect(out).toContain(`Example:\n  slimtune ${command}`);
@@ -353,7 +353,9 @@ test("tune, resume, merge and generate work together", async () => {
     "--json",
   );
   expect(code).toBe(0);
-  expect(JSON.parse(out)).toMatchObject({ outcome: "finished", progress: { step: 3 } });
+  const tuned = JSON.parse(out);
+  expect(tuned).toMatchObject({ outcome: "finished", progress: { step: 3 } });
+  expect(tuned.efficiency).toEqual(JSON.parse(readFileSync(join(folder, "efficiency.json"), "utf8")));
   out = "";
   expect(await run("merge", folder, "--out", join(scratch, "merged"), "--json")).toBe(0);
   expect(JSON.parse(out).maxLogitDifference).toBeLessThanOrEqual(1e-4);

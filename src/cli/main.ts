@@ -7,6 +7,7 @@ import { addChatCommand } from "./chat.ts";
 import { addCompareCommand } from "./compare.ts";
 import { addEstimateCommand } from "./estimate.ts";
 import { addEvaluateCommand } from "./evaluate.ts";
+import { addExportCommand } from "./export.ts";
 import { addGenerateCommand } from "./generate.ts";
 import { addInspectCommand } from "./inspect.ts";
 import { addMergeCommand } from "./merge.ts";
@@ -38,6 +39,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   addInspectCommand(program);
   addEstimateCommand(program);
   addMergeCommand(program);
+  addExportCommand(program);
   addGenerateCommand(program);
   addEvaluateCommand(program);
   addTasksCommand(program);

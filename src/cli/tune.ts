@@ -5,6 +5,7 @@ import process, { stdout } from "node:process";
 import { type Command, Option } from "commander";
 import { parse, stringify, YAMLParseError } from "yaml";
 import { renderReport } from "../data/inspect.ts";
+import type { Efficiency } from "../efficiency/efficiency.ts";
 import { InputError } from "../errors.ts";
 import { storages } from "../models/linear.ts";
 import { deviceNames } from "../runtime/onnx-runtime.ts";
@@ -167,9 +168,9 @@ async function showRun(json: boolean, run: (events: RunEvents) => Promise<RunRes
     status.done();
     const seconds = (performance.now() - started) / 1000;
     if (json) {
-      const { outcome, folder, output, progress } = result;
+      const { outcome, folder, output, progress, efficiency } = result;
       stdout.write(
-        `${JSON.stringify({ outcome, folder, output, progress, evaluations, tokens_per_second: tokensPerSecond, peak_rss_bytes: peakBytes, seconds })}\n`,
+        `${JSON.stringify({ outcome, folder, output, progress, evaluations, tokens_per_second: tokensPerSecond, peak_rss_bytes: peakBytes, seconds, efficiency })}\n`,
       );
     } else {
       stdout.write(`${describeResult(result, evaluations, seconds)}\n`);
@@ -210,7 +211,7 @@ function describePlan({
 }
 
 function describeResult(
-  { outcome, folder, output, progress }: RunResult,
+  { outcome, folder, output, progress, efficiency }: RunResult,
   evaluations: readonly { step: number; eval_loss: number }[],
   seconds: number,
 ): string {
@@ -223,5 +224,21 @@ function describeResult(
       ? `; held-out loss ${before.eval_loss.toFixed(4)} before, ${progress.best.eval_loss.toFixed(4)} after step ${progress.best.step}`
       : "";
   const stopped = outcome === "stopped early" ? ", stopped early" : "";
-  return `Tuned in ${formatDuration(seconds)} (${progress.step} steps${stopped})${gain}.\nThe result is in ${output}.`;
+  return [
+    `Tuned in ${formatDuration(seconds)} (${progress.step} steps${stopped})${gain}.`,
+    ...(efficiency ? describeEfficiency(efficiency) : []),
+    `The result is in ${output}.`,
+  ].join("\n");
+}
+
+/** EfficientLLM's quantities, by the initials under which docs/efficiency.md explains them. */
+function describeEfficiency(efficiency: Efficiency): string[] {
+  const { averagePower, averageUtilization, averageLatency } = efficiency;
+  const power = averagePower === null ? "not measurable here" : `${averagePower.toFixed(1)} W`;
+  const perParameter = (value: number) => value.toExponential(2);
+  return [
+    `Memory (AMU) ${formatBytes(efficiency.averageMemoryBytes)} on average, ${formatBytes(efficiency.peakMemoryBytes)} at most; cores (PCU) ${(100 * averageUtilization).toFixed(0)} % busy; power (AEC) ${power}`,
+    `Step (AL) ${averageLatency.toPrecision(3)} s; ${efficiency.tokensPerSecond.toFixed(0)} tokens/s, ${efficiency.samplesPerSecond.toPrecision(3)} examples/s`,
+    `Per parameter and second: ${perParameter(efficiency.tokenThroughput)} tokens (TT), ${perParameter(efficiency.sampleThroughput)} examples (ST)`,
+  ];
 }

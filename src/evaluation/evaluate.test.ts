@@ -78,7 +78,12 @@ test("each answer goes to its item, whatever the order of asking, and a group ha
 });
 
 test("an evaluation that ends anywhere and is begun again gives the same, and asks nothing twice", async () => {
-  const { seconds: _, tokens: __, ...whole } = await evaluate(createHashModel(), tasks, [group]);
+  const {
+    seconds: _,
+    secondsWriting: __,
+    tokens: ___,
+    ...whole
+  } = await evaluate(createHashModel(), tasks, [group]);
   const path = join(scratch, "answers.jsonl");
   const asked = new Set<string>();
   let runs = 0;
@@ -94,7 +99,8 @@ test("an evaluation that ends anywhere and is begun again gives the same, and as
     try {
       const {
         seconds: _,
-        tokens: __,
+        secondsWriting: __,
+        tokens: ___,
         ...resumed
       } = await evaluate(cachedModel(model, { log }), tasks, [group]);
       expect(resumed).toEqual(whole);

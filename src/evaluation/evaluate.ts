@@ -51,8 +51,9 @@ export interface Evaluation {
   readonly groups: readonly GroupEvaluation[];
   /** Tokens that were computed for it. */
   readonly tokens: { readonly scored: number; readonly generated: number };
-  /** Wall time of asking the model. */
+  /** Wall time of asking the model, and the part of it in which it wrote. */
   readonly seconds: number;
+  readonly secondsWriting: number;
 }
 
 export interface EvaluationProgress {
@@ -80,7 +81,7 @@ export async function evaluate(
 ): Promise<Evaluation> {
   const started = performance.now();
   const { scored, generated } = model.tokenCounts;
-  const answers = await askAll(model, tasks, events);
+  const { answers, secondsWriting } = await askAll(model, tasks, events);
   const seconds = (performance.now() - started) / 1000;
 
   const evaluations = tasks.map((task) => judgeTask(task, answers));
@@ -89,6 +90,7 @@ export async function evaluate(
     groups: groups.map((group) => ({ group, scores: scoreGroup(group, evaluations) })),
     tokens: { scored: model.tokenCounts.scored - scored, generated: model.tokenCounts.generated - generated },
     seconds,
+    secondsWriting,
   };
 }
 
@@ -99,7 +101,7 @@ async function askAll(
   model: LanguageModel,
   tasks: readonly PreparedTask[],
   { onProgress }: EvaluationEvents,
-): Promise<Answers> {
+): Promise<{ answers: Answers; secondsWriting: number }> {
   const instances = tasks.flatMap((task) => task.instances);
   const pairs = instances.flatMap(({ requests }) =>
     requests.type === "multiple_choice"
@@ -117,9 +119,11 @@ async function askAll(
   const sums = await watch<number>("loglikelihood_rolling", texts, onProgress, (onResult) =>
     model.loglikelihoodRolling(texts, onResult),
   );
+  const started = performance.now();
   const writings = await watch<GenerateUntilResult>("generate_until", prompts, onProgress, (onResult) =>
     model.generateUntil(prompts, onResult),
   );
+  const secondsWriting = (performance.now() - started) / 1000;
 
   // Each list is consumed in the order in which it was made.
   const queues: Readonly<Record<InstanceRequests["type"], Iterator<Answer>>> = {
@@ -127,13 +131,14 @@ async function askAll(
     loglikelihood_rolling: sums.values(),
     generate_until: writings.values(),
   };
-  return new Map(
+  const answers = new Map(
     instances.map((instance) => {
       const { requests } = instance;
       const count = requests.type === "multiple_choice" ? requests.pairs.length : 1;
       return [instance, Array.from({ length: count }, () => queues[requests.type].next().value)];
     }),
   );
+  return { answers, secondsWriting };
 }
 
 /** Asks the model for the answers to a list of requests and reports how it gets on. */

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { noUsage } from "../efficiency/resource-watch.ts";
 import { evaluate, type TaskGroup } from "./evaluate.ts";
 import { createHashModel } from "./hash-model.fixture.ts";
 import { describeResults, type EvaluationContext } from "./results.ts";
@@ -67,6 +68,7 @@ const context: EvaluationContext = {
   startedAt: new Date(0),
   totalSeconds: 1,
   requests: { asked: 1, found: 0 },
+  usage: noUsage,
 };
 
 const evaluation = evaluate(createHashModel(), ["tiny_a", "tiny_b", "tiny_sums", "tiny_text"].map(taskOf), [

@@ -1,6 +1,8 @@
 /** @file The results of an evaluation in the schema of lm-evaluation-harness 0.4.12, and what that lacks beside it. */
 
 import { cpus, totalmem } from "node:os";
+import { computeInferenceEfficiency } from "../efficiency/efficiency.ts";
+import type { ResourceUsage } from "../efficiency/resource-watch.ts";
 import { isHigherBetter } from "./aggregate.ts";
 import type { Evaluation, NamedScore, TaskEvaluation, TaskGroup } from "./evaluate.ts";
 import { type ModelIdentity, slimtuneVersion } from "./model-identity.ts";
@@ -32,13 +34,15 @@ export interface EvaluationContext {
   readonly totalSeconds: number;
   /** Different requests that were computed for it, and such as had been answered before. */
   readonly requests: { readonly asked: number; readonly found: number };
+  /** What was used while the model was asked. */
+  readonly usage: ResourceUsage;
 }
 
 export type Results = ReturnType<typeof describeResults>;
 
 /** The results as they are written; `samples` are each task's lines, by its name. */
 export function describeResults(
-  { tasks, groups, tokens, seconds }: Evaluation,
+  { tasks, groups, tokens, seconds, secondsWriting }: Evaluation,
   samples: ReadonlyMap<string, readonly SampleLine[]>,
   { model, settings, requests, ...context }: EvaluationContext,
 ) {
@@ -144,6 +148,10 @@ export function describeResults(
       // Answers that had been given before tell nothing of the speed.
       tokens_per_second: requests.asked > 0 ? (tokens.scored + tokens.generated) / seconds : null,
       items_per_second: requests.found === 0 ? countItems(tasks) / seconds : null,
+      efficiency: computeInferenceEfficiency(
+        { tokens: tokens.generated, seconds: secondsWriting },
+        context.usage,
+      ),
     },
   };
 }

@@ -1,6 +1,7 @@
 /** @file An evaluation from start to end: model, tasks, the folder that it is kept in, and its results. */
 
 import { loadAdapter } from "../adapters/adapted-model.ts";
+import { watchResources } from "../efficiency/resource-watch.ts";
 import { InputError } from "../errors.ts";
 import { defaultBits } from "../generation/batch-generator.ts";
 import type { Storage } from "../models/linear.ts";
@@ -154,15 +155,18 @@ export async function runEvaluation(
     const log = openAnswerLog(folder.answers);
     const cache = options.cache === false ? undefined : openAnswerLog(answerCache(evaluationIdentity));
     const asked = cachedModel(local, { log, ...(cache && { cache }) });
+    const watch = watchResources();
     const evaluation = await evaluate(asked, tasks, groups, {
       onProgress: (progress) => {
         const { scored, generated } = local.tokenCounts;
         events.onProgress?.({ ...progress, tokens: scored + generated });
       },
     }).finally(() => {
+      watch.stop();
       log.close();
       cache?.close();
     });
+    const usage = watch.usage();
 
     const samples = new Map(
       evaluation.tasks.map(({ task, samples }) => [task.name, samples.map(describeSample)]),
@@ -176,6 +180,7 @@ export async function runEvaluation(
       startedAt,
       totalSeconds: (Date.now() - startedAt.getTime()) / 1000,
       requests: asked.requestCounts,
+      usage,
     });
     writeResults(folder, results, samples);
     return { folder, evaluation, results, samples };

@@ -1,6 +1,6 @@
-/** @file Files of bytes, read by position. */
+/** @file Files of bytes: read by position, and written as a whole. */
 
-import { openSync, readSync, statSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { InputError } from "../errors.ts";
 
 /** Node reads at most 2^31 - 1 bytes at a time. */
@@ -35,4 +35,38 @@ export function readAt(
     done += count;
   }
   return bytes;
+}
+
+/**
+ * Writes a file under a temporary name that is changed when it is whole.
+ *
+ * @param write appends the file's bytes, part by part
+ * @throws InputError if the disk does not take the file; whatever fails, none is left behind.
+ */
+export async function writeWhole(
+  path: string,
+  write: (append: (bytes: Uint8Array) => void) => Promise<void>,
+): Promise<void> {
+  const temporary = `${path}.tmp`;
+  try {
+    const descriptor = openSync(temporary, "w");
+    try {
+      await write((bytes) => writeAll(descriptor, bytes));
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    throw new InputError(
+      `${path} cannot be written (${(error as Error).message}); check the folder and the space on the disk.`,
+      { cause: error },
+    );
+  }
+}
+
+function writeAll(descriptor: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done, bytes.length - done);
 }

@@ -10,15 +10,16 @@ export type GgufValue = number | bigint | boolean | string | readonly GgufValue[
 
 export interface GgufFile extends WeightFile {
   readonly metadata: ReadonlyMap<string, GgufValue>;
+  /** A value of the metadata as the file holds it: the number of its type, then its bytes. */
+  readEncodedValue(key: string): Uint8Array;
 }
 
 /** The letters GGUF. */
-const magic = 0x46554747;
-const defaultAlignment = 32;
+export const magic = 0x46554747;
+export const defaultAlignment = 32;
 
-/** GGUF's types of metadata values. */
-const stringType = 8;
-const arrayType = 9;
+/** GGUF's numbers of the types of metadata values: here those that are written, below all. */
+export const valueTypes = { uint32: 4, int32: 5, float32: 6, bool: 7, string: 8, array: 9 } as const;
 
 /** Bytes of the types of fixed size: integers of 8 to 32 bits, float32, bool, integers of 64 bits and float64. */
 const scalarBytes: Readonly<Record<number, number>> = {
@@ -43,8 +44,8 @@ const maxKeys = 2 ** 16;
 const maxTextBytes = 2 ** 26;
 const maxArrayElements = 2 ** 24;
 /** The format's own limits. */
-const maxKeyBytes = 65_535;
-const maxTensorNameBytes = 64;
+export const maxKeyBytes = 65_535;
+export const maxTensorNameBytes = 64;
 const maxDimensions = 4;
 /** Bytes of the header read at a time. */
 const windowBytes = 1 << 20;
@@ -60,12 +61,18 @@ const chunkBytes = 1 << 24;
 export function openGguf(path: string): GgufFile {
   const descriptor = openForReading(path);
   try {
-    const { metadata, tensors } = readHeader(descriptor, path);
-    return createReader(descriptor, path, metadata, tensors);
+    return createReader(descriptor, path, readHeader(descriptor, path));
   } catch (error) {
     closeSync(descriptor);
     throw error;
   }
+}
+
+interface Header {
+  readonly metadata: ReadonlyMap<string, GgufValue>;
+  /** Where each value of the metadata stands in the file, with its type. */
+  readonly places: ReadonlyMap<string, { readonly start: number; readonly end: number }>;
+  readonly tensors: ReadonlyMap<string, GgufTensorInfo>;
 }
 
 interface GgufTensorInfo extends TensorInfo {
@@ -126,8 +133,8 @@ class HeaderReader {
   }
 
   value(type: number, depth = 0): GgufValue {
-    if (type === stringType) return this.text("text", maxTextBytes);
-    if (type !== arrayType) return readScalar(this.take(this.leastBytes(type)), type);
+    if (type === valueTypes.string) return this.text("text", maxTextBytes);
+    if (type !== valueTypes.array) return readScalar(this.take(this.leastBytes(type)), type);
     if (depth === maxDepth) this.fail("its metadata has arrays nested too deeply");
     const elementType = this.uint32();
     const length = this.count("array elements", this.leastBytes(elementType), maxArrayElements);
@@ -136,8 +143,8 @@ class HeaderReader {
 
   /** The fewest bytes of a value: a text has its length before it, an array its elements' type and number. */
   leastBytes(type: number): number {
-    if (type === stringType) return 8;
-    if (type === arrayType) return 12;
+    if (type === valueTypes.string) return 8;
+    if (type === valueTypes.array) return 12;
     return scalarBytes[type] ?? this.fail(`its metadata has a value of the unknown type ${type}`);
   }
 
@@ -173,7 +180,7 @@ function readScalar(view: DataView, type: number): number | bigint | boolean {
   }
 }
 
-function readHeader(descriptor: number, path: string) {
+function readHeader(descriptor: number, path: string): Header {
   const reader: HeaderReader = new HeaderReader(descriptor, path);
   if (reader.size < 24 || reader.uint32() !== magic) reader.fail("it does not begin with the letters GGUF");
   const version = reader.uint32();
@@ -188,10 +195,13 @@ function readHeader(descriptor: number, path: string) {
   const keyCount = reader.count("metadata keys", 13, maxKeys);
 
   const metadata = new Map<string, GgufValue>();
+  const places = new Map<string, { start: number; end: number }>();
   for (let i = 0; i < keyCount; i++) {
     const key = reader.text("a metadata key", maxKeyBytes);
     if (metadata.has(key)) reader.fail(`it has the metadata key ${quote(key)} twice`);
+    const start = reader.position;
     metadata.set(key, reader.value(reader.uint32()));
+    places.set(key, { start, end: reader.position });
   }
   const alignment = metadata.get("general.alignment") ?? defaultAlignment;
   if (typeof alignment !== "number" || alignment < 8 || alignment % 8 !== 0) {
@@ -210,7 +220,7 @@ function readHeader(descriptor: number, path: string) {
   for (const { offset, ...info } of entries.values()) {
     tensors.set(info.name, { ...info, byteOffset: dataStart + offset });
   }
-  return { metadata, tensors };
+  return { metadata, places, tensors };
 }
 
 /** A tensor as the header lists it. */
@@ -273,12 +283,7 @@ function checkPlaces(
   }
 }
 
-function createReader(
-  descriptor: number,
-  path: string,
-  metadata: ReadonlyMap<string, GgufValue>,
-  tensors: ReadonlyMap<string, GgufTensorInfo>,
-): GgufFile {
+function createReader(descriptor: number, path: string, { metadata, places, tensors }: Header): GgufFile {
   const find = (name: string): GgufTensorInfo => {
     const info = tensors.get(name);
     if (!info) throw new InputError(`${path} lacks the tensor ${quote(name)}.`);
@@ -288,6 +293,11 @@ function createReader(
     path,
     metadata,
     tensors,
+    readEncodedValue(key) {
+      const place = places.get(key);
+      if (!place) throw new InputError(`${path} lacks the metadata ${quote(key)}.`);
+      return readAt(descriptor, place.start, place.end - place.start, path);
+    },
     readBytes(name) {
       const { byteOffset, byteLength } = find(name);
       return readAt(descriptor, byteOffset, byteLength, path);

@@ -1,20 +1,10 @@
 /** @file The safetensors format: reading one file or a sharded model, and writing. */
 
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, existsSync, fstatSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../errors.ts";
-import { openForReading, readAt } from "./binary-file.ts";
+import { openForReading, readAt, writeWhole } from "./binary-file.ts";
 import { decodeBfloat16, decodeFloat16 } from "./float16.ts";
 import { locateRows, quote, type RowRange, type TensorInfo, type WeightFile } from "./weight-file.ts";
 
@@ -299,36 +289,17 @@ export async function writeSafetensors(
   const start = Buffer.alloc(8);
   start.writeBigUInt64LE(BigInt(padded.length));
 
-  const temporary = `${path}.tmp`;
-  try {
-    const descriptor = openSync(temporary, "w");
-    try {
-      writeAll(descriptor, start);
-      writeAll(descriptor, padded);
-      for (const [index, { name, data }] of tensors.entries()) {
-        const values = typeof data === "function" ? await data() : data;
-        if (values.byteLength !== lengths[index]) {
-          throw new InputError(
-            `The tensor ${quote(name)} has ${values.byteLength} bytes, but its shape needs ${lengths[index]}.`,
-          );
-        }
-        writeAll(descriptor, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  await writeWhole(path, async (append) => {
+    append(start);
+    append(padded);
+    for (const [index, { name, data }] of tensors.entries()) {
+      const values = typeof data === "function" ? await data() : data;
+      if (values.byteLength !== lengths[index]) {
+        throw new InputError(
+          `The tensor ${quote(name)} has ${values.byteLength} bytes, but its shape needs ${lengths[index]}.`,
+        );
       }
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
+      append(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     }
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
-    throw new InputError(
-      `${path} cannot be written (${(error as Error).message}); check the folder and the space on the disk.`,
-      { cause: error },
-    );
-  }
-}
-
-function writeAll(descriptor: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done, bytes.length - done);
+  });
 }

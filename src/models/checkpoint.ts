@@ -13,7 +13,7 @@ import { openGgufTokenizer } from "../tokenization/gguf.ts";
 import { openHuggingFaceTokenizer } from "../tokenization/hugging-face.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
 import { type ModelConfig, parseConfig } from "./config.ts";
-import { ggufTensorName, readGgufConfig, separateHalves } from "./gguf-model.ts";
+import { ggufTensorName, interleavedHeads, readGgufConfig, separateHalves } from "./gguf-model.ts";
 
 /** A model on disk, opened. The tensors are read when asked for. */
 export interface Checkpoint {
@@ -98,11 +98,7 @@ function openGgufFile(path: string): Checkpoint {
   }
   const file = openGguf(path);
   const config = readGgufConfig(file);
-  const headsOf = (name: string): number | undefined => {
-    if (file.metadata.get("general.architecture") !== "llama") return undefined;
-    if (name.includes("q_proj")) return config.numAttentionHeads;
-    return name.includes("k_proj") ? config.numKeyValueHeads : undefined;
-  };
+  const headsOf = (name: string) => interleavedHeads(file.metadata.get("general.architecture"), name, config);
   const find = (name: string, shape: readonly number[]): string => {
     const stored = ggufTensorName(name);
     checkShape(path, stored, file.tensors.get(stored)?.shape, shape);

@@ -1,12 +1,27 @@
-/** @file A GGUF file as a model: its metadata as a configuration, its tensors under Hugging Face's names. */
+/** @file What a model is called in GGUF: its configuration as metadata, its tensors' names, and the order of their rows. */
 
 import { InputError } from "../errors.ts";
 import type { GgufFile } from "../formats/gguf.ts";
-import { type ModelConfig, parseConfig } from "./config.ts";
+import type { GgufValueToWrite } from "../formats/gguf-writer.ts";
+import { type ModelConfig, type ModelType, parseConfig } from "./config.ts";
+import { rotaryFactors } from "./rotary.ts";
 import { embeddingName, headName, normName } from "./weights.ts";
 
-/** Architectures of GGUF whose blocks are ours, and the Hugging Face model type that they are read as. */
-const architectures = { llama: "llama", qwen2: "qwen2", qwen3: "qwen3" } as const;
+/**
+ * GGUF's architectures by Hugging Face's model types. Each is read as the type of the same name: Mistral's blocks are
+ * Llama's, and only its window is its own.
+ */
+const architectures = {
+  llama: "llama",
+  mistral: "llama",
+  qwen2: "qwen2",
+  qwen3: "qwen3",
+} as const satisfies Record<ModelType, ModelType>;
+
+/** GGUF's name of a model's architecture. */
+export function ggufArchitecture({ modelType }: ModelConfig): string {
+  return architectures[modelType];
+}
 
 /** GGUF's names of a block's parts, by Hugging Face's. */
 const blockNames: Readonly<Record<string, string>> = {
@@ -47,9 +62,10 @@ export function ggufTensorName(name: string): string {
 export function readGgufConfig(file: GgufFile): ModelConfig {
   const { metadata, path } = file;
   const architecture = metadata.get("general.architecture");
-  if (typeof architecture !== "string" || !Object.hasOwn(architectures, architecture)) {
+  const supported: readonly unknown[] = [...new Set(Object.values(architectures))];
+  if (!supported.includes(architecture)) {
     throw new InputError(
-      `${path} holds a model of the architecture "${architecture}", which is not supported; supported are ${Object.keys(architectures).join(", ")}.`,
+      `${path} holds a model of the architecture "${architecture}", which is not supported; supported are ${supported.join(", ")}.`,
     );
   }
   const optional = (key: string): number | undefined => {
@@ -67,7 +83,7 @@ export function readGgufConfig(file: GgufFile): ModelConfig {
   const scaling = metadata.get(`${architecture}.rope.scaling.type`);
   const config = parseConfig(
     {
-      model_type: architectures[architecture as keyof typeof architectures],
+      model_type: architecture,
       vocab_size: embedding.shape[0],
       hidden_size: required("embedding_length"),
       intermediate_size: required("feed_forward_length"),
@@ -89,24 +105,98 @@ export function readGgufConfig(file: GgufFile): ModelConfig {
     path,
   );
   // Llama 3's scaling is stored as the divisors of the frequencies themselves.
-  if (!file.tensors.has("rope_freqs.weight")) return config;
-  return { ...config, ropeScaling: { type: "factors", factors: file.readFloat32("rope_freqs.weight") } };
+  if (!file.tensors.has(ropeFactorsName)) return config;
+  return { ...config, ropeScaling: { type: "factors", factors: file.readFloat32(ropeFactorsName) } };
+}
+
+/** Divisors of the rotary frequencies, float32 [headDim / 2], which only "llama" files have. */
+export const ropeFactorsName = "rope_freqs.weight";
+
+/**
+ * A configuration as a GGUF file's metadata.
+ *
+ * llama.cpp knows no window of attention for these architectures, so the context is not longer than the window, within
+ * which every token is seen.
+ *
+ * @throws InputError if llama.cpp's architecture lacks a part that the model has.
+ */
+export function encodeGgufConfig(config: ModelConfig): Map<string, GgufValueToWrite> {
+  const architecture = ggufArchitecture(config);
+  const { ropeScaling, headDim, slidingWindow, maxPositionEmbeddings } = config;
+  const lacks = (part: string) =>
+    new InputError(
+      `GGUF's architecture "${architecture}" has no ${part}, which this model has; export it as safetensors.`,
+    );
+  if (architecture === "qwen3" && config.queryKeyValueBias) throw lacks("biases of the attention");
+  if (architecture !== "llama" && rotaryFactors(config)) throw lacks("factors of the rotary frequencies");
+  const values: Readonly<Record<string, GgufValueToWrite>> = {
+    vocab_size: config.vocabSize,
+    context_length: Math.min(maxPositionEmbeddings, slidingWindow ?? maxPositionEmbeddings),
+    embedding_length: config.hiddenSize,
+    block_count: config.numHiddenLayers,
+    feed_forward_length: config.intermediateSize,
+    "attention.head_count": config.numAttentionHeads,
+    "attention.head_count_kv": config.numKeyValueHeads,
+    "attention.key_length": headDim,
+    "attention.value_length": headDim,
+    "attention.layer_norm_rms_epsilon": { float32: config.rmsNormEps },
+    "rope.dimension_count": headDim,
+    "rope.freq_base": { float32: config.ropeTheta },
+    ...(ropeScaling?.type === "linear" && {
+      "rope.scaling.type": "linear",
+      "rope.scaling.factor": { float32: ropeScaling.factor },
+    }),
+  };
+  return new Map<string, GgufValueToWrite>([
+    ["general.architecture", architecture],
+    ...Object.entries(values).map(([key, value]) => [`${architecture}.${key}`, value] as const),
+  ]);
 }
 
 /**
- * Puts the rows of a query or key projection into Hugging Face's order. GGUF's "llama" keeps the two elements that
- * the rotary embedding turns together next to each other; Hugging Face keeps the two halves of a head apart.
+ * Heads of the projection `name`, weight or bias, if a GGUF file of `architecture` keeps its rows in another order than
+ * Hugging Face: "llama" keeps the two elements that the rotary embedding turns together next to each other, Hugging Face
+ * the two halves of a head apart. Undefined where the orders are the same.
+ */
+export function interleavedHeads(
+  architecture: unknown,
+  name: string,
+  config: ModelConfig,
+): number | undefined {
+  if (architecture !== "llama") return undefined;
+  if (name.includes("q_proj")) return config.numAttentionHeads;
+  return name.includes("k_proj") ? config.numKeyValueHeads : undefined;
+}
+
+/**
+ * Puts rows from GGUF's order into Hugging Face's.
  *
  * @param rows [heads * headDim, width], or a bias with width 1
  */
 export function separateHalves(rows: Float32Array, heads: number, headDim: number): Float32Array {
-  const width = rows.length / (heads * headDim);
   const half = headDim / 2;
+  return reorderRows(rows, heads, headDim, (to) => 2 * (to % half) + Math.floor(to / half));
+}
+
+/** Puts rows from Hugging Face's order into GGUF's; the inverse of {@link separateHalves}. */
+export function interleaveHalves(rows: Float32Array, heads: number, headDim: number): Float32Array {
+  const half = headDim / 2;
+  return reorderRows(rows, heads, headDim, (to) => half * (to % 2) + Math.floor(to / 2));
+}
+
+/** Fills each row of a head from the row that `from` names. */
+function reorderRows(
+  rows: Float32Array,
+  heads: number,
+  headDim: number,
+  from: (to: number) => number,
+): Float32Array {
+  const width = rows.length / (heads * headDim);
   const ordered = new Float32Array(rows.length);
   for (let head = 0; head < heads; head++) {
-    for (let i = 0; i < headDim; i++) {
-      const from = (head * headDim + 2 * (i % half) + Math.floor(i / half)) * width;
-      ordered.set(rows.subarray(from, from + width), (head * headDim + i) * width);
+    for (let to = 0; to < headDim; to++) {
+      const start = (head * headDim + from(to)) * width;
+      ordered.set(rows.subarray(start, start + width), (head * headDim + to) * width);
     }
   }
   return ordered;

@@ -28,6 +28,16 @@ export function createRotaryTables(config: ModelConfig, positions: number): Rota
   return { cos, sin, positions };
 }
 
+/** Divisors of the frequencies, [headDim / 2], where each has its own; undefined where all are alike. */
+export function rotaryFactors({ headDim, ropeTheta, ropeScaling }: ModelConfig): Float32Array | undefined {
+  if (ropeScaling === undefined || ropeScaling.type === "linear") return undefined;
+  if (ropeScaling.type === "factors") return ropeScaling.factors;
+  return Float32Array.from({ length: headDim / 2 }, (_, i) => {
+    const frequency = ropeTheta ** (-i / (headDim / 2));
+    return frequency / scaleFrequency(frequency, i, ropeScaling);
+  });
+}
+
 function scaleFrequency(frequency: number, index: number, scaling: ModelConfig["ropeScaling"]): number {
   if (!scaling) return frequency;
   if (scaling.type === "linear") return frequency / scaling.factor;

@@ -1,6 +1,7 @@
 /** @file What a study found, as its study.json holds it and its report shows it. */
 
 import type { Alignment, AlignmentScore } from "../alignment/align.ts";
+import type { Efficiency } from "../efficiency/efficiency.ts";
 import type { ScoreComparison } from "../evaluation/compare.ts";
 import type { Estimate } from "../evaluation/statistics/wilson.ts";
 
@@ -107,27 +108,6 @@ export interface StudyRun {
   readonly loss: readonly (readonly [step: number, loss: number])[];
   readonly heldOutLoss: readonly (readonly [step: number, loss: number])[];
   readonly efficiency: Efficiency;
-}
-
-/** EfficientLLM's quantities (Yuan et al. 2025, equations 1 to 9); null where this machine cannot measure one. */
-export interface Efficiency {
-  /** Average memory of the process over the run, in bytes (AMU), and its peak. */
-  readonly averageMemoryBytes: number;
-  readonly peakMemoryBytes: number;
-  /** Average share of the cores' time that was used (PCU), 0 to 1. */
-  readonly averageUtilization: number;
-  /** Average latency of an optimizer step, in seconds (AL). */
-  readonly averageLatency: number;
-  readonly tokensPerSecond: number;
-  readonly samplesPerSecond: number;
-  /** Tokens per parameter and second (TT), and samples per parameter and second (ST), of all parameters. */
-  readonly tokenThroughput: number;
-  readonly sampleThroughput: number;
-  /** Average power, in watts (AEC). */
-  readonly averagePower: number | null;
-  /** Size of the base model as it is stored over its size in float32's place, times the scores' ratio (MCR). */
-  readonly compressionRate: number | null;
-  readonly seconds: number;
 }
 
 /** An item whose answer became right or wrong. */

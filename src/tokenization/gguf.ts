@@ -40,10 +40,10 @@ export function convertGgufTokenizer(metadata: GgufMetadata): ConvertedTokenizer
   );
 }
 
-const prefix = "tokenizer.ggml.";
+export const prefix = "tokenizer.ggml.";
 
 /** GGUF's values of a token's type. Files without types have normal tokens only. */
-const tokenTypes = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
+export const tokenTypes = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
 interface Vocabulary {
   readonly tokens: readonly string[];
@@ -81,7 +81,7 @@ function convertByteLevel(vocabulary: Vocabulary, metadata: GgufMetadata): Conve
 }
 
 /** A rule by which text is cut into words before byte-pair merging. */
-interface SplittingRule {
+export interface SplittingRule {
   /** Values of `tokenizer.ggml.pre`. */
   readonly names: readonly string[];
   readonly steps: readonly PreTokenizer[];
@@ -98,7 +98,7 @@ function gpt4Words(digits: string): string {
 }
 
 /** The rules of the models whose blocks are supported, and GPT-2's. Source: llama.cpp's src/llama-vocab.cpp. */
-const splittingRules: readonly SplittingRule[] = [
+export const splittingRules: readonly SplittingRule[] = [
   {
     names: ["default"],
     steps: [
@@ -128,22 +128,22 @@ const splittingRules: readonly SplittingRule[] = [
 /** SentencePiece's mark of a space. */
 const spaceMark = "▁";
 
+/** Marks spaces, and on demand puts one before the text. */
+export function spaceNormalizer(addsSpace: boolean): object {
+  const prepend = { type: "Prepend", prepend: spaceMark };
+  const replace = { type: "Replace", pattern: { String: " " }, content: spaceMark };
+  return { type: "Sequence", normalizers: [...(addsSpace ? [prepend] : []), replace] };
+}
+
 function convertSentencePiece(vocabulary: Vocabulary, metadata: GgufMetadata): ConvertedTokenizer {
   const { tokens, types } = vocabulary;
   const scores = readNumbers(metadata, "scores", tokens.length);
   if (!scores) throw new InputError(`The GGUF file's tokenizer lacks "${prefix}scores"; convert it again.`);
   const addsSpace = readFlag(metadata, "add_space_prefix", true);
-  const prepend = { type: "Prepend", prepend: spaceMark };
   const strip = { type: "Strip", content: " ", start: 1, stop: 0 };
   return assemble(vocabulary, metadata, {
     addsBos: true,
-    normalizer: {
-      type: "Sequence",
-      normalizers: [
-        ...(addsSpace ? [prepend] : []),
-        { type: "Replace", pattern: { String: " " }, content: spaceMark },
-      ],
-    },
+    normalizer: spaceNormalizer(addsSpace),
     preTokenizer: null,
     decoder: {
       type: "Sequence",
@@ -171,7 +171,7 @@ const maximumPieceLength = 512;
  * score, so every way to cut a piece into two others is a merge, ranked by the piece's score. Ties are broken as
  * Transformers' converter breaks them: by the lengths of the parts in characters, longer first, then by their ids.
  */
-function deriveMerges(
+export function deriveMerges(
   tokens: readonly string[],
   types: ArrayLike<number>,
   scores: ArrayLike<number>,

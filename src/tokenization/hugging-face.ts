@@ -29,6 +29,15 @@ export interface TokenizerFiles {
  * @throws InputError if tokenizer.json is missing or one of the files is damaged.
  */
 export function openHuggingFaceTokenizer(folder: string): Tokenizer {
+  return createTokenizer(readTokenizerFiles(folder), join(folder, "tokenizer.json"));
+}
+
+/**
+ * The files of a model folder's tokenizer, parsed.
+ *
+ * @throws InputError if tokenizer.json is missing or one of the files is not valid JSON.
+ */
+export function readTokenizerFiles(folder: string): TokenizerFiles {
   const read = (name: string): string | undefined => {
     const path = join(folder, name);
     return existsSync(path) ? readFileSync(path, "utf8") : undefined;
@@ -47,16 +56,13 @@ export function openHuggingFaceTokenizer(folder: string): Tokenizer {
       `${folder} holds no tokenizer.json; save the tokenizer with Transformers' save_pretrained to get one.`,
     );
   }
-  return createTokenizer(
-    {
-      tokenizer,
-      config: readJson("tokenizer_config.json"),
-      specialTokensMap: readJson("special_tokens_map.json"),
-      generationConfig: readJson("generation_config.json"),
-      chatTemplate: read("chat_template.jinja"),
-    },
-    join(folder, "tokenizer.json"),
-  );
+  return {
+    tokenizer,
+    config: readJson("tokenizer_config.json"),
+    specialTokensMap: readJson("special_tokens_map.json"),
+    generationConfig: readJson("generation_config.json"),
+    chatTemplate: read("chat_template.jinja"),
+  };
 }
 
 /**

@@ -15,6 +15,7 @@ import {
 import { join } from "node:path";
 import { z } from "zod";
 import type { Parameters } from "../adapters/parameters.ts";
+import { noUsage, resourceUsageSchema } from "../efficiency/resource-watch.ts";
 import { InputError } from "../errors.ts";
 import { openSafetensors, writeSafetensors } from "../formats/safetensors.ts";
 import type { Moments } from "./adamw.ts";
@@ -24,8 +25,12 @@ const progressSchema = z.strictObject({
   step: z.int().min(0),
   trained_tokens: z.int().min(0),
   tokens: z.int().min(0),
-  /** Wall time of the training so far. */
+  /** Examples that were trained on. */
+  samples: z.int().min(0),
+  /** Wall time of the steps so far. */
   seconds: z.number().min(0),
+  /** What the loop used so far, with its evaluations and checkpoints. */
+  usage: resourceUsageSchema,
   /** The best evaluation so far. */
   best: z.strictObject({ step: z.int().min(0), eval_loss: z.number() }).nullable(),
   /** Evaluations since the best one. */
@@ -39,7 +44,9 @@ export const initialProgress: Progress = {
   step: 0,
   trained_tokens: 0,
   tokens: 0,
+  samples: 0,
   seconds: 0,
+  usage: noUsage,
   best: null,
   evaluations_without_improvement: 0,
 };

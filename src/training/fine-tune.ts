@@ -5,7 +5,7 @@ import { createReadStream } from "node:fs";
 import { freemem } from "node:os";
 import { pipeline } from "node:stream/promises";
 import { type Adaptation, full } from "../adapters/adaptation.ts";
-import type { AdaptedModel } from "../adapters/adapted-model.ts";
+import type { AdaptedModel, Adapter } from "../adapters/adapted-model.ts";
 import { lora } from "../adapters/lora.ts";
 import { initializeParameters } from "../adapters/parameters.ts";
 import { writeAdapter } from "../adapters/peft-files.ts";
@@ -13,11 +13,14 @@ import { type BatchOptions, buildMicroBatches, type TokenizedExample } from "../
 import { resolveDataset } from "../data/hub-dataset.ts";
 import { type DatasetReport, loadDataset } from "../data/load-dataset.ts";
 import { createSampler, splitExamples } from "../data/sampler.ts";
+import { computeEfficiency, type Efficiency } from "../efficiency/efficiency.ts";
+import { watchResources } from "../efficiency/resource-watch.ts";
 import { createEngine, type Engine } from "../engine/engine.ts";
 import { InputError } from "../errors.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { resolveModel } from "../models/hub-model.ts";
+import { countParameters } from "../models/modules.ts";
 import { loadModel, type Model } from "../models/open-model.ts";
 import { writeModel } from "../models/write-model.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
@@ -40,6 +43,7 @@ import {
   lockFolder,
   openRunFolder,
   type RunFolder,
+  writeEfficiency,
 } from "./run-folder.ts";
 import { openEventLog } from "./tensorboard.ts";
 
@@ -70,6 +74,8 @@ export interface RunResult {
   /** The adapter's folder, or the model's after full tuning. Undefined if the run was interrupted. */
   readonly output?: string;
   readonly progress: Progress;
+  /** What the run took. Undefined if it was interrupted before its first step. */
+  readonly efficiency?: Efficiency;
   /** The model as tuned. */
   readonly model: AdaptedModel;
 }
@@ -213,19 +219,33 @@ async function train(
       segmentSize,
       trainableParameters: [...parameters.values()].reduce((sum, { data }) => sum + data.length, 0),
     });
-    const outcome = await runAndLog(engine, plan, state, folder, events);
+    const parameterCount = countAllParameters(model.config, { adaptation, parameters });
+    const measure = () => computeEfficiency(state.progress, state.progress.usage, parameterCount);
+    const outcome = await runAndLog(engine, plan, state, { folder, events, measure });
     const tuned: AdaptedModel = { ...model, adapter: { adaptation, parameters } };
-    if (outcome === "interrupted")
-      return { outcome, folder: folder.path, progress: state.progress, model: tuned };
+    const efficiency = measure();
+    const result = {
+      outcome,
+      folder: folder.path,
+      progress: state.progress,
+      ...(efficiency && { efficiency }),
+      model: tuned,
+    };
+    if (outcome === "interrupted") return result;
 
     const { best, step } = state.progress;
     if (best && best.step !== step) readCheckpoint(folder.checkpoints, best.step, parameters);
-    const output = await writeResult(folder, config, tuned);
-    return { outcome, folder: folder.path, output, progress: state.progress, model: tuned };
+    return { ...result, output: await writeResult(folder, config, tuned) };
   } finally {
     await engine.release();
     unlock();
   }
+}
+
+/** Parameters of the base model and of what is added to it. */
+function countAllParameters(model: ModelConfig, { adaptation, parameters }: Adapter): number {
+  const added = [...parameters].filter(([name]) => !adaptation.trains(name));
+  return added.reduce((sum, [, { data }]) => sum + data.length, countParameters(model));
 }
 
 function pickSegmentSize(config: RunConfig, { model, adaptation, report }: RunInputs): number {
@@ -281,16 +301,20 @@ function planLoop(config: RunConfig, { training, heldOut }: RunInputs): LoopPlan
   };
 }
 
-/** Runs the loop with its metrics written to metrics.jsonl and TensorBoard's files. */
+/** Runs the loop with its metrics written to metrics.jsonl, efficiency.json and TensorBoard's files. */
 async function runAndLog(
   engine: Engine,
   plan: LoopPlan,
   state: TrainingState,
-  folder: RunFolder,
-  events: RunEvents,
+  {
+    folder,
+    events,
+    measure,
+  }: { folder: RunFolder; events: RunEvents; measure: () => Efficiency | undefined },
 ): Promise<LoopOutcome> {
   const metrics = openMetricsLog(folder.metrics, state.progress.step);
   const tensorboard = openEventLog(folder.tensorboard);
+  const watch = watchResources(state.progress.usage);
   try {
     return await runTrainingLoop(engine, plan, state, {
       ...(events.signal && { signal: events.signal }),
@@ -309,10 +333,16 @@ async function runAndLog(
         tensorboard.append(line.step, { "eval/loss": line.eval_loss });
         events.onEvaluation?.(line);
       },
-      save: ({ progress, parameters, moments }) =>
-        writeCheckpoint(folder.checkpoints, progress, parameters, moments),
+      async save() {
+        // The sums belong to the checkpoint: a run that goes on from it does not count later steps twice.
+        state.progress = { ...state.progress, usage: watch.usage() };
+        await writeCheckpoint(folder.checkpoints, state.progress, state.parameters, state.moments);
+        const efficiency = measure();
+        if (efficiency) writeEfficiency(folder, efficiency);
+      },
     });
   } finally {
+    watch.stop();
     metrics.close();
     tensorboard.close();
   }

@@ -125,6 +125,7 @@ async function trainStep(
     step: number,
     trained_tokens: progress.trained_tokens + labels,
     tokens: progress.tokens + tokens,
+    samples: progress.samples + microBatches.reduce((sum, batch) => sum + countExamples(batch), 0),
     seconds: progress.seconds + seconds,
   };
   events.onStep({
@@ -142,6 +143,10 @@ async function trainStep(
 
 function countTokens({ segmentIds }: Batch): number {
   return segmentIds.reduce((count, segment) => count + (segment === 0 ? 0 : 1), 0);
+}
+
+function countExamples({ segmentIds, positionIds }: Batch): number {
+  return segmentIds.reduce((count, segment, i) => count + (segment !== 0 && positionIds[i] === 0 ? 1 : 0), 0);
 }
 
 async function evaluateHeldOut(

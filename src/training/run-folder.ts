@@ -7,11 +7,13 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
+import type { Efficiency } from "../efficiency/efficiency.ts";
 import { InputError } from "../errors.ts";
 import { parseRunConfig, type RunConfig } from "./run-config.ts";
 
@@ -22,6 +24,8 @@ export interface RunFolder {
   /** Hashes of the base model and the data. */
   readonly inputs: string;
   readonly metrics: string;
+  /** EfficientLLM's quantities. */
+  readonly efficiency: string;
   /** Checkpoints, from which an interrupted run goes on. */
   readonly checkpoints: string;
   /** The result, in PEFT's layout. */
@@ -38,6 +42,7 @@ export function runFolder(path: string): RunFolder {
     config: join(path, "config.yaml"),
     inputs: join(path, "inputs.json"),
     metrics: join(path, "metrics.jsonl"),
+    efficiency: join(path, "efficiency.json"),
     checkpoints: join(path, "checkpoint"),
     adapter: join(path, "adapter"),
     model: join(path, "model"),
@@ -67,6 +72,12 @@ export function createRunFolder(config: RunConfig, { modelFingerprint, dataSha25
   });
   writeFileSync(folder.config, stringify(config), { flush: true });
   return folder;
+}
+
+/** Writes the run's efficiency.json anew, so that one can be read whole at any time. */
+export function writeEfficiency({ efficiency: path }: RunFolder, efficiency: Efficiency): void {
+  writeFileSync(`${path}.tmp`, `${JSON.stringify(efficiency, null, 2)}\n`, { flush: true });
+  renameSync(`${path}.tmp`, path);
 }
 
 /** @throws InputError if a run that is resumed would go on with another model or other data. */

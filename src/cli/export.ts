@@ -1,0 +1,112 @@
+/** @file `slimtune export`: a tuned model, or its adapter, in the formats of other programs. */
+
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { stdout } from "node:process";
+import { type Command, Option } from "commander";
+import { loadAdapter } from "../adapters/adapted-model.ts";
+import { InputError } from "../errors.ts";
+import { exportGguf, exportGgufAdapter } from "../export/gguf.ts";
+import type { LogitCheck } from "../export/logit-check.ts";
+import { mergeAdapter } from "../export/merge.ts";
+import { type Model, openModel } from "../models/open-model.ts";
+import { type GgufFileType, ggufFileTypes } from "../models/write-gguf.ts";
+import type { Device } from "../runtime/device.ts";
+import { openDevice } from "../runtime/onnx-runtime.ts";
+import { openRunFolder } from "../training/run-folder.ts";
+import { formatBytes } from "./output.ts";
+
+const formats = ["safetensors", "gguf", "gguf-lora"] as const;
+
+interface ExportOptions {
+  readonly format: (typeof formats)[number];
+  readonly type?: GgufFileType;
+  readonly model?: string;
+  readonly out: string;
+  readonly json?: boolean;
+}
+
+export function addExportCommand(program: Command): void {
+  program
+    .command("export")
+    .description("Write a tuned model, or its adapter alone, for other programs, checked by its logits.")
+    .argument("<source>", "folder of a run, or of an adapter in PEFT's layout")
+    .addOption(
+      new Option(
+        "--format <name>",
+        "the merged model as a Hugging Face folder or GGUF file, or the adapter as GGUF",
+      )
+        .choices(formats)
+        .makeOptionMandatory(),
+    )
+    .addOption(
+      new Option("--type <name>", "how a GGUF model's matrices are stored (default: f16)").choices(
+        ggufFileTypes,
+      ),
+    )
+    .option("--model <path or id>", "the base model (default: the run's)")
+    .requiredOption("--out <path>", "folder or .gguf file to be written")
+    .option("--json", "print one JSON object instead of text")
+    .addHelpText(
+      "after",
+      "\nExample:\n  slimtune export runs/math --format gguf --type q8_0 --out math.gguf\n  slimtune export runs/math --format gguf-lora --out math-lora.gguf",
+    )
+    .action(async (source: string, options: ExportOptions) => {
+      if (options.type !== undefined && options.format !== "gguf") {
+        throw new InputError(`--type is for --format gguf only; ${options.format} is written in float32.`);
+      }
+      const check = await exportAs(options, await openSource(source, options.model));
+      stdout.write(
+        options.json
+          ? `${JSON.stringify({ out: options.out, ...check })}\n`
+          : `Wrote ${options.out}${describeSize(options.out)}; its logits differ by at most ${check.maxLogitDifference.toExponential(1)} (the largest is ${check.maxLogit.toFixed(1)}).\n`,
+      );
+    });
+}
+
+interface Source {
+  readonly device: Device;
+  readonly model: Model;
+  /** Undefined where the model itself was tuned. */
+  readonly adapter: string | undefined;
+}
+
+/** Opens a run's result, or an adapter, on the model that it was tuned on. */
+async function openSource(source: string, model: string | undefined): Promise<Source> {
+  if (!existsSync(join(source, "config.yaml"))) {
+    if (model === undefined) {
+      throw new InputError(`${source} is not the folder of a run; name an adapter's base model by --model.`);
+    }
+    return { device: openDevice("cpu"), model: await openModel(model), adapter: source };
+  }
+  const { folder, config } = openRunFolder(source);
+  const device = openDevice(config.device);
+  if (config.method === "full") return { device, model: await openModel(folder.model), adapter: undefined };
+  const base = await openModel(model ?? config.model, {
+    revision: config.revision,
+    storage: config.storage,
+    doubleQuantization: config.double_quantization,
+  });
+  return { device, model: base, adapter: folder.adapter };
+}
+
+async function exportAs(
+  { format, type, out }: ExportOptions,
+  { device, model, adapter }: Source,
+): Promise<LogitCheck> {
+  if (adapter === undefined && format !== "gguf") {
+    throw new InputError(
+      `The run tuned the whole model, which ${model.path} already holds in Hugging Face's layout; only --format gguf remains.`,
+    );
+  }
+  if (format === "gguf-lora") return exportGgufAdapter(device, model, adapter!, out);
+  const adapted = adapter === undefined ? model : loadAdapter(model, adapter);
+  return format === "gguf"
+    ? exportGguf(device, adapted, out, type === undefined ? {} : { type })
+    : mergeAdapter(device, adapted, out);
+}
+
+function describeSize(path: string): string {
+  const stats = statSync(path);
+  return stats.isFile() ? ` (${formatBytes(stats.size)})` : "";
+}

@@ -1,0 +1,64 @@
+/** @file Export as GGUF, for llama.cpp and what is built on it: a whole model, or an adapter alone. */
+
+import type { AdaptedModel } from "../adapters/adapted-model.ts";
+import { readGgufAdapter, writeGgufAdapter } from "../adapters/gguf-files.ts";
+import { readAdapter } from "../adapters/peft-files.ts";
+import { type Model, openModel } from "../models/open-model.ts";
+import { checkGgufPath, type GgufFileType, writeGgufModel } from "../models/write-gguf.ts";
+import type { Device } from "../runtime/device.ts";
+import { checkLogits, float32Tolerance, type LogitCheck } from "./logit-check.ts";
+import { mergeWeights } from "./merged-weights.ts";
+
+/** How far logits may differ, as a share of the largest: some 16 times the rounding of a weight. */
+const tolerances: Readonly<Record<GgufFileType, number>> = {
+  f32: float32Tolerance,
+  f16: 2 ** -7,
+  q8_0: 2 ** -4,
+};
+
+export interface GgufOptions {
+  /** How matrices are stored. Default "f16". */
+  readonly type?: GgufFileType;
+}
+
+/**
+ * Writes a model, merged with its adapter if it has one, as a GGUF file, and checks it: the file is opened again and its
+ * logits are compared.
+ *
+ * @throws InputError if the file exists, GGUF cannot express the model or its tokenizer, or the file computes something
+ * else.
+ */
+export async function exportGguf(
+  device: Device,
+  model: AdaptedModel,
+  path: string,
+  { type = "f16" }: GgufOptions = {},
+): Promise<LogitCheck> {
+  const merged = mergeWeights(device, model);
+  await writeGgufModel(path, model, type, (name) => merged.tensor(name));
+  await merged.release();
+  const written = await openModel(path, { storage: type === "f32" ? "float32" : "float16" });
+  return checkLogits(device, model, written, { path, tolerance: tolerances[type] });
+}
+
+/**
+ * Writes the adapter in `folder` (PEFT's layout) as a GGUF file that llama.cpp applies to the base model's, and checks
+ * it: the file is read again and the logits with it are compared.
+ *
+ * @throws InputError if the file exists, the adapter does not belong to the base model, GGUF cannot express it, or the
+ * file computes something else.
+ */
+export async function exportGgufAdapter(
+  device: Device,
+  base: Model,
+  folder: string,
+  path: string,
+): Promise<LogitCheck> {
+  checkGgufPath(path);
+  const { config } = base;
+  const { settings, adaptation, parameters } = readAdapter(folder, config, base.fingerprint);
+  await writeGgufAdapter(path, settings, parameters, config);
+  const original = { ...base, adapter: { adaptation, parameters } };
+  const written = { ...base, adapter: readGgufAdapter(path, config) };
+  return checkLogits(device, original, written, { path, tolerance: float32Tolerance });
+}
