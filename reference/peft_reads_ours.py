@@ -16,6 +16,7 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 
+from lora import saved_name
 from tiny_models import load
 
 TOLERANCE = 1e-4
@@ -35,7 +36,7 @@ def main():
         warnings.filterwarnings("error", message="Found missing adapter keys")
         model = PeftModel.from_pretrained(load(arguments.model), arguments.adapter).eval()
     stored = load_file(arguments.adapter / "adapter_model.safetensors")
-    loaded = {name.replace(".default", "") for name, _ in model.named_parameters()}
+    loaded = {saved_name(name) for name, _ in model.named_parameters()}
     unknown = sorted(set(stored) - loaded)
     if unknown:
         sys.exit(f"PEFT does not know {len(unknown)} tensors of the adapter, the first being {unknown[0]}.")
