@@ -1,9 +1,11 @@
-"""LoRA adapters by PEFT 0.21.2 on the tiny models, with logits, loss and gradients (transformers 5.24.0, torch 2.15.0).
+"""LoRA and DoRA adapters by PEFT 0.21.2 on the tiny models, with logits, loss and gradients (transformers 5.24.0, torch
+2.15.0).
 
     python reference/tiny_models.py fixtures/reference/models
     python reference/lora.py fixtures/reference
 
-Writes `lora/<case>/` (an adapter folder as PEFT saves it, and `golden.safetensors`) and `full-gradients.safetensors`.
+Writes `lora/<case>/` (an adapter folder as PEFT saves it, and `golden.safetensors`), `full-gradients.safetensors` and
+`dora-dropout.safetensors` (one layer in training, with a dropout that is given).
 """
 
 import sys
@@ -26,6 +28,8 @@ CASES = {
     "llama-patterns": ("llama", dict(target_modules="all-linear", **PATTERNS)),
     "llama-regex": ("llama", dict(target_modules=r".*\.(q_proj|v_proj)")),
     "llama-subset": ("llama", dict(target_modules=["q_proj", "v_proj"])),
+    "llama-dora": ("llama", dict(target_modules="all-linear", use_dora=True)),
+    "qwen2-dora": ("qwen2", dict(target_modules="all-linear", use_dora=True)),
 }
 FULL_GRADIENTS = ["llama-rope3", "qwen2"]
 
@@ -45,12 +49,18 @@ def mean_loss(logits, labels):
     return total / (targets != -100).sum()
 
 
+def saved_name(name):
+    """The name in an adapter file of a parameter of PEFT's model."""
+    return name.replace(".default", "").replace("lora_magnitude_vector.weight", "lora_magnitude_vector")
+
+
 def write_case(models, folder, base, settings, generator):
     config = LoraConfig(r=4, lora_alpha=8, task_type="CAUSAL_LM", **settings)
     model = get_peft_model(load(models / base), config)
     for name, parameter in model.named_parameters():
         if "lora_" in name:
-            parameter.data.copy_(torch.randn(parameter.shape, generator=generator) * 0.2)
+            values = torch.randn(parameter.shape, generator=generator) * 0.2
+            parameter.data.copy_(values + 1 if "magnitude" in name else values)
     model.peft_config["default"].base_model_name_or_path = base
     model.save_pretrained(folder)
     (folder / "README.md").unlink()
@@ -62,7 +72,7 @@ def write_case(models, folder, base, settings, generator):
     loss = mean_loss(logits, labels)
     loss.backward()
     gradients = {
-        "grad." + name.replace(".default", ""): parameter.grad
+        "grad." + saved_name(name): parameter.grad
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
     }
@@ -89,6 +99,41 @@ def full_gradients(models, name, generator):
     return {f"{name}/{key}": tensor for key, tensor in values.items()}
 
 
+class GivenDropout(torch.nn.Module):
+    def __init__(self, kept, rate):
+        super().__init__()
+        self.kept, self.rate = kept, rate
+
+    def forward(self, x):
+        return x * self.kept / (1 - self.rate)
+
+
+def dora_dropout(generator):
+    """One linear layer with DoRA in training: output and gradients where the dropped inputs are given."""
+    rows, inner, outer, rate = 6, 12, 10, 0.25
+
+    def draw(*shape):
+        return torch.randn(shape, generator=generator)
+
+    base = torch.nn.Sequential(torch.nn.Linear(inner, outer))
+    config = LoraConfig(r=3, lora_alpha=6, target_modules=["0"], use_dora=True, lora_dropout=rate)
+    model = get_peft_model(base, config).train()
+    layer = model.base_model.model[0]
+    kept = (torch.rand(rows, inner, generator=generator) >= rate).float()
+    layer.lora_dropout["default"] = GivenDropout(kept, rate)
+    layer.base_layer.bias.data.zero_()
+    layer.base_layer.weight.data.copy_(draw(outer, inner))
+    trained = {saved_name(name).split("model.model.0.")[1]: p for name, p in model.named_parameters() if p.requires_grad}
+    for name, parameter in trained.items():
+        parameter.data.copy_(draw(*parameter.shape) * 0.3 + (3 if "magnitude" in name else 0))
+    x, d_output = draw(rows, inner).requires_grad_(), draw(rows, outer)
+    output = model(x)
+    output.backward(d_output)
+    values = dict(x=x, dropped=x * kept / (1 - rate), weight=layer.base_layer.weight, output=output, d_output=d_output)
+    values |= trained | {"grad.x": x.grad} | {"grad." + name: p.grad for name, p in trained.items()}
+    return {name: tensor.detach().contiguous() for name, tensor in values.items()}
+
+
 def main():
     out = Path(sys.argv[1])
     models = out / "models"
@@ -101,6 +146,7 @@ def main():
     for seed, name in enumerate(FULL_GRADIENTS):
         tensors |= full_gradients(models, name, torch.Generator().manual_seed(2100 + seed))
     save_file(tensors, out / "full-gradients.safetensors")
+    save_file(dora_dropout(torch.Generator().manual_seed(2200)), out / "dora-dropout.safetensors")
 
 
 if __name__ == "__main__":

@@ -3,20 +3,25 @@
     python reference/tiny_models.py fixtures/reference/models
     python reference/training.py fixtures/reference
 
-Writes `training/golden.json` (the windows that all runs share, and each run's steps), `training/initial-adapter/<base>/`
-and the trained tensors `training/<run>.safetensors`.
+Writes `training/golden.json` (the windows that all runs share, and each run's steps), `training/initial-adapter/<name>/`
+and the trained tensors `training/<run>.safetensors`. Of PiSSA instead what it begins with,
+`training/pissa-initial.safetensors` (A, B, and all singular values of the first block's weights), and the adapter for the
+original weights, `training/pissa-converted/`.
 """
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.optimizers import create_loraplus_optimizer
 from safetensors.torch import save_file
 from transformers import (
     AutoModelForCausalLM,
     BitsAndBytesConfig,
+    Trainer,
     get_cosine_schedule_with_warmup,
     get_linear_schedule_with_warmup,
 )
@@ -28,13 +33,30 @@ ADAMW = dict(betas=(0.9, 0.999), eps=1e-8)
 MAX_GRAD_NORM, WEIGHT_DECAY, WARMUP_STEPS = 1.0, 0.01, 3
 MICRO_BATCHES, MICRO_BATCH_SIZE = 2, 2
 
+ADAPTER = dict(r=4, lora_alpha=8, task_type="CAUSAL_LM", target_modules="all-linear")
+INITIAL_ADAPTERS = {
+    "llama": ("llama", dict()),
+    "llama-wide": ("llama-wide", dict()),
+    "llama-dora": ("llama", dict(use_dora=True)),
+    "llama-wide-dora": ("llama-wide", dict(use_dora=True)),
+}
+
 LORA = dict(base="llama", steps=30, learning_rate=2e-2, schedule="linear", quantization=None)
+QLORA = LORA | dict(base="llama-wide", quantization=dict(double_quantization=True))
+LORA_PLUS = LORA | dict(learning_rate=2e-3, loraplus_lr_ratio=16)
+FULL = dict(base="llama-tied-f32", steps=10, learning_rate=1e-3, schedule="linear", quantization=None)
 RUNS = {
     "lora": LORA,
     "lora-cosine": LORA | dict(schedule="cosine"),
-    "qlora": LORA | dict(base="llama-wide", quantization=dict(double_quantization=False)),
-    "qlora-double": LORA | dict(base="llama-wide", quantization=dict(double_quantization=True)),
-    "full": dict(base="llama-tied-f32", steps=10, learning_rate=1e-3, schedule="linear", quantization=None),
+    "qlora": QLORA | dict(quantization=dict(double_quantization=False)),
+    "qlora-double": QLORA,
+    "full": FULL,
+    "lora+": LORA_PLUS,
+    "dora": LORA | dict(initial_adapter="llama-dora"),
+    "qdora": QLORA | dict(initial_adapter="llama-wide-dora"),
+    "dora+": LORA_PLUS | dict(initial_adapter="llama-dora", steps=10),
+    "pissa": LORA | dict(learning_rate=2e-3, init_lora_weights="pissa"),
+    "freeze": FULL | dict(freeze_trainable_layers=1),
 }
 # Of the fully tuned model only these tensors are kept, to hold the file small: every kind of them is there.
 FULL_TENSORS = ("model.embed_tokens.", "model.layers.0.", "model.norm.")
@@ -92,13 +114,41 @@ def load_quantized(folder, double_quantization):
     )
 
 
+def begin(models, out, name, settings):
+    """The model of a run before its first step."""
+    quantization = settings["quantization"]
+    base = models / settings["base"]
+    model = load(base) if quantization is None else load_quantized(base, **quantization)
+    if name == "full":
+        return model
+    if name == "freeze":
+        model.requires_grad_(False)
+        model.model.layers[-settings["freeze_trainable_layers"] :].requires_grad_(True)
+        return model
+    if "init_lora_weights" in settings:
+        return get_peft_model(model, LoraConfig(init_lora_weights=settings["init_lora_weights"], **ADAPTER))
+    adapter = settings.get("initial_adapter", settings["base"])
+    return PeftModel.from_pretrained(model, out / "initial-adapter" / adapter, is_trainable=True)
+
+
+def create_optimizer(model, settings):
+    """PEFT's optimizer for LoRA+; else AdamW with the groups of Transformers' Trainer."""
+    learning_rate = settings["learning_rate"]
+    if "loraplus_lr_ratio" in settings:
+        plus = dict(loraplus_lr_ratio=settings["loraplus_lr_ratio"], loraplus_weight_decay=WEIGHT_DECAY)
+        return create_loraplus_optimizer(model, torch.optim.AdamW, lr=learning_rate, **plus, **ADAMW)
+    decayed = set(Trainer.get_decay_parameter_names(None, model))
+    trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    groups = [
+        dict(params=[p for name, p in trained if name in decayed], weight_decay=WEIGHT_DECAY),
+        dict(params=[p for name, p in trained if name not in decayed], weight_decay=0.0),
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=learning_rate, **ADAMW)
+
+
 def train(model, settings, steps_of_windows):
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        dict(params=[p for p in parameters if p.ndim >= 2], weight_decay=WEIGHT_DECAY),
-        dict(params=[p for p in parameters if p.ndim < 2], weight_decay=0.0),
-    ]
-    optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=settings["learning_rate"], **ADAMW)
+    optimizer = create_optimizer(model, settings)
     scheduler = SCHEDULES[settings["schedule"]](optimizer, WARMUP_STEPS, settings["steps"])
     model.train()
     records = []
@@ -121,34 +171,62 @@ def train(model, settings, steps_of_windows):
     return records
 
 
+def trained_tensors(model, name):
+    if isinstance(model, PeftModel):
+        return get_peft_model_state_dict(model)
+    tensors = {key: parameter.data for key, parameter in model.named_parameters() if parameter.requires_grad}
+    return {key: tensor for key, tensor in tensors.items() if name != "full" or key.startswith(FULL_TENSORS)}
+
+
+def save(tensors, path):
+    save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, path)
+
+
+def save_adapter(model, base, folder, **options):
+    model.peft_config["default"].base_model_name_or_path = base
+    model.save_pretrained(folder, **options)
+    (folder / "README.md").unlink()
+
+
+def save_pissa_beginning(model, original, path):
+    values = {
+        f"singular_values.model.layers.0.{name}": torch.linalg.svdvals(module.weight.data)
+        for name, module in original.model.layers[0].named_modules()
+        if isinstance(module, torch.nn.Linear)
+    }
+    save(get_peft_model_state_dict(model) | values, path)
+
+
 def main():
     models = Path(sys.argv[1]) / "models"
     out = Path(sys.argv[1]) / "training"
     torch.set_num_threads(1)
 
-    for base in ("llama", "llama-wide"):
+    for name, (base, settings) in INITIAL_ADAPTERS.items():
         torch.manual_seed(3000)
-        config = LoraConfig(r=4, lora_alpha=8, task_type="CAUSAL_LM", target_modules="all-linear")
-        initial = get_peft_model(load(models / base), config)
-        initial.peft_config["default"].base_model_name_or_path = base
-        initial.save_pretrained(out / "initial-adapter" / base)
-        (out / "initial-adapter" / base / "README.md").unlink()
+        initial = get_peft_model(load(models / base), LoraConfig(**ADAPTER, **settings))
+        save_adapter(initial, base, out / "initial-adapter" / name)
 
     source = windows(torch.Generator().manual_seed(3001))
     steps_of_windows = [next(source) for _ in range(max(settings["steps"] for settings in RUNS.values()))]
     runs = {}
     for name, settings in RUNS.items():
+        model = begin(models, out, name, settings)
+        with tempfile.TemporaryDirectory() as scratch:
+            if name == "pissa":
+                save_pissa_beginning(model, load(models / settings["base"]), out / "pissa-initial.safetensors")
+                # PEFT converts with the help of an adapter that was saved before the first step.
+                beginning = Path(scratch) / "pissa-initial"
+                model.peft_config["default"].init_lora_weights = True
+                model.save_pretrained(beginning)
+                model.peft_config["default"].init_lora_weights = "pissa"
+            steps = train(model, settings, steps_of_windows)
+            if name == "pissa":
+                converted = out / "pissa-converted"
+                save_adapter(model, settings["base"], converted, path_initial_model_for_weight_conversion=str(beginning))
+            else:
+                save(trained_tensors(model, name), out / f"{name}.safetensors")
         quantization = settings["quantization"]
-        base = models / settings["base"]
-        model = load(base) if quantization is None else load_quantized(base, **quantization)
-        if name != "full":
-            model = PeftModel.from_pretrained(model, out / "initial-adapter" / settings["base"], is_trainable=True)
-        steps = train(model, settings, steps_of_windows)
-        if name == "full":
-            tensors = {key: p.data for key, p in model.named_parameters() if key.startswith(FULL_TENSORS)}
-        else:
-            tensors = get_peft_model_state_dict(model)
-        save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, out / f"{name}.safetensors")
         if quantization is not None:
             kind = dict(quant_type="nf4", block_size=64, computed_by="bitsandbytes.nn.Linear4bit")
             settings = settings | dict(quantization=quantization | kind)

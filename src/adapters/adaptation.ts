@@ -9,7 +9,12 @@ export interface ParameterSpec {
   /** Name within the linear layer, such as "lora_A.weight". */
   readonly name: string;
   readonly shape: readonly number[];
-  initialize(random: Random): Float32Array;
+  /**
+   * Its values at the start.
+   *
+   * @param weight reads the base model's weight of the layer, [out, in] in row-major order
+   */
+  initialize(random: Random, weight: () => Float32Array): Float32Array;
 }
 
 /** How one linear layer is adapted. Layers with equal signatures are computed by the same program. */
@@ -19,13 +24,20 @@ export interface LinearAdapter {
   /** Share of the adapter's inputs that are dropped while training. */
   readonly dropout: number;
   /**
+   * The tensors that `forward` computes with, if they are not the adapter's own: values that follow from these and the
+   * weight alone, so that they are computed once where nothing is trained.
+   *
+   * @param weight the base model's [out, in]
+   */
+  prepare?(weight: Tensor, parameters: AdapterTensors): AdapterTensors;
+  /**
    * The layer's output without its bias, in place of x W^T.
    *
    * @param x [B, S, in]
-   * @param dropped x after dropout: the adapter's own input
-   * @param parameters the adapter's tensors by name
+   * @param dropped x after dropout, the adapter's own input; x itself where nothing is dropped
+   * @param tensors the adapter's tensors by name, or what `prepare` made of them
    */
-  forward(x: Tensor, dropped: Tensor, weight: StoredWeight, parameters: AdapterTensors): Tensor;
+  forward(x: Tensor, dropped: Tensor, weight: StoredWeight, tensors: AdapterTensors): Tensor;
   /** The plain weight [out, in] that computes the same, from the base model's `weight` [out, in]. */
   merge(weight: Tensor, parameters: AdapterTensors): Tensor;
 }
@@ -40,12 +52,12 @@ export interface Adaptation {
    * undefined where the layer stays as it is.
    */
   adapterOf(name: string, outFeatures: number, inFeatures: number): LinearAdapter | undefined;
-  /** Whether the base model's own tensor `name` is trained. */
+  /** Whether the base model's own tensor `name` is trained. It must be stored in float32. */
   trains(name: string): boolean;
 }
 
 /** The model as it is: nothing is trained. */
 export const frozen: Adaptation = { adapterOf: () => undefined, trains: () => false };
 
-/** Full tuning: every weight of the base model is trained. It must be stored in float32. */
+/** Full tuning: every weight of the base model is trained. */
 export const full: Adaptation = { adapterOf: () => undefined, trains: () => true };

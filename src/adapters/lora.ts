@@ -1,4 +1,4 @@
-/** @file LoRA (Hu et al. 2021): W x + s B A x, with A and B trained and W frozen. */
+/** @file LoRA (Hu et al. 2021): W x + s B A x, with A and B trained and W frozen. Its settings also choose its relatives. */
 
 import { z } from "zod";
 import { add } from "../graph/operators/elementwise.ts";
@@ -6,6 +6,7 @@ import { matmul } from "../graph/operators/matmul.ts";
 import type { ModelConfig } from "../models/config.ts";
 import type { Random } from "../random.ts";
 import type { Adaptation, LinearAdapter } from "./adaptation.ts";
+import { dora } from "./dora.ts";
 import { matchesPattern, selectTargetModules } from "./target-modules.ts";
 
 /** LoRA's settings, named and meant as in PEFT's LoraConfig. */
@@ -18,8 +19,12 @@ export const loraConfigSchema = z.strictObject({
   lora_dropout: z.number().min(0).lt(1).default(0),
   /** Names of linear layers, one regular expression, or "all-linear". */
   target_modules: z.union([z.string(), z.array(z.string()).min(1)]).default("all-linear"),
-  /** Scale by lora_alpha / sqrt(r) instead (Kalajdzievski 2023). */
+  /** Scale by lora_alpha / sqrt(r) instead (rsLoRA, Kalajdzievski 2023). */
   use_rslora: z.boolean().default(false),
+  /** Train the lengths of the weight's rows as well (DoRA). */
+  use_dora: z.boolean().default(false),
+  /** How A and B begin: drawn and zero (true), or as the weight's principal part (PiSSA). */
+  init_lora_weights: z.union([z.literal(true), z.literal("pissa")]).default(true),
   /** Ranks that differ from r, by module name or regular expression. */
   rank_pattern: z.record(z.string(), z.int().min(1)).default({}),
   /** Values that differ from lora_alpha, likewise. */
@@ -29,7 +34,7 @@ export const loraConfigSchema = z.strictObject({
 export type LoraConfig = z.infer<typeof loraConfigSchema>;
 
 /**
- * LoRA on a model's linear layers.
+ * LoRA, or DoRA if `use_dora` is set, on a model's linear layers.
  *
  * @throws InputError if `target_modules` names no linear layer of the model.
  */
@@ -40,12 +45,13 @@ export function lora(settings: LoraConfig, model: ModelConfig): Adaptation {
     adapterOf(name, outFeatures, inFeatures) {
       if (!targets.has(name)) return undefined;
       const { rank, scale } = rankAndScale(name, settings);
-      return loraAdapter(outFeatures, inFeatures, rank, scale, settings.lora_dropout);
+      const adapter = loraAdapter(outFeatures, inFeatures, rank, scale, settings.lora_dropout);
+      return settings.use_dora ? dora(adapter, outFeatures) : adapter;
     },
   };
 }
 
-/** Rank and scale of the update of the linear layer `name`. */
+/** The rank r of the update of the linear layer `name`, and the factor s of the product B A. */
 export function rankAndScale(name: string, settings: LoraConfig): { rank: number; scale: number } {
   const rank = valueFor(name, settings.rank_pattern, settings.r);
   const alpha = valueFor(name, settings.alpha_pattern, settings.lora_alpha);
@@ -70,9 +76,9 @@ function loraAdapter(
       },
       { name: "lora_B.weight", shape: [outFeatures, r], initialize: () => new Float32Array(outFeatures * r) },
     ],
-    forward(x, dropped, weight, parameters) {
-      const inner = matmul(dropped, parameters["lora_A.weight"]!, { transB: true });
-      const update = matmul(inner, parameters["lora_B.weight"]!, { transB: true, alpha: scale });
+    forward(x, dropped, weight, tensors) {
+      const inner = matmul(dropped, tensors["lora_A.weight"]!, { transB: true });
+      const update = matmul(inner, tensors["lora_B.weight"]!, { transB: true, alpha: scale });
       return add(weight.multiply(x), update);
     },
     merge: (weight, parameters) =>

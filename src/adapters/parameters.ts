@@ -1,6 +1,7 @@
 /** @file The trained tensors of an adaptation as a whole, listed and initialized. */
 
 import type { ModelConfig } from "../models/config.ts";
+import { readStoredWeight } from "../models/linear.ts";
 import { listLinearModules, listVectors, nameInLayer } from "../models/modules.ts";
 import { embeddingName, headName, type ModelWeights, normName } from "../models/weights.ts";
 import { createRandom } from "../random.ts";
@@ -16,9 +17,16 @@ export interface Parameter {
 /** Trained tensors by full name, such as "model.layers.0.self_attn.q_proj.lora_A.weight". */
 export type Parameters = ReadonlyMap<string, Parameter>;
 
+interface ListedParameter {
+  readonly name: string;
+  readonly dims: readonly number[];
+  /** An adapter's tensor at the start. */
+  readonly initialize?: (weights: ModelWeights, seed: number) => Float32Array;
+}
+
 /** Names and shapes of all trained tensors, in the model's order, with the way to initialize an adapter's. */
-export function listParameters(config: ModelConfig, adaptation: Adaptation) {
-  const listed: { name: string; dims: readonly number[]; initialize?: (seed: number) => Float32Array }[] = [];
+export function listParameters(config: ModelConfig, adaptation: Adaptation): ListedParameter[] {
+  const listed: ListedParameter[] = [];
   const base = (name: string, dims: readonly number[]) => {
     if (adaptation.trains(name)) listed.push({ name, dims });
   };
@@ -34,7 +42,10 @@ export function listParameters(config: ModelConfig, adaptation: Adaptation) {
         listed.push({
           name: `${moduleName}.${parameter.name}`,
           dims: parameter.shape,
-          initialize: (seed) => parameter.initialize(createRandom(seed, layer, index, position)),
+          initialize: (weights, seed) =>
+            parameter.initialize(createRandom(seed, layer, index, position), () =>
+              readStoredWeight(weights.block(layer), `${module.name}.weight`),
+            ),
         });
       }
     }
@@ -45,8 +56,8 @@ export function listParameters(config: ModelConfig, adaptation: Adaptation) {
 }
 
 /**
- * The trained tensors at the start of a run: an adapter's drawn from `seed`, the base model's copied from `weights`
- * (which must be stored in float32).
+ * The trained tensors at the start of a run: an adapter's from `seed` and `weights`, the base model's copied from
+ * `weights` (which must be stored in float32).
  */
 export function initializeParameters(
   config: ModelConfig,
@@ -58,13 +69,14 @@ export function initializeParameters(
   for (const { name, dims, initialize } of listParameters(config, adaptation)) {
     parameters.set(name, {
       dims,
-      data: initialize ? initialize(seed) : Float32Array.from(baseTensor(name, weights)),
+      data: initialize ? initialize(weights, seed) : Float32Array.from(readBaseTensor(weights, name)),
     });
   }
   return parameters;
 }
 
-function baseTensor(name: string, weights: ModelWeights): Float32Array {
+/** The base model's own tensor `name`, which must be kept in float32. */
+export function readBaseTensor(weights: ModelWeights, name: string): Float32Array {
   const outer: Readonly<Record<string, HostTensor>> = {
     [embeddingName]: weights.embedding,
     [normName]: weights.norm,

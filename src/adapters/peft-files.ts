@@ -27,7 +27,7 @@ const peftConfigSchema = z.looseObject({
   rank_pattern: z.record(z.string(), z.int().min(1)).nullish(),
   alpha_pattern: z.record(z.string(), z.number().positive()).nullish(),
   bias: z.string().default("none"),
-  use_dora: z.boolean().default(false),
+  use_dora: z.boolean().nullish(),
   fan_in_fan_out: z.boolean().default(false),
   modules_to_save: z.array(z.string()).nullish(),
   layers_to_transform: z.union([z.int(), z.array(z.int())]).nullish(),
@@ -42,7 +42,8 @@ export interface AdapterFiles {
 }
 
 /**
- * Writes a LoRA adapter into `folder` so that PEFT loads it. Each file is written under a temporary name and renamed.
+ * Writes an adapter of LoRA or DoRA into `folder` so that PEFT loads it. Each file is written under a temporary name and
+ * renamed.
  *
  * @param base name or path of the base model, and its fingerprint (see `fingerprintModel`)
  */
@@ -72,11 +73,9 @@ export async function writeAdapter(
     ...settings,
     bias: "none",
     fan_in_fan_out: false,
-    init_lora_weights: true,
     modules_to_save: null,
     layers_to_transform: null,
     layers_pattern: null,
-    use_dora: false,
   };
   const path = join(folder, "adapter_config.json");
   writeFileSync(`${path}.tmp`, `${JSON.stringify(config, null, 2)}\n`);
@@ -84,7 +83,7 @@ export async function writeAdapter(
 }
 
 /**
- * Reads a LoRA adapter that PEFT or slimtune wrote.
+ * Reads an adapter of LoRA or DoRA that PEFT or slimtune wrote.
  *
  * @param fingerprint of the model to which the adapter shall be applied
  * @throws InputError if the adapter needs what is not supported, is damaged, or belongs to another base model.
@@ -143,7 +142,6 @@ function readSettings(path: string): LoraConfig {
   const config = parsed.data;
   const refused: Record<string, boolean> = {
     [`the method "${config.peft_type}"`]: config.peft_type !== "LORA",
-    use_dora: config.use_dora,
     fan_in_fan_out: config.fan_in_fan_out,
     [`bias "${config.bias}"`]: config.bias !== "none",
     modules_to_save: (config.modules_to_save ?? []).length > 0,
@@ -166,6 +164,8 @@ function readSettings(path: string): LoraConfig {
     lora_dropout: config.lora_dropout,
     target_modules: config.target_modules,
     use_rslora: config.use_rslora ?? false,
+    use_dora: config.use_dora ?? false,
+    init_lora_weights: true,
     rank_pattern: config.rank_pattern ?? {},
     alpha_pattern: config.alpha_pattern ?? {},
   };

@@ -42,6 +42,8 @@ export interface AlignmentData {
   readonly fields?: FieldMapping;
   /** Default "completion". */
   readonly trainOn?: TrainOn;
+  /** Whether conversations go through the model's chat template, where it has one. Default true. */
+  readonly applyChatTemplate?: boolean;
 }
 
 export interface AlignmentOptions extends BenchmarkOptions {
@@ -115,9 +117,10 @@ export async function measureAlignment(
       .map((i) => examples[i]!),
   );
   const sets: ExampleSet[] = [
-    ...data.map(({ name, path, trainOn = "completion" }, i) => {
+    ...data.map(({ name, path, trainOn = "completion", applyChatTemplate = true }, i) => {
       const { sample } = tuningSets[i]!;
-      const tokenize = (example: Example) => tokenizeExample(example, model.tokenizer, trainOn, path);
+      const tokenize = (example: Example) =>
+        tokenizeExample(example, model.tokenizer, { trainOn, applyChatTemplate }, path);
       return { name, texts: sample.map(textOf), examples: sample.map(tokenize) };
     }),
     ...benchmarks.map(({ name }, i) => ({

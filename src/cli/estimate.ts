@@ -3,8 +3,6 @@
 import { freemem } from "node:os";
 import { stdout } from "node:process";
 import { type Command, Option } from "commander";
-import { full } from "../adapters/adaptation.ts";
-import { lora, loraConfigSchema } from "../adapters/lora.ts";
 import { measureProductRate } from "../engine/product-rate.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { resolveModel } from "../models/hub-model.ts";
@@ -13,7 +11,8 @@ import { chooseTableDtype } from "../models/load-weights.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { adviseMemory, estimateStep, expectedEfficiency, type StepEstimate } from "../training/estimate.ts";
 import { chooseContext } from "../training/fine-tune.ts";
-import { methodNames } from "../training/run-config.ts";
+import { createAdaptation, methodNames } from "../training/methods.ts";
+import { parseRunConfig } from "../training/run-config.ts";
 import { parsePositive, parseWhole } from "./arguments.ts";
 import { formatBytes, formatDuration } from "./output.ts";
 
@@ -27,23 +26,33 @@ export function addEstimateCommand(program: Command): void {
     .addOption(new Option("--method <name>", "tuning method").choices(methodNames).default("lora"))
     .addOption(new Option("--storage <kind>", "how base weights are kept").choices(storages))
     .option("--context <tokens>", "longest sequence", parseWhole(8), 512)
-    .option("--r <n>", "rank of the adapter", parseWhole(1), 16)
+    .option("--r <n>", "rank of the adapter (default: 16)", parseWhole(1))
+    .option("--freeze-trainable-layers <n>", "blocks that freeze trains (default: 2)", parseWhole(1))
     .option("--tokens <n>", "tokens to train on, for the time", parseWhole(1), 100_000)
     .option("--memory <GB>", "memory to stay within (default: what is free)", parsePositive)
     .option("--threads <n>", "threads for arithmetic", parseWhole(1))
     .option("--json", "print one JSON object instead of text")
     .addHelpText("after", "\nExample:\n  slimtune estimate --model model.gguf --method qlora --context 1024")
     .action(async (options) => {
+      const run = parseRunConfig(
+        {
+          model: options.model,
+          data: "DATA",
+          out: "OUT",
+          method: options.method,
+          storage: options.storage,
+          lora: options.r === undefined ? undefined : { r: options.r },
+          freeze_trainable_layers: options.freezeTrainableLayers,
+        },
+        "The command line",
+      );
+      const { method, storage } = run;
       const checkpoint = openCheckpoint(await resolveModel(options.model));
       const { config } = checkpoint;
-      const storage = options.storage ?? (options.method === "qlora" ? "nf4" : "float32");
       chooseContext(options.context, options.model, config);
       const base = { config, storage, tableDtype: chooseTableDtype(checkpoint, storage) };
       checkpoint.close();
-      const adaptation =
-        options.method === "full"
-          ? full
-          : lora(loraConfigSchema.parse({ r: options.r, lora_alpha: 2 * options.r }), config);
+      const adaptation = createAdaptation(run, config);
       // Every token labelled: the most that the output layer can cost.
       const shape = { rows: 1, length: options.context, labels: options.context };
       const estimates = [1, config.numHiddenLayers].map((size) =>
@@ -56,7 +65,7 @@ export function addEstimateCommand(program: Command): void {
         const tokensPerSecond = (expectedEfficiency * rate * options.context) / estimate.flops;
         return { ...estimate, tokensPerSecond, seconds: options.tokens / tokensPerSecond };
       });
-      const advice = adviseMemory(base, estimates, options.method, limit);
+      const advice = adviseMemory(base, estimates, method, limit);
       if (options.json) {
         stdout.write(
           `${JSON.stringify({ flops_per_second: rate, limit_bytes: limit, estimates: withSpeed, advice })}\n`,
@@ -65,7 +74,7 @@ export function addEstimateCommand(program: Command): void {
       }
       const first = withSpeed[0]!;
       stdout.write(
-        `${first.totalParameters.toLocaleString("en")} parameters, of which ${options.method} trains ${first.trainableParameters.toLocaleString("en")}; base in ${storage}, context ${options.context}.\n` +
+        `${first.totalParameters.toLocaleString("en")} parameters, of which ${method} trains ${first.trainableParameters.toLocaleString("en")}; base in ${storage}, context ${options.context}.\n` +
           `Matrix products run at ${(rate / 1e9).toFixed(0)} GFLOP/s here (measured now).\n\n`,
       );
       for (const estimate of withSpeed) stdout.write(`${describe(estimate, options.tokens)}\n`);

@@ -13,6 +13,7 @@ import { addInspectCommand } from "./inspect.ts";
 import { addMergeCommand } from "./merge.ts";
 import { addReportCommand } from "./report.ts";
 import { addServeCommand } from "./serve.ts";
+import { addStudyCommand } from "./study.ts";
 import { addTasksCommand } from "./tasks.ts";
 import { addTuneCommands } from "./tune.ts";
 
@@ -44,6 +45,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   addEvaluateCommand(program);
   addTasksCommand(program);
   addCompareCommand(program);
+  addStudyCommand(program);
   addReportCommand(program);
   addAlignCommand(program);
   addChatCommand(program);

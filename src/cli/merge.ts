@@ -3,6 +3,7 @@
 import { stdout } from "node:process";
 import type { Command } from "commander";
 import { loadAdapter } from "../adapters/adapted-model.ts";
+import { InputError } from "../errors.ts";
 import { mergeAdapter } from "../export/merge.ts";
 import { openModel } from "../models/open-model.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
@@ -18,6 +19,11 @@ export function addMergeCommand(program: Command): void {
     .addHelpText("after", "\nExample:\n  slimtune merge runs/math --out merged/")
     .action(async (run: string, options) => {
       const { folder, config } = openRunFolder(run);
+      if (!config.lora) {
+        throw new InputError(
+          `${run} is a run of method "${config.method}", whose result is a plain model already: ${folder.model}.`,
+        );
+      }
       const base = await openModel(config.model, {
         revision: config.revision,
         storage: config.storage,

@@ -1,13 +1,17 @@
 /** @file `slimtune report`: a study's results as a page and as Markdown. */
 
+import { existsSync } from "node:fs";
 import { stdout } from "node:process";
 import type { Command } from "commander";
+import { collectResults } from "../study/collect.ts";
+import { readStudyConfig } from "../study/study-config.ts";
+import { studyFolder } from "../study/study-folder.ts";
 
 export function addReportCommand(program: Command): void {
   program
     .command("report")
-    .description("Write a study's report again from its results: report.html and report.md.")
-    .argument("<study>", "folder of a study, with study.json")
+    .description("Write a study's report again, from its runs and evaluations or from its study.json.")
+    .argument("<study>", "folder of a study")
     .addHelpText("after", "\nExample:\n  slimtune report runs/study")
     .action(async (folder: string) => {
       // The charts' library is slow to load, and no other command needs it.
@@ -15,7 +19,11 @@ export function addReportCommand(program: Command): void {
         import("../reporting/study-file.ts"),
         import("../reporting/write-report.ts"),
       ]);
-      const { page, markdown } = writeReport(folder, readStudy(folder));
+      const { config } = studyFolder(folder);
+      const results = existsSync(config)
+        ? await collectResults(readStudyConfig(config), studyFolder(folder))
+        : readStudy(folder);
+      const { page, markdown } = writeReport(folder, results);
       stdout.write(`The report is in ${page}, and as Markdown in ${markdown}.\n`);
     });
 }

@@ -4,13 +4,15 @@ import { existsSync, readFileSync } from "node:fs";
 import process, { stdout } from "node:process";
 import { type Command, Option } from "commander";
 import { parse, stringify, YAMLParseError } from "yaml";
+import { loraConfigSchema } from "../adapters/lora.ts";
 import { renderReport } from "../data/inspect.ts";
 import type { Efficiency } from "../efficiency/efficiency.ts";
 import { InputError } from "../errors.ts";
 import { storages } from "../models/linear.ts";
 import { deviceNames } from "../runtime/onnx-runtime.ts";
 import { fineTune, type RunEvents, type RunPlan, type RunResult, resumeRun } from "../training/fine-tune.ts";
-import { methodNames, parseRunConfig, type RunOptions } from "../training/run-config.ts";
+import { methodNames } from "../training/methods.ts";
+import { parseRunConfig, type RunOptions } from "../training/run-config.ts";
 import { schedulerTypes } from "../training/schedule.ts";
 import { parseFields, parseList, parseNumber } from "./arguments.ts";
 import { createStatusLine, formatBytes, formatDuration } from "./output.ts";
@@ -18,7 +20,9 @@ import { createStatusLine, formatBytes, formatDuration } from "./output.ts";
 export function addTuneCommands(program: Command): void {
   program
     .command("tune")
-    .description("Tune a model on a file of examples; the result is an adapter in PEFT's layout.")
+    .description(
+      "Tune a model on a file of examples; the result is an adapter in PEFT's layout or, with the methods freeze and full, a model.",
+    )
     .option("--config <file>", "YAML file with any of the options; those given here come first")
     .option("--print-config", "print the complete configuration and stop")
     .option("--model <path or id>", "folder, .gguf file or Hub id of the model")
@@ -33,13 +37,17 @@ export function addTuneCommands(program: Command): void {
     .addOption(
       new Option("--overlong <what>", "examples beyond the context").choices(["error", "drop", "truncate"]),
     )
-    .addOption(new Option("--method <name>", "tuning method").choices(methodNames))
+    .addOption(new Option("--method <name>", "tuning method (docs/methods.md)").choices(methodNames))
     .addOption(new Option("--storage <kind>", "how base weights are kept").choices(storages))
     .option("--r <n>", "rank of the adapter", parseNumber)
     .option("--lora-alpha <n>", "scale of the adapter, over r", parseNumber)
     .option("--lora-dropout <share>", "share of the adapter's inputs dropped", parseNumber)
     .option("--target-modules <names>", "all-linear, or names such as q_proj,v_proj", parseTargets)
     .option("--use-rslora", "scale by alpha over the root of r")
+    .option("--use-dora", "train the lengths of the weights' rows as well")
+    .addOption(new Option("--init-lora-weights <kind>", "how the adapter begins").choices(["pissa"]))
+    .option("--loraplus-lr-ratio <x>", "lora+: learning rate of B over that of A", parseNumber)
+    .option("--freeze-trainable-layers <n>", "freeze: how many of the last blocks are trained", parseNumber)
     .option("--context <tokens>", "longest example", parseNumber)
     .option("--micro-batch-tokens <n>", "tokens computed at a time", parseNumber)
     .option("--no-packing", "one example a row, padded")
@@ -52,7 +60,7 @@ export function addTuneCommands(program: Command): void {
       new Option("--lr-scheduler-type <name>", "course of the learning rate").choices(schedulerTypes),
     )
     .option("--warmup-ratio <share>", "share of steps in which it rises", parseNumber)
-    .option("--weight-decay <x>", "AdamW's decay of the adapter", parseNumber)
+    .option("--weight-decay <x>", "AdamW's decay of what is trained", parseNumber)
     .option("--validation <share or n>", "examples held out for evaluation", parseNumber)
     .option("--eval-steps <n>", "steps between evaluations", parseNumber)
     .option("--save-steps <n>", "steps between checkpoints", parseNumber)
@@ -117,9 +125,8 @@ function nameOptions(flags: Readonly<Record<string, unknown>>): Record<string, u
   const lora: Record<string, unknown> = {};
   for (const [flag, value] of Object.entries(flags)) {
     const name = flag.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-    const ofLora = ["r", "lora_alpha", "lora_dropout", "target_modules"].includes(name);
-    if (flag === "useRslora") lora.use_rslora = value;
-    else (ofLora ? lora : options)[name] = value;
+    const table = Object.hasOwn(loraConfigSchema.shape, name) ? lora : options;
+    table[name] = value;
   }
   return Object.keys(lora).length > 0 ? { ...options, lora } : options;
 }

@@ -45,7 +45,7 @@ export function addWeightOptions(command: Command): Command {
     .addOption(
       new Option(
         "--bits <n>",
-        "write with weights of so many bits: faster, not the same model (default for nf4: 8)",
+        "write with weights of so many bits: faster, not the same model (default for int8 and nf4: 8)",
       ).choices(["4", "8"]),
     )
     .addOption(new Option("--exact", "write with the weights as they are kept").conflicts("bits"));

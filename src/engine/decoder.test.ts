@@ -164,9 +164,9 @@ describe.each(models)("%s", (name) => {
   });
 });
 
-test("an adapter applies without merging", async () => {
+test.each(["llama-all-linear", "llama-dora"])("the adapter %s applies without merging", async (name) => {
   const model = openModel("llama");
-  const adapter = readAdapter("fixtures/reference/lora/llama-all-linear", model.config, "any");
+  const adapter = readAdapter(`fixtures/reference/lora/${name}`, model.config, "any");
   const ids = drawIds(20, model.config, 8);
   const expected = await referenceLogits(model, ids, adapter);
   const decoder = createDecoder(device, model, adapter);

@@ -25,6 +25,7 @@ import {
   type OutputLayer,
   type TokenScores,
 } from "./output-layer.ts";
+import { prepareAdapters } from "./prepare-adapters.ts";
 import { createProgramCache } from "./program-cache.ts";
 import { buildCachedBlocks, buildFirstBlocks, buildHead, cacheName } from "./programs.ts";
 import { blockFeeds, maskFeeds, planLayer, type WeightSource } from "./segment.ts";
@@ -80,6 +81,8 @@ interface Span {
   readonly blocks: number;
 }
 
+type Prepared = Awaited<ReturnType<typeof prepareAdapters>>;
+
 /** A program that holds its weights is given no more than this, in bytes: an ONNX model may have 2 GB. */
 const programBytes = 2 ** 29;
 
@@ -90,9 +93,6 @@ export function createDecoder(
   { adaptation, parameters }: Adapter,
   { stepBits }: DecoderOptions = {},
 ): Decoder {
-  const plans = Array.from({ length: config.numHiddenLayers }, (_, layer) =>
-    planLayer(config, layer, adaptation),
-  );
   const { compileOnce, release } = createProgramCache(device);
 
   const trained = (name: string, base: HostTensor): HostTensor => {
@@ -118,23 +118,29 @@ export function createDecoder(
   const asStored: WeightSource = (name, outFeatures, inFeatures) =>
     storedWeight(`0.${name}`, outFeatures, inFeatures, weights.storage);
   /** One block at a time, by the same program where blocks are alike. */
-  const singleBlocks: Span[] = plans.map((plan, layer) => ({
-    start: layer,
-    blocks: 1,
-    feeds: blockFeeds("0", layer, plan, weights, parameters),
-    program: (past) =>
-      compileOnce(`block ${past} ${plan.signature}`, () =>
-        typeof past === "number"
-          ? buildFirstBlocks(config, [plan], past, () => asStored)
-          : buildCachedBlocks(config, [plan], "S", past, () => asStored),
-      ),
-  }));
+  const singleBlocks = ({ plans, parameters }: Prepared): Span[] =>
+    plans.map((plan, layer) => ({
+      start: layer,
+      blocks: 1,
+      feeds: blockFeeds("0", layer, plan, weights, parameters),
+      program: (past) =>
+        compileOnce(`block ${past} ${plan.signature}`, () =>
+          typeof past === "number"
+            ? buildFirstBlocks(config, [plan], past, () => asStored)
+            : buildCachedBlocks(config, [plan], "S", past, () => asStored),
+        ),
+    }));
 
-  const createSpan = (start: number, end: number): Span => {
+  const createSpan = ({ plans, parameters }: Prepared, start: number, end: number): Span => {
     const blocks = plans.slice(start, end);
     const feeds: Feeds = {};
     for (const [block, plan] of blocks.entries())
       Object.assign(feeds, blockFeeds(`${block}`, start + block, plan, weights, parameters));
+    /** A block's weights, with those that are trained in their place. */
+    const blockTensors = (layer: number): Feeds => {
+      const tensors = blockFeeds("", layer, plans[layer]!, weights, parameters);
+      return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name.slice(1), tensor]));
+    };
     const weightOf =
       (block: number): WeightSource =>
       (name, outFeatures, inFeatures) =>
@@ -151,21 +157,24 @@ export function createDecoder(
         compileOnce(`step ${start}`, () => buildCachedBlocks(config, blocks, 1, "own", weightOf)),
     };
   };
-  /** A block's weights, with those that are trained in their place. */
-  const blockTensors = (layer: number): Feeds => {
-    const feeds = blockFeeds("", layer, plans[layer]!, weights, parameters);
-    return Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name.slice(1), tensor]));
-  };
-  const stepSpans = (): Span[] => {
-    if (stepBits === undefined) return [createSpan(0, plans.length)];
+  const stepSpans = (prepared: Prepared): Span[] => {
+    const count = config.numHiddenLayers;
+    if (stepBits === undefined) return [createSpan(prepared, 0, count)];
     const blockBytes = (countBlockParameters(config) * stepBits) / 8;
     const blocks = Math.max(1, Math.floor(programBytes / blockBytes));
     const spans: Span[] = [];
-    for (let start = 0; start < plans.length; start += blocks)
-      spans.push(createSpan(start, Math.min(start + blocks, plans.length)));
+    for (let start = 0; start < count; start += blocks)
+      spans.push(createSpan(prepared, start, Math.min(start + blocks, count)));
     return spans;
   };
-  let steps: Span[] | undefined;
+  const prepared = once(() => {
+    const plans = Array.from({ length: config.numHiddenLayers }, (_, layer) =>
+      planLayer(config, layer, adaptation),
+    );
+    return prepareAdapters(device, config, weights, plans, parameters);
+  });
+  const singles = once(async () => singleBlocks(await prepared()));
+  const steps = once(async () => stepSpans(await prepared()));
 
   let tables = createRotaryTables(config, config.maxPositionEmbeddings);
   /** The rotary tables. ONNX Runtime wants as many rows as a text has tokens, even where several share a position. */
@@ -256,10 +265,9 @@ export function createDecoder(
   };
 
   return {
-    extend: (tokens, past, filled) => run(singleBlocks, tokens, past, filled),
+    extend: async (tokens, past, filled) => run(await singles(), tokens, past, filled),
     async step(tokens, past, filled) {
-      steps ??= stepSpans();
-      const { hidden, keyValues } = await run(steps, tokens, past, filled);
+      const { hidden, keyValues } = await run(await steps(), tokens, past, filled);
       return { logits: await runHead(hidden.data as Float32Array, stepBits), keyValues };
     },
     score: (hidden, positions, labels) =>
@@ -267,6 +275,12 @@ export function createDecoder(
     logits: (hidden, positions) => runHead(gatherRows(hidden, positions), undefined),
     release,
   };
+}
+
+/** `compute`, whose result is kept after the first call. */
+function once<T>(compute: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined;
+  return () => (result ??= compute());
 }
 
 /** Computes the next tokens of one text, all of whose past is in `past`. */

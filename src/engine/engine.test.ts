@@ -132,6 +132,8 @@ const adapters = [
   "llama-regex",
   "llama-subset",
   "qwen2-all-linear",
+  "llama-dora",
+  "qwen2-dora",
 ];
 
 describe.each(adapters)("PEFT's adapter %s", (name) => {

@@ -20,7 +20,14 @@ import {
 } from "./output-layer.ts";
 import { createProgramCache } from "./program-cache.ts";
 import { buildBackward, buildForward, buildWholeStep, gradientName, type HeadOptions } from "./programs.ts";
-import { blockFeeds, type LayerPlan, maskFeeds, planLayer, type SegmentOptions } from "./segment.ts";
+import {
+  blockFeeds,
+  isTrained,
+  type LayerPlan,
+  maskFeeds,
+  planLayer,
+  type SegmentOptions,
+} from "./segment.ts";
 
 export interface EngineOptions {
   /**
@@ -193,7 +200,7 @@ export function createEngine(
     const context = contextOf(batch);
     let hidden = embed(batch.inputIds, dims, parameters);
     for (const segment of segments) {
-      visit?.(hidden);
+      if (segment.needsBackward) visit?.(hidden);
       const program = await forward(segment, optionsFor(batch, dropout !== undefined));
       const results = await program.run({
         ...context,
@@ -293,8 +300,7 @@ function planSegments(
   const plans = Array.from({ length: config.numHiddenLayers }, (_, layer) =>
     planLayer(config, layer, adaptation),
   );
-  const trains = (plan: LayerPlan) => plan.adapters.size > 0 || plan.trained.size > 0;
-  const firstTrained = trainsEmbedding ? -1 : plans.findIndex(trains);
+  const firstTrained = trainsEmbedding ? -1 : plans.findIndex(isTrained);
   const segments: Segment[] = [];
   for (let start = 0; start < plans.length; start += segmentSize) {
     const layers = plans.slice(start, start + segmentSize);

@@ -1,6 +1,6 @@
 /** @file The graph of a run of decoder blocks with what a tuning method adds to them. */
 
-import type { Adaptation, LinearAdapter } from "../adapters/adaptation.ts";
+import type { Adaptation, LinearAdapter, ParameterSpec } from "../adapters/adaptation.ts";
 import type { Parameters } from "../adapters/parameters.ts";
 import { add, cast, mul } from "../graph/operators/elementwise.ts";
 import { type Dim, input, multiplyDim, scalar, type Tensor } from "../graph/tensor.ts";
@@ -12,10 +12,15 @@ import { listLinearModules, listVectors, nameInLayer } from "../models/modules.t
 import type { ModelWeights } from "../models/weights.ts";
 import { float32, type HostTensor } from "../runtime/device.ts";
 
+/** What the programs of a block need of a linear layer's adapter. */
+export interface PlannedAdapter extends Pick<LinearAdapter, "signature" | "dropout" | "prepare" | "forward"> {
+  readonly parameters: readonly Pick<ParameterSpec, "name" | "shape">[];
+}
+
 /** What a tuning method does to one decoder block. */
 export interface LayerPlan {
   /** By the linear layer's name within the block. */
-  readonly adapters: ReadonlyMap<string, LinearAdapter>;
+  readonly adapters: ReadonlyMap<string, PlannedAdapter>;
   /** Names within the block of the base tensors that are trained. */
   readonly trained: ReadonlySet<string>;
   /** Blocks with equal signatures are computed by the same programs. */
@@ -23,7 +28,7 @@ export interface LayerPlan {
 }
 
 export function planLayer(config: ModelConfig, layer: number, adaptation: Adaptation): LayerPlan {
-  const adapters = new Map<string, LinearAdapter>();
+  const adapters = new Map<string, PlannedAdapter>();
   for (const { name, outFeatures, inFeatures } of listLinearModules(config)) {
     const adapter = adaptation.adapterOf(nameInLayer(layer, name), outFeatures, inFeatures);
     if (adapter) adapters.set(name, adapter);
@@ -38,6 +43,11 @@ export function planLayer(config: ModelConfig, layer: number, adaptation: Adapta
     [...trained],
   ]);
   return { adapters, trained, signature };
+}
+
+/** Whether anything of the block is trained. */
+export function isTrained({ adapters, trained }: LayerPlan): boolean {
+  return adapters.size > 0 || trained.size > 0;
 }
 
 /** A run of blocks as a graph. Tensors of block b of the segment are inputs named "b.<name within the block>". */
@@ -153,7 +163,7 @@ export function createBlockParts(
     plan.trained.has(name)
       ? trainedParameter(`${prefix}.${name}`, [size])
       : input(`${prefix}.${name}`, "float32", [size]);
-  const applyAdapter = (module: string, adapter: LinearAdapter, x: Tensor, weight: StoredWeight): Tensor => {
+  const applyAdapter = (module: string, adapter: PlannedAdapter, x: Tensor, weight: StoredWeight): Tensor => {
     const tensors = Object.fromEntries(
       adapter.parameters.map(({ name, shape }) => [
         name,
@@ -170,7 +180,8 @@ export function createBlockParts(
             ),
           )
         : x;
-    return adapter.forward(x, dropped, weight, tensors);
+    const prepared = adapter.prepare?.(weight.dense(x), tensors) ?? tensors;
+    return adapter.forward(x, dropped, weight, prepared);
   };
   return {
     vector,

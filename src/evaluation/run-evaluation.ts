@@ -32,7 +32,7 @@ export interface EvaluationOptions {
   readonly adapter?: string;
   /** How weights are kept. Default "float32". */
   readonly storage?: Storage;
-  /** With which weights texts are written. Default: those that are kept, or 8 bits if these are NF4. */
+  /** With which weights texts are written. Default: those that are kept, or 8 bits if these are quantized. */
   readonly bits?: Bits;
   /** Texts that are written at a time. */
   readonly batchSize?: number;

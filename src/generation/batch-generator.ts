@@ -35,11 +35,13 @@ export interface GeneratorOptions {
 }
 
 /**
- * How weights are kept for writing if nobody says: exactly, but NF4 weights in 8 bits, since ONNX Runtime multiplies few
- * rows by NF4 slowly. Rounding NF4's values to 8 bits moves each by at most 0.4 % of its block's range.
+ * How weights are kept for writing if nobody says: exactly, but quantized weights in 8 bits, since ONNX Runtime multiplies few
+ * rows by NF4 slowly, and int8 weights are made dense for it. Rounding to 8 bits moves each weight by at most 0.4 % of its
+ * block's range.
  */
 export function defaultBits(model: AdaptedModel): BitWidth | "exact" {
-  return model.weights.storage === "nf4" ? 8 : "exact";
+  const { storage } = model.weights;
+  return storage === "nf4" || storage === "int8" ? 8 : "exact";
 }
 
 /** A request on its way. */

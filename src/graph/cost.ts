@@ -17,6 +17,7 @@ const bytesPerElement: Readonly<Record<DType, number>> = {
   float16: 2,
   int32: 4,
   int64: 8,
+  int8: 1,
   uint8: 1,
   bool: 1,
 };

@@ -2,13 +2,13 @@
 
 import { InputError } from "../errors.ts";
 
-export type DType = "float32" | "float16" | "int32" | "int64" | "uint8" | "bool";
+export type DType = "float32" | "float16" | "int32" | "int64" | "int8" | "uint8" | "bool";
 
 /** A size known now, or the name of one that is known when the graph runs. */
 export type Dim = number | string;
 export type Shape = readonly Dim[];
 
-export type TensorData = Float32Array | Uint16Array | Int32Array | BigInt64Array | Uint8Array;
+export type TensorData = Float32Array | Uint16Array | Int32Array | BigInt64Array | Int8Array | Uint8Array;
 
 export type AttributeValue = number | string | readonly number[];
 export type Attributes = Readonly<Record<string, AttributeValue>>;
@@ -100,6 +100,11 @@ export function withDerivative(
   derivative: NonNullable<Operator["derivative"]>,
 ): readonly Tensor[] {
   return createNode({ operator: standIn, inputs, attributes: {}, standsFor: outputs, derivative }, outputs);
+}
+
+/** `x` as a constant of the derivative: no gradient goes through it (PyTorch's detach). */
+export function detach(x: Tensor): Tensor {
+  return withDerivative([], [x], () => [])[0]!;
 }
 
 function createNode(parts: Omit<Node, "outputs">, types: readonly TensorType[]): readonly Tensor[] {

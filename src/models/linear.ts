@@ -2,15 +2,20 @@
 
 import { decodeFloat16 } from "../formats/float16.ts";
 import { cast } from "../graph/operators/elementwise.ts";
+import { dequantizeInt8 as dequantizeInt8InGraph, matmulInt8 } from "../graph/operators/int8.ts";
 import { type BlockwiseMatrix, matmulBlockwise } from "../graph/operators/integer-matmul.ts";
 import { matmul } from "../graph/operators/matmul.ts";
-import { dequantizeNF4 as dequantizeInGraph, matmulNF4, type NF4Operand } from "../graph/operators/nf4.ts";
+import { dequantizeNF4 as dequantizeNF4InGraph, matmulNF4, type NF4Operand } from "../graph/operators/nf4.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
+import { dequantizeInt8 } from "../quantization/int8.ts";
 import { dequantizeNF4 } from "../quantization/nf4.ts";
 import type { HostTensor } from "../runtime/device.ts";
 
-/** How a base model's linear weights are kept in memory. Arithmetic is float32 in every case. */
-export const storages = ["float32", "float16", "nf4"] as const;
+/**
+ * How a base model's linear weights are kept in memory. Arithmetic is float32 in every case: quantized weights are made
+ * dense where they are multiplied.
+ */
+export const storages = ["float32", "float16", "int8", "nf4"] as const;
 export type Storage = (typeof storages)[number];
 
 /** A weight W [out, in] in the graph. */
@@ -19,8 +24,12 @@ export interface StoredWeight {
   readonly inFeatures: number;
   /** x W^T for x [..., in]. */
   multiply(x: Tensor): Tensor;
-  /** W as float32 [out, in]. */
-  dense(): Tensor;
+  /**
+   * W as float32 [out, in].
+   *
+   * @param after a tensor before which a quantized weight need not be made dense
+   */
+  dense(after?: Tensor): Tensor;
 }
 
 /** The weight `name` as graph inputs, named by {@link storedTensorNames}. */
@@ -31,18 +40,37 @@ export function storedWeight(
   storage: Storage,
 ): StoredWeight {
   const shape = { outFeatures, inFeatures };
-  if (storage === "nf4") {
-    const [codes, absmax] = storedTensorNames(name, storage) as [string, string];
-    const operand: NF4Operand = {
-      ...shape,
-      codes: input(codes, "uint8", [(outFeatures * inFeatures) / 2]),
-      absmax: input(absmax, "float32", [(outFeatures * inFeatures) / 64]),
-    };
-    return { ...shape, multiply: (x) => matmulNF4(x, operand), dense: () => dequantizeInGraph(operand) };
+  const names = storedTensorNames(name, storage);
+  switch (storage) {
+    case "nf4": {
+      const operand: NF4Operand = {
+        ...shape,
+        codes: input(names[0]!, "uint8", [(outFeatures * inFeatures) / 2]),
+        absmax: input(names[1]!, "float32", [(outFeatures * inFeatures) / 64]),
+      };
+      return {
+        ...shape,
+        multiply: (x) => matmulNF4(x, operand),
+        dense: (after) => dequantizeNF4InGraph(operand, after),
+      };
+    }
+    case "int8": {
+      const operand = {
+        codes: input(names[0]!, "int8", [outFeatures, inFeatures]),
+        scales: input(names[1]!, "float32", [outFeatures]),
+      };
+      return {
+        ...shape,
+        multiply: (x) => matmulInt8(x, operand),
+        dense: (after) => dequantizeInt8InGraph(operand, after),
+      };
+    }
+    default: {
+      const weight = input(name, storage, [outFeatures, inFeatures]);
+      const dense = () => cast(weight, "float32");
+      return { ...shape, multiply: (x) => matmul(x, dense(), { transB: true }), dense };
+    }
   }
-  const weight = input(name, storage, [outFeatures, inFeatures]);
-  const dense = () => cast(weight, "float32");
-  return { ...shape, multiply: (x) => matmul(x, dense(), { transB: true }), dense };
 }
 
 /** A weight in blocks of integers. It can be multiplied by only, since it is for decoding. */
@@ -62,11 +90,20 @@ export function blockwiseWeight(matrix: BlockwiseMatrix): StoredWeight {
 export function readStoredWeight(tensors: Readonly<Record<string, HostTensor>>, name: string): Float32Array {
   const dense = tensors[name]?.data;
   if (dense) return dense instanceof Uint16Array ? decodeFloat16(dense) : (dense as Float32Array);
-  const [codes, absmax] = storedTensorNames(name, "nf4").map((part) => tensors[part]!.data);
+  const [codes, scales] = storedTensorNames(name, "int8").map((part) => tensors[part]?.data);
+  if (scales) return dequantizeInt8({ codes: codes as Int8Array, scales: scales as Float32Array });
+  const absmax = tensors[storedTensorNames(name, "nf4")[1]!]!.data;
   return dequantizeNF4({ codes: codes as Uint8Array, absmax: absmax as Float32Array });
 }
 
 /** Names of the tensors in which the weight `name` is kept. */
 export function storedTensorNames(name: string, storage: Storage): string[] {
-  return storage === "nf4" ? [`${name}.codes`, `${name}.absmax`] : [name];
+  switch (storage) {
+    case "nf4":
+      return [`${name}.codes`, `${name}.absmax`];
+    case "int8":
+      return [`${name}.codes`, `${name}.scales`];
+    default:
+      return [name];
+  }
 }

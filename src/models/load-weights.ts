@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { InputError } from "../errors.ts";
+import { quantizeInt8 } from "../quantization/int8.ts";
 import { NF4_BLOCK_SIZE, type NF4Tensor, quantizeNF4 } from "../quantization/nf4.ts";
 import { float32, type HostTensor } from "../runtime/device.ts";
 import type { Checkpoint } from "./checkpoint.ts";
@@ -38,11 +39,16 @@ export function loadWeights(checkpoint: Checkpoint, options: LoadOptions = {}): 
     for (const { name, outFeatures, inFeatures } of modules) {
       const weight = `${name}.weight`;
       const fullName = nameInLayer(layer, weight);
-      const dims = [outFeatures, inFeatures];
-      if (storage === "nf4") {
-        Object.assign(tensors, nf4Tensors(weight, readNF4(checkpoint, fullName, dims, doubleQuantization)));
-      } else {
-        tensors[weight] = readDense(checkpoint, fullName, dims, storage);
+      const dims = [outFeatures, inFeatures] as const;
+      switch (storage) {
+        case "nf4":
+          Object.assign(tensors, nf4Tensors(weight, readNF4(checkpoint, fullName, dims, doubleQuantization)));
+          break;
+        case "int8":
+          Object.assign(tensors, int8Tensors(weight, checkpoint.read(fullName, dims), dims));
+          break;
+        default:
+          tensors[weight] = readDense(checkpoint, fullName, dims, storage);
       }
     }
     onProgress?.((layer + 1) / config.numHiddenLayers);
@@ -67,7 +73,7 @@ export function loadWeights(checkpoint: Checkpoint, options: LoadOptions = {}): 
 }
 
 /**
- * How the embedding or the output layer `name` is kept under a storage of the blocks. NF4 leaves them as the file
+ * How the embedding or the output layer `name` is kept under a storage of the blocks. NF4 and int8 leave them as the file
  * has them, as bitsandbytes does: float32 if it holds that, else float16.
  */
 export function chooseTableDtype(
@@ -75,7 +81,7 @@ export function chooseTableDtype(
   storage: Storage,
   name = embeddingNameOf(checkpoint),
 ): "float32" | "float16" {
-  if (storage !== "nf4") return storage;
+  if (storage === "float32" || storage === "float16") return storage;
   return checkpoint.holdsFloat32(name) ? "float32" : "float16";
 }
 
@@ -118,6 +124,19 @@ function nf4Tensors(name: string, { codes, absmax }: NF4Tensor): Record<string, 
   return {
     [codesName]: { dtype: "uint8", dims: [codes.length], data: codes },
     [absmaxName]: float32(absmax, [absmax.length]),
+  };
+}
+
+function int8Tensors(
+  name: string,
+  values: Float32Array,
+  dims: readonly [number, number],
+): Record<string, HostTensor> {
+  const { codes, scales } = quantizeInt8(values, dims[0]);
+  const [codesName, scalesName] = storedTensorNames(name, "int8") as [string, string];
+  return {
+    [codesName]: { dtype: "int8", dims, data: codes },
+    [scalesName]: float32(scales, [scales.length]),
   };
 }
 

@@ -1,8 +1,8 @@
 /** @file Results of studies as a runner would leave them; their numbers are made up. */
 
+import type { Efficiency } from "../efficiency/efficiency.ts";
 import { createRandom } from "../random.ts";
 import type {
-  Efficiency,
   Estimate,
   Flip,
   StudyAlignment,

@@ -1,11 +1,11 @@
 /** @file The cells of a study: which model each tunes on what, and where its parts are. */
 
 import { existsSync } from "node:fs";
-import type { MethodName } from "../training/run-config.ts";
+import type { MethodName } from "../training/methods.ts";
 import { parseRunConfig, type RunOptions } from "../training/run-config.ts";
 import { runFolder } from "../training/run-folder.ts";
 import type { ModelChoice } from "./perform-job.ts";
-import type { StudyConfig } from "./study-config.ts";
+import { optionsOf, type StudyConfig } from "./study-config.ts";
 import type { DataSource } from "./study-data.ts";
 import type { StudyFolder } from "./study-folder.ts";
 
@@ -22,14 +22,13 @@ export interface Cell {
 
 /** All cells: every method on every set, with each seed. */
 export function listCells(config: StudyConfig, data: readonly DataSource[], folder: StudyFolder): Cell[] {
-  const { methods, seeds, model, run, method_options, apply_chat_template } = config;
+  const { methods, seeds, model, apply_chat_template } = config;
   return data.flatMap((source) =>
     methods.flatMap((method) =>
       seeds.map((seed): Cell => {
         const id = `${method}-${source.name}${seeds.length > 1 ? `-${seed}` : ""}`;
         const options: RunOptions = {
-          ...run,
-          ...method_options[method],
+          ...optionsOf(method, config),
           model,
           data: source.path,
           method,

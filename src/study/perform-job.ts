@@ -136,7 +136,9 @@ async function align(
   { onProgress }: JobEvents,
 ): Promise<void> {
   const { limit, data_dir: dataDir, alignment_samples: samples, tasks } = config;
-  const result = await measureAlignment(await openModel(config.model), data, tasks, {
+  const { apply_chat_template: applyChatTemplate } = config;
+  const sets = data.map(({ name, path }) => ({ name, path, applyChatTemplate }));
+  const result = await measureAlignment(await openModel(config.model), sets, tasks, {
     samples,
     registry: studyTasks(config),
     onStage: onProgress,

@@ -6,7 +6,6 @@ import { InputError } from "../errors.ts";
 import { loadTasks } from "../evaluation/tasks/registry.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { resolveModel } from "../models/hub-model.ts";
-import { writeReport } from "../reporting/write-report.ts";
 import { lockFolder } from "../training/run-folder.ts";
 import { type Cell, listCells, tunedModel } from "./cells.ts";
 import { collectResults } from "./collect.ts";
@@ -118,6 +117,8 @@ async function computeStudy(
   for (const { id } of cells) if (!failed.has(id)) recordFailure(folder, id, undefined);
 
   const results = await collectResults(config, folder);
+  // The charts' library is slow to load, and whoever only reads a study's options does not need it.
+  const { writeReport } = await import("../reporting/write-report.ts");
   const { page } = writeReport(folder.path, results);
   return { outcome: "finished", report: page, results };
 }

@@ -4,7 +4,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { parse, YAMLParseError } from "yaml";
 import { z } from "zod";
 import { InputError } from "../errors.ts";
-import { methodNames, parseRunConfig } from "../training/run-config.ts";
+import { type MethodName, methodNames, methodOf } from "../training/methods.ts";
+import { parseRunConfig } from "../training/run-config.ts";
 
 /** Names stand in the names of folders. */
 const name = z
@@ -82,23 +83,32 @@ export function parseStudyConfig(options: unknown, origin: string): StudyConfig 
     if (!Object.hasOwn(config.data, data))
       throw new InputError(`${origin}: "aligned" names ${data}, which is no set of data.`);
   }
-  for (const [method, given] of [["run", config.run], ...Object.entries(config.method_options)] as const) {
+  for (const [method, given] of [
+    ["run", config.run],
+    ...Object.entries({ ...config.method_options }),
+  ] as const) {
     const taken = Object.keys(given).find((key) => decided.includes(key));
     if (taken !== undefined)
       throw new InputError(`${origin}: "${method}" sets "${taken}", which the study decides.`);
   }
   for (const method of config.methods) {
-    const options = {
-      model: "m",
-      data: "d",
-      out: "o",
-      method,
-      ...config.run,
-      ...config.method_options[method],
-    };
+    const options = { model: "m", data: "d", out: "o", method, ...optionsOf(method, config) };
     parseRunConfig(options, `${origin}, for ${method}`);
   }
   return config;
+}
+
+/** The options of a method's runs: those of all runs, without the adapter's where the method has none, and its own. */
+export function optionsOf(
+  method: MethodName,
+  { run, method_options }: Pick<StudyConfig, "run" | "method_options">,
+): Record<string, unknown> {
+  const { lora, ...others } = run;
+  return {
+    ...others,
+    ...(lora !== undefined && methodOf(method).lora && { lora }),
+    ...method_options[method],
+  };
 }
 
 /** Reads a study.yaml. @throws InputError if it is missing, no YAML, or not valid. */

@@ -6,7 +6,7 @@ export interface AdamWConfig {
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
-  /** Decoupled weight decay. Vectors (norms' weights and biases) are not decayed, as in Transformers. */
+  /** Decoupled weight decay. Norms' weights and biases are not decayed, as in Transformers. */
   readonly weightDecay: number;
 }
 
@@ -21,6 +21,8 @@ export function createMoments(parameters: Parameters): Moments {
     new Map([...parameters].map(([name, { data }]) => [name, new Float32Array(data.length)]));
   return { expAvg: zeros(), expAvgSq: zeros() };
 }
+
+const isNormOrBias = /norm\.weight$|\.bias$/;
 
 /**
  * One update, in place, of all parameters.
@@ -38,12 +40,12 @@ export function updateAdamW(
 ): void {
   const correction1 = 1 - beta1 ** step;
   const correction2 = Math.sqrt(1 - beta2 ** step);
-  for (const [name, { data, dims }] of parameters) {
+  for (const [name, { data }] of parameters) {
     const gradient = gradients.get(name)!.data;
     const mean = moments.expAvg.get(name)!;
     const square = moments.expAvgSq.get(name)!;
     const learningRate = learningRateOf(name);
-    const kept = dims.length > 1 ? 1 - learningRate * weightDecay : 1;
+    const kept = isNormOrBias.test(name) ? 1 : 1 - learningRate * weightDecay;
     const stepSize = learningRate / correction1;
     for (let i = 0; i < data.length; i++) {
       const g = gradient[i]!;

@@ -11,12 +11,14 @@ import {
   buildWholeStep,
   type HeadOptions,
 } from "../engine/programs.ts";
-import { planLayer } from "../engine/segment.ts";
+import { isTrained, planLayer } from "../engine/segment.ts";
 import { type GraphCost, measureCost, type Sizes } from "../graph/cost.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { ModelConfig } from "../models/config.ts";
 import type { Storage } from "../models/linear.ts";
 import { countBlockParameters, countParameters, listLinearModules } from "../models/modules.ts";
+import { embeddingName } from "../models/weights.ts";
+import { type MethodName, methodOf } from "./methods.ts";
 
 /** The process before it holds a model: Node.js and ONNX Runtime (measured on Linux x64). */
 const processBytes = 130e6;
@@ -91,6 +93,8 @@ export function estimateStep(
   } else {
     const segment = layers.slice(-segmentSize);
     const segments = config.numHiddenLayers / segmentSize;
+    const firstTrained = adaptation.trains(embeddingName) ? 0 : layers.findIndex(isTrained);
+    const backwardSegments = segments - Math.floor(firstTrained / segmentSize);
     const forward = cost(Object.values(buildForward(config, segment, options)));
     const backward = cost(Object.values(buildBackward(config, segment, options, true)));
     const slice = buildSoftmaxSlice(config, headOptions.headDtype, true);
@@ -101,9 +105,9 @@ export function estimateStep(
     const head = cost(Object.values(slice), tileSizes);
     const tiles = (labels / tileSizes.N) * (config.vocabSize / tileSizes.V);
     // Programs keep their arenas, so their peaks add up.
-    const hiddenStates = (segments + 2) * rows * length * config.hiddenSize * 4;
+    const hiddenStates = (backwardSegments + 2) * rows * length * config.hiddenSize * 4;
     activationBytes = forward.peakBytes + backward.peakBytes + head.peakBytes + hiddenStates;
-    flops = segments * (forward.flops + backward.flops) + tiles * head.flops;
+    flops = segments * forward.flops + backwardSegments * backward.flops + tiles * head.flops;
   }
 
   const parameters = listParameters(config, adaptation);
@@ -139,13 +143,16 @@ export function chooseSegmentSize(
 
 function countWeightBytes({ config, storage, tableDtype }: StoredModel): number {
   const matrices = listLinearModules(config).reduce((sum, m) => sum + m.inFeatures * m.outFeatures, 0);
-  const bytesPerWeight = { float32: 4, float16: 2, nf4: 0.5 + 4 / 64 }[storage];
+  const rows = listLinearModules(config).reduce((sum, m) => sum + m.outFeatures, 0);
+  const matrixBytes = {
+    float32: 4 * matrices,
+    float16: 2 * matrices,
+    int8: matrices + 4 * rows,
+    nf4: (0.5 + 4 / 64) * matrices,
+  }[storage];
   const vectors = countBlockParameters(config) - matrices;
   const table = config.vocabSize * config.hiddenSize * (tableDtype === "float16" ? 2 : 4);
-  return (
-    config.numHiddenLayers * (matrices * bytesPerWeight + vectors * 4) +
-    table * (config.tieWordEmbeddings ? 1 : 2)
-  );
+  return config.numHiddenLayers * (matrixBytes + vectors * 4) + table * (config.tieWordEmbeddings ? 1 : 2);
 }
 
 /** Share of the measured rate of matrix products that a training step reaches (see benchmarks/README.md). */
@@ -155,7 +162,7 @@ export const expectedEfficiency = 0.8;
 export function adviseMemory(
   base: StoredModel,
   estimates: readonly StepEstimate[],
-  method: string,
+  method: MethodName,
   memoryBytes: number,
 ): string {
   const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
@@ -163,7 +170,7 @@ export function adviseMemory(
   if (fitting) return `It fits into ${gigabytes(memoryBytes)} with --segment-size ${fitting.segmentSize}.`;
   const smallest = estimates[0]!;
   const changes: string[] = [];
-  if (method === "full")
+  if (!methodOf(method).lora)
     changes.push("choose --method lora or qlora, which keep no moments of the base weights");
   else if (base.storage !== "nf4") {
     const saved = smallest.weightBytes - countWeightBytes({ ...base, storage: "nf4" });

@@ -4,11 +4,12 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { freemem } from "node:os";
 import { pipeline } from "node:stream/promises";
-import { type Adaptation, full } from "../adapters/adaptation.ts";
+import type { Adaptation } from "../adapters/adaptation.ts";
 import type { AdaptedModel, Adapter } from "../adapters/adapted-model.ts";
-import { lora } from "../adapters/lora.ts";
-import { initializeParameters } from "../adapters/parameters.ts";
+import { loraPlusFactor } from "../adapters/lora-plus.ts";
+import { initializeParameters, type Parameters, readBaseTensor } from "../adapters/parameters.ts";
 import { writeAdapter } from "../adapters/peft-files.ts";
+import { splitWeights, toLora } from "../adapters/pissa.ts";
 import { type BatchOptions, buildMicroBatches, type TokenizedExample } from "../data/batch.ts";
 import { resolveDataset } from "../data/hub-dataset.ts";
 import { type DatasetReport, loadDataset } from "../data/load-dataset.ts";
@@ -23,6 +24,7 @@ import { resolveModel } from "../models/hub-model.ts";
 import { countParameters } from "../models/modules.ts";
 import { loadModel, type Model } from "../models/open-model.ts";
 import { writeModel } from "../models/write-model.ts";
+import type { Device } from "../runtime/device.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { createMoments } from "./adamw.ts";
 import {
@@ -34,6 +36,7 @@ import {
 } from "./checkpoint.ts";
 import { chooseSegmentSize, type StepShape } from "./estimate.ts";
 import { type LoopOutcome, type LoopPlan, runTrainingLoop, type TrainingState } from "./loop.ts";
+import { createAdaptation } from "./methods.ts";
 import { type EvaluationMetrics, openMetricsLog, type StepMetrics } from "./metrics-log.ts";
 import { parseRunConfig, type RunConfig, type RunOptions } from "./run-config.ts";
 import {
@@ -71,18 +74,18 @@ export interface RunPlan {
 export interface RunResult {
   readonly outcome: LoopOutcome;
   readonly folder: string;
-  /** The adapter's folder, or the model's after full tuning. Undefined if the run was interrupted. */
+  /** The adapter's folder, or the model's where its own weights were trained. Undefined if the run was interrupted. */
   readonly output?: string;
   readonly progress: Progress;
   /** What the run took. Undefined if it was interrupted before its first step. */
   readonly efficiency?: Efficiency;
-  /** The model as tuned. */
+  /** The model as tuned. After PiSSA its weights are the residual, on which its adapter was trained. */
   readonly model: AdaptedModel;
 }
 
 /**
- * Tunes a model: reads it and the data, trains, and writes the adapter (or, after full tuning, the model) into the
- * folder `out`, with the configuration, the metrics and checkpoints.
+ * Tunes a model: reads it and the data, trains, and writes the adapter (or the model, where its own weights are trained) into
+ * the folder `out`, with the configuration, the metrics and checkpoints.
  *
  * The result is that of the best evaluation on the held-out examples, or of the last step if nothing is held out.
  *
@@ -184,10 +187,6 @@ async function hashFile(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-function createAdaptation(config: RunConfig, model: ModelConfig): Adaptation {
-  return config.method === "full" ? full : lora(config.lora, model);
-}
-
 async function train(
   folder: RunFolder,
   config: RunConfig,
@@ -200,7 +199,7 @@ async function train(
   const device = openDevice(config.device, config.threads === undefined ? {} : { threads: config.threads });
   const engine = createEngine(device, model.config, model.weights, adaptation, { segmentSize });
   try {
-    const parameters = initializeParameters(model.config, adaptation, model.weights, config.seed);
+    const { parameters, initial } = await begin(config, device, inputs, events);
     const state: TrainingState = {
       parameters,
       moments: createMoments(parameters),
@@ -235,7 +234,7 @@ async function train(
 
     const { best, step } = state.progress;
     if (best && best.step !== step) readCheckpoint(folder.checkpoints, best.step, parameters);
-    return { ...result, output: await writeResult(folder, config, tuned) };
+    return { ...result, output: await writeResult(folder, config, tuned, initial) };
   } finally {
     await engine.release();
     unlock();
@@ -246,6 +245,21 @@ async function train(
 function countAllParameters(model: ModelConfig, { adaptation, parameters }: Adapter): number {
   const added = [...parameters].filter(([name]) => !adaptation.trains(name));
   return added.reduce((sum, [, { data }]) => sum + data.length, countParameters(model));
+}
+
+/** The trained tensors at the start, and with PiSSA a copy of them, since it changes the base weights accordingly. */
+async function begin(
+  { lora, seed }: RunConfig,
+  device: Device,
+  { model: { config, weights }, adaptation }: RunInputs,
+  events: RunEvents,
+): Promise<{ parameters: Parameters; initial?: Parameters }> {
+  const parameters = initializeParameters(config, adaptation, weights, seed);
+  if (lora?.init_lora_weights !== "pissa") return { parameters };
+  const onProgress = (share: number) =>
+    events.onStage?.(`finding the principal parts of the weights: ${Math.round(100 * share)} %`);
+  const initial = await splitWeights(device, config, weights, lora, parameters, { seed, onProgress });
+  return { parameters, initial };
 }
 
 function pickSegmentSize(config: RunConfig, { model, adaptation, report }: RunInputs): number {
@@ -293,11 +307,14 @@ function planLoop(config: RunConfig, { training, heldOut }: RunInputs): LoopPlan
       weightDecay: config.weight_decay,
     },
     learningRate: config.learning_rate,
+    ...(config.loraplus_lr_ratio !== undefined && {
+      learningRateFactor: loraPlusFactor(config.loraplus_lr_ratio),
+    }),
     scheduler: config.lr_scheduler_type,
     warmupSteps: Math.ceil(config.warmup_ratio * totalSteps),
     maxGradNorm: config.max_grad_norm,
     seed: config.seed,
-    dropout: config.method !== "full" && config.lora.lora_dropout > 0,
+    dropout: config.lora !== undefined && config.lora.lora_dropout > 0,
   };
 }
 
@@ -348,13 +365,24 @@ async function runAndLog(
   }
 }
 
-async function writeResult(folder: RunFolder, config: RunConfig, model: AdaptedModel): Promise<string> {
+/** @param initial what the adapter began with, if its product was taken out of the base weights */
+async function writeResult(
+  folder: RunFolder,
+  config: RunConfig,
+  model: AdaptedModel,
+  initial: Parameters | undefined,
+): Promise<string> {
   const { parameters } = model.adapter!;
-  if (config.method === "full") {
-    await writeModel(folder.model, model, (name) => parameters.get(name)!.data);
+  if (!config.lora) {
+    await writeModel(
+      folder.model,
+      model,
+      (name) => parameters.get(name)?.data ?? readBaseTensor(model.weights, name),
+    );
     return folder.model;
   }
-  await writeAdapter(folder.adapter, config.lora, parameters, {
+  const adapter = initial ? toLora(config.lora, initial, parameters) : { settings: config.lora, parameters };
+  await writeAdapter(folder.adapter, adapter.settings, adapter.parameters, {
     name: config.model,
     revision: config.revision,
     fingerprint: model.fingerprint,

@@ -22,6 +22,8 @@ export interface LoopPlan {
   readonly earlyStoppingPatience: number | undefined;
   readonly optimizer: AdamWConfig;
   readonly learningRate: number;
+  /** By how much the learning rate of the trained tensor `name` is more. Default: 1 for all. */
+  readonly learningRateFactor?: (name: string) => number;
   readonly scheduler: SchedulerType;
   readonly warmupSteps: number;
   readonly maxGradNorm: number;
@@ -116,7 +118,8 @@ async function trainStep(
   clipGradients(gradients, norm, plan.maxGradNorm);
   const learningRate =
     plan.learningRate * scheduleFactor(plan.scheduler, progress.step, plan.totalSteps, plan.warmupSteps);
-  updateAdamW(parameters, gradients, moments, number, () => learningRate, plan.optimizer);
+  const learningRateOf = (name: string) => learningRate * (plan.learningRateFactor?.(name) ?? 1);
+  updateAdamW(parameters, gradients, moments, number, learningRateOf, plan.optimizer);
 
   const tokens = microBatches.reduce((sum, batch) => sum + countTokens(batch), 0);
   const seconds = (performance.now() - started) / 1000;

@@ -3,14 +3,10 @@
 import { z } from "zod";
 import { loraConfigSchema } from "../adapters/lora.ts";
 import { InputError } from "../errors.ts";
+import { storages } from "../models/linear.ts";
 import { deviceNames } from "../runtime/onnx-runtime.ts";
+import { methodNames, methodOf } from "./methods.ts";
 import { schedulerTypes } from "./schedule.ts";
-
-export const methodNames = ["lora", "qlora", "full"] as const;
-export type MethodName = (typeof methodNames)[number];
-
-/** Learning rates that suit each method: adapters want about ten times that of full tuning. */
-const defaultLearningRate: Readonly<Record<MethodName, number>> = { lora: 2e-4, qlora: 2e-4, full: 2e-5 };
 
 const given = z.strictObject({
   /** Folder of a Hugging Face model, a GGUF file, or a Hub id. */
@@ -31,10 +27,15 @@ const given = z.strictObject({
   overlong: z.enum(["error", "drop", "truncate"]).default("error"),
   method: z.enum(methodNames).default("lora"),
   /** How the base model's linear weights are kept; by default float32, and nf4 for qlora. */
-  storage: z.enum(["float32", "float16", "nf4"]).optional(),
+  storage: z.enum(storages).optional(),
   /** Quantize the scales of NF4 blocks as well. */
   double_quantization: z.boolean().default(true),
-  lora: loraConfigSchema.default(() => loraConfigSchema.parse({})),
+  /** For all methods but freeze and full. */
+  lora: loraConfigSchema.optional(),
+  /** For lora+: B's learning rate over A's; by default 16. */
+  loraplus_lr_ratio: z.number().min(1).optional(),
+  /** For freeze: how many of the last blocks are trained; by default 2. */
+  freeze_trainable_layers: z.int().min(1).optional(),
   /** Longest example in tokens; by default what the model was made for, 2,048 at most. */
   context: z.int().min(8).optional(),
   /** Tokens computed at a time. Results do not depend on it; memory does. */
@@ -46,6 +47,7 @@ const given = z.strictObject({
   num_train_epochs: z.number().positive().default(1),
   /** Optimizer steps; overrides num_train_epochs. */
   max_steps: z.int().min(1).optional(),
+  /** Highest learning rate; by default what docs/methods.md says of the method. */
   learning_rate: z.number().positive().optional(),
   lr_scheduler_type: z.enum(schedulerTypes).default("cosine"),
   /** Share of the steps during which the learning rate rises. */
@@ -74,11 +76,18 @@ const given = z.strictObject({
   out: z.string().min(1),
 });
 
-export const runConfigSchema = given.transform((config) => ({
-  ...config,
-  learning_rate: config.learning_rate ?? defaultLearningRate[config.method],
-  storage: config.storage ?? (config.method === "qlora" ? ("nf4" as const) : ("float32" as const)),
-}));
+export const runConfigSchema = given.transform((config) => {
+  const method = methodOf(config.method);
+  const { lora, loraplus_lr_ratio, freeze_trainable_layers, ...rest } = config;
+  return {
+    ...rest,
+    storage: config.storage ?? method.storage,
+    lora: method.lora && loraConfigSchema.parse({ ...lora, ...method.lora }),
+    loraplus_lr_ratio: loraplus_lr_ratio ?? method.loraplus_lr_ratio,
+    freeze_trainable_layers: freeze_trainable_layers ?? method.freeze_trainable_layers,
+    learning_rate: config.learning_rate ?? method.learning_rate,
+  };
+});
 
 /** A run's options as a person gives them: only `model`, `data` and `out` are required. */
 export type RunOptions = z.input<typeof given>;
@@ -107,11 +116,41 @@ export function parseRunConfig(options: unknown, origin: string): RunConfig {
         : `${origin}: the option "${name}" is bad: ${issue.message}.`,
     );
   }
-  const config = parsed.data;
-  if (config.method === "full" && config.storage !== "float32") {
-    throw new InputError(
-      `${origin}: full tuning needs storage "float32", not "${config.storage}"; use method qlora for a quantized base.`,
-    );
+  const problem = findContradiction(parsed.data, options as RunOptions);
+  if (problem !== undefined) throw new InputError(`${origin}: ${problem}`);
+  return parsed.data;
+}
+
+/** What two options say against each other, in a sentence. */
+function findContradiction(config: RunConfig, given: RunOptions): string | undefined {
+  const { method, storage, lora } = config;
+  const { lora: fixed, ...defaults } = methodOf(method);
+  if (!lora && given.lora) {
+    return `method "${method}" trains the model's own weights and has no adapter, so the options of "lora" mean nothing; leave them out.`;
   }
-  return config;
+  for (const [name, value] of Object.entries(fixed ?? {})) {
+    const other = given.lora?.[name as keyof typeof fixed];
+    if (other !== undefined && other !== value)
+      return `method "${method}" sets lora.${name} to ${value}, so it cannot be ${other}; choose another method.`;
+  }
+  for (const [name, owner] of [
+    ["loraplus_lr_ratio", "lora+"],
+    ["freeze_trainable_layers", "freeze"],
+  ] as const) {
+    if (given[name] !== undefined && defaults[name] === undefined)
+      return `"${name}" is an option of method "${owner}", not of "${method}"; leave it out or choose that method.`;
+  }
+  if (lora?.use_dora && lora.init_lora_weights === "pissa") {
+    return "DoRA and PiSSA cannot be combined, since the result would be no adapter for the original model; choose one of them.";
+  }
+  if (method === "qlora" && storage !== "nf4") {
+    return `method "qlora" keeps the base in nf4, not in ${storage}; choose method "lora" for another storage.`;
+  }
+  if (storage !== "float32" && lora?.init_lora_weights === "pissa") {
+    return `PiSSA takes a part out of the base weights, which needs storage "float32", not "${storage}".`;
+  }
+  if (storage !== "float32" && !lora) {
+    return `method "${method}" trains the base weights, which needs storage "float32", not "${storage}"; use method "qlora" for a quantized base.`;
+  }
+  return undefined;
 }

@@ -30,7 +30,7 @@ export interface RunFolder {
   readonly checkpoints: string;
   /** The result, in PEFT's layout. */
   readonly adapter: string;
-  /** The result of full tuning, a model folder. */
+  /** The result of tuning the model's own weights, a model folder. */
   readonly model: string;
   /** TensorBoard's event files. */
   readonly tensorboard: string;

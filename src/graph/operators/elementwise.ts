@@ -119,6 +119,7 @@ export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
 export const onnxDataType: Readonly<Record<DType, number>> = {
   float32: 1,
   uint8: 2,
+  int8: 3,
   int32: 6,
   int64: 7,
   bool: 9,

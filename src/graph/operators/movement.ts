@@ -150,13 +150,6 @@ function shapeOf(x: Tensor): Tensor {
   return apply(shapeOperator, [x])[0]!;
 }
 
-const sizeOperator: Operator = { onnx: { type: "Size" }, infer: () => [{ dtype: "int64", shape: [] }] };
-
-/** The number of elements, int64 []. */
-export function sizeOf(x: Tensor): Tensor {
-  return apply(sizeOperator, [x])[0]!;
-}
-
 const zero = constant("float32", [], new Float32Array(1));
 
 function zerosLike(x: Tensor): Tensor {

@@ -1,9 +1,9 @@
 /** @file Products with a weight stored in 4-bit NormalFloat (Dettmers et al. 2023), and its dequantization. */
 
 import { apply, constant, type Operator, type Tensor, withDerivative } from "../tensor.ts";
-import { cast, div } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
-import { reshape, sizeOf } from "./movement.ts";
+import { reshape } from "./movement.ts";
+import { oneAfter } from "./order.ts";
 
 /** Weights per block that share one scale. */
 const blockSize = 64;
@@ -31,22 +31,20 @@ function multiply(x: Tensor, { codes, absmax }: NF4Operand, N: number, K: number
 
 const one = constant("float32", [1, 1], Float32Array.of(1));
 
-/** A one that exists only when `x` does. */
-function oneAfter(x: Tensor): Tensor {
-  const size = cast(reshape(sizeOf(x), [1, 1]), "float32");
-  return div(size, size);
-}
-
 /**
  * The dense float32 [out, in] weight, computed in the graph: the product of 1 with the weight as a single column. It is
  * exact, and takes 12 ms where looking the codes up with ONNX's own operators takes 32 (docs/decisions/nf4-dequantization.md).
  *
- * @param after a tensor before which the weight is not needed. Without it ONNX Runtime, which orders the nodes itself,
- * computes several dense weights at the start and keeps them until their turn.
+ * @param after a tensor before which the weight is not needed; see {@link oneAfter}
  */
 export function dequantizeNF4(weight: NF4Operand, after?: Tensor): Tensor {
   const { outFeatures, inFeatures } = weight;
-  const column = multiply(after ? oneAfter(after) : one, weight, outFeatures * inFeatures, 1);
+  const column = multiply(
+    after ? reshape(oneAfter(after), [1, 1]) : one,
+    weight,
+    outFeatures * inFeatures,
+    1,
+  );
   return reshape(column, [outFeatures, inFeatures]);
 }
 

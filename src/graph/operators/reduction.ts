@@ -1,4 +1,4 @@
-/** @file Sums, means and maxima along axes, and softmax. */
+/** @file Sums, means, norms and maxima along axes, and softmax. */
 
 import { apply, constant, type Operator, type Shape, scalar, type Tensor } from "../tensor.ts";
 import { div, mul, sub } from "./elementwise.ts";
@@ -35,6 +35,9 @@ function readAxes(axes: Tensor): number[] {
 
 /** Sum over `axes`; they are dropped from the shape unless `keepDims`. */
 export const reduceSum = reduction("ReduceSum", (x, dy) => expandLike(dy, x));
+
+/** Euclidean norm along `axes`, kept or dropped as by {@link reduceSum}. It has no derivative. */
+export const reduceL2 = reduction("ReduceL2");
 
 /** Largest element along `axes`, kept or dropped as by {@link reduceSum}. It has no derivative. */
 export const reduceMax = reduction("ReduceMax");

@@ -1,0 +1,46 @@
+import { describe, expect, test } from "vitest";
+import { parseRunConfig } from "./run-config.ts";
+
+const parse = (options: object) => parseRunConfig({ model: "m", data: "d", out: "o", ...options }, "Options");
+
+test("a method sets the options that make it", () => {
+  expect(parse({})).toMatchObject({ method: "lora", storage: "float32", learning_rate: 2e-4 });
+  expect(parse({ method: "qlora" })).toMatchObject({ storage: "nf4", learning_rate: 2e-4 });
+  expect(parse({ method: "lora+" })).toMatchObject({ loraplus_lr_ratio: 16, learning_rate: 1e-4 });
+  expect(parse({ method: "rslora", lora: { r: 4 } }).lora).toMatchObject({ r: 4, use_rslora: true });
+  expect(parse({ method: "dora", storage: "int8" })).toMatchObject({
+    storage: "int8",
+    lora: { use_dora: true },
+  });
+  expect(parse({ method: "pissa" }).lora).toMatchObject({ init_lora_weights: "pissa" });
+  expect(parse({ method: "freeze" })).toMatchObject({ freeze_trainable_layers: 2, learning_rate: 2e-5 });
+  expect(parse({ method: "full" }).lora).toBeUndefined();
+});
+
+test("what it gives can be given to it", () => {
+  for (const method of ["lora", "qlora", "lora+", "rslora", "dora", "pissa", "freeze", "full"]) {
+    const config = parse({ method });
+    expect(parseRunConfig(JSON.parse(JSON.stringify(config)), "Options")).toEqual(config);
+  }
+});
+
+describe("contradictions are refused", () => {
+  test.each([
+    [{ method: "full", storage: "nf4" }, 'needs storage "float32", not "nf4"'],
+    [{ method: "freeze", storage: "int8" }, 'needs storage "float32", not "int8"'],
+    [{ method: "pissa", storage: "nf4" }, 'needs storage "float32", not "nf4"'],
+    [{ lora: { init_lora_weights: "pissa" }, storage: "float16" }, 'needs storage "float32", not "float16"'],
+    [{ method: "qlora", storage: "float16" }, 'method "qlora" keeps the base in nf4, not in float16'],
+    [{ method: "full", lora: { r: 8 } }, 'method "full" trains the model\'s own weights and has no adapter'],
+    [{ method: "dora", lora: { use_dora: false } }, "sets lora.use_dora to true, so it cannot be false"],
+    [{ method: "pissa", lora: { use_dora: true } }, "DoRA and PiSSA cannot be combined"],
+    [{ loraplus_lr_ratio: 4 }, '"loraplus_lr_ratio" is an option of method "lora+", not of "lora"'],
+    [
+      { method: "full", freeze_trainable_layers: 1 },
+      '"freeze_trainable_layers" is an option of method "freeze"',
+    ],
+    [{ method: "lora+", loraplus_lr_ratio: 0.5 }, 'the option "loraplus_lr_ratio" is bad'],
+  ])("%j", (options, sentence) => {
+    expect(() => parse(options)).toThrow(sentence);
+  });
+});
