@@ -59,11 +59,11 @@ export async function collectResults(config: StudyConfig, folder: StudyFolder): 
   const studyCells: StudyCell[] = [];
   for (const cell of cells) studyCells.push(await collectCell(cell, chosen, folder, failures[cell.id]));
 
+  const { slimtune } = readJson<BaseResults>(join(folder.base, "results.json"));
   const tasks = chosen.map((score) =>
     describeTask(score, itself, base, slimtune.prompt_hashes, config, cells),
   );
   const { alignments } = readJson<{ alignments: readonly StudyAlignment[] }>(folder.alignment);
-  const { slimtune } = readJson<BaseResults>(join(folder.base, "results.json"));
   return {
     kind: config.kind,
     date: new Date().toISOString(),

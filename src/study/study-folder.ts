@@ -70,7 +70,8 @@ export function readFailures(folder: StudyFolder): Record<string, string> {
 
 /** Keeps why a cell failed, or forgets it. */
 export function recordFailure(folder: StudyFolder, cell: string, reason: string | undefined): void {
-  const { [cell]: _, ...others } = readFailures(folder);
+  const { [cell]: before, ...others } = readFailures(folder);
+  if (before === reason) return;
   const failures = reason === undefined ? others : { ...others, [cell]: reason };
   writeWhole(folder.failures, `${JSON.stringify(failures, undefined, 1)}\n`);
 }
