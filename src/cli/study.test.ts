@@ -151,7 +151,7 @@ test("a cell that fails is reported, and the others go on", () => {
   const broken = join(scratch, "broken.jsonl");
   writeFileSync(broken, `${JSON.stringify({ question: "1?", answer: "1" })}\n{"question": 2}\n`);
   const { status, stdout, stderr } = run(
-    ...words(out, "--data", `broken=${broken}`, "--data", "math=fixtures/miniature/math-train.jsonl"),
+    ...words(out, "--data", `broken=${broken}`, "--aligned", "broken=miniature_math"),
   );
   expect(status, stderr).toBe(1);
   expect(stderr).toContain("broken.jsonl, line 2");
@@ -178,15 +178,16 @@ test("a cell that fails is reported, and the others go on", () => {
 });
 
 describe("bad input ends with one sentence and exit code 1, and nothing is computed", () => {
+  const alignedWithA = ["--aligned", "a=miniature_math"];
   const cases: Record<string, [more: string[], sentence: string]> = {
     "two sets of one name": [["--data", "a=x", "--data", "a=y"], '"a" is given twice'],
     "no such file": [
-      ["--data", "a=nowhere.jsonl"],
+      ["--data", "a=nowhere.jsonl", ...alignedWithA],
       'The data "a" is nowhere.jsonl, but there is no such file',
     ],
     "an unknown task": [["--tasks", "miniature_maths"], "miniature_math"],
     "an unknown method": [["--methods", "lorra"], '"methods.0" is bad'],
-    "the split that is evaluated": [["--data", "a=gsm8k:test"], "must not be tuned on"],
+    "the split that is evaluated": [["--data", "a=gsm8k:test", ...alignedWithA], "must not be tuned on"],
     "an option that the study decides": [["--run", "seed=3"], 'sets "seed", which the study decides'],
     "an option that runs do not have": [["--run", "learningrate=3"], 'no option "learningrate"'],
     "a score that a task lacks": [["--metric", "miniature_math=acc"], "has no score acc"],
