@@ -39,17 +39,17 @@ export function lora(settings: LoraConfig, model: ModelConfig): Adaptation {
     trains: () => false,
     adapterOf(name, outFeatures, inFeatures) {
       if (!targets.has(name)) return undefined;
-      const { rank, scale } = rankAndScale(name, settings);
-      return loraAdapter(outFeatures, inFeatures, rank, scale, settings.lora_dropout);
+      const { r, scale } = rankAndScale(settings, name);
+      return loraAdapter(outFeatures, inFeatures, r, scale, settings.lora_dropout);
     },
   };
 }
 
-/** Rank and scale of the update of the linear layer `name`. */
-export function rankAndScale(name: string, settings: LoraConfig): { rank: number; scale: number } {
-  const rank = valueFor(name, settings.rank_pattern, settings.r);
+/** The rank r of the update of the linear layer `name`, and the factor s of the product B A. */
+export function rankAndScale(settings: LoraConfig, name: string): { r: number; scale: number } {
+  const r = valueFor(name, settings.rank_pattern, settings.r);
   const alpha = valueFor(name, settings.alpha_pattern, settings.lora_alpha);
-  return { rank, scale: alpha / (settings.use_rslora ? Math.sqrt(rank) : rank) };
+  return { r, scale: alpha / (settings.use_rslora ? Math.sqrt(r) : r) };
 }
 
 function loraAdapter(

@@ -1,10 +1,17 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { PassThrough } from "node:stream";
-import { expect, test, vi } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
 import { createFakeGenerator } from "../server/fake-generator.fixture.ts";
 import { openHuggingFaceTokenizer } from "../tokenization/hugging-face.ts";
+import { fineTune } from "../training/fine-tune.ts";
 import { type ChatOptions, chat } from "./chat.ts";
 import { main } from "./main.ts";
 
+const scratch = mkdtempSync(join(tmpdir(), "slimtune-chat-"));
+afterAll(() => rmSync(scratch, { recursive: true }));
 const tokenizer = openHuggingFaceTokenizer("fixtures/embedded-model");
 
 /** A conversation with the fake model, which repeats all that it was told. */
@@ -129,4 +136,17 @@ test("the command talks to a real model", async () => {
   ];
   expect(await main(["node", "slimtune", ...words])).toBe(0);
   expect(out).toMatch(/^.+\n$/);
+});
+
+test("the command answers with an adapter", async () => {
+  const model = "fixtures/embedded-model";
+  const out = join(scratch, "run");
+  await fineTune({ model, data: "fixtures/miniature/math-train.jsonl", max_steps: 1, validation: 0, out });
+  const words = ["bin/slimtune.js", "chat", "--model", model, "--adapter", join(out, "adapter")];
+  const { status, stdout } = spawnSync(process.execPath, [...words, "--max-new-tokens", "4"], {
+    input: "Who has a dog?\n",
+    encoding: "utf8",
+  });
+  expect(stdout.trim()).not.toBe("");
+  expect(status).toBe(0);
 });

@@ -39,13 +39,10 @@ Example:
     );
   addSamplingOptions(command, { temperature: 0.7, topP: 0.95 });
   addWeightOptions(command);
-  command.action(async (options) => {
-    const base = await openModel(options.model, { storage: options.storage });
-    const model = options.adapter === undefined ? base : loadAdapter(base, options.adapter);
-    const generator = createGenerator(model, {
-      batchSize: 1,
-      ...readBits(options),
-    });
+  command.action(async ({ model: path, adapter, storage, bits, exact, verbose: _, ...options }) => {
+    const base = await openModel(path, { storage });
+    const model = adapter === undefined ? base : loadAdapter(base, adapter);
+    const generator = createGenerator(model, { batchSize: 1, ...readBits({ bits, exact }) });
     const { stdin, stdout, stderr } = process;
     try {
       await chat(generator, model.tokenizer, model.config.maxPositionEmbeddings, options, {

@@ -117,7 +117,7 @@ function toText({ folder, evaluation, results }: EvaluationOutcome, show: number
   const speed =
     tokens_per_second === null
       ? ""
-      : `${requests.asked} answers in ${formatDuration(seconds)}: ${tokens.scored} tokens read, ${tokens.generated} written, ${tokens_per_second.toFixed(0)} tokens/s`;
+      : `${requests.asked} ${requests.asked === 1 ? "answer" : "answers"} in ${formatDuration(seconds)}: ${tokens.scored} tokens read, ${tokens.generated} written, ${tokens_per_second.toFixed(0)} tokens/s`;
   const found = requests.found > 0 ? `${requests.found} answers were known from before` : "";
   return [
     ...evaluation.tasks.map((task) => (show > 0 ? renderItems(task, show) : "")),

@@ -10,6 +10,7 @@ import { addExportCommand } from "./export.ts";
 import { addGenerateCommand } from "./generate.ts";
 import { addInspectCommand } from "./inspect.ts";
 import { addMergeCommand } from "./merge.ts";
+import { addReportCommand } from "./report.ts";
 import { addServeCommand } from "./serve.ts";
 import { addTasksCommand } from "./tasks.ts";
 import { addTuneCommands } from "./tune.ts";
@@ -42,6 +43,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   addEvaluateCommand(program);
   addTasksCommand(program);
   addCompareCommand(program);
+  addReportCommand(program);
   addChatCommand(program);
   addServeCommand(program);
   for (const command of program.commands)

@@ -23,7 +23,7 @@ export function addServeCommand(program: Command): void {
     .option("--host <address>", "address to listen on", "127.0.0.1")
     .option("--port <n>", "port to listen on; 0 takes a free one", parsePort, 8000)
     .addOption(new Option("--api-key <key>", "key that callers must send").env("SLIMTUNE_API_KEY"))
-    .option("--allow-origin <origin>", "web pages that may call, or *; may be repeated", addTo)
+    .option("--allow-origin <origin>", "web pages that may call, or *; may be repeated", addOrigin)
     .addHelpText(
       "after",
       `
@@ -66,8 +66,11 @@ function addAdapter(text: string, adapters: Readonly<Record<string, string>> = {
   return { ...adapters, [name]: folder };
 }
 
-function addTo(text: string, list: readonly string[] = []): string[] {
-  return [...list, text];
+function addOrigin(text: string, origins: readonly string[] = []): string[] {
+  if (text !== "*" && !(URL.canParse(text) && new URL(text).origin === text)) {
+    throw new InvalidArgumentError("It is no origin, such as http://localhost:3000.");
+  }
+  return [...origins, text];
 }
 
 function parsePort(text: string): number {

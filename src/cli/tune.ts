@@ -43,6 +43,7 @@ export function addTuneCommands(program: Command): void {
     .option("--context <tokens>", "longest example", parseNumber)
     .option("--micro-batch-tokens <n>", "tokens computed at a time", parseNumber)
     .option("--no-packing", "one example a row, padded")
+    .option("--no-apply-chat-template", "prompt and completion as they are, without the model's template")
     .option("--batch-size <n>", "examples per optimizer step", parseNumber)
     .option("--num-train-epochs <n>", "passes over the data", parseNumber)
     .option("--max-steps <n>", "optimizer steps, in place of epochs", parseNumber)
@@ -69,8 +70,9 @@ export function addTuneCommands(program: Command): void {
       "\nExample:\n  slimtune tune --model model.gguf --data gsm8k/train.jsonl --method qlora --out runs/math",
     )
     .action(async ({ config, printConfig, json, verbose: _, ...flags }, command: Command) => {
-      // Commander's default for --no-packing must not override the file.
-      if (command.getOptionValueSource("packing") === "default") delete flags.packing;
+      // Commander's defaults for --no-… must not override the file.
+      for (const name of ["packing", "applyChatTemplate"])
+        if (command.getOptionValueSource(name) === "default") delete flags[name];
       const options = { ...(config === undefined ? {} : readConfigFile(config)), ...nameOptions(flags) };
       const origin = config ?? "The command line";
       if (printConfig) {

@@ -17,6 +17,8 @@ const chat = openHuggingFaceTokenizer("fixtures/embedded-model");
 const { chatTemplate: _, ...rest } = chat;
 const plain: Tokenizer = { ...rest, chatTemplate: undefined };
 
+const asTuned = { trainOn: "completion", applyChatTemplate: true } as const;
+
 function write(name: string, content: string): string {
   const path = join(scratch, name);
   writeFileSync(path, content);
@@ -98,7 +100,6 @@ test("the trained tokens are the answers and their ends, the BOS token stands on
       fc.array(fc.tuple(words, words), { minLength: 1, maxLength: 3 }),
       fc.boolean(),
       (turns, useTemplate) => {
-        const tokenizer = useTemplate ? chat : plain;
         const rounds = useTemplate ? turns : turns.slice(0, 1);
         const example = tokenizeExample(
           {
@@ -109,8 +110,8 @@ test("the trained tokens are the answers and their ends, the BOS token stands on
             ]),
             plain: { prompt: rounds[0]![0], completion: rounds[0]![1] },
           },
-          tokenizer,
-          "completion",
+          chat,
+          { ...asTuned, applyChatTemplate: useTemplate },
           "test",
         );
         expect(trainedText(example)).toBe(rounds.map(([, assistant]) => `${assistant}<|end|>`).join(""));
@@ -149,7 +150,7 @@ describe("the borders of the assistant's turns", () => {
         const trained = fits
           ? whole.map((_, i) => (befores.filter(({ length }) => length <= i).length % 2 === 1 ? 1 : 0))
           : parts.flatMap((part, i) => part.map(() => i % 2));
-        const example = tokenizeExample({ line: 1, messages }, chat, "completion", "test");
+        const example = tokenizeExample({ line: 1, messages }, chat, asTuned, "test");
         expect([...example.ids]).toEqual(expected);
         expect([...example.trained]).toEqual(trained);
       }),
@@ -170,7 +171,7 @@ describe("the borders of the assistant's turns", () => {
       role: i % 2 === 0 ? "user" : "assistant",
       content: `${answer} and ${i}`,
     }));
-    tokenizeExample({ line: 1, messages }, counting, "completion", "test");
+    tokenizeExample({ line: 1, messages }, counting, asTuned, "test");
     const { text } = assistantSpans(chat.chatTemplate!, messages, specialTokensOf(chat));
     expect(characters).toBeLessThan(3 * text.length);
   });

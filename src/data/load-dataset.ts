@@ -17,6 +17,8 @@ export interface DatasetOptions {
   /** Default "completion". */
   readonly trainOn?: TrainOn;
   readonly fields?: FieldMapping;
+  /** Whether conversations go through the model's chat template, where it has one. Default true. */
+  readonly applyChatTemplate?: boolean;
   /** Examples to read at most. Default: all. */
   readonly limit?: number;
   readonly onProgress?: (examples: number) => void;
@@ -55,6 +57,7 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
     context,
     overlong = "error",
     trainOn = "completion",
+    applyChatTemplate = true,
     limit = Number.POSITIVE_INFINITY,
   } = options;
   const read = createExampleReader(path, options.fields);
@@ -65,7 +68,7 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
   for await (const row of readRows(path)) {
     if (rows === limit) break;
     rows++;
-    let example = tokenizeExample(read(row), tokenizer, trainOn, path);
+    let example = tokenizeExample(read(row), tokenizer, { trainOn, applyChatTemplate }, path);
     const { length } = example.ids;
     if (length > context) {
       if (overlong === "error") {

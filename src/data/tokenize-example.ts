@@ -10,6 +10,12 @@ import type { Example } from "./example.ts";
 /** Which tokens the loss is taken over: those of the completions (with the end-of-turn token), or all. */
 export type TrainOn = "completion" | "all";
 
+export interface TokenizationOptions {
+  readonly trainOn: TrainOn;
+  /** Whether conversations go through the chat template, where there is one. */
+  readonly applyChatTemplate: boolean;
+}
+
 /**
  * Tokenizes an example: through the chat template where the model has one and the example is a conversation, else as
  * its prompt followed by its completion and the end-of-sequence token.
@@ -21,11 +27,11 @@ export type TrainOn = "completion" | "all";
 export function tokenizeExample(
   example: Example,
   tokenizer: Tokenizer,
-  trainOn: TrainOn,
+  { trainOn, applyChatTemplate }: TokenizationOptions,
   path: string,
 ): TokenizedExample {
   const { messages, givenMessages = 0, plain, line } = example;
-  const template = tokenizer.chatTemplate;
+  const template = applyChatTemplate ? tokenizer.chatTemplate : undefined;
   let tokens: MaskedTokens;
   if (messages && template !== undefined) {
     const specialTokens = specialTokensOf(tokenizer);
@@ -50,7 +56,7 @@ export function tokenizeExample(
     }
   } else {
     throw new InputError(
-      `${path}, line ${line}: the example is a conversation, but the model has no chat template; give prompt and completion instead.`,
+      `${path}, line ${line}: the example is a conversation, but ${applyChatTemplate ? "the model has no chat template" : "no chat template is applied"}; give prompt and completion instead.`,
     );
   }
   const { ids, trained } = withOneBos(tokens, tokenizer);

@@ -7,23 +7,33 @@ import { float32, type HostTensor } from "../runtime/device.ts";
 const hidden = -1e30;
 
 /**
- * The additive attention masks of `chunks` equal chunks of the queries, float32 [B, 1, C, (i + 1) C] with C = S / chunks:
- * 0 where the query (row) may see the key (column), which is in the same packed example, not later, and less than
- * `slidingWindow` positions before it.
+ * Chunks into which the queries of a row of `length` tokens are divided. With four, 5/8 of the scores are computed
+ * instead of all; more would save little. Few tokens are not worth a program of their own.
+ */
+export function chooseQueryChunks(length: number): number {
+  return length >= 64 ? 4 : 1;
+}
+
+/**
+ * The additive attention masks of `chunks` chunks of C = ceil(S / chunks) queries, of which the last may have fewer,
+ * float32 [B, 1, C, (i + 1) C]: 0 where the query (row) may see the key (column), which is in the same packed example,
+ * not later, and less than `slidingWindow` positions before it.
  */
 export function createAttentionMasks(
-  { rows, length, segmentIds }: TokenBatch,
+  { rows, length, segmentIds }: Pick<TokenBatch, "rows" | "length" | "segmentIds">,
   chunks: number,
   slidingWindow = Number.POSITIVE_INFINITY,
 ): HostTensor[] {
-  const size = length / chunks;
+  const full = Math.ceil(length / chunks);
   return Array.from({ length: chunks }, (_, chunk) => {
-    const keys = (chunk + 1) * size;
+    const start = chunk * full;
+    const keys = Math.min(start + full, length);
+    const size = keys - start;
     const mask = new Float32Array(rows * size * keys).fill(hidden);
     for (let row = 0; row < rows; row++) {
-      for (let query = chunk * size; query < keys; query++) {
+      for (let query = start; query < keys; query++) {
         const segment = segmentIds[row * length + query];
-        const offset = (row * size + query - chunk * size) * keys;
+        const offset = (row * size + query - start) * keys;
         const first = Math.max(0, query - slidingWindow + 1);
         for (let key = query; key >= first && segmentIds[row * length + key] === segment; key--)
           mask[offset + key] = 0;

@@ -10,7 +10,12 @@ import { createRotaryTables } from "../models/rotary.ts";
 import { embeddingName, headName, type ModelWeights, normName } from "../models/weights.ts";
 import { quantizeBlockwise } from "../quantization/blockwise.ts";
 import { type Device, float32, type HostTensor, int64, type Program } from "../runtime/device.ts";
-import { createCacheMask, type NewTokens } from "./attention-mask.ts";
+import {
+  chooseQueryChunks,
+  createAttentionMasks,
+  createCacheMask,
+  type NewTokens,
+} from "./attention-mask.ts";
 import type { KeyValues } from "./key-values.ts";
 import { gatherRows } from "./matrix-rows.ts";
 import {
@@ -21,8 +26,8 @@ import {
   type TokenScores,
 } from "./output-layer.ts";
 import { createProgramCache } from "./program-cache.ts";
-import { buildCachedBlocks, buildHead, cacheName } from "./programs.ts";
-import { blockFeeds, planLayer, type WeightSource } from "./segment.ts";
+import { buildCachedBlocks, buildFirstBlocks, buildHead, cacheName } from "./programs.ts";
+import { blockFeeds, maskFeeds, planLayer, type WeightSource } from "./segment.ts";
 
 export interface DecoderOptions {
   /**
@@ -69,7 +74,8 @@ type Feeds = Record<string, HostTensor>;
 /** A run of blocks as one program, and where its blocks' weights come from. */
 interface Span {
   readonly start: number;
-  readonly program: (past: Past) => Promise<Program>;
+  /** @param past what the cache holds, or the chunks of the queries if it holds nothing */
+  readonly program: (past: Past | number) => Promise<Program>;
   readonly feeds: Feeds;
   readonly blocks: number;
 }
@@ -118,7 +124,9 @@ export function createDecoder(
     feeds: blockFeeds("0", layer, plan, weights, parameters),
     program: (past) =>
       compileOnce(`block ${past} ${plan.signature}`, () =>
-        buildCachedBlocks(config, [plan], "S", past, () => asStored),
+        typeof past === "number"
+          ? buildFirstBlocks(config, [plan], past, () => asStored)
+          : buildCachedBlocks(config, [plan], "S", past, () => asStored),
       ),
   }));
 
@@ -159,9 +167,31 @@ export function createDecoder(
   };
   let steps: Span[] | undefined;
 
-  const tables = createRotaryTables(config, config.maxPositionEmbeddings);
-  const tableDims = [tables.positions, config.headDim / 2];
-  const [cos, sin] = [float32(tables.cos, tableDims), float32(tables.sin, tableDims)];
+  let tables = createRotaryTables(config, config.maxPositionEmbeddings);
+  /** The rotary tables. ONNX Runtime wants as many rows as a text has tokens, even where several share a position. */
+  const tableFeeds = (length: number): Feeds => {
+    if (tables.positions < length) tables = createRotaryTables(config, length);
+    const dims = [tables.positions, config.headDim / 2];
+    return { cos: float32(tables.cos, dims), sin: float32(tables.sin, dims) };
+  };
+
+  /** Which program computes new tokens, and its masks. */
+  const seeing = (
+    tokens: NewTokens,
+    past: KeyValues,
+    filled: Int32Array,
+  ): { readonly kind: Past | number; readonly masks: Feeds } => {
+    const { rows, length, branchIds } = tokens;
+    const { slidingWindow } = config;
+    const chunks = chooseQueryChunks(length);
+    if (past.length === 0 && chunks > 1 && !branchIds) {
+      const batch = { rows, length, segmentIds: new Int32Array(rows * length).fill(1) };
+      return { kind: chunks, masks: maskFeeds(createAttentionMasks(batch, chunks, slidingWindow)) };
+    }
+    const mask = createCacheMask(tokens, past.length, filled, slidingWindow);
+    const kind = past.length === 0 ? 1 : past.rows === rows ? "own" : "shared";
+    return { kind, masks: { mask, ...maskFeeds([mask]) } };
+  };
 
   const run = async (
     spans: readonly Span[],
@@ -170,14 +200,13 @@ export function createDecoder(
     filled: Int32Array,
   ): Promise<Extension> => {
     const { rows, length } = tokens;
-    const kind = past.length === 0 ? "none" : past.rows === rows ? "own" : "shared";
-    const { numKeyValueHeads: groups, headDim, slidingWindow } = config;
+    const { numKeyValueHeads: groups, headDim } = config;
+    const { kind, masks } = seeing(tokens, past, filled);
     const shared: Feeds = {
-      cos,
-      sin,
+      ...tableFeeds(length),
       positions: int64(tokens.positionIds, [rows, length]),
       sizes: int64(Int32Array.of(past.length, length), [2]),
-      mask: createCacheMask(tokens, past.length, filled, slidingWindow),
+      ...masks,
     };
     const keys: Float32Array[] = [];
     const values: Float32Array[] = [];

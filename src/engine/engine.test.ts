@@ -7,7 +7,8 @@ import { openSafetensors } from "../formats/safetensors.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { loadWeights } from "../models/load-weights.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
-import { chooseQueryChunks, createEngine } from "./engine.ts";
+import { chooseQueryChunks } from "./attention-mask.ts";
+import { createEngine } from "./engine.ts";
 
 // Made by reference/tiny_models.py and reference/lora.py with Transformers and PEFT.
 const folder = "fixtures/reference";

@@ -8,7 +8,7 @@ import { listLinearModules, nameInLayer } from "../models/modules.ts";
 import { createRotaryTables } from "../models/rotary.ts";
 import { embeddingName, headName, type ModelWeights, normName } from "../models/weights.ts";
 import { type Device, float32, type HostTensor, int64 } from "../runtime/device.ts";
-import { createAttentionMasks } from "./attention-mask.ts";
+import { chooseQueryChunks, createAttentionMasks } from "./attention-mask.ts";
 import { createDropoutMask } from "./dropout.ts";
 import { addTo, gatherRows, scatterAddRows } from "./matrix-rows.ts";
 import {
@@ -20,7 +20,7 @@ import {
 } from "./output-layer.ts";
 import { createProgramCache } from "./program-cache.ts";
 import { buildBackward, buildForward, buildWholeStep, gradientName, type HeadOptions } from "./programs.ts";
-import { blockFeeds, type LayerPlan, maskName, planLayer, type SegmentOptions } from "./segment.ts";
+import { blockFeeds, type LayerPlan, maskFeeds, planLayer, type SegmentOptions } from "./segment.ts";
 
 export interface EngineOptions {
   /**
@@ -134,7 +134,7 @@ export function createEngine(
     return {
       ...tables,
       positions,
-      ...Object.fromEntries(masks.map((mask, index) => [maskName(index), mask])),
+      ...maskFeeds(masks),
     };
   };
 
@@ -282,14 +282,6 @@ export function createEngine(
     },
     release,
   };
-}
-
-/**
- * Chunks into which the queries of a row of `length` tokens are divided. With four, 5/8 of the scores are computed
- * instead of all; more would save little. Few tokens, or such as do not divide, are not worth a program of their own.
- */
-export function chooseQueryChunks(length: number): number {
-  return length >= 64 && length % 4 === 0 ? 4 : 1;
 }
 
 function planSegments(

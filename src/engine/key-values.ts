@@ -74,6 +74,7 @@ export function swapRows(keyValues: KeyValues, a: number, b: number): void {
 
 /** Those of one text with those of the tokens that follow. */
 export function appendTokens(config: ModelConfig, past: KeyValues, added: KeyValues): KeyValues {
+  if (past.length === 0) return added;
   const longer = createKeyValues(config, 1, past.length + added.length);
   copyTokens(config, past, { row: 0, start: 0 }, longer, { row: 0, start: 0 }, past.length);
   copyTokens(config, added, { row: 0, start: 0 }, longer, { row: 0, start: past.length }, added.length);

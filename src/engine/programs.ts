@@ -6,8 +6,15 @@ import { flattenRows, matmul } from "../graph/operators/matmul.ts";
 import { gather } from "../graph/operators/movement.ts";
 import { crossEntropy, gatherElements, rmsNorm } from "../graph/operators/neural-network.ts";
 import { argMax, reduceMax, reduceSum } from "../graph/operators/reduction.ts";
-import { input, type Tensor, withDerivative } from "../graph/tensor.ts";
-import { cachedAttention, type Past, singleTokenAttention } from "../models/attention.ts";
+import { type Dim, input, type Tensor, withDerivative } from "../graph/tensor.ts";
+import {
+  type Attention,
+  cachedAttention,
+  type NewKeysAndValues,
+  type Past,
+  singleTokenAttention,
+  uncachedAttention,
+} from "../models/attention.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { buildDecoderBlock } from "../models/decoder-block.ts";
 import type { StoredWeight } from "../models/linear.ts";
@@ -15,6 +22,7 @@ import {
   buildSegment,
   createBlockParts,
   type LayerPlan,
+  maskInputs,
   positionInputs,
   type SegmentOptions,
   type WeightSource,
@@ -207,19 +215,46 @@ export function buildCachedBlocks(
   past: Past,
   weightOf: (block: number) => WeightSource,
 ): Outputs {
-  const { numKeyValueHeads: groups, headDim, hiddenSize } = config;
+  const { numKeyValueHeads: groups, headDim } = config;
   const attend = length === 1 ? singleTokenAttention : cachedAttention;
-  const outputs: Outputs = {};
-  const mask = input("mask", "float32", ["B", 1, length, past === "none" ? length : "T"]);
+  const mask = input("mask", "float32", ["B", 1, length, "T"]);
   const sizes = input("sizes", "int64", [2]);
-  const positions = positionInputs(config, length);
-  let hidden = input("hidden", "float32", ["B", length, hiddenSize]);
-  for (const [block, plan] of layers.entries()) {
+  const attentionOf = (block: number, onNew: OnNew) => {
     const cached = {
       keys: input(cacheName(block, "keys", "past"), "float32", ["B", groups, headDim, "P"]),
       values: input(cacheName(block, "values", "past"), "float32", ["B", groups, "P", headDim]),
     };
-    const attention = attend(config, { ...cached, past, mask, sizes }, ({ keys, values }) => {
+    return attend(config, { ...cached, past, mask, sizes }, onNew);
+  };
+  return buildBlocks(config, layers, length, attentionOf, weightOf);
+}
+
+/** The same for tokens before which the cache holds none; their queries are divided into `queryChunks`. */
+export function buildFirstBlocks(
+  config: ModelConfig,
+  layers: readonly LayerPlan[],
+  queryChunks: number,
+  weightOf: (block: number) => WeightSource,
+): Outputs {
+  const { masks, length } = maskInputs(queryChunks);
+  const attentionOf = (_block: number, onNew: OnNew) => uncachedAttention(config, masks, onNew);
+  return buildBlocks(config, layers, length, attentionOf, weightOf);
+}
+
+type OnNew = (tensors: NewKeysAndValues) => void;
+
+function buildBlocks(
+  config: ModelConfig,
+  layers: readonly LayerPlan[],
+  length: Dim,
+  attentionOf: (block: number, onNew: OnNew) => Attention,
+  weightOf: (block: number) => WeightSource,
+): Outputs {
+  const outputs: Outputs = {};
+  const positions = positionInputs(config, length);
+  let hidden = input("hidden", "float32", ["B", length, config.hiddenSize]);
+  for (const [block, plan] of layers.entries()) {
+    const attention = attentionOf(block, ({ keys, values }) => {
       outputs[cacheName(block, "keys", "new")] = keys;
       outputs[cacheName(block, "values", "new")] = values;
     });

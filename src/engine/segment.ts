@@ -53,13 +53,26 @@ export interface SegmentOptions {
   readonly storage: Storage;
   /** Whether adapters drop some of their inputs, as given by boolean inputs named "b.<linear layer>.dropout". */
   readonly dropout: boolean;
-  /** The length S of a row is this many times the size "C"; see {@link rowAttention}. */
+  /** Chunks of the queries; see {@link rowAttention}. */
   readonly queryChunks: number;
 }
 
 /** The input that holds the attention mask of a chunk of queries. */
-export function maskName(chunk: number): string {
+function maskName(chunk: number): string {
   return `mask.${chunk}`;
+}
+
+/** The masks of {@link rowAttention}, and the length S of a row: `queryChunks` times the size "C", or a little less. */
+export function maskInputs(queryChunks: number): { readonly masks: readonly Tensor[]; readonly length: Dim } {
+  const masks = Array.from({ length: queryChunks }, (_, index) =>
+    input(maskName(index), "float32", ["B", 1, "C", multiplyDim(index + 1, "C")]),
+  );
+  return { masks, length: multiplyDim(queryChunks, "C") };
+}
+
+/** The masks as feeds of these inputs. */
+export function maskFeeds(masks: readonly HostTensor[]): Record<string, HostTensor> {
+  return Object.fromEntries(masks.map((mask, chunk) => [maskName(chunk), mask]));
 }
 
 export function buildSegment(
@@ -67,10 +80,7 @@ export function buildSegment(
   layers: readonly LayerPlan[],
   { storage, dropout, queryChunks }: SegmentOptions,
 ): SegmentGraph {
-  const masks = Array.from({ length: queryChunks }, (_, index) =>
-    input(maskName(index), "float32", ["B", 1, "C", multiplyDim(index + 1, "C")]),
-  );
-  const length = multiplyDim(queryChunks, "C");
+  const { masks, length } = maskInputs(queryChunks);
   const context: BlockContext = { attention: rowAttention(config, masks), ...positionInputs(config, length) };
   const parameters = new Map<string, Tensor>();
   const trainedParameter = (name: string, shape: readonly number[]): Tensor => {

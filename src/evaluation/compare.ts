@@ -19,6 +19,18 @@ export interface CompareOptions {
   readonly allowDifferentPrompts?: boolean;
   /** Names of metrics or filters, such as "acc_norm" or "strict-match", to which it is limited. Default: all. */
   readonly metrics?: readonly string[];
+  /**
+   * Scores to which it is limited, one of a task or group. They are one family, by whose size p is adjusted. Default: those
+   * that `metrics` names.
+   */
+  readonly scores?: readonly ScoreName[];
+}
+
+/** Which score of a task or group is meant. */
+export interface ScoreName {
+  readonly task: string;
+  readonly metric: string;
+  readonly filter: string;
 }
 
 export interface Comparison extends ComparedScores {
@@ -99,7 +111,7 @@ export interface Findings {
 export async function compare(
   before: string,
   after: string,
-  { seed = 0, allowDifferentPrompts = false, metrics }: CompareOptions = {},
+  { seed = 0, allowDifferentPrompts = false, metrics, scores: chosen }: CompareOptions = {},
 ): Promise<Comparison> {
   const first = await readEvaluation(before);
   const second = await readEvaluation(after);
@@ -108,7 +120,8 @@ export async function compare(
   if (first.fingerprint !== undefined && first.fingerprint === second.fingerprint) {
     notes.push("Both runs are of the same model with the same adapter.");
   }
-  const scores = select(collectPairedScores(paired, first.groups, notes), metrics);
+  const collected = collectPairedScores(paired, first.groups, notes);
+  const scores = chosen ? choose(collected, chosen) : select(collected, metrics);
   const compared = {
     before: { path: first.path, model: first.model },
     after: { path: second.path, model: second.model },
@@ -136,6 +149,18 @@ function select(
     );
   }
   return scores.filter(({ metric, filter }) => names.includes(metric) || names.includes(filter));
+}
+
+function choose(scores: readonly PairedScore[], chosen: readonly ScoreName[]): readonly PairedScore[] {
+  return chosen.map((name) => {
+    const found = scores.find(
+      ({ task, metric, filter }) => task === name.task && metric === name.metric && filter === name.filter,
+    );
+    if (found) return { ...found, family: "chosen scores" };
+    throw new InputError(
+      `The evaluations have no ${name.metric} (${name.filter}) of ${name.task} in common that follows from single items.`,
+    );
+  });
 }
 
 /** Tests each score, adjusts the p-values of each family and says what is shown. */

@@ -7,7 +7,7 @@ import { InputError } from "../errors.ts";
 import type { HubOptions } from "../formats/hub.ts";
 import { readRows } from "../formats/rows.ts";
 import type { Doc } from "./task.ts";
-import type { TaskDefinition } from "./tasks/task-definition.ts";
+import { parseSplit, type TaskDefinition } from "./tasks/task-definition.ts";
 import type { TaskEntry } from "./tasks/task-entry.ts";
 
 /** A document, and how errors name it. */
@@ -23,9 +23,10 @@ export interface TaskData {
   /** Says where the data is from, as a part of the task's configuration. */
   readonly source: Readonly<Record<string, unknown>>;
   /**
-   * All documents of a split, processed as the definition says.
+   * All documents of a split, or of a part of one such as "validation[:8000]" or "test[100:200]" (as in Hugging Face's
+   * datasets, without percentages or negative numbers), processed as the definition says.
    *
-   * @throws InputError if the split is missing, or a document lacks what its processing needs.
+   * @throws InputError if the split is missing or its part is empty, or a document lacks what its processing needs.
    */
   readSplit(split: string): Promise<readonly SourceDoc[]>;
 }
@@ -34,6 +35,22 @@ const splitFields = ["training_split", "validation_split", "test_split", "fewsho
 
 /** @param dataDir a folder that holds the datasets of built-in tasks as files; without it they come from the Hub. */
 export function locateData(entry: TaskEntry, dataDir: string | undefined, hub: HubOptions = {}): TaskData {
+  const whole = locateWhole(entry, dataDir, hub);
+  return {
+    ...whole,
+    async readSplit(split) {
+      const { name, start, end } = parseSplit(split);
+      const docs = await whole.readSplit(name);
+      const part = docs.slice(start, end);
+      if (part.length > 0) return part;
+      throw new InputError(
+        `The task ${entry.name} has no items in "${split}", since the split "${name}" has ${docs.length}.`,
+      );
+    },
+  };
+}
+
+function locateWhole(entry: TaskEntry, dataDir: string | undefined, hub: HubOptions): TaskData {
   const { definition, local } = entry;
   if (dataDir === undefined || !local) {
     const files = definition.dataset_kwargs?.data_files;
@@ -45,7 +62,8 @@ export function locateData(entry: TaskEntry, dataDir: string | undefined, hub: H
   const atHand = Object.fromEntries(
     splitFields.map((field) => {
       const split = definition[field];
-      return [field, split !== undefined && Object.hasOwn(local.splits, split) ? split : undefined];
+      const isAtHand = split !== undefined && Object.hasOwn(local.splits, parseSplit(split).name);
+      return [field, isAtHand ? split : undefined];
     }),
   );
   const data_files: Record<string, string> = {};

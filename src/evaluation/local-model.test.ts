@@ -118,6 +118,26 @@ describe("log-likelihoods equal those of each text computed alone", () => {
   });
 });
 
+test("choices after a context that fills the model's own together have more tokens than it sees", async () => {
+  const context = "Tom has 3 pens. ".repeat(71);
+  const choices = [" He buys a book", " He buys a dog", " She has 4", " Anna"].map(
+    (end) => `${end} and a cup`,
+  );
+  const asked = choices.map((continuation) => ({ context, continuation }));
+  const tokens = asked.map(
+    (pair) => tokenizer.encode(pair.context + pair.continuation, { addSpecialTokens: true }).length,
+  );
+  expect(Math.max(...tokens)).toBeLessThanOrEqual(config.maxPositionEmbeddings);
+  const shared = tokenizer.encode(context.trimEnd(), { addSpecialTokens: true }).length;
+  const together = tokens.reduce((sum, count) => sum + count - shared, shared);
+  expect(together).toBeGreaterThan(config.maxPositionEmbeddings);
+  const results = await local.loglikelihood(asked);
+  for (const [i, { logLikelihood }] of results.entries()) {
+    const expected = await scorePair(context, choices[i]!);
+    expect(logLikelihood).toBeCloseTo(expected.logLikelihood, 3);
+  }
+});
+
 test("answers end before a stop string, and their tokens are counted", async () => {
   const before = local.tokenCounts.generated;
   const requests = ["Tom has 3 pens. He", "Anna", "The dog"].map((context) => ({

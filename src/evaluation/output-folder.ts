@@ -162,7 +162,7 @@ export function answerCache({ slimtune, model, adapter, storage, bits }: Evaluat
 }
 
 /** Writes under a temporary name first, so that the file is whole at any time. */
-function writeWhole(path: string, content: string): void {
+export function writeWhole(path: string, content: string): void {
   const temporary = `${path}.tmp`;
   writeFileSync(temporary, content, { flush: true });
   renameSync(temporary, path);

@@ -55,12 +55,13 @@ export function collectPairedScores(
     const group = groups.get(name);
     if (!group) return [];
     const ofMembers = group.members.flatMap((member) => collect(member, `tasks of ${name}`));
+    const recorded = tasksOf(name).flatMap((member) => paired.tasks.get(member) ?? []);
     if (group.scores.length === 0) return ofMembers;
     if (!tasksOf(name).every((member) => paired.tasks.has(member))) {
       notes.push(`The group ${name} is not whole in both evaluations; left out.`);
       return ofMembers;
     }
-    return [...poolScores(name, group, family, ofMembers), ...ofMembers];
+    return [...poolScores(name, group, family, ofMembers, recorded), ...ofMembers];
   };
   const inGroups = new Set([...groups.values()].flatMap(({ members }) => members));
   const names = [...groups.keys(), ...paired.tasks.keys()].filter((name) => !inGroups.has(name));
@@ -134,21 +135,24 @@ function isScoreOf(items: readonly (ItemScore | undefined)[], metric: string, ex
   return Math.abs(score - expected) <= 1e-6 * Math.max(1, Math.abs(expected));
 }
 
-/** The scores of a group that all of its tasks have, over the items of all. */
+/** The scores of a group over the items of all its tasks that have them; others, such as perplexities, count for themselves. */
 function poolScores(
   name: string,
   { scores }: RecordedGroup,
   family: string,
   ofMembers: readonly PairedScore[],
+  recorded: readonly PairedTask[],
 ): PairedScore[] {
   const ofTasks = ofMembers.filter(({ pooled }) => pooled === undefined);
-  const tasks = [...new Set(ofTasks.map(({ task }) => task))];
   return scores.flatMap(({ metric, filter, higherIsBetter }) => {
     const pool = ofTasks.filter((score) => score.metric === metric && score.filter === filter);
-    if (pool.length < tasks.length) return [];
+    const having = recorded.filter(({ before }) =>
+      before.scores.some((score) => score.metric === metric && score.filter === filter),
+    );
+    if (pool.length < having.length) return [];
     return {
       task: name,
-      pooled: tasks,
+      pooled: pool.map(({ task }) => task),
       family,
       metric,
       filter,

@@ -102,6 +102,20 @@ describe("what is prepared", () => {
     expect(requests).toMatchObject({ original: expect.stringContaining("1 @,@ 900 @.@ 5 kg") });
   });
 
+  test("a part of a split, as in Hugging Face's datasets", async () => {
+    const rows = Array.from({ length: 6 }, (_, i) => ({ q: `${i}`, a: `${i}` }));
+    const questions = async (test_split: string) => {
+      const { instances } = await prepareTask(taskOf(rows, { test_split }));
+      return instances.map(({ target }) => target);
+    };
+    expect(await questions("test[:2]")).toEqual(["0", "1"]);
+    expect(await questions("test[4:]")).toEqual(["4", "5"]);
+    expect(await questions("test[1:3]")).toEqual(["1", "2"]);
+    await expect(questions("test[6:]")).rejects.toThrow(
+      new InputError('The task own has no items in "test[6:]", since the split "test" has 6.'),
+    );
+  });
+
   test("examples have fields of their own", async () => {
     const entry = taskOf([{ q: "1+1", a: "2" }], {
       num_fewshot: 2,

@@ -8,7 +8,7 @@ import { createRandom, type Random } from "../random.ts";
 import type { Device } from "../runtime/device.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
-import { type CachedRows, chunkLength, createCachedRows } from "./cached-rows.ts";
+import { type CachedRows, createCachedRows } from "./cached-rows.ts";
 import type {
   GeneratedToken,
   Generation,
@@ -126,7 +126,7 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
     if (lane.beginning) {
       const { job, known } = lane.beginning;
       const { promptIds } = job.request;
-      const end = known + nextChunk(promptIds.length - known);
+      const end = known + nextChunk(promptIds.length - known, active.some(isWatched));
       await rows.extend(promptIds.slice(known, end));
       lane.beginning.known = end;
       if (end === promptIds.length) {
@@ -139,7 +139,7 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
     }
     // A step costs about the same for few texts as for many. Only who watches a text gains if it goes on at once.
     const reads = lane.beginning !== undefined || mayBegin();
-    if (active.length > 0 && (!reads || active.some(({ onPiece }) => onPiece))) {
+    if (active.length > 0 && (!reads || active.some(isWatched))) {
       const logits = await rows.step(active.map(({ ids }) => ids.at(-1)!));
       for (let row = active.length - 1; row >= 0; row--) {
         const ofRow = logits.subarray(row * config.vocabSize, (row + 1) * config.vocabSize);
@@ -262,9 +262,17 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
   };
 }
 
+function isWatched({ onPiece }: Job): boolean {
+  return onPiece !== undefined;
+}
+
+/** Most tokens of a prompt that are computed at a time, and while somebody watches a text that waits for them. */
+const longChunk = 1024;
+const shortChunk = 256;
+
 /** Tokens of a prompt that are computed next: its rest is divided evenly, for a small piece is slow for its size. */
-function nextChunk(rest: number): number {
-  return Math.ceil(rest / Math.ceil(rest / chunkLength));
+function nextChunk(rest: number, watched: boolean): number {
+  return Math.ceil(rest / Math.ceil(rest / (watched ? shortChunk : longChunk)));
 }
 
 function isBusy({ queue, active, beginning }: Lane): boolean {

@@ -15,8 +15,6 @@ import type { HostTensor } from "../runtime/device.ts";
 
 /** Room in a row grows by so many tokens at a time. */
 const lengthStep = 128;
-/** Most tokens of a prompt that are computed at a time. */
-export const chunkLength = 256;
 /** A shared beginning shorter than this is computed again rather than copied. */
 const leastShared = 16;
 

@@ -2,7 +2,11 @@
 
 import { pick } from "./drawing.ts";
 import type { DrawItem, Wordings } from "./questions.ts";
-import { CAUSES, capitalized, NEEDS, PEOPLE, TOOLS } from "./world.ts";
+import { CAUSES, capitalized, NEEDS, type Need, PEOPLE, TOOLS, type Tool } from "./world.ts";
+
+function others<T>(table: readonly T[], one: T): T[] {
+  return table.filter((row) => row !== one);
+}
 
 const EFFECT_WORDINGS: Wordings<{ who: string; does: string; thing: string }> = {
   train: [
@@ -24,6 +28,7 @@ const drawEffect: DrawItem = (random, split) => {
     key: `${cause.effect}: ${thing}`,
     question: pick(random, EFFECT_WORDINGS[split])(scene),
     answer: `The ${thing} ${cause.effect}.`,
+    wrongAnswers: others(CAUSES, cause).map(({ effect }) => `The ${thing} ${effect}.`),
   };
 };
 
@@ -42,13 +47,15 @@ const RESPONSE_WORDINGS: Wordings<{ who: string; they: string; state: string }> 
 const drawResponse: DrawItem = (random, split) => {
   const need = pick(random, NEEDS);
   const person = pick(random, PEOPLE);
+  const answerWith = ({ response }: Need) => `${capitalized(person.they)} ${response}.`;
   return {
     key: `${need.state}: ${person.name}`,
     question: pick(
       random,
       RESPONSE_WORDINGS[split],
     )({ who: person.name, they: person.they, state: need.state }),
-    answer: `${capitalized(person.they)} ${need.response}.`,
+    answer: answerWith(need),
+    wrongAnswers: others(NEEDS, need).map(answerWith),
   };
 };
 
@@ -67,10 +74,12 @@ const TOOL_WORDINGS: Wordings<{ who: string; they: string; work: string }> = {
 const drawToolChoice: DrawItem = (random, split) => {
   const tool = pick(random, TOOLS);
   const person = pick(random, PEOPLE);
+  const answerWith = ({ name }: Tool) => `${capitalized(person.they)} takes ${name}.`;
   return {
     key: `${tool.name}: ${person.name}`,
     question: pick(random, TOOL_WORDINGS[split])({ who: person.name, they: person.they, work: tool.work }),
-    answer: `${capitalized(person.they)} takes ${tool.name}.`,
+    answer: answerWith(tool),
+    wrongAnswers: others(TOOLS, tool).map(answerWith),
   };
 };
 

@@ -23,11 +23,14 @@ const drawProgram: DrawItem = (random, split) => {
   const change = between(random, 1, start);
   const operator = pick(random, ["+", "-"]);
   const end = operator === "+" ? start + change : start - change;
+  const answerWith = (value: number) =>
+    `${variable} starts at ${start} and ends at ${value}. The value is ${value}.`;
   const program = `${variable} = ${start}\n${variable} = ${variable} ${operator} ${change}`;
   return {
     key: `program ${start} ${operator} ${change}`,
     question: pick(random, PROGRAM_WORDINGS[split])({ program, variable }),
-    answer: `${variable} starts at ${start} and ends at ${end}. The value is ${end}.`,
+    answer: answerWith(end),
+    wrongAnswers: [end - 2, end - 1, end + 1, end + 2].filter((value) => value >= 0).map(answerWith),
   };
 };
 
@@ -35,6 +38,10 @@ const drawProgram: DrawItem = (random, split) => {
 function drawColours(random: Random): string[] {
   const rest = [...COLOURS];
   return Array.from({ length: 3 }, () => rest.splice(random.below(rest.length), 1)[0]!);
+}
+
+function without<T>(values: readonly T[], index: number): T[] {
+  return values.filter((_, i) => i !== index);
 }
 
 const STORE_WORDINGS: Wordings<{ store: string; colours: readonly string[] }> = {
@@ -51,12 +58,14 @@ const STORE_WORDINGS: Wordings<{ store: string; colours: readonly string[] }> = 
 const drawStore: DrawItem = (random, split) => {
   const store = pick(random, ["stack", "queue"]);
   const colours = drawColours(random);
-  const place = store === "stack" ? "last" : "first";
-  const out = store === "stack" ? colours[2]! : colours[0]!;
+  const [place, index] = store === "stack" ? ["last", 2] : ["first", 0];
+  const answerWith = (colour: string) =>
+    `A ${store} gives back the ${place} one in. The first out is ${colour}.`;
   return {
     key: `${store} ${colours.join(" ")}`,
     question: pick(random, STORE_WORDINGS[split])({ store, colours }),
-    answer: `A ${store} gives back the ${place} one in. The first out is ${out}.`,
+    answer: answerWith(colours[index]!),
+    wrongAnswers: without(colours, index).map(answerWith),
   };
 };
 
@@ -71,10 +80,12 @@ const LIST_WORDINGS: Wordings<{ list: string; index: number }> = {
 const drawListElement: DrawItem = (random, split) => {
   const colours = drawColours(random);
   const index = random.below(3);
+  const answerWith = (colour: string) => `Counting starts at 0. The element is ${colour}.`;
   return {
     key: `list ${colours.join(" ")} ${index}`,
     question: pick(random, LIST_WORDINGS[split])({ list: `[${colours.join(", ")}]`, index }),
-    answer: `Counting starts at 0. The element is ${colours[index]}.`,
+    answer: answerWith(colours[index]!),
+    wrongAnswers: without(colours, index).map(answerWith),
   };
 };
 
@@ -85,10 +96,12 @@ const BINARY_WORDINGS: Wordings<{ number: number }> = {
 
 const drawBinary: DrawItem = (random, split) => {
   const number = between(random, 0, 31);
+  const answerWith = (value: number) => `The bits are ${value.toString(2)}.`;
   return {
     key: `binary ${number}`,
     question: pick(random, BINARY_WORDINGS[split])({ number }),
-    answer: `The bits are ${number.toString(2)}.`,
+    answer: answerWith(number),
+    wrongAnswers: [1, 2, 4].map((bit) => answerWith(number ^ bit)),
   };
 };
 
@@ -105,10 +118,12 @@ const drawLogic: DrawItem = (random, split) => {
   const right = random.below(2) === 1;
   const operator = pick(random, ["and", "or"]);
   const value = operator === "and" ? left && right : left || right;
+  const answerWith = (result: boolean) => `${left} ${operator} ${right} is ${result}.`;
   return {
     key: `logic ${left} ${operator} ${right}`,
     question: pick(random, LOGIC_WORDINGS[split])({ left, right, operator }),
-    answer: `${left} ${operator} ${right} is ${value}.`,
+    answer: answerWith(value),
+    wrongAnswers: [answerWith(!value)],
   };
 };
 

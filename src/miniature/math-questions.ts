@@ -232,5 +232,6 @@ export const drawMathItem: DrawItem = (random, split) => {
     key: numbers.map((number, i) => (i === 0 ? `${number}` : ` ${kind.operators[i - 1]} ${number}`)).join(""),
     question: pick(random, kind.wordings[split])(scene),
     answer: writeWorking(numbers, kind.operators),
+    wrongAnswers: [],
   };
 };

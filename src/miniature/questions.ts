@@ -11,6 +11,8 @@ export interface QuestionRow {
 
 /** A row together with what makes it the same item as another, however it is worded. */
 export interface Item extends QuestionRow {
+  /** Answers of the same form that are wrong, for questions with choices; none where the answer is to be worked out. */
+  wrongAnswers: readonly string[];
   /** The combination of numbers or entities asked about; `splitOf(key)` says which split owns it. */
   key: string;
 }

@@ -1,17 +1,21 @@
 /**
  * @file Writes the miniature files: `write-corpus.ts tuning <folder>` the tuning sets of the three domains,
+ * `write-corpus.ts benchmarks <folder>` their benchmarks,
  * `write-corpus.ts pretraining <file.jsonl> <documents>` a pretraining corpus of that many documents.
  */
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { createRandom } from "../random.ts";
+import { drawBenchmark } from "./benchmark.ts";
 import { writeDocument } from "./pretraining-text.ts";
 import { DOMAINS, drawTuningSet } from "./tuning-set.ts";
 
 const SEED = 2024;
 const TRAIN_ROWS = 600;
 const HELD_OUT_ROWS = 100;
+
+const BENCHMARK_ROWS = 200;
 
 const toJsonLines = (rows: readonly object[]): string =>
   rows.map((row) => `${JSON.stringify(row)}\n`).join("");
@@ -33,6 +37,14 @@ function writeTuningSets(folder: string): void {
   });
 }
 
+function writeBenchmarks(folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  DOMAINS.forEach((domain, stream) => {
+    const rows = drawBenchmark(domain, BENCHMARK_ROWS, createRandom(SEED, stream, 2));
+    writeFileSync(join(folder, `${domain}.jsonl`), toJsonLines(rows));
+  });
+}
+
 function writePretrainingCorpus(path: string, documents: number): void {
   mkdirSync(dirname(path), { recursive: true });
   // One stream per document: a longer corpus begins with the shorter one.
@@ -45,11 +57,13 @@ function writePretrainingCorpus(path: string, documents: number): void {
 const [what, path, documents] = process.argv.slice(2);
 if (what === "tuning" && path) {
   writeTuningSets(path);
+} else if (what === "benchmarks" && path) {
+  writeBenchmarks(path);
 } else if (what === "pretraining" && path && Number.isInteger(Number(documents)) && Number(documents) > 0) {
   writePretrainingCorpus(path, Number(documents));
 } else {
   process.stderr.write(
-    "usage: write-corpus.ts tuning <folder>\n       write-corpus.ts pretraining <file.jsonl> <documents>\n",
+    "usage: write-corpus.ts tuning <folder>\n       write-corpus.ts benchmarks <folder>\n       write-corpus.ts pretraining <file.jsonl> <documents>\n",
   );
   process.exitCode = 1;
 }

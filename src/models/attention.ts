@@ -20,8 +20,9 @@ export type Attention = (query: Tensor, key: Tensor, value: Tensor) => Tensor;
 /**
  * Attention within rows.
  *
- * @param masks for each of n equal chunks of C = S / n queries, float32 [B, 1, C, (i + 1) C]: 0 where the query (row) may
- * attend to the key (column), else a large negative number. Keys after a chunk's end are never seen, nor multiplied by.
+ * @param masks for each of n chunks of C = ceil(S / n) queries, of which the last may have fewer, float32
+ * [B, 1, C, (i + 1) C]: 0 where the query (row) may attend to the key (column), else a large negative number. Keys after a
+ * chunk's end are never seen, nor multiplied by.
  */
 export function rowAttention(config: ModelConfig, masks: readonly Tensor[]): Attention {
   const { numAttentionHeads: heads, numKeyValueHeads: groups, headDim } = config;
@@ -109,8 +110,8 @@ function maskedSoftmax(scores: Tensor, mask: Tensor, perGroup: number): Tensor {
   return reshape(softmax(masked), scores.shape);
 }
 
-/** Whose the cached tokens are: there are none, each row has its own, or one row is shared by all. */
-export type Past = "none" | "own" | "shared";
+/** Whose the cached tokens are: each row has its own, or one row is shared by all. */
+export type Past = "own" | "shared";
 
 /** The keys and values of P tokens that stand before S new ones, and who sees whom. */
 export interface CachedContext {
@@ -131,6 +132,30 @@ export interface NewKeysAndValues {
   readonly values: Tensor;
 }
 
+/** New tokens' keys and values as they are kept. */
+function toCache(config: ModelConfig, key: Tensor, value: Tensor): NewKeysAndValues {
+  const { numKeyValueHeads: groups, headDim } = config;
+  const [batch, length] = key.shape as [Dim, Dim, Dim];
+  const perHead = (tensor: Tensor) => reshape(tensor, [batch, length, groups, headDim]);
+  return {
+    keys: transpose(perHead(key), [0, 2, 3, 1]),
+    values: transpose(perHead(value), [0, 2, 1, 3]),
+  };
+}
+
+/** {@link rowAttention} of tokens before which the cache holds none. */
+export function uncachedAttention(
+  config: ModelConfig,
+  masks: readonly Tensor[],
+  onNew: (tensors: NewKeysAndValues) => void,
+): Attention {
+  const attend = rowAttention(config, masks);
+  return (query, key, value) => {
+    onNew(toCache(config, key, value));
+    return attend(query, key, value);
+  };
+}
+
 /**
  * Attention of new tokens to a cache and to each other. Many tokens have more scores than keys and values, so each row's
  * own past is joined to its new keys and values. What all rows share is not repeated for each: there the scores are joined.
@@ -140,23 +165,18 @@ export function cachedAttention(
   cache: CachedContext,
   onNew: (tensors: NewKeysAndValues) => void,
 ): Attention {
-  const { numAttentionHeads: heads, numKeyValueHeads: groups, headDim } = config;
+  const { numAttentionHeads: heads, numKeyValueHeads: groups } = config;
   const keyCount = cache.mask.shape[3]!;
   return (query, key, value) => {
     const [batch, length] = query.shape as [Dim, Dim, Dim];
-    const perHead = (tensor: Tensor) => reshape(tensor, [batch, length, groups, headDim]);
-    const fresh = {
-      keys: transpose(perHead(key), [0, 2, 3, 1]),
-      values: transpose(perHead(value), [0, 2, 1, 3]),
-    };
+    const fresh = toCache(config, key, value);
     onNew(fresh);
     const queries = toGroups(config, query);
     const toWeights = (scores: Tensor) => maskedSoftmax(scores, cache.mask, heads / groups);
     if (cache.past === "shared")
       return fromGroups(config, attendToBoth(queries, cache, fresh, toWeights), batch, length);
-    const own = cache.past === "own";
-    const keys = own ? join([cache.keys, fresh.keys], 3, keyCount) : fresh.keys;
-    const values = own ? join([cache.values, fresh.values], 2, keyCount) : fresh.values;
+    const keys = join([cache.keys, fresh.keys], 3, keyCount);
+    const values = join([cache.values, fresh.values], 2, keyCount);
     const scores = broadcastMatmul(scaleQueries(queries), keys);
     return fromGroups(config, broadcastMatmul(toWeights(scores), values), batch, length);
   };

@@ -175,6 +175,7 @@ test("what cannot be served is said in a sentence", async () => {
       "has the name of the base model",
     ],
     [["--model", "fixtures/embedded-model", "--api-key", ""], "The API key is empty"],
+    [["--model", "fixtures/embedded-model", "--allow-origin", "example.com"], "It is no origin"],
     [
       ["--model", "fixtures/embedded-model", "--host", "192.0.2.1"],
       "192.0.2.1 is no address of this machine",

@@ -90,12 +90,15 @@ export interface StudyCell {
   readonly error?: string;
   readonly run?: StudyRun;
   /** The tuned model against the base model on the same items, by the task's name. Of other metrics there is nothing here. */
-  readonly changes?: Readonly<Record<string, ScoreComparison>>;
+  readonly changes?: Readonly<Record<string, StudyChange>>;
   /** Mean Kullback-Leibler divergence of the next token, base from tuned, on neutral text, in nats. */
   readonly divergence?: Estimate;
   /** Answers that changed, from each task: at most a few that became right and a few that became wrong. */
   readonly flips?: readonly Flip[];
 }
+
+/** A score's comparison, without the items: they are in the evaluations' folders. */
+export type StudyChange = Omit<ScoreComparison, "fixed" | "broken">;
 
 export interface StudyRun {
   /** Folders, below the study's. */

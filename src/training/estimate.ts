@@ -2,7 +2,7 @@
 
 import type { Adaptation } from "../adapters/adaptation.ts";
 import { listParameters } from "../adapters/parameters.ts";
-import { chooseQueryChunks } from "../engine/engine.ts";
+import { chooseQueryChunks } from "../engine/attention-mask.ts";
 import { defaultOutputTile } from "../engine/output-layer.ts";
 import {
   buildBackward,
@@ -77,7 +77,7 @@ export function estimateStep(
     trainsHead: false,
   };
   const queryChunks = chooseQueryChunks(length);
-  const sizes = { B: rows, C: length / queryChunks, N: labels, positions: length };
+  const sizes = { B: rows, C: Math.ceil(length / queryChunks), N: labels, positions: length };
   const cost = (outputs: readonly Tensor[], more: Sizes = sizes): GraphCost => measureCost(outputs, more);
   const options = { storage, dropout: false, queryChunks };
 

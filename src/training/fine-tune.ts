@@ -40,7 +40,7 @@ import {
   checkInputs,
   checkRunFolder,
   createRunFolder,
-  lockRunFolder,
+  lockFolder,
   openRunFolder,
   type RunFolder,
   writeEfficiency,
@@ -132,6 +132,7 @@ async function readInputs(config: RunConfig, events: RunEvents): Promise<RunInpu
       context,
       overlong: config.overlong,
       trainOn: config.train_on,
+      applyChatTemplate: config.apply_chat_template,
       fields: config.fields,
       onProgress: (count) => events.onStage?.(`reading the data: ${count} examples`),
     });
@@ -193,7 +194,7 @@ async function train(
   inputs: RunInputs,
   events: RunEvents,
 ): Promise<RunResult> {
-  const unlock = lockRunFolder(folder);
+  const unlock = lockFolder(folder.path, "run");
   const { model, adaptation } = inputs;
   const segmentSize = pickSegmentSize(config, inputs);
   const device = openDevice(config.device, config.threads === undefined ? {} : { threads: config.threads });

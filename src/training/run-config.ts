@@ -25,6 +25,8 @@ const given = z.strictObject({
   fields: z.record(z.string(), z.string()).default({}),
   /** Which tokens are trained on: those of the completions, or all. */
   train_on: z.enum(["completion", "all"]).default("completion"),
+  /** Whether conversations go through the model's chat template, where it has one; else prompt and completion stand plain. */
+  apply_chat_template: z.boolean().default(true),
   /** What happens to an example longer than the context. */
   overlong: z.enum(["error", "drop", "truncate"]).default("error"),
   method: z.enum(methodNames).default("lora"),

@@ -111,13 +111,14 @@ export function openRunFolder(path: string): { folder: RunFolder; config: RunCon
 }
 
 /**
- * Keeps a second process from writing into the same run.
+ * Keeps a second process from writing into the same folder.
  *
+ * @param what the folder is of: "run" or "study"
  * @returns a function that gives the folder free again
  * @throws InputError if another process that is alive holds it.
  */
-export function lockRunFolder(folder: RunFolder): () => void {
-  const path = join(folder.path, "lock");
+export function lockFolder(folder: string, what: string): () => void {
+  const path = join(folder, "lock");
   const claim = () => {
     const file = openSync(path, "wx");
     writeFileSync(file, String(process.pid));
@@ -130,7 +131,7 @@ export function lockRunFolder(folder: RunFolder): () => void {
     const holder = Number(readFileSync(path, "utf8"));
     if (holder !== process.pid && isAlive(holder)) {
       throw new InputError(
-        `The run in ${folder.path} is being trained by process ${holder}; wait for it or stop it.`,
+        `The ${what} in ${folder} is being computed by process ${holder}; wait for it or stop it.`,
       );
     }
     rmSync(path, { force: true });

@@ -29,6 +29,7 @@ export const hellaswag: TaskEntry = {
     ],
     metadata: { version: "1.0" },
   }),
+  tune: { split: "validation[:8000]", rest: "validation[8000:]" },
   local: { splits: { validation: "hellaswag/hellaswag_val.jsonl" } },
 };
 

@@ -137,6 +137,17 @@ export type TaskDefinitionInput = Omit<
 > &
   Partial<Pick<TaskDefinition, "target_delimiter" | "fewshot_delimiter" | "output_type">>;
 
+/** A split's name and, of a part, the first item and that after the last. */
+export function parseSplit(split: string): {
+  readonly name: string;
+  readonly start: number | undefined;
+  readonly end: number | undefined;
+} {
+  const [, name = split, start, end] = /^(.+)\[(\d*):(\d*)\]$/.exec(split) ?? [];
+  const toNumber = (digits: string | undefined) => (digits ? Number(digits) : undefined);
+  return { name, start: toNumber(start), end: toNumber(end) };
+}
+
 /** Adds the defaults to a definition in code. */
 export function defineTask(definition: TaskDefinitionInput): TaskDefinition {
   return { output_type: "generate_until", target_delimiter: " ", fewshot_delimiter: "\n\n", ...definition };

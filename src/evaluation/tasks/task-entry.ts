@@ -14,6 +14,11 @@ export interface TaskEntry {
   /** The licence of its data. */
   readonly licence: string;
   readonly definition: TaskDefinition;
+  /**
+   * For a task whose training split is not among the local files: the part of another split that may be tuned on instead,
+   * and the part that is then left to evaluate.
+   */
+  readonly tune?: { readonly split: string; readonly rest: string };
   /** How the dataset lies in a data folder; undefined if it comes from elsewhere. */
   readonly local?: LocalFiles;
 }

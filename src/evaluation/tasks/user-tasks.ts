@@ -6,7 +6,7 @@ import { isMap, parseDocument, visit } from "yaml";
 import { z } from "zod";
 import { InputError } from "../../errors.ts";
 import { parseFields } from "../parse-fields.ts";
-import { checkDefinition, type TaskDefinition } from "./task-definition.ts";
+import { checkDefinition, parseSplit, type TaskDefinition } from "./task-definition.ts";
 import type { GroupEntry, TaskEntry } from "./task-entry.ts";
 
 const extensions = [".yaml", ".yml"];
@@ -102,7 +102,7 @@ function resolveFiles(definition: TaskDefinition, path: string): TaskDefinition 
     const splits = [training_split, validation_split, test_split, fewshot_split].filter(
       (split) => split !== undefined,
     );
-    files = Object.fromEntries(splits.map((split) => [split, dataset_path]));
+    files = Object.fromEntries(splits.map((split) => [parseSplit(split).name, dataset_path]));
   }
   if (!files) return definition;
   const data_files = Object.fromEntries(

@@ -1,0 +1,101 @@
+/** @file What the page and the Markdown say alike. */
+
+import type { AlignmentScore } from "../study/results.ts";
+import { countOf, formatNumber, formatRange, joinWords } from "./format.ts";
+import type { ReportedTask, RowChange, Study } from "./study-rows.ts";
+
+export function titleOf({ results: { kind, model } }: Study): string {
+  return kind === "methods"
+    ? `Methods of tuning ${model.name}, compared`
+    : `What tuning does to ${model.name}`;
+}
+
+/** What was tuned and judged, in a line. */
+export function describeModel({ results }: Study): string {
+  const { model, cells, data, tasks, date } = results;
+  const [count, unit] =
+    model.parameters < 1e9 ? [model.parameters / 1e6, "million"] : [model.parameters / 1e9, "billion"];
+  return [
+    `${formatNumber(count)} ${unit} parameters`,
+    countOf(cells.length, "run"),
+    data.length === 1 ? "1 set of data" : `${data.length} sets of data`,
+    countOf(tasks.length, "task"),
+    date.slice(0, 10),
+  ].join(" · ");
+}
+
+/** "chance 25.0" */
+export function describeChance({ chance, print }: ReportedTask): string {
+  return chance === null ? "no chance level" : `chance ${print.score(chance)}`;
+}
+
+/** "exact_match (strict-match)" */
+export function metricOf({ metric, filter }: { readonly metric: string; readonly filter: string }): string {
+  return filter === "none" ? metric : `${metric} (${filter})`;
+}
+
+/** " ▲" or " ▼" where every seed shows it, " ▲2/3" where some do; nothing where no difference is shown. */
+export function markOf({ shownBetter, shownWorse, seeds }: RowChange): string {
+  const part = (count: number) => (count === seeds.length ? "" : `${count}/${seeds.length}`);
+  const better = shownBetter > 0 ? ` ▲${part(shownBetter)}` : "";
+  const worse = shownWorse > 0 ? ` ▼${part(shownWorse)}` : "";
+  return better + worse;
+}
+
+/** What a reader must know of the intervals, marks and seeds of this study. */
+export function readingNotes({ results, tasks, rows }: Study): string[] {
+  const changes = results.cells.flatMap((cell) => Object.values(cell.changes ?? {}));
+  const families = new Set(changes.map(({ family }) => `the ${family.name} (${family.size})`));
+  const unlike = tasks.filter(({ inPoints }) => !inPoints);
+  const notes: string[] = [];
+  if (changes.length > 0) {
+    notes.push(
+      `Every tuned model and the base model answered the same items, which are compared in pairs. “Shown” means p ≤ 0.05 after Holm’s adjustment for the number of tests among ${joinWords([...families])}; over ${changes.length} comparisons in all, some marks may still be due to chance.`,
+    );
+  }
+  if (rows.some(({ cells }) => cells.length > 1)) {
+    notes.push(
+      "Where there are several seeds, the change is their mean, and its interval the mean of theirs: it says how much other items could change it, and the seeds’ own changes how much another seed would. A mark without a count is shown with every seed; ▲2/3 with two of three.",
+    );
+  } else {
+    notes.push("Each cell is one run with one seed: how much another seed would change was not measured.");
+  }
+  if (rows.some(({ retention }) => retention)) {
+    notes.push(
+      "Kept: the mean change over the tasks in points that the data were not meant for; its interval takes tasks as independent.",
+    );
+  }
+  if (unlike.length > 0) {
+    notes.push(
+      `${joinWords(unlike.map(({ name, higherIsBetter }) => `${name} (${higherIsBetter ? "higher" : "lower"} is better)`))} ${unlike.length === 1 ? "has" : "have"} no points: changes are in the score’s own unit, and colours follow the change in per cent of the base score.`,
+    );
+  }
+  return notes;
+}
+
+export const quantityNote =
+  "Means over the runs, by the definitions of EfficientLLM (Yuan et al. 2025): memory of the process and use of the " +
+  "cores over time, seconds of an optimizer step, tokens and samples per second and million parameters, power, and " +
+  "how many times smaller the base model is kept than in float32, times the ratio of the scores.";
+
+/** How each score of alignment goes with the gain: a sentence. */
+export function describePrediction({ results }: Study, score: AlignmentScore): string {
+  const found = results.predictions.find((prediction) => prediction.score === score);
+  if (!found) {
+    const isMeasured = results.alignment.some((fit) => fit[score] !== null);
+    return isMeasured ? "Too few cells for a correlation." : "Not measured.";
+  }
+  const { correlation, cells } = found;
+  const verdict =
+    correlation.low > 0
+      ? "a better fit went with a larger gain"
+      : correlation.high < 0
+        ? "a better fit went with a smaller gain"
+        : "no relation shown";
+  return `Spearman's ρ ${formatNumber(correlation.value, 2)}, 95 % interval ${formatRange(correlation, 2)}, over ${countOf(cells, "cell")}: ${verdict}.`;
+}
+
+/** The end of a prompt, where the item's own question is, after the few-shot examples. */
+export function endOfPrompt(prompt: string): string {
+  return prompt.length > 600 ? `…${prompt.slice(-600)}` : prompt;
+}

@@ -1,0 +1,32 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { readStudy } from "./study-file.ts";
+import { hostileStudy, methodsStudy, seedsStudy, slimmingStudy } from "./study-results.fixture.ts";
+import { writeReport } from "./write-report.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "slimtune-report-"));
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+test("three files are written, and no temporary one stays", () => {
+  const folder = join(scratch, "new", "study");
+  const { page, markdown, results } = writeReport(folder, slimmingStudy());
+  expect(readdirSync(folder).sort()).toEqual(["report.html", "report.md", "study.json"]);
+  expect([page, markdown, results]).toEqual(
+    ["report.html", "report.md", "study.json"].map((name) => join(folder, name)),
+  );
+  expect(readFileSync(page, "utf8")).toMatch(/^<!doctype html>[\s\S]*<\/html>\n$/);
+  expect(readFileSync(markdown, "utf8")).toMatch(/^# What tuning does to SmolLM2-135M-Instruct\n/);
+});
+
+test.for([slimmingStudy(), seedsStudy(), methodsStudy(), hostileStudy("<b>|`")])(
+  "results are read as they were written, and give the same page: %#",
+  (study) => {
+    const first = writeReport(join(scratch, "first"), study);
+    const read = readStudy(join(scratch, "first"));
+    expect(read).toEqual(study);
+    const second = writeReport(join(scratch, "second"), read);
+    expect(readFileSync(second.page, "utf8")).toBe(readFileSync(first.page, "utf8"));
+  },
+);
