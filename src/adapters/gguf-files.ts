@@ -48,8 +48,8 @@ export async function writeGgufAdapter(
       data: values,
     });
     if (matrix === "A") return write(() => data);
-    const own = rankAndScale(module, settings);
-    const ownAlpha = Math.fround(own.scale * own.rank);
+    const { r, scale } = rankAndScale(settings, module);
+    const ownAlpha = Math.fround(scale * r);
     const heads = interleavedHeads(architecture, module, model);
     return write(() => {
       const scaled = ownAlpha === alpha ? data : data.map((value) => value * (ownAlpha / alpha));

@@ -81,7 +81,9 @@ async function openSource(source: string, model: string | undefined): Promise<So
   }
   const { folder, config } = openRunFolder(source);
   const device = openDevice(config.device);
-  if (config.method === "full") return { device, model: await openModel(folder.model), adapter: undefined };
+  if (existsSync(folder.model)) {
+    return { device, model: await openModel(folder.model), adapter: undefined };
+  }
   const base = await openModel(model ?? config.model, {
     revision: config.revision,
     storage: config.storage,
@@ -96,7 +98,7 @@ async function exportAs(
 ): Promise<LogitCheck> {
   if (adapter === undefined && format !== "gguf") {
     throw new InputError(
-      `The run tuned the whole model, which ${model.path} already holds in Hugging Face's layout; only --format gguf remains.`,
+      `The run tuned the model itself, which ${model.path} already holds in Hugging Face's layout; only --format gguf remains.`,
     );
   }
   if (format === "gguf-lora") return exportGgufAdapter(device, model, adapter!, out);

@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -12,9 +12,10 @@ import { openSafetensors } from "../formats/safetensors.ts";
 import { openModel } from "../models/open-model.ts";
 import { writableTypes } from "../quantization/ggml-blocks.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
-import { byteLevel, splitBy } from "../tokenization/pre-tokenizer.ts";
+import { splitBy } from "../tokenization/pre-tokenizer.ts";
 import { exportGguf, exportGgufAdapter } from "./gguf.ts";
 import { checkLogits } from "./logit-check.ts";
+import { openTinyModel, tinyAdapters, tinyModels, tinyTokenizer } from "./tiny-models.fixture.ts";
 
 // The models and adapters with their logits are made by reference/tiny_models.py and reference/lora.py.
 const reference = "fixtures/reference";
@@ -22,40 +23,7 @@ const device = openDevice("cpu", { threads: 1 });
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-gguf-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
-const specialTokens = ["<|end|>", "<|start|>"];
-const letters = [..."abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.01ĠĊ"];
-const tokens = [...specialTokens, ...letters, "th", "the"];
-
-/** A tokenizer for the 64 embeddings of the tiny models, which have none. */
-const tokenizer = {
-  added_tokens: specialTokens.map((content, id) => ({ id, content, special: true, normalized: false })),
-  normalizer: null,
-  pre_tokenizer: {
-    type: "Sequence",
-    pretokenizers: [{ type: "Digits", individual_digits: true }, byteLevel({ useRegex: true })],
-  },
-  post_processor: null,
-  decoder: byteLevel({ useRegex: true }),
-  model: {
-    type: "BPE",
-    vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-    merges: ["t h", "th e"],
-  },
-};
-
-/** Opens a tiny model with the tokenizer beside it. */
-function openTiny(name: string) {
-  const folder = join(scratch, name);
-  if (!existsSync(folder)) {
-    cpSync(`${reference}/models/${name}`, folder, { recursive: true });
-    writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(tokenizer));
-    writeFileSync(
-      join(folder, "tokenizer_config.json"),
-      JSON.stringify({ eos_token: "<|end|>", chat_template: "{{ messages }}" }),
-    );
-  }
-  return openModel(folder);
-}
+const openTiny = (name: string) => openTinyModel(scratch, name);
 
 /** Largest difference between a model's logits and the golden ones, over the first positions of each row. */
 async function differenceFrom(golden: string, model: AdaptedModel, positions: number): Promise<number> {
@@ -92,18 +60,7 @@ async function differenceFrom(golden: string, model: AdaptedModel, positions: nu
   }, 0);
 }
 
-const families = [
-  "llama",
-  "llama-tied",
-  "llama-rope3",
-  "llama-bias",
-  "llama-head-dim",
-  "mistral",
-  "qwen2",
-  "qwen3",
-];
-
-describe.each(families)("%s as GGUF", (name) => {
+describe.each(tinyModels)("%s as GGUF", (name) => {
   const path = (type: string) => join(scratch, `${name}-${type}.gguf`);
 
   test("in float32 gives Transformers' logits", async () => {
@@ -212,16 +169,7 @@ test("a GGUF file keeps its metadata, its tokenizer unchanged, when it is export
   again.close();
 });
 
-const adapters = [
-  "llama-all-linear",
-  "llama-rslora",
-  "llama-patterns",
-  "llama-regex",
-  "llama-subset",
-  "qwen2-all-linear",
-];
-
-describe.each(adapters)("PEFT's adapter %s", (name) => {
+describe.each(tinyAdapters)("PEFT's adapter %s", (name) => {
   const folder = `${reference}/lora/${name}`;
   const golden = `${folder}/golden.safetensors`;
   const base = name.split("-")[0]!;
@@ -267,7 +215,10 @@ test("what does not fit is refused, and nothing is overwritten", async () => {
 test("a tokenizer that GGUF cannot express is refused before anything is written", async () => {
   const model = await openTiny("llama-bias");
   const split = splitBy("\\w+");
-  writeFileSync(join(model.path, "tokenizer.json"), JSON.stringify({ ...tokenizer, pre_tokenizer: split }));
+  writeFileSync(
+    join(model.path, "tokenizer.json"),
+    JSON.stringify({ ...tinyTokenizer, pre_tokenizer: split }),
+  );
   const path = join(scratch, "words.gguf");
   await expect(exportGguf(device, model, path)).rejects.toThrow("by a rule that llama.cpp lacks");
   expect(existsSync(path)).toBe(false);
