@@ -44,26 +44,16 @@ export function lora(settings: LoraConfig, model: ModelConfig): Adaptation {
     trains: () => false,
     adapterOf(name, outFeatures, inFeatures) {
       if (!targets.has(name)) return undefined;
-<<<<<<< HEAD
-      const { rank, scale } = rankAndScale(name, settings);
-      const adapter = loraAdapter(outFeatures, inFeatures, rank, scale, settings.lora_dropout);
-      return settings.use_dora ? dora(adapter, outFeatures) : adapter;
-=======
       const { r, scale } = rankAndScale(settings, name);
-      return loraAdapter(outFeatures, inFeatures, r, scale, settings.lora_dropout);
->>>>>>> efficiency
+      const adapter = loraAdapter(outFeatures, inFeatures, r, scale, settings.lora_dropout);
+      return settings.use_dora ? dora(adapter, outFeatures) : adapter;
     },
   };
 }
 
 /** The rank r of the update of the linear layer `name`, and the factor s of the product B A. */
-<<<<<<< HEAD
-export function rankAndScale(name: string, settings: LoraConfig): { rank: number; scale: number } {
-  const rank = valueFor(name, settings.rank_pattern, settings.r);
-=======
 export function rankAndScale(settings: LoraConfig, name: string): { r: number; scale: number } {
   const r = valueFor(name, settings.rank_pattern, settings.r);
->>>>>>> efficiency
   const alpha = valueFor(name, settings.alpha_pattern, settings.lora_alpha);
   return { r, scale: alpha / (settings.use_rslora ? Math.sqrt(r) : r) };
 }

@@ -51,7 +51,7 @@ export async function splitWeights(
       const name = nameInLayer(layer, local);
       const [A, B] = [parameters.get(`${name}.lora_A.weight`), parameters.get(`${name}.lora_B.weight`)];
       if (!A || !B) continue;
-      const { rank: r, scale } = rankAndScale(name, settings);
+      const { r, scale } = rankAndScale(settings, name);
       const triplets = Math.min(outFeatures, inFeatures);
       if (r > triplets) {
         throw new InputError(

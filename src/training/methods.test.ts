@@ -122,8 +122,8 @@ test.each([true, false])("PiSSA's adapter keeps each layer's scale (use_rslora: 
   });
   const converted = toLora(settings, new Map(), new Map()).settings;
   for (const name of ["layers.0.q_proj", "layers.1.v_proj", "layers.0.o_proj"]) {
-    const [before, after] = [rankAndScale(name, settings), rankAndScale(name, converted)];
-    expect(after.rank).toBe(2 * before.rank);
+    const [before, after] = [rankAndScale(settings, name), rankAndScale(converted, name)];
+    expect(after.r).toBe(2 * before.r);
     expect(after.scale).toBeCloseTo(before.scale, 12);
   }
 });
