@@ -25,8 +25,8 @@ try {
   });
   send({ type: finished ? "finished" : "interrupted" });
 } catch (error) {
-  const { message, code, stack } = error as NodeJS.ErrnoException;
-  const expected = error instanceof InputError;
-  send({ type: "failed", message: expected ? message : `${message}`, code: code ?? "", stack: stack ?? "" });
+  const { message, code = "" } = error as NodeJS.ErrnoException;
+  if (!(error instanceof InputError)) console.error(error);
+  send({ type: "failed", message, code });
 }
 process.disconnect();

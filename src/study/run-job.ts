@@ -9,7 +9,7 @@ export type JobMessage =
   | { readonly type: "progress"; readonly text: string }
   | { readonly type: "finished" }
   | { readonly type: "interrupted" }
-  | { readonly type: "failed"; readonly message: string; readonly code: string; readonly stack: string };
+  | { readonly type: "failed"; readonly message: string; readonly code: string };
 
 export type JobOutcome =
   | { readonly type: "finished" }
