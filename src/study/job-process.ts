@@ -9,14 +9,14 @@ const send = (message: JobMessage) => void process.send?.(message);
 const interrupt = new AbortController();
 const job = JSON.parse(process.argv[2]!) as Job;
 
+// A terminal's Ctrl-C reaches this process too, but the study decides when it ends; without the study it is of no use.
+process.on("SIGINT", () => {});
 process.on("disconnect", () => process.exit());
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, () => {
-    // Only tuning has something to save; every answer of an evaluation is kept at once.
-    if (job.type !== "tune" || interrupt.signal.aborted) process.exit(130);
-    interrupt.abort();
-  });
-}
+process.on("SIGTERM", () => {
+  // Only tuning has something to save; every answer of an evaluation is kept at once.
+  if (job.type !== "tune") process.exit(130);
+  interrupt.abort();
+});
 
 try {
   const finished = await performJob(job, {
