@@ -39,7 +39,8 @@ const chunkLogits = 2 ** 23;
  * over windows, since neighbouring positions are not independent.
  *
  * @param tuned the base with an adapter, whose weights it shares, or another model of the same vocabulary
- * @throws InputError if the models do not divide the text into the same tokens, or it has fewer than one window
+ * @throws InputError if the models do not divide the text into the same tokens, it has fewer than one window,
+ *   or a window is longer than the model's context
  */
 export async function measureDivergence(
   base: AdaptedModel,
@@ -86,6 +87,12 @@ function cutWindows(
   ids: readonly number[],
   { windowTokens = Math.min(256, config.maxPositionEmbeddings), windows: most = 32 }: DivergenceOptions,
 ): number[][] {
+  const { maxPositionEmbeddings } = config;
+  if (!(Number.isInteger(windowTokens) && windowTokens >= 2 && windowTokens <= maxPositionEmbeddings)) {
+    throw new InputError(
+      `A window of ${windowTokens} tokens cannot be read; give a whole number from 2 to the ${maxPositionEmbeddings} that the model was made for.`,
+    );
+  }
   const beginning = beginningOf(tokenizer);
   const length = windowTokens - beginning.length;
   const available = Math.floor(ids.length / length);
