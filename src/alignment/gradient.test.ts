@@ -73,3 +73,16 @@ test("of a long prompt the end is kept, and of a long completion the beginning",
   const beginning = whole(answer.slice(-1), ids.slice(0, 511));
   expect(long).toEqual(await gradients.directionsOf([beginning]));
 });
+
+test("of long examples fewer are taken, and more if more are given", async () => {
+  const ids = Int32Array.from(model.tokenizer.encode("Tom has 3 pens and Ann has 4 books. ".repeat(60)));
+  const long = Array.from({ length: 72 }, (_, i) => ({
+    ids: ids.slice(i, i + 500),
+    trained: new Uint8Array(500).fill(1, 490),
+  }));
+  const eight = await gradients.directionsOf(long.slice(0, 8));
+  expect(await gradients.directionsOf(long.slice(0, 12))).toEqual(eight);
+  const nine = await gradients.directionsOf(long);
+  expect(nine).not.toEqual(eight);
+  expect(await gradients.directionsOf([...long.slice(0, 9), ...Array(63).fill(long[40])])).toEqual(nine);
+});

@@ -12,13 +12,14 @@ import { addDirection, createDirections, type Directions } from "./mean-cosine.t
 const stepCount = 8;
 /** Tokens of an example, at most. */
 const exampleTokens = 512;
-/** Tokens of all examples of a set, at most, for the time that they take. */
-const setTokens = 6144;
+/** Tokens of all examples of a set, at most, for the time that they take: so many, and 64 an example if these are more. */
+const setTokens = 4096;
+const tokensPerExample = 64;
 
 export interface Gradients {
   /**
    * The directions of the gradients of a few steps over the examples, to be compared by `meanCosine`. Long examples are
-   * cut to 512 tokens, and as many are taken as have 6,144 together.
+   * cut to 512 tokens, and as many are taken as have 4,096 together, or 64 times as many as there are examples.
    */
   directionsOf(
     examples: readonly TokenizedExample[],
@@ -57,7 +58,8 @@ export function createGradients(device: Device, model: Model, seed: number): Gra
 
   return {
     async directionsOf(examples, onStep) {
-      const taken = takeWithin(examples.filter(hasLabel).map(cutExample), setTokens);
+      const tokens = Math.max(setTokens, tokensPerExample * examples.length);
+      const taken = takeWithin(examples.filter(hasLabel).map(cutExample), tokens);
       const steps = Math.min(stepCount, taken.length);
       const directions = createDirections(size);
       for (let step = 0; step < steps; step++) {

@@ -7,7 +7,7 @@ import type { Model } from "../models/open-model.ts";
 import type { Device } from "../runtime/device.ts";
 
 /** Tokens of a text that are looked at, from its first. */
-const textTokens = 256;
+const textTokens = 128;
 /** Tokens that are computed at a time, padding included. */
 const batchTokens = 1024;
 
@@ -18,7 +18,7 @@ export interface Representation {
 }
 
 /**
- * Represents texts by the hidden states behind the lower half of a model's blocks, averaged over a text's first 256
+ * Represents texts by the hidden states behind the lower half of a model's blocks, averaged over a text's first 128
  * tokens. The middle of a model says more about a text than its end, which is about the next token (Skean et al. 2025,
  * "Layer by Layer"). Each token's state is first brought to length 1, since those of a few tokens, such as the first, are
  * a thousand times as long as the others (Sun et al. 2024, "Massive Activations").

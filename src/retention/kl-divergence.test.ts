@@ -123,6 +123,9 @@ test("what cannot be compared is told", async () => {
   expect(await refusal(measureDivergence(base, base, "Too short.", { device }))).toContain(
     "fewer than one window",
   );
+  expect(await refusal(measureDivergence(base, base, text, { device, windowTokens: 513 }))).toContain(
+    "a whole number from 2 to the 512",
+  );
   const other = { ...base, name: "other", config: { ...base.config, vocabSize: base.config.vocabSize + 1 } };
   expect(await refusal(measureDivergence(base, other, text, { device }))).toContain(
     "do not divide the text into the same tokens",

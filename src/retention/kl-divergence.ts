@@ -30,7 +30,7 @@ export interface Divergence extends Estimate {
 }
 
 /** Logits of each model that are alive at a time. */
-const chunkLogits = 2 ** 21;
+const chunkLogits = 2 ** 23;
 
 /**
  * The mean Kullback-Leibler divergence of the next token, KL(base ‖ tuned) = Σ p_base (ln p_base - ln p_tuned), over all
@@ -39,7 +39,8 @@ const chunkLogits = 2 ** 21;
  * over windows, since neighbouring positions are not independent.
  *
  * @param tuned the base with an adapter, whose weights it shares, or another model of the same vocabulary
- * @throws InputError if the models do not divide the text into the same tokens, or it has fewer than one window
+ * @throws InputError if the models do not divide the text into the same tokens, it has fewer than one window,
+ *   or a window is longer than the model's context
  */
 export async function measureDivergence(
   base: AdaptedModel,
@@ -48,8 +49,7 @@ export async function measureDivergence(
   options: DivergenceOptions = {},
 ): Promise<Divergence> {
   const { seed = 0, device = openDevice("cpu"), onWindow } = options;
-  checkVocabulary(base, tuned, text);
-  const windows = cutWindows(base, text, options);
+  const windows = cutWindows(base, encodeAlike(base, tuned, text), options);
   const readers = [base, tuned].map((model) => createReader(device, model));
   try {
     const means: number[] = [];
@@ -70,13 +70,12 @@ export async function measureDivergence(
   }
 }
 
-function checkVocabulary(base: AdaptedModel, tuned: AdaptedModel, text: string): void {
-  const [ids, others] = [base, tuned].map(({ tokenizer }) => tokenizer.encode(text));
-  const isSame =
-    base.config.vocabSize === tuned.config.vocabSize &&
-    ids!.length === others!.length &&
-    ids!.every((id, i) => id === others![i]);
-  if (isSame) return;
+/** The text's tokens, which must be the same for both models. */
+function encodeAlike(base: AdaptedModel, tuned: AdaptedModel, text: string): number[] {
+  const ids = base.tokenizer.encode(text);
+  const others = tuned.tokenizer === base.tokenizer ? ids : tuned.tokenizer.encode(text);
+  const isSame = ids.length === others.length && ids.every((id, i) => id === others[i]);
+  if (isSame && base.config.vocabSize === tuned.config.vocabSize) return ids;
   throw new InputError(
     `${base.name} and ${tuned.name} do not divide the text into the same tokens, so their predictions cannot be compared; compare a model with what it was tuned from.`,
   );
@@ -85,11 +84,16 @@ function checkVocabulary(base: AdaptedModel, tuned: AdaptedModel, text: string):
 /** Runs of tokens that follow each other, each begun as the model begins a text. */
 function cutWindows(
   { config, tokenizer }: AdaptedModel,
-  text: string,
+  ids: readonly number[],
   { windowTokens = Math.min(256, config.maxPositionEmbeddings), windows: most = 32 }: DivergenceOptions,
 ): number[][] {
+  const { maxPositionEmbeddings } = config;
+  if (!(Number.isInteger(windowTokens) && windowTokens >= 2 && windowTokens <= maxPositionEmbeddings)) {
+    throw new InputError(
+      `A window of ${windowTokens} tokens cannot be read; give a whole number from 2 to the ${maxPositionEmbeddings} that the model was made for.`,
+    );
+  }
   const beginning = beginningOf(tokenizer);
-  const ids = tokenizer.encode(text);
   const length = windowTokens - beginning.length;
   const available = Math.floor(ids.length / length);
   if (available === 0) {
