@@ -15,7 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { parse } from "yaml";
+import { parse, stringify } from "yaml";
 import { main } from "./main.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-cli-"));
@@ -229,6 +229,36 @@ describe("bad input ends with one sentence and exit code 1", () => {
       ["estimate", "--model", model, "--context", "1000"],
       "The context of 1000 tokens is longer than the 512",
     ],
+    "options that contradict each other": () => [
+      ["tune", "--model", model, "--data", data, "--method", "pissa", "--storage", "nf4", "--out", "never"],
+      'PiSSA takes a part out of the base weights, which needs storage "float32", not "nf4".',
+    ],
+    "an estimate with an option of another method": () => [
+      ["estimate", "--model", model, "--method", "full", "--r", "8"],
+      'method "full" trains the model\'s own weights and has no adapter',
+    ],
+    "more blocks to train than there are": () => [
+      [
+        "tune",
+        "--model",
+        model,
+        "--data",
+        data,
+        "--method",
+        "freeze",
+        "--freeze-trainable-layers",
+        "9",
+        "--out",
+        join(scratch, "never"),
+      ],
+      '"freeze_trainable_layers" is 9, but the model has 5 blocks',
+    ],
+    "merging a run that has no adapter": () => {
+      const folder = join(scratch, "frozen");
+      mkdirSync(folder);
+      writeFileSync(join(folder, "config.yaml"), stringify({ model, data, method: "freeze", out: folder }));
+      return [["merge", folder, "--out", join(scratch, "never")], "whose result is a plain model already"];
+    },
     "a run that does not exist": () => [
       ["resume", join(scratch, "nothing")],
       "holds no config.yaml, so it is not the folder of a run.",
@@ -328,6 +358,29 @@ test("--print-config shows every option, and what it shows is a configuration", 
     learning_rate: 2e-4,
     lora: { r: 8, lora_alpha: 32 },
   });
+});
+
+test("estimate knows every method and storage", async () => {
+  const estimate = async (...words: string[]) => {
+    out = "";
+    expect(await run("estimate", "--model", model, "--json", ...words)).toBe(0);
+    return JSON.parse(out).estimates[0];
+  };
+  const lora = await estimate();
+  const dora = await estimate("--method", "dora");
+  expect(dora.trainableParameters).toBeGreaterThan(lora.trainableParameters);
+  const int8 = await estimate("--storage", "int8");
+  const qlora = await estimate("--method", "qlora");
+  expect(int8.weightBytes).toBeLessThan(lora.weightBytes);
+  expect(qlora.weightBytes).toBeLessThan(int8.weightBytes);
+  const [one, two, full] = [
+    await estimate("--method", "freeze", "--freeze-trainable-layers", "1"),
+    await estimate("--method", "freeze"),
+    await estimate("--method", "full"),
+  ];
+  expect(two.trainableParameters).toBe(2 * one.trainableParameters);
+  expect(two.flops).toBeLessThan(full.flops);
+  expect(full.trainableParameters).toBe(full.totalParameters);
 });
 
 test("estimate says what to change when memory does not suffice", async () => {

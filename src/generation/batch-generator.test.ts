@@ -23,8 +23,8 @@ const prompts = [
 ].map((text) => tokenizer.encode(text, { addSpecialTokens: true }));
 
 /** An adapter whose update is not zero. */
-function drawAdapter(seed: number): Adapter {
-  const adaptation = lora(loraConfigSchema.parse({ r: 4, lora_alpha: 8 }), config);
+function drawAdapter(seed: number, use_dora = false): Adapter {
+  const adaptation = lora(loraConfigSchema.parse({ r: 4, lora_alpha: 8, use_dora }), config);
   const parameters = initializeParameters(config, adaptation, model.weights, seed);
   const random = createRandom(seed, 1);
   for (const [name, { data }] of parameters)
@@ -190,17 +190,21 @@ test("requests that wait when the generator closes are told so", async () => {
   for (const { status } of await outcomes) expect(status).toBe("rejected");
 });
 
-test("NF4 weights write in 8 bits, or exactly on request", async () => {
-  const stored = await openModel("fixtures/embedded-model", { storage: "nf4" });
-  const first = async (bits: GeneratorOptions["bits"]) => {
-    const writing = createGenerator(stored, { device, batchSize: 1, ...(bits !== undefined && { bits }) });
-    const { tokens } = await writing.generate(request(prompts[0]!, { logprobs: 0, maxNewTokens: 4 }));
-    await writing.close();
-    return tokens.map(({ logprob }) => logprob);
-  };
-  const exact = await first("exact");
-  const { logprobs } = await continueGreedily(prompts[0]!, 4, noAdapter, stored.weights);
-  for (const [i, logprob] of exact.entries()) expect(logprob).toBeCloseTo(logprobs[i]!, 4);
-  expect(await first(undefined)).toEqual(await first(8));
-  expect(await first(undefined)).not.toEqual(exact);
-});
+test.each(["nf4", "int8"] as const)(
+  "%s weights with DoRA write in 8 bits, or exactly on request",
+  async (storage) => {
+    const adapter = drawAdapter(5, true);
+    const stored = { ...(await openModel("fixtures/embedded-model", { storage })), adapter };
+    const first = async (bits: GeneratorOptions["bits"]) => {
+      const writing = createGenerator(stored, { device, batchSize: 1, ...(bits !== undefined && { bits }) });
+      const { tokens } = await writing.generate(request(prompts[0]!, { logprobs: 0, maxNewTokens: 4 }));
+      await writing.close();
+      return tokens.map(({ logprob }) => logprob);
+    };
+    const exact = await first("exact");
+    const { logprobs } = await continueGreedily(prompts[0]!, 4, adapter, stored.weights);
+    for (const [i, logprob] of exact.entries()) expect(logprob).toBeCloseTo(logprobs[i]!, 4);
+    expect(await first(undefined)).toEqual(await first(8));
+    expect(await first(undefined)).not.toEqual(exact);
+  },
+);

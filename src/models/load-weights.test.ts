@@ -8,7 +8,9 @@ import { decodeFloat16 } from "../formats/float16.ts";
 import { openSafetensors, writeSafetensors } from "../formats/safetensors.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { openCheckpoint } from "./checkpoint.ts";
+import { readStoredWeight } from "./linear.ts";
 import { loadWeights } from "./load-weights.ts";
+import { listLinearModules, nameInLayer } from "./modules.ts";
 import type { ModelWeights } from "./weights.ts";
 
 const open = (name: string) => openCheckpoint(`fixtures/reference/models/${name}`);
@@ -31,6 +33,21 @@ test("float16 keeps bfloat16 weights, and so the logits", async () => {
   expect(weights.block(0)["mlp.up_proj.weight"]!.dtype).toBe("float16");
   const logits = await logitsOf(weights);
   for (const [i, logit] of logits.entries()) expect(Math.abs(logit - expected[i]!)).toBeLessThan(1e-4);
+});
+
+test("int8 keeps each weight to half a step of its row", () => {
+  const loaded = loadWeights(half, { storage: "int8" });
+  for (const { name, outFeatures, inFeatures } of listLinearModules(half.config)) {
+    const weight = half.read(nameInLayer(1, `${name}.weight`), [outFeatures, inFeatures]);
+    const kept = readStoredWeight(loaded.block(1), `${name}.weight`);
+    for (let row = 0; row < outFeatures; row++) {
+      const span = (values: Float32Array) => values.subarray(row * inFeatures, (row + 1) * inFeatures);
+      const largest = span(weight).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      for (const [i, value] of span(weight).entries())
+        expect(Math.abs(value - span(kept)[i]!)).toBeLessThan((largest / 127) * 0.501);
+    }
+  }
+  expect(loaded.embedding.dtype).toBe("float16");
 });
 
 test("NF4 leaves the embedding as narrow or wide as the file has it", () => {

@@ -31,7 +31,10 @@ describe("contradictions are refused", () => {
     [{ method: "pissa", storage: "nf4" }, 'needs storage "float32", not "nf4"'],
     [{ lora: { init_lora_weights: "pissa" }, storage: "float16" }, 'needs storage "float32", not "float16"'],
     [{ method: "qlora", storage: "float16" }, 'method "qlora" keeps the base in nf4, not in float16'],
-    [{ method: "full", lora: { r: 8 } }, 'method "full" trains the model\'s own weights and has no adapter'],
+    [
+      { method: "full", lora: { r: 8 } },
+      'method "full" trains the model\'s own weights and has no adapter; leave out',
+    ],
     [{ method: "dora", lora: { use_dora: false } }, "sets lora.use_dora to true, so it cannot be false"],
     [{ method: "pissa", lora: { use_dora: true } }, "DoRA and PiSSA cannot be combined"],
     [{ loraplus_lr_ratio: 4 }, '"loraplus_lr_ratio" is an option of method "lora+", not of "lora"'],

@@ -126,7 +126,7 @@ function findContradiction(config: RunConfig, given: RunOptions): string | undef
   const { method, storage, lora } = config;
   const { lora: fixed, ...defaults } = methodOf(method);
   if (!lora && given.lora) {
-    return `method "${method}" trains the model's own weights and has no adapter, so the options of "lora" mean nothing; leave them out.`;
+    return `method "${method}" trains the model's own weights and has no adapter; leave out the options of LoRA, such as r.`;
   }
   for (const [name, value] of Object.entries(fixed ?? {})) {
     const other = given.lora?.[name as keyof typeof fixed];
