@@ -31,7 +31,7 @@ const study: StudyOptions = {
     lr_scheduler_type: "linear",
     warmup_ratio: 0.05,
     batch_size: 16,
-    num_train_epochs: 6,
+    num_train_epochs: 4,
     validation: 0,
     save_steps: 1000,
   },
