@@ -360,6 +360,17 @@ test("--print-config shows every option, and what it shows is a configuration", 
   });
 });
 
+test("flags override a file's options one by one", async () => {
+  const file = write("dora.yaml", "method: dora\nlearning_rate: 0.001\nlora:\n  r: 4\n  lora_alpha: 8\n");
+  expect(await run("tune", "--config", file, "--r", "2", "--method", "lora+", "--print-config")).toBe(0);
+  expect(parse(out)).toMatchObject({
+    method: "lora+",
+    learning_rate: 0.001,
+    loraplus_lr_ratio: 16,
+    lora: { r: 2, lora_alpha: 8, use_dora: false },
+  });
+});
+
 test("estimate knows every method and storage", async () => {
   const estimate = async (...words: string[]) => {
     out = "";

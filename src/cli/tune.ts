@@ -81,7 +81,7 @@ export function addTuneCommands(program: Command): void {
       // Commander's defaults for --no-… must not override the file.
       for (const name of ["packing", "applyChatTemplate"])
         if (command.getOptionValueSource(name) === "default") delete flags[name];
-      const options = { ...(config === undefined ? {} : readConfigFile(config)), ...nameOptions(flags) };
+      const options = overrideOptions(config === undefined ? {} : readConfigFile(config), flags);
       const origin = config ?? "The command line";
       if (printConfig) {
         stdout.write(
@@ -119,16 +119,19 @@ function readConfigFile(path: string): Record<string, unknown> {
   throw new InputError(`${path} holds no options; write lines such as "learning_rate: 0.0002".`);
 }
 
-/** Flags under the names of the configuration, with those of LoRA in their own table. */
-function nameOptions(flags: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const options: Record<string, unknown> = {};
-  const lora: Record<string, unknown> = {};
+/** A file's options with flags in their place: under the names of the configuration, those of LoRA in their own table. */
+function overrideOptions(
+  fromFile: Readonly<Record<string, unknown>>,
+  flags: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const options: Record<string, unknown> = { ...fromFile };
   for (const [flag, value] of Object.entries(flags)) {
     const name = flag.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-    const table = Object.hasOwn(loraConfigSchema.shape, name) ? lora : options;
-    table[name] = value;
+    if (Object.hasOwn(loraConfigSchema.shape, name))
+      options.lora = { ...(options.lora as object), [name]: value };
+    else options[name] = value;
   }
-  return Object.keys(lora).length > 0 ? { ...options, lora } : options;
+  return options;
 }
 
 /** Runs with a progress line; Ctrl-C ends the run after the current step, with a checkpoint. */

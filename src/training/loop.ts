@@ -22,7 +22,7 @@ export interface LoopPlan {
   readonly earlyStoppingPatience: number | undefined;
   readonly optimizer: AdamWConfig;
   readonly learningRate: number;
-  /** By how much the learning rate of the trained tensor `name` is more. Default: 1 for all. */
+  /** Factor of the learning rate of the trained tensor `name`. Default: 1 for all. */
   readonly learningRateFactor?: (name: string) => number;
   readonly scheduler: SchedulerType;
   readonly warmupSteps: number;
