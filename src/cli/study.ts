@@ -1,14 +1,14 @@
 /** @file `slimtune study`: tuned models against their base, in one report. */
 
-import { existsSync, readFileSync } from "node:fs";
 import process, { stderr, stdout } from "node:process";
 import { Command, InvalidArgumentError } from "commander";
-import { parse, YAMLParseError } from "yaml";
+import { parse } from "yaml";
 import { InputError } from "../errors.ts";
 import { runStudy, type StudyEvents, type StudyPlan } from "../study/run-study.ts";
 import { parseStudyConfig, readStudyConfig } from "../study/study-config.ts";
 import { studyFolder } from "../study/study-folder.ts";
 import { parseList, parseWhole } from "./arguments.ts";
+import { readConfigFile } from "./config-file.ts";
 import { createStatusLine, formatDuration } from "./output.ts";
 
 const kinds = {
@@ -94,7 +94,7 @@ function studyCommand(kind: keyof typeof kinds): Command {
         throw new InputError("The option --out is missing; name the folder of the study.");
       const options = {
         methods,
-        ...(config === undefined ? {} : readOptions(config)),
+        ...(config === undefined ? {} : readConfigFile(config)),
         ...nameOptions(flags),
         kind,
       };
@@ -123,16 +123,6 @@ function nameOptions({
     ...flags,
   };
   return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined));
-}
-
-function readOptions(path: string): Record<string, unknown> {
-  if (!existsSync(path)) throw new InputError(`There is no configuration file ${path}.`);
-  try {
-    return { ...parse(readFileSync(path, "utf8")) };
-  } catch (error) {
-    if (!(error instanceof YAMLParseError)) throw error;
-    throw new InputError(`${path} is not valid YAML: ${error.message.split("\n")[0]}`);
-  }
 }
 
 function splitPair(text: string): [string, string] {

@@ -1,9 +1,8 @@
 /** @file `slimtune tune` and `slimtune resume`: a tuning run, with its progress. */
 
-import { existsSync, readFileSync } from "node:fs";
 import process, { stdout } from "node:process";
 import { type Command, Option } from "commander";
-import { parse, stringify, YAMLParseError } from "yaml";
+import { stringify } from "yaml";
 import { loraConfigSchema } from "../adapters/lora.ts";
 import { renderReport } from "../data/inspect.ts";
 import type { Efficiency } from "../efficiency/efficiency.ts";
@@ -15,6 +14,7 @@ import { methodNames } from "../training/methods.ts";
 import { parseRunConfig, type RunOptions } from "../training/run-config.ts";
 import { schedulerTypes } from "../training/schedule.ts";
 import { parseFields, parseList, parseNumber } from "./arguments.ts";
+import { readConfigFile } from "./config-file.ts";
 import { createStatusLine, formatBytes, formatDuration } from "./output.ts";
 
 export function addTuneCommands(program: Command): void {
@@ -105,18 +105,6 @@ export function addTuneCommands(program: Command): void {
 function parseTargets(text: string): string | string[] {
   if (text === "all-linear" || !/^[\w.,\s]+$/.test(text)) return text;
   return parseList(text);
-}
-
-function readConfigFile(path: string): Record<string, unknown> {
-  if (!existsSync(path)) throw new InputError(`There is no configuration file ${path}.`);
-  try {
-    const options = parse(readFileSync(path, "utf8"));
-    if (typeof options === "object" && options !== null && !Array.isArray(options)) return options;
-  } catch (error) {
-    if (!(error instanceof YAMLParseError)) throw error;
-    throw new InputError(`${path} is not valid YAML: ${error.message.split("\n")[0]}`);
-  }
-  throw new InputError(`${path} holds no options; write lines such as "learning_rate: 0.0002".`);
 }
 
 /** A file's options with flags in their place: under the names of the configuration, those of LoRA in their own table. */

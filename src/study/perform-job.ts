@@ -1,9 +1,10 @@
 /** @file What a study's processes do: tune, evaluate, and measure alignment and divergence, each into a folder or file. */
 
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadAdapter } from "../adapters/adapted-model.ts";
 import { measureAlignment } from "../alignment/align.ts";
+import { writeWhole } from "../evaluation/output-folder.ts";
 import { runEvaluation } from "../evaluation/run-evaluation.ts";
 import type { Storage } from "../models/linear.ts";
 import { openModel } from "../models/open-model.ts";
@@ -192,6 +193,5 @@ export function readJson<T>(path: string): T {
 }
 
 function writeJson(path: string, value: unknown): void {
-  writeFileSync(`${path}.tmp`, `${JSON.stringify(value, undefined, 1)}\n`, { flush: true });
-  renameSync(`${path}.tmp`, path);
+  writeWhole(path, `${JSON.stringify(value, undefined, 1)}\n`);
 }
