@@ -12,14 +12,14 @@ import { addDirection, createDirections, type Directions } from "./mean-cosine.t
 const stepCount = 8;
 /** Tokens of an example, at most. */
 const exampleTokens = 512;
-/** Tokens of all examples of a set, at most, for the time that they take: so many, and 64 an example if these are more. */
-const setTokens = 4096;
-const tokensPerExample = 64;
+/** Tokens of all examples of a set, at most, for the time that they take: so many, and 32 an example if these are more. */
+const setTokens = 2048;
+const tokensPerExample = 32;
 
 export interface Gradients {
   /**
    * The directions of the gradients of a few steps over the examples, to be compared by `meanCosine`. Long examples are
-   * cut to 512 tokens, and as many are taken as have 4,096 together, or 64 times as many as there are examples.
+   * cut to 512 tokens, and as many are taken as have 2,048 together, or 32 times as many as there are examples.
    */
   directionsOf(
     examples: readonly TokenizedExample[],
