@@ -5,7 +5,8 @@ import { InputError } from "../errors.ts";
 import { type Job, performJob } from "./perform-job.ts";
 import type { JobMessage } from "./run-job.ts";
 
-const send = (message: JobMessage) => void process.send?.(message);
+const send = (message: JobMessage) =>
+  new Promise<void>((resolve) => process.send!(message, undefined, undefined, () => resolve()));
 const interrupt = new AbortController();
 const job = JSON.parse(process.argv[2]!) as Job;
 
@@ -21,12 +22,12 @@ process.on("SIGTERM", () => {
 try {
   const finished = await performJob(job, {
     signal: interrupt.signal,
-    onProgress: (text) => send({ type: "progress", text }),
+    onProgress: (text) => void send({ type: "progress", text }),
   });
-  send({ type: finished ? "finished" : "interrupted" });
+  await send({ type: finished ? "finished" : "interrupted" });
 } catch (error) {
   const { message, code = "" } = error as NodeJS.ErrnoException;
   if (!(error instanceof InputError)) console.error(error);
-  send({ type: "failed", message, code });
+  await send({ type: "failed", message, code });
 }
 process.disconnect();

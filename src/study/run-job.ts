@@ -1,6 +1,7 @@
 /** @file Runs a job in a process of its own, so that what one takes or breaks does not touch the next. */
 
 import { fork } from "node:child_process";
+import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { Job } from "./perform-job.ts";
 
@@ -46,7 +47,10 @@ export function runJob(
   });
   return new Promise((resolve, reject) => {
     child.once("error", reject);
-    child.once("exit", (code, killedBy) => {
+    // The last message may arrive after the exit, but not after the end of the channel.
+    const end = once(child, "disconnect");
+    child.once("exit", async (code, killedBy) => {
+      await end;
       signal?.removeEventListener("abort", stop);
       const how = killedBy === null ? `with exit code ${code}` : `by ${killedBy}`;
       const memory = killedBy === "SIGKILL" ? "; the memory may have been too small" : "";
