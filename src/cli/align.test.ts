@@ -1,7 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { afterAll, beforeEach, expect, test, vi } from "vitest";
+import { afterAll, expect, test } from "vitest";
+import { captureOutput, clearErr, err, out } from "./captured-output.fixture.ts";
 import { main } from "./main.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-align-cli-"));
@@ -21,23 +22,7 @@ const [item] = readFileSync("fixtures/miniature/math-held-out.jsonl", "utf8").sp
 const training = readFileSync("fixtures/miniature/computing-train.jsonl", "utf8").split("\n").slice(0, 30);
 writeFileSync(leak, [...training, item].join("\n"));
 
-let out = "";
-let err = "";
-beforeEach(() => {
-  out = "";
-  err = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-    out += text;
-    return true;
-  });
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-    err += text;
-    return true;
-  });
-  vi.spyOn(console, "error").mockImplementation((text) => {
-    err += `${text}\n`;
-  });
-});
+captureOutput();
 
 const model = ["--model", "fixtures/embedded-model"];
 const data = ["--data", "fixtures/miniature/math-train.jsonl", "--data", `other=${leak}`];
@@ -93,7 +78,7 @@ test("bad input ends with one sentence and exit code 1", async () => {
     [[...model, "--tasks", "gsm8k"], "required option '--data <[name=]path or id>' not specified"],
   ];
   for (const [words, sentence] of cases) {
-    err = "";
+    clearErr();
     expect(await run(...words), sentence).toBe(1);
     expect(err).toContain(sentence);
     expect(err).not.toMatch(/^\s+at /m);

@@ -1,30 +1,15 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeEach, expect, test, vi } from "vitest";
+import { afterAll, expect, test } from "vitest";
+import { captureOutput, clearErr, err, out } from "./captured-output.fixture.ts";
 import { main } from "./main.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-compare-cli-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 const folders = ["fixtures/evaluation/harness-before", "fixtures/evaluation/harness-after"];
 
-let out = "";
-let err = "";
-beforeEach(() => {
-  out = "";
-  err = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-    out += text;
-    return true;
-  });
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-    err += text;
-    return true;
-  });
-  vi.spyOn(console, "error").mockImplementation((text) => {
-    err += `${text}\n`;
-  });
-});
+captureOutput();
 
 const run = (...words: string[]) => main(["node", "slimtune", "compare", ...words]);
 
@@ -58,10 +43,10 @@ test("bad input ends with one sentence and exit code 1", async () => {
   expect(err).toBe(
     "slimtune: fixtures/miniature holds no results.json, so it is no evaluation; name the output folder of one.\n",
   );
-  err = "";
+  clearErr();
   expect(await run(...folders, "--json", "--markdown")).toBe(1);
   expect(err).toContain("cannot be used with option");
-  err = "";
+  clearErr();
   expect(await run(...folders, "--out", scratch)).toBe(1);
   expect(err).toBe(`slimtune: ${scratch} is a folder where a file is needed; name a file.\n`);
 });

@@ -4,29 +4,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { stringify } from "yaml";
+import { captureOutput, clearOut, err, out } from "./captured-output.fixture.ts";
 import { main } from "./main.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-evaluate-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 const model = ["--model", "fixtures/embedded-model"];
 
-let out = "";
-let err = "";
+captureOutput();
 beforeEach(() => {
-  out = "";
-  err = "";
   vi.stubEnv("XDG_CACHE_HOME", join(scratch, "cache"));
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-    out += text;
-    return true;
-  });
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-    err += text;
-    return true;
-  });
-  vi.spyOn(console, "error").mockImplementation((text) => {
-    err += `${text}\n`;
-  });
 });
 
 const run = (...words: string[]) => main(["node", "slimtune", ...words]);
@@ -150,7 +137,7 @@ test("the embedded model's scores on two tasks, as a table, as JSON and in files
   expect(readSamples(folder, "sums")).toHaveLength(20);
 
   const before = lastingResults(folder);
-  out = "";
+  clearOut();
   expect(await run(...words, "--json", "--show", "1")).toBe(0);
   const printed = JSON.parse(out);
   expect(printed.slimtune.requests).toEqual({ asked: 0, found: 40 });
@@ -171,7 +158,7 @@ test("prompts that the model does not see whole are counted, when they are found
   for (const folder of ["long-1", "long-2"]) {
     expect(await run(...words, join(scratch, folder))).toBe(0);
     expect(out).toContain("longer than the model's context and lost their beginnings: 1 of 1 of long.");
-    out = "";
+    clearOut();
   }
 });
 
@@ -180,7 +167,7 @@ test("answers are found again by other evaluations of the model, unless the cach
     ...["evaluate", ...model, ...taskFiles, "--tasks", "which", "--json", "--out", join(scratch, folder)],
   ];
   const requests = async (...args: string[]) => {
-    out = "";
+    clearOut();
     expect(await run(...args)).toBe(0);
     return JSON.parse(out).slimtune.requests;
   };
@@ -232,7 +219,7 @@ test("tasks are listed with their metrics and licences", async () => {
   expect(await run("tasks", ...taskFiles)).toBe(0);
   expect(out).toMatch(/^hellaswag +1\.0 +10042 +0 +acc, acc_norm +MIT/m);
   expect(out).toMatch(/^sums +2 +\? +1 +exact_match/m);
-  out = "";
+  clearOut();
   expect(await run("tasks", "--json")).toBe(0);
   const { tasks, groups } = JSON.parse(out);
   expect(tasks.find(({ name }: { name: string }) => name === "gsm8k")).toMatchObject({

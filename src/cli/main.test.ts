@@ -14,8 +14,9 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { parse, stringify } from "yaml";
+import { captureOutput, clearErr, clearOut, err, out } from "./captured-output.fixture.ts";
 import { main } from "./main.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-cli-"));
@@ -23,23 +24,7 @@ afterAll(() => rmSync(scratch, { recursive: true }));
 const model = "fixtures/embedded-model";
 const data = "fixtures/miniature/math-train.jsonl";
 
-let out = "";
-let err = "";
-beforeEach(() => {
-  out = "";
-  err = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-    out += text;
-    return true;
-  });
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-    err += text;
-    return true;
-  });
-  vi.spyOn(console, "error").mockImplementation((text) => {
-    err += `${text}\n`;
-  });
-});
+captureOutput();
 
 const run = (...words: string[]) => main(["node", "slimtune", ...words]);
 
@@ -306,7 +291,7 @@ describe.skipIf(!existsSync("/dev/full"))("a full disk", () => {
     expect(await run("tune", ...words)).toBe(0);
     // A run that goes on writes its metrics anew under this name.
     symlinkSync("/dev/full", join(folder, "metrics.jsonl.tmp"));
-    err = "";
+    clearErr();
     expect(await run("resume", folder)).toBe(1);
     expect(err).toContain(
       `slimtune: The disk is full; free some space and go on with \`slimtune resume ${folder}\`.\n`,
@@ -343,7 +328,7 @@ test("output that nobody reads to its end is no error", async () => {
 
 test("every command shows an example in its help", async () => {
   for (const command of ["tune", "resume", "inspect", "estimate", "merge", "export", "generate"]) {
-    out = "";
+    clearOut();
     expect(await run(command, "--help")).toBe(0);
     expect(out).toContain(`Example:\n  slimtune ${command}`);
   }
@@ -373,7 +358,7 @@ test("flags override a file's options one by one", async () => {
 
 test("estimate knows every method and storage", async () => {
   const estimate = async (...words: string[]) => {
-    out = "";
+    clearOut();
     expect(await run("estimate", "--model", model, "--json", ...words)).toBe(0);
     return JSON.parse(out).estimates[0];
   };
@@ -420,16 +405,16 @@ test("tune, resume, merge and generate work together", async () => {
   const tuned = JSON.parse(out);
   expect(tuned).toMatchObject({ outcome: "finished", progress: { step: 3 } });
   expect(tuned.efficiency).toEqual(JSON.parse(readFileSync(join(folder, "efficiency.json"), "utf8")));
-  out = "";
+  clearOut();
   expect(await run("merge", folder, "--out", join(scratch, "merged"), "--json")).toBe(0);
   expect(JSON.parse(out).maxLogitDifference).toBeLessThanOrEqual(1e-4);
   const prompt = "Tom has 3 pens and buys 4 pens. How many pens has Tom?";
-  out = "";
+  clearOut();
   expect(
     await run("generate", "--model", model, "--adapter", join(folder, "adapter"), "--json", prompt),
   ).toBe(0);
   const adapted = JSON.parse(out).text;
-  out = "";
+  clearOut();
   expect(await run("generate", "--model", join(scratch, "merged"), "--json", prompt)).toBe(0);
   expect(JSON.parse(out).text).toBe(adapted);
 });
