@@ -73,7 +73,11 @@ function studyCommand(kind: keyof typeof kinds): Command {
     )
     .option("--task-file <yaml...>", "files of further tasks")
     .option("--data-dir <folder>", "folder with the tasks' datasets as files, in place of the Hub")
-    .option("--limit <n>", "only the first n items of each task", parseWhole(1))
+    .option(
+      "--limit <n or task=n>",
+      "only the first n items of each task, or of one task or group (may be repeated)",
+      collectLimits,
+    )
     .option("--num-fewshot <n>", "examples before each item", parseWhole(0))
     .option("--apply-chat-template", "tune and ask in the model's chat template")
     .option("--seeds <n,n,…>", "tune each model once with each seed", parseSeeds)
@@ -111,8 +115,9 @@ function nameOptions({
   numFewshot,
   applyChatTemplate,
   neutralText,
+  limit,
   ...flags
-}: Record<string, unknown>) {
+}: Record<string, unknown> & { readonly limit?: Limits }) {
   const named = {
     metrics: metric,
     task_files: taskFile,
@@ -120,6 +125,8 @@ function nameOptions({
     num_fewshot: numFewshot,
     apply_chat_template: applyChatTemplate,
     neutral_text: neutralText,
+    limit: limit?.all,
+    limits: limit?.single,
     ...flags,
   };
   return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined));
@@ -136,6 +143,17 @@ function collectData(text: string, before: Readonly<Record<string, string>> = {}
   const [name, value] = splitPair(text);
   if (Object.hasOwn(before, name)) throw new InvalidArgumentError(`"${name}" is given twice.`);
   return { ...before, [name]: value };
+}
+
+interface Limits {
+  readonly all?: number;
+  readonly single: Readonly<Record<string, number>>;
+}
+
+function collectLimits(text: string, { single, ...all }: Limits = { single: {} }): Limits {
+  if (!text.includes("=")) return { all: parseWhole(1)(text), single };
+  const [name, value] = splitPair(text);
+  return { ...all, single: { ...single, [name]: parseWhole(1)(value) } };
 }
 
 function collectAligned(

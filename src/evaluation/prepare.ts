@@ -55,7 +55,7 @@ export async function prepareTask(entry: TaskEntry, options: PreparationOptions 
   const split = definition.test_split ?? definition.validation_split;
   if (split === undefined) throw new InputError(`The task ${entry.name} has no split to evaluate.`);
   const docs = await data.readSplit(split);
-  const evaluated = docs.slice(0, checkLimit(options.limit));
+  const evaluated = docs.slice(0, checkLimit(entry.limit ?? options.limit));
   const pool = numFewshot > 0 ? await readPool(data, docs) : [];
   checkFields(definition, evaluated);
   checkFields(shotFields(definition), pool);
@@ -107,9 +107,10 @@ export async function prepareTasks(
   const tasks: PreparedTask[] = [];
   for (const entry of entries) {
     const task = await prepareTask(entry, options);
-    if (names.includes(entry.name) && options.limit !== undefined && options.limit > task.size) {
+    const limit = entry.limit ?? options.limit;
+    if (names.includes(entry.name) && limit !== undefined && limit > task.size) {
       throw new InputError(
-        `The limit ${options.limit} is larger than ${entry.name}, which has ${task.size} items; lower it, or leave it out.`,
+        `The limit ${limit} is larger than ${entry.name}, which has ${task.size} items; lower it, or leave it out.`,
       );
     }
     tasks.push(task);

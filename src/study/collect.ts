@@ -243,8 +243,9 @@ function predictGains(
 
 function describeLimits(config: StudyConfig): string[] {
   const notes = [...describeSplits(config)];
-  if (config.limit !== undefined)
-    notes.push(`Of each task at most the first ${config.limit} items were asked.`);
+  const limits = Object.entries(config.limits).map(([task, limit]) => `of ${task} ${limit}`);
+  if (config.limit !== undefined) limits.unshift(`of each task ${config.limit}`);
+  if (limits.length > 0) notes.push(`At most the first items were asked: ${limits.join(", ")}.`);
   if (config.seeds.length === 1)
     notes.push(
       "Each model was tuned once, so the intervals are over the items and not over the training's chance.",

@@ -33,6 +33,8 @@ export const studyConfigSchema = z.strictObject({
   data_dir: z.string().optional(),
   /** Items of each task. */
   limit: z.int().min(1).optional(),
+  /** Items of single tasks, or of each task of a group, in place of `limit`. */
+  limits: z.record(z.string(), z.int().min(1)).default({}),
   num_fewshot: z.int().min(0).optional(),
   /** Whether examples are tuned on, and tasks asked, in the model's chat template. */
   apply_chat_template: z.boolean().default(false),

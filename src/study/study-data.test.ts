@@ -54,6 +54,20 @@ test("items that are tuned on are not evaluated, and that is said", async () => 
   expect(describeSplits(configure({ math: "gsm8k:tune" }))).toEqual([]);
 });
 
+test("a task's or group's own limit comes before the one for all", async () => {
+  const { data } = configure({ math: "gsm8k:train" });
+  const config = configure(data, { limits: { mmlu_cs: 1, gsm8k: 2 } });
+  const registry = studyTasks(config);
+  const { tasks } = await prepareTasks(
+    ["gsm8k", "hellaswag"],
+    { dataDir, limit: 3, numFewshot: 0 },
+    registry,
+  );
+  expect(tasks.map(({ instances }) => instances.length)).toEqual([2, 3]);
+  expect(registry.select(["mmlu_cs"]).tasks.map(({ limit }) => limit)).toEqual([1, 1, 1, 1]);
+  expect(() => studyTasks(configure(data, { limits: { gsm9k: 1 } }))).toThrow("There is no task gsm9k");
+});
+
 describe("what is refused", () => {
   test.each([
     [

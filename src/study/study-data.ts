@@ -57,7 +57,7 @@ export async function prepareData(config: StudyConfig, folder: string): Promise<
 }
 
 /**
- * The tasks of a study. Of a task without a training split at hand, only the items are evaluated that no set of the study
+ * The tasks of a study, with their own limits. Of a task without a training split at hand, only the items are evaluated that no set of the study
  * is made of.
  */
 export function studyTasks(config: StudyConfig): TaskRegistry {
@@ -68,9 +68,19 @@ export function studyTasks(config: StudyConfig): TaskRegistry {
       return ofTask && usesEvaluatedItems(ofTask, config) ? [ofTask.entry.name] : [];
     }),
   );
-  const tasks = registry.tasks.map((entry) =>
-    tunedOn.has(entry.name) ? { ...entry, definition: withSplit(entry.definition, entry.tune!.rest) } : entry,
+  const limits = new Map(
+    Object.entries(config.limits).flatMap(([name, limit]) =>
+      registry.select([name]).tasks.map((entry) => [entry.name, limit] as const),
+    ),
   );
+  const tasks = registry.tasks.map((entry) => {
+    const limit = limits.get(entry.name);
+    return {
+      ...entry,
+      ...(tunedOn.has(entry.name) && { definition: withSplit(entry.definition, entry.tune!.rest) }),
+      ...(limit !== undefined && { limit }),
+    };
+  });
   return createRegistry(tasks, registry.groups);
 }
 

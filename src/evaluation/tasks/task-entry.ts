@@ -19,6 +19,8 @@ export interface TaskEntry {
    * and the part that is then left to evaluate.
    */
   readonly tune?: { readonly split: string; readonly rest: string };
+  /** Only the first items, as many as there are up to this, whatever limit is given for all tasks. */
+  readonly limit?: number;
   /** How the dataset lies in a data folder; undefined if it comes from elsewhere. */
   readonly local?: LocalFiles;
 }
