@@ -74,6 +74,7 @@ test("a study of the embedded model: scores, costs, alignment and a report, and 
     expect(run!.loss).toHaveLength(3);
     expect(run!.efficiency.tokensPerSecond).toBeGreaterThan(0);
     expect(Object.keys(changes!)).toEqual(["miniature_math", "miniature_computing"]);
+    for (const { family } of Object.values(changes!)) expect(family.size).toBe(4);
     expect(divergence!.value).toBeGreaterThan(0);
   }
   expect(study.alignment).toHaveLength(4);
@@ -98,7 +99,20 @@ test("the same command computes nothing again; the report is rebuilt from the fo
   rmSync(join(whole, "report.html"));
   rmSync(join(whole, "study.json"));
   expect(run("bin/slimtune.js", "report", whole).status).toBe(0);
-  expect(lasting(readStudy(whole))).toEqual(lasting(before));
+  expect(readStudy(whole)).toEqual(before);
+});
+
+test("the report names the machine that computed the study, wherever it is rebuilt", () => {
+  const before = readStudy(whole);
+  const machines = join(whole, "machines.json");
+  const elsewhere = { ...before.machine, cpu: "Z80" };
+  writeFileSync(machines, JSON.stringify([elsewhere, before.machine]));
+  expect(run("bin/slimtune.js", "report", whole).status).toBe(0);
+  const { machine, notes } = readStudy(whole);
+  expect(machine).toEqual(elsewhere);
+  expect(notes.join(" ")).toContain(`Parts were computed on another machine (${before.machine.cpu}`);
+  writeFileSync(machines, JSON.stringify([before.machine]));
+  expect(run("bin/slimtune.js", "report", whole).status).toBe(0);
 });
 
 test("a study that is killed in the middle of a run, and resumed, finds the same", async () => {

@@ -62,7 +62,10 @@ export interface Estimate extends Interval {
 }
 
 /** One metric of a task or group. Scores and differences are as in the results: 0.01 is one point of an accuracy. */
-export interface ScoreComparison extends Findings {
+export interface ScoreComparison extends Findings, Judgement {}
+
+/** What is shown, of several scores that are tested. */
+export interface Judgement {
   /** The scores that p is adjusted for: of all tasks and groups that stand on their own, or of a group's tasks. */
   readonly family: { readonly name: string; readonly size: number };
   /** By Holm's method over the family. */
@@ -169,16 +172,27 @@ function judge(scores: readonly PairedScore[], seed: number): ScoreComparison[] 
   const judged = new Array<ScoreComparison>(scores.length);
   for (const name of new Set(scores.map(({ family }) => family))) {
     const members = [...scores.keys()].filter((i) => scores[i]!.family === name);
-    const adjusted = holm(members.map((i) => findings[i]!.p));
-    for (const [rank, i] of members.entries()) {
-      const { difference, higherIsBetter } = findings[i]!;
-      const adjustedP = adjusted[rank]!;
-      const improved = difference.value > 0 === higherIsBetter;
-      const verdict = adjustedP > 0.05 ? "no difference shown" : improved ? "better" : "worse";
-      judged[i] = { ...findings[i]!, family: { name, size: members.length }, adjustedP, verdict };
-    }
+    const ofFamily = judgeFamily(
+      members.map((i) => findings[i]!),
+      name,
+    );
+    for (const [place, i] of members.entries()) judged[i] = ofFamily[place]!;
   }
   return judged;
+}
+
+/** Adjusts the p-values of findings that belong together for their number, and says what is shown. */
+export function judgeFamily<T extends Pick<Findings, "p" | "difference" | "higherIsBetter">>(
+  findings: readonly T[],
+  name: string,
+): (T & Judgement)[] {
+  const adjusted = holm(findings.map(({ p }) => p));
+  return findings.map((finding, i) => {
+    const adjustedP = adjusted[i]!;
+    const improved = finding.difference.value > 0 === finding.higherIsBetter;
+    const verdict = adjustedP > 0.05 ? "no difference shown" : improved ? "better" : "worse";
+    return { ...finding, family: { name, size: findings.length }, adjustedP, verdict };
+  });
 }
 
 function examine(score: PairedScore, seed: number): Findings {

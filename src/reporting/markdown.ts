@@ -22,6 +22,7 @@ import {
   taskTable,
 } from "./tables.ts";
 import {
+  countFlips,
   describeChance,
   describeModel,
   describePrediction,
@@ -124,7 +125,11 @@ function answers({ rows }: Study): string[] {
   if (cells.length === 0) return [];
   return [
     "## Answers that changed",
-    ...cells.flatMap(({ id, flips = [] }) => [`### ${escapeMarkdown(id)}`, ...flips.flatMap(describeFlip)]),
+    ...cells.flatMap((cell) => [
+      `### ${escapeMarkdown(cell.id)}`,
+      escapeMarkdown(countFlips(cell)),
+      ...(cell.flips ?? []).flatMap(describeFlip),
+    ]),
   ];
 }
 

@@ -1,6 +1,6 @@
 /** @file The report as one page of HTML that needs no network, no script and no other file. */
 
-import type { AlignmentScore, Flip } from "../study/results.ts";
+import type { AlignmentScore } from "../study/results.ts";
 import { answer } from "./answer.ts";
 import {
   alignmentCharts,
@@ -32,6 +32,7 @@ import {
   taskTable,
 } from "./tables.ts";
 import {
+  countFlips,
   describeModel,
   describePrediction,
   endOfPrompt,
@@ -181,10 +182,10 @@ ${cells.map(cellAnswers)}`,
   };
 }
 
-function cellAnswers({ id, flips = [] }: FinishedCell, index: number): Html {
-  const count = (direction: Flip["direction"]) => flips.filter((flip) => flip.direction === direction).length;
+function cellAnswers(cell: FinishedCell, index: number): Html {
+  const { id, flips = [] } = cell;
   return html`<details${index === 0 ? html` open` : undefined}>
-<summary><b>${id}</b> ${count("fixed")} became right, ${count("broken")} became wrong</summary>
+<summary><b>${id}</b> ${countFlips(cell)}</summary>
 ${flips.map(
   (flip) => html`<article>
 <h3>${flip.task}, item ${flip.item}: ${flip.direction === "fixed" ? "became right" : "became wrong"}</h3>

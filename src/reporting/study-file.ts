@@ -44,6 +44,8 @@ const change = z.object({
   difference: estimate,
   test: z.enum(["mcnemar-exact", "sign-flip"]),
   p: z.number(),
+  fixed: count.exactOptional(),
+  broken: count.exactOptional(),
   // JSON has no undefined.
   detectable: z
     .number()
@@ -133,7 +135,9 @@ const study: z.ZodType<StudyResults> = z
         checkedItems: count,
       }),
     ),
-    predictions: z.array(z.object({ score: alignmentScore, correlation: estimate, cells: count })),
+    predictions: z.array(
+      z.object({ score: alignmentScore, correlation: estimate, cells: count, fits: count }),
+    ),
     notes: z.array(z.string()),
   })
   .superRefine(({ tasks, base }, { addIssue }) => {

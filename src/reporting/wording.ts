@@ -2,7 +2,7 @@
 
 import type { AlignmentScore } from "../study/results.ts";
 import { countOf, formatNumber, formatRange, joinWords } from "./format.ts";
-import type { ReportedTask, RowChange, Study } from "./study-rows.ts";
+import type { FinishedCell, ReportedTask, RowChange, Study } from "./study-rows.ts";
 
 export function titleOf({ results: { kind, model } }: Study): string {
   return kind === "methods"
@@ -45,12 +45,11 @@ export function markOf({ shownBetter, shownWorse, seeds }: RowChange): string {
 /** What a reader must know of the intervals, marks and seeds of this study. */
 export function readingNotes({ results, tasks, rows }: Study): string[] {
   const changes = results.cells.flatMap((cell) => Object.values(cell.changes ?? {}));
-  const families = new Set(changes.map(({ family }) => `the ${family.name} (${family.size})`));
   const unlike = tasks.filter(({ inPoints }) => !inPoints);
   const notes: string[] = [];
   if (changes.length > 0) {
     notes.push(
-      `Every tuned model and the base model answered the same items, which are compared in pairs. “Shown” means p ≤ 0.05 after Holm’s adjustment for the number of tests among ${joinWords([...families])}; over ${changes.length} comparisons in all, some marks may still be due to chance.`,
+      `Every tuned model and the base model answered the same items, which are compared in pairs. “Shown” means p ≤ 0.05 after Holm’s adjustment for all ${changes.length} comparisons of the study.`,
     );
   }
   if (rows.some(({ cells }) => cells.length > 1)) {
@@ -85,14 +84,26 @@ export function describePrediction({ results }: Study, score: AlignmentScore): s
     const isMeasured = results.alignment.some((fit) => fit[score] !== null);
     return isMeasured ? "Too few cells for a correlation." : "Not measured.";
   }
-  const { correlation, cells } = found;
+  const { correlation, cells, fits } = found;
+  const of = fits < cells ? ` of ${countOf(fits, "pair")} of data and task, which are drawn together` : "";
   const verdict =
     correlation.low > 0
       ? "a better fit went with a larger gain"
       : correlation.high < 0
         ? "a better fit went with a smaller gain"
         : "no relation shown";
-  return `Spearman's ρ ${formatNumber(correlation.value, 2)}, 95 % interval ${formatRange(correlation, 2)}, over ${countOf(cells, "cell")}: ${verdict}.`;
+  return `Spearman's ρ ${formatNumber(correlation.value, 2)}, 95 % interval ${formatRange(correlation, 2)}, over ${countOf(cells, "cell")}${of}: ${verdict}.`;
+}
+
+/** How many items became right and wrong: "gsm8k 21 became right and 13 wrong, hellaswag …". */
+export function countFlips({ changes = {} }: FinishedCell): string {
+  return Object.values(changes)
+    .flatMap(({ task, fixed, broken }) =>
+      fixed === undefined || broken === undefined
+        ? []
+        : [`${task}: ${fixed} became right, ${broken} became wrong`],
+    )
+    .join("; ");
 }
 
 /** The end of a prompt, where the item's own question is, after the few-shot examples. */

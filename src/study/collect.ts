@@ -1,11 +1,10 @@
 /** @file What a study found, from the folders of its runs and evaluations. */
 
 import { existsSync } from "node:fs";
-import { cpus, platform, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { alignmentScores } from "../alignment/align.ts";
 import { compressionRate, type Efficiency } from "../efficiency/efficiency.ts";
-import { compare, type ScoreComparison, type ScoreName } from "../evaluation/compare.ts";
+import { compare, judgeFamily, type ScoreComparison, type ScoreName } from "../evaluation/compare.ts";
 import { type RecordedEvaluation, readEvaluation } from "../evaluation/evaluation-folder.ts";
 import { slimtuneVersion } from "../evaluation/model-identity.ts";
 import type { ItemPair } from "../evaluation/paired-items.ts";
@@ -17,10 +16,12 @@ import { countParameters } from "../models/modules.ts";
 import { readMetrics } from "../training/metrics-log.ts";
 import { runFolder } from "../training/run-folder.ts";
 import { type Cell, listCells } from "./cells.ts";
+import { readMachines } from "./machine.ts";
 import { type DivergenceFile, type RunSummary, readJson, runSummaryPath } from "./perform-job.ts";
 import type {
   Estimate,
   Flip,
+  Machine,
   StudyAlignment,
   StudyCell,
   StudyData,
@@ -33,11 +34,15 @@ import { describeSplits, prepareData } from "./study-data.ts";
 import { readFailures, type StudyFolder } from "./study-folder.ts";
 import { chooseScore, findScore } from "./task-scores.ts";
 
+const resultsFile = "results.json";
+
 /** Answers that changed which are shown, of each task and direction. */
 const shownFlips = 2;
 
-/** What of the base model's results.json is needed beside its scores. */
-interface BaseResults {
+/** What of an evaluation's results.json is needed beside its scores. */
+interface EvaluationResults {
+  /** Seconds since 1970, when it was begun. */
+  readonly date: number;
   readonly slimtune: {
     readonly model: { readonly sha256: string };
     readonly prompt_hashes: Readonly<Record<string, string>>;
@@ -56,25 +61,21 @@ export async function collectResults(config: StudyConfig, folder: StudyFolder): 
   const data = await prepareData(config, folder.data);
   const cells = listCells(config, data, folder);
   const failures = readFailures(folder);
-  const studyCells: StudyCell[] = [];
-  for (const cell of cells) studyCells.push(await collectCell(cell, chosen, folder, failures[cell.id]));
+  const collected: StudyCell[] = [];
+  for (const cell of cells) collected.push(await collectCell(cell, chosen, folder, failures[cell.id]));
+  const studyCells = judgeTogether(collected);
 
-  const { slimtune } = readJson<BaseResults>(join(folder.base, "results.json"));
+  const [machine, ...others] = readMachines(folder);
+  const { slimtune } = readJson<EvaluationResults>(join(folder.base, resultsFile));
   const tasks = chosen.map((score) =>
     describeTask(score, itself, base, slimtune.prompt_hashes, config, cells),
   );
   const { alignments } = readJson<{ alignments: readonly StudyAlignment[] }>(folder.alignment);
   return {
     kind: config.kind,
-    date: new Date().toISOString(),
+    date: lastDate(cells, folder),
     command: `slimtune study resume ${folder.path}`,
-    machine: {
-      cpu: cpus()[0]?.model.trim() ?? "unknown",
-      cores: cpus().length,
-      memoryBytes: totalmem(),
-      system: `${platform()} ${release()}`,
-      node: process.version,
-    },
+    machine,
     versions: { slimtune: slimtuneVersion },
     model: {
       name: config.model,
@@ -93,7 +94,7 @@ export async function collectResults(config: StudyConfig, folder: StudyFolder): 
     cells: studyCells,
     alignment: alignments,
     predictions: predictGains(alignments, studyCells, tasks),
-    notes: describeLimits(config),
+    notes: [...describeLimits(config), ...describeMachines(others)],
   };
 }
 
@@ -106,7 +107,7 @@ async function collectCell(
   const cell = { id, method, data: data.name, seed };
   if (failure !== undefined) return { ...cell, error: failure };
   const evaluation = folder.evaluation(id);
-  const isWhole = existsSync(join(evaluation, "results.json")) && existsSync(folder.divergence(id));
+  const isWhole = existsSync(join(evaluation, resultsFile)) && existsSync(folder.divergence(id));
   if (!isWhole) return { ...cell, error: "It is not computed yet." };
   const { scores } = await compare(folder.base, evaluation, { scores: chosen });
   const { divergence, weightBytes, float32Bytes } = readJson<DivergenceFile>(folder.divergence(id));
@@ -118,7 +119,10 @@ async function collectCell(
     ...cell,
     run: collectRun(id, folder, rate),
     changes: Object.fromEntries(
-      scores.map(({ fixed: _fixed, broken: _broken, ...change }) => [change.task, change]),
+      scores.map(({ fixed, broken, ...change }) => [
+        change.task,
+        { ...change, ...(fixed && broken && { fixed: fixed.length, broken: broken.length }) },
+      ]),
     ),
     divergence,
     flips: scores.flatMap(({ task, fixed = [], broken = [] }) => [
@@ -126,6 +130,23 @@ async function collectCell(
       ...broken.slice(0, shownFlips).map((pair) => describeFlip(task, "broken", pair)),
     ]),
   };
+}
+
+/** Adjusts the p-values of all changes for their number in the whole study. */
+function judgeTogether(cells: readonly StudyCell[]): StudyCell[] {
+  const changes = cells.flatMap(({ changes = {} }) => Object.values(changes));
+  const judged = judgeFamily(changes, "comparisons of the study");
+  const byChange = new Map(changes.map((change, i) => [change, judged[i]!]));
+  return cells.map(({ changes, ...cell }) =>
+    changes
+      ? {
+          ...cell,
+          changes: Object.fromEntries(
+            Object.entries(changes).map(([task, change]) => [task, byChange.get(change)!]),
+          ),
+        }
+      : cell,
+  );
 }
 
 /** The mean of the scores of which a hundredth is a point. */
@@ -215,7 +236,8 @@ function readConfig(path: string): ModelConfig {
 
 /**
  * How well each score of alignment predicts the gain, over all cells and tasks of which a hundredth is a point: by
- * Spearman's rank correlation, since the scores have no scale in common with the gain.
+ * Spearman's rank correlation, since the scores have no scale in common with the gain. Cells of other methods and seeds have
+ * the same alignment, so they are drawn together for the interval.
  */
 function predictGains(
   alignments: readonly StudyAlignment[],
@@ -225,20 +247,40 @@ function predictGains(
   return alignmentScores.flatMap((score) => {
     const pairs = cells.flatMap(({ data, changes = {} }) =>
       tasks.flatMap(({ name, inPoints }) => {
-        const alignment = alignments.find((one) => one.data === data && one.task === name)?.[score];
+        const fit = alignments.find((one) => one.data === data && one.task === name);
         const change = changes[name];
+        const alignment = fit?.[score];
         if (!inPoints || !change || typeof alignment !== "number") return [];
-        return [[alignment, change.difference.value] as const];
+        return [{ fit, alignment, gain: change.difference.value }];
       }),
     );
+    const groups = pairs.map(({ fit }) => alignments.indexOf(fit!));
     const correlation = spearman(
-      pairs.map(([alignment]) => alignment),
-      pairs.map(([, gain]) => gain),
+      pairs.map(({ alignment }) => alignment),
+      pairs.map(({ gain }) => gain),
+      { groups },
     );
     if (!correlation) return [];
     const { value, low, high }: Estimate = correlation;
-    return [{ score, correlation: { value, low, high }, cells: pairs.length }];
+    const fits = new Set(groups).size;
+    return [{ score, correlation: { value, low, high }, cells: pairs.length, fits }];
   });
+}
+
+/** When the last of the evaluations was begun, in ISO 8601. */
+function lastDate(cells: readonly Cell[], folder: StudyFolder): string {
+  const dates = [folder.base, ...cells.map(({ id }) => folder.evaluation(id))]
+    .map((path) => join(path, resultsFile))
+    .filter((path) => existsSync(path))
+    .map((path) => readJson<EvaluationResults>(path).date);
+  return new Date(1000 * Math.max(...dates)).toISOString();
+}
+
+function describeMachines(others: readonly Machine[]): string[] {
+  return others.map(
+    ({ cpu, cores, node }) =>
+      `Parts were computed on another machine (${cpu}, ${cores} cores, Node.js ${node}); costs of the two cannot be compared.`,
+  );
 }
 
 function describeLimits(config: StudyConfig): string[] {

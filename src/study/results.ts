@@ -11,17 +11,12 @@ export type { Estimate } from "../evaluation/statistics/wilson.ts";
 export interface StudyResults {
   /** "slimming": methods x data against the base model. "methods": several methods on the same data. */
   readonly kind: "slimming" | "methods";
-  /** When the last of it was computed, in ISO 8601. */
+  /** When its last evaluation was begun, in ISO 8601. */
   readonly date: string;
   /** The command that makes it again. */
   readonly command: string;
-  readonly machine: {
-    readonly cpu: string;
-    readonly cores: number;
-    readonly memoryBytes: number;
-    readonly system: string;
-    readonly node: string;
-  };
+  /** On which the study was begun. */
+  readonly machine: Machine;
   readonly versions: Readonly<Record<string, string>>;
   readonly model: { readonly name: string; readonly sha256: string; readonly parameters: number };
   /** Every option that all cells share, such as the number of steps and the seeds. */
@@ -43,9 +38,21 @@ export interface StudyResults {
     /** Spearman's rank correlation with the gain. */
     readonly correlation: Estimate;
     readonly cells: number;
+    /** Different pairs of data and task among them, which cells of other methods or seeds share. */
+    readonly fits: number;
   }[];
   /** What limits the claims, in sentences. */
   readonly notes: readonly string[];
+}
+
+export interface Machine {
+  readonly cpu: string;
+  readonly cores: number;
+  readonly memoryBytes: number;
+  /** Operating system and version. */
+  readonly system: string;
+  /** Version of Node.js. */
+  readonly node: string;
 }
 
 /** A set that models are tuned on. */
@@ -95,8 +102,15 @@ export interface StudyCell {
   readonly flips?: readonly Flip[];
 }
 
-/** A score's comparison, without the items: they are in the evaluations' folders. */
-export type StudyChange = Omit<ScoreComparison, "fixed" | "broken">;
+/**
+ * A score's comparison, with the number of the items that became right and wrong: they themselves are in the evaluations'
+ * folders. The p-values of all changes of the study are one family.
+ */
+export type StudyChange = Omit<ScoreComparison, "fixed" | "broken"> & {
+  /** Only known if each item is right or wrong. */
+  readonly fixed?: number;
+  readonly broken?: number;
+};
 
 export interface StudyRun {
   /** Folders, below the study's. */

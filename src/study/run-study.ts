@@ -9,6 +9,7 @@ import { resolveModel } from "../models/hub-model.ts";
 import { lockFolder } from "../training/run-folder.ts";
 import { type Cell, listCells, tunedModel } from "./cells.ts";
 import { collectResults } from "./collect.ts";
+import { recordMachine } from "./machine.ts";
 import type { Job } from "./perform-job.ts";
 import type { StudyResults } from "./results.ts";
 import { type JobOutcome, runJob } from "./run-job.ts";
@@ -74,6 +75,7 @@ export async function runStudy(
   const folder = openStudyFolder(out, config);
   const unlock = lockFolder(folder.path, "study");
   try {
+    recordMachine(folder);
     return await computeStudy(config, folder, events);
   } finally {
     unlock();

@@ -19,6 +19,8 @@ export interface StudyFolder {
   readonly base: string;
   /** Why cells failed, by their ids. */
   readonly failures: string;
+  /** The machines that computed it. */
+  readonly machines: string;
   run(cell: string): string;
   evaluation(cell: string): string;
   divergence(cell: string): string;
@@ -32,6 +34,7 @@ export function studyFolder(path: string): StudyFolder {
     alignment: join(path, "alignment.json"),
     base: join(path, "evaluations", "base"),
     failures: join(path, "failures.json"),
+    machines: join(path, "machines.json"),
     run: (cell) => join(path, "runs", cell),
     evaluation: (cell) => join(path, "evaluations", cell),
     divergence: (cell) => join(path, "runs", cell, "divergence.json"),

@@ -58,6 +58,20 @@ test("draws without a correlation are left out of the interval", () => {
   expect(high).toBe(1);
 });
 
+test("pairs of a group are drawn together, so copies make nothing surer", () => {
+  const [x, y] = [
+    [1, 2, 3, 4, 5, 6],
+    [2, 1, 4, 3, 6, 5],
+  ];
+  const thrice = (values: readonly number[]) => values.flatMap((value) => [value, value, value]);
+  const groups = thrice(x);
+  const once = spearman(x, y, { seed: 4 })!;
+  const copied = spearman(thrice(x), thrice(y), { seed: 4, groups })!;
+  for (const key of ["value", "low", "high"] as const) expect(copied[key]).toBeCloseTo(once[key], 12);
+  const ungrouped = spearman(thrice(x), thrice(y), { seed: 4 })!;
+  expect(ungrouped.high - ungrouped.low).toBeLessThan(copied.high - copied.low);
+});
+
 test("where there is no correlation, there is none", () => {
   expect(spearman([1, 1, 1, 1], [1, 2, 3, 4])).toBeUndefined();
   expect(spearman([1, 2, 3, 4], [7, 7, 7, 7])).toBeUndefined();
@@ -68,4 +82,5 @@ test("where there is no correlation, there is none", () => {
 test("what is no pairs of numbers is refused", () => {
   expect(() => spearman([1, 2, 3], [1, 2])).toThrow(RangeError);
   expect(() => spearman([1, Number.NaN, 3], [1, 2, 3])).toThrow(RangeError);
+  expect(() => spearman([1, 2, 3], [1, 2, 3], { groups: [1, 2] })).toThrow(RangeError);
 });
