@@ -46,17 +46,19 @@ export interface NestedStatistics {
 
 const { floor, fround } = Math;
 
-/** [-1, 1] is cut into cells of 1/32; each holds at most one boundary between two codes. */
-const cellsPerUnit = 32;
 const boundaries = NF4_CODE.subarray(1).map((value, i) => fround(fround(NF4_CODE[i]! + value) / 2));
-const lowestCode = new Uint8Array(2 * cellsPerUnit + 1);
-const boundaryOfCell = new Float32Array(2 * cellsPerUnit + 1);
-for (let cell = 0; cell < lowestCode.length; cell++) {
-  const start = cell / cellsPerUnit - 1;
-  const code = boundaries.findIndex((boundary) => boundary >= start);
-  lowestCode[cell] = code < 0 ? 15 : code;
-  boundaryOfCell[cell] = code < 0 ? Number.POSITIVE_INFINITY : boundaries[code]!;
-}
+
+/** [-1, 1] is cut into cells so small that nearly all hold no boundary between two codes, and none holds two. */
+const cellsPerUnit = 4096;
+/** The code of each cell, or the complement of the lower one of two. */
+const codeOfCell = Int8Array.from({ length: 2 * cellsPerUnit + 1 }, (_, cell) => {
+  const countBelow = (value: number) => boundaries.filter((boundary) => boundary < value).length;
+  const [first, last] = [cell, cell + 1].map((edge) => countBelow(edge / cellsPerUnit - 1)) as [
+    number,
+    number,
+  ];
+  return first === last ? first : ~first;
+});
 
 /**
  * Quantizes weights (their number a multiple of 64) to the nearest NF4 values, in float32 arithmetic.
@@ -81,8 +83,13 @@ export function quantizeNF4(
     absmax[block] = max;
     const inverse = fround(1 / Math.max(max, fround(1e-38)));
     for (let i = start; i < end; i += 2) {
-      codes[i >> 1] =
-        (codeOf(fround(weights[i]! * inverse)) << 4) | codeOf(fround(weights[i + 1]! * inverse));
+      const left = fround(weights[i]! * inverse);
+      const right = fround(weights[i + 1]! * inverse);
+      let high = codeOfCell[cellOf(left)]!;
+      let low = codeOfCell[cellOf(right)]!;
+      if (high < 0) high = nearerCode(left, ~high);
+      if (low < 0) low = nearerCode(right, ~low);
+      codes[i >> 1] = (high << 4) | low;
     }
   }
   if (!doubleQuantization) return { codes, absmax };
@@ -90,10 +97,14 @@ export function quantizeNF4(
   return { codes, absmax: dequantizeStatistics(nested), nested };
 }
 
-/** The code of the nearest value; a boundary belongs to the lower one. */
-function codeOf(scaled: number): number {
-  const cell = floor((Math.min(1, Math.max(-1, scaled)) + 1) * cellsPerUnit);
-  return lowestCode[cell]! + (scaled > boundaryOfCell[cell]! ? 1 : 0);
+/** A value from -1 to 1; one that is rounded to just outside belongs to the cell at the end. */
+function cellOf(scaled: number): number {
+  return (scaled * cellsPerUnit + cellsPerUnit) | 0;
+}
+
+/** The code `lower` or the one above it; a boundary belongs to the lower one. */
+function nearerCode(scaled: number, lower: number): number {
+  return scaled > boundaries[lower]! ? lower + 1 : lower;
 }
 
 /** The values of a quantized tensor. */
