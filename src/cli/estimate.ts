@@ -25,6 +25,7 @@ export function addEstimateCommand(program: Command): void {
     .requiredOption("--model <path or id>", "folder, .gguf file or Hub id of the model")
     .addOption(new Option("--method <name>", "tuning method").choices(methodNames).default("lora"))
     .addOption(new Option("--storage <kind>", "how base weights are kept").choices(storages))
+    .option("--weights-on-disk", "read a quantized base from disk block by block")
     .option("--context <tokens>", "longest sequence", parseWhole(8), 512)
     .option("--r <n>", "rank of the adapter (default: 16)", parseWhole(1))
     .option("--freeze-trainable-layers <n>", "blocks that freeze trains (default: 2)", parseWhole(1))
@@ -41,21 +42,22 @@ export function addEstimateCommand(program: Command): void {
           out: "OUT",
           method: options.method,
           storage: options.storage,
+          weights_on_disk: options.weightsOnDisk,
           lora: options.r === undefined ? undefined : { r: options.r },
           freeze_trainable_layers: options.freezeTrainableLayers,
         },
         "The command line",
       );
-      const { method, storage } = run;
+      const { method, storage, weights_on_disk: weightsOnDisk } = run;
       const checkpoint = openCheckpoint(await resolveModel(options.model));
       const { config } = checkpoint;
       chooseContext(options.context, options.model, config);
-      const base = { config, storage, tableDtype: chooseTableDtype(checkpoint, storage) };
+      const base = { config, storage, tableDtype: chooseTableDtype(checkpoint, storage), weightsOnDisk };
       checkpoint.close();
       const adaptation = createAdaptation(run, config);
       // Every token labelled: the most that the output layer can cost.
       const shape = { rows: 1, length: options.context, labels: options.context };
-      const estimates = [1, config.numHiddenLayers].map((size) =>
+      const estimates = (weightsOnDisk ? [1] : [1, config.numHiddenLayers]).map((size) =>
         estimateStep(base, adaptation, shape, size),
       );
       const limit = options.memory === undefined ? freemem() : options.memory * 1e9;

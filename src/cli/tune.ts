@@ -39,6 +39,10 @@ export function addTuneCommands(program: Command): void {
     )
     .addOption(new Option("--method <name>", "tuning method (docs/methods.md)").choices(methodNames))
     .addOption(new Option("--storage <kind>", "how base weights are kept").choices(storages))
+    .option(
+      "--weights-on-disk",
+      "read a quantized base from disk block by block, in place of keeping it in memory",
+    )
     .option("--r <n>", "rank of the adapter", parseNumber)
     .option("--lora-alpha <n>", "scale of the adapter, over r", parseNumber)
     .option("--lora-dropout <share>", "share of the adapter's inputs dropped", parseNumber)
@@ -61,7 +65,11 @@ export function addTuneCommands(program: Command): void {
     )
     .option("--warmup-ratio <share>", "share of steps in which it rises", parseNumber)
     .option("--weight-decay <x>", "AdamW's decay of what is trained", parseNumber)
-    .option("--validation <share or n>", "examples held out for evaluation", parseNumber)
+    .option(
+      "--validation <share or n>",
+      "examples held out for evaluation (default: 5 %, 100 at most)",
+      parseNumber,
+    )
     .option("--eval-steps <n>", "steps between evaluations", parseNumber)
     .option("--save-steps <n>", "steps between checkpoints", parseNumber)
     .option("--early-stopping-patience <n>", "evaluations without improvement before it stops", parseNumber)

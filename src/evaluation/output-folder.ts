@@ -10,8 +10,8 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
+import { cachePath } from "../cache-folder.ts";
 import { InputError } from "../errors.ts";
 import { type Bits, type ModelIdentity, slimtuneVersion } from "./model-identity.ts";
 import type { EvaluationSettings, Results } from "./results.ts";
@@ -151,14 +151,10 @@ export function writeResults(
   writeWhole(folder.results, `${JSON.stringify(results, undefined, 2)}\n`);
 }
 
-/**
- * The file in which a model's answers are kept for other evaluations, in the user's folder of caches
- * (XDG_CACHE_HOME, or ~/.cache).
- */
+/** The file in which a model's answers are kept for other evaluations. */
 export function answerCache({ slimtune, model, adapter, storage, bits }: EvaluationIdentity): string {
-  const root = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
   const hash = createHash("sha256").update(JSON.stringify([slimtune, model, adapter, storage, bits]));
-  return join(root, "slimtune", "answers", `${hash.digest("hex")}.jsonl`);
+  return cachePath("answers", `${hash.digest("hex")}.jsonl`);
 }
 
 /** Writes under a temporary name first, so that the file is whole at any time. */

@@ -255,13 +255,13 @@ function readIndex(path: string): Map<string, string> {
 /** A tensor to be written. */
 export interface TensorToWrite {
   readonly name: string;
-  readonly dtype: "float32" | "float16" | "uint8";
+  readonly dtype: "float32" | "float16" | "uint8" | "int8";
   readonly shape: readonly number[];
   /** The values, or how to get them when their turn comes. */
   readonly data: ArrayBufferView | (() => ArrayBufferView | Promise<ArrayBufferView>);
 }
 
-const writtenTypes = { float32: "F32", float16: "F16", uint8: "U8" } as const;
+const writtenTypes = { float32: "F32", float16: "F16", uint8: "U8", int8: "I8" } as const;
 
 /**
  * Writes tensors in the given order, one at a time, to a temporary file that is renamed when it is whole.

@@ -18,6 +18,10 @@ import type { HostTensor } from "../runtime/device.ts";
 export const storages = ["float32", "float16", "int8", "nf4"] as const;
 export type Storage = (typeof storages)[number];
 
+export function isQuantized(storage: Storage): storage is "int8" | "nf4" {
+  return storage === "int8" || storage === "nf4";
+}
+
 /** A weight W [out, in] in the graph. */
 export interface StoredWeight {
   readonly outFeatures: number;

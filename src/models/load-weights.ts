@@ -19,6 +19,9 @@ export interface LoadOptions {
   readonly onProgress?: (share: number) => void;
 }
 
+/** The tensors of a block by their names within it. */
+export type BlockTensors = Readonly<Record<string, HostTensor>>;
+
 /**
  * Reads all weights. Norms and biases are kept in float32, the embedding and the output layer as
  * {@link chooseTableDtype} says.
@@ -26,35 +29,22 @@ export interface LoadOptions {
  * @throws InputError if a tensor is missing, of another shape, or beyond float16's range.
  */
 export function loadWeights(checkpoint: Checkpoint, options: LoadOptions = {}): ModelWeights {
-  const { storage = "float32", doubleQuantization = true, onProgress } = options;
-  const { config } = checkpoint;
-  const modules = listLinearModules(config);
-  const vectors = listVectors(config);
-
-  const blocks = Array.from({ length: config.numHiddenLayers }, (_, layer) => {
-    const tensors: Record<string, HostTensor> = {};
-    for (const { name, size } of vectors) {
-      tensors[name] = float32(checkpoint.read(nameInLayer(layer, name), [size]), [size]);
-    }
-    for (const { name, outFeatures, inFeatures } of modules) {
-      const weight = `${name}.weight`;
-      const fullName = nameInLayer(layer, weight);
-      const dims = [outFeatures, inFeatures] as const;
-      switch (storage) {
-        case "nf4":
-          Object.assign(tensors, nf4Tensors(weight, readNF4(checkpoint, fullName, dims, doubleQuantization)));
-          break;
-        case "int8":
-          Object.assign(tensors, int8Tensors(weight, checkpoint.read(fullName, dims), dims));
-          break;
-        default:
-          tensors[weight] = readDense(checkpoint, fullName, dims, storage);
-      }
-    }
-    onProgress?.((layer + 1) / config.numHiddenLayers);
+  const { numHiddenLayers } = checkpoint.config;
+  const blocks = Array.from({ length: numHiddenLayers }, (_, layer) => {
+    const tensors = loadBlock(checkpoint, layer, options);
+    options.onProgress?.((layer + 1) / numHiddenLayers);
     return tensors;
   });
+  return joinWeights(checkpoint, options, (layer) => blocks[layer]!);
+}
 
+/** Blocks that are read elsewhere, with the weights outside of them. @throws InputError as {@link loadWeights} */
+export function joinWeights(
+  checkpoint: Checkpoint,
+  { storage = "float32" }: LoadOptions,
+  block: ModelWeights["block"],
+): ModelWeights {
+  const { config } = checkpoint;
   const readTable = (name: string) =>
     readDense(
       checkpoint,
@@ -65,11 +55,40 @@ export function loadWeights(checkpoint: Checkpoint, options: LoadOptions = {}): 
   const embedding = readTable(embeddingNameOf(checkpoint));
   return {
     storage,
-    block: (layer) => blocks[layer]!,
+    block,
     embedding,
     norm: float32(checkpoint.read(normName, [config.hiddenSize]), [config.hiddenSize]),
     head: config.tieWordEmbeddings ? embedding : readTable(headName),
   };
+}
+
+/** Reads one block. @throws InputError as {@link loadWeights} */
+export function loadBlock(
+  checkpoint: Checkpoint,
+  layer: number,
+  { storage = "float32", doubleQuantization = true }: LoadOptions,
+): BlockTensors {
+  const { config } = checkpoint;
+  const tensors: Record<string, HostTensor> = {};
+  for (const { name, size } of listVectors(config)) {
+    tensors[name] = float32(checkpoint.read(nameInLayer(layer, name), [size]), [size]);
+  }
+  for (const { name, outFeatures, inFeatures } of listLinearModules(config)) {
+    const weight = `${name}.weight`;
+    const fullName = nameInLayer(layer, weight);
+    const dims = [outFeatures, inFeatures] as const;
+    switch (storage) {
+      case "nf4":
+        Object.assign(tensors, nf4Tensors(weight, readNF4(checkpoint, fullName, dims, doubleQuantization)));
+        break;
+      case "int8":
+        Object.assign(tensors, int8Tensors(weight, checkpoint.read(fullName, dims), dims));
+        break;
+      default:
+        tensors[weight] = readDense(checkpoint, fullName, dims, storage);
+    }
+  }
+  return tensors;
 }
 
 /**

@@ -2,10 +2,13 @@
 
 import type { HubOptions } from "../formats/hub.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
+import { openBlocks } from "./block-file.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
 import type { ModelConfig } from "./config.ts";
 import { resolveModel } from "./hub-model.ts";
-import { fingerprintModel, type LoadOptions, loadWeights } from "./load-weights.ts";
+import { isQuantized } from "./linear.ts";
+import { fingerprintModel, joinWeights, type LoadOptions, loadWeights } from "./load-weights.ts";
+import { countParameters } from "./modules.ts";
 import type { ModelWeights } from "./weights.ts";
 
 /** A base model in memory. */
@@ -26,24 +29,47 @@ export interface Model {
  *
  * @throws InputError if there is no such model, or it is damaged or not supported.
  */
-export async function openModel(nameOrPath: string, options: LoadOptions & HubOptions = {}): Promise<Model> {
+export async function openModel(nameOrPath: string, options: OpenOptions & HubOptions = {}): Promise<Model> {
   const checkpoint = openCheckpoint(await resolveModel(nameOrPath, options));
   try {
-    return loadModel(nameOrPath, checkpoint, options);
+    return await loadModel(nameOrPath, checkpoint, options);
   } finally {
     checkpoint.close();
   }
 }
 
-/** Loads an opened checkpoint's weights. */
-export function loadModel(name: string, checkpoint: Checkpoint, options: LoadOptions): Model {
+export interface OpenOptions extends LoadOptions {
+  /**
+   * Whether blocks stay on disk, and each is read whenever it is asked for. Only for quantized weights. Default false.
+   */
+  readonly weightsOnDisk?: boolean;
+}
+
+/** From how many parameters on quantizing takes so long that its result is kept on disk. */
+const keptParameters = 500e6;
+
+/** Loads an opened checkpoint's weights. @throws InputError as {@link openModel} */
+export async function loadModel(
+  name: string,
+  checkpoint: Checkpoint,
+  options: OpenOptions = {},
+): Promise<Model> {
   const { config } = checkpoint;
+  const { storage = "float32", weightsOnDisk = false } = options;
+  const isKept = weightsOnDisk || (isQuantized(storage) && countParameters(config) >= keptParameters);
   return {
     name,
     path: checkpoint.path,
     config,
     tokenizer: checkpoint.tokenizer(),
-    weights: loadWeights(checkpoint, options),
+    weights: isKept ? await loadKeptWeights(checkpoint, options) : loadWeights(checkpoint, options),
     fingerprint: fingerprintModel(checkpoint),
   };
+}
+
+async function loadKeptWeights(checkpoint: Checkpoint, options: OpenOptions): Promise<ModelWeights> {
+  const readBlock = await openBlocks(checkpoint, options);
+  if (options.weightsOnDisk) return joinWeights(checkpoint, options, readBlock);
+  const blocks = Array.from({ length: checkpoint.config.numHiddenLayers }, (_, layer) => readBlock(layer));
+  return joinWeights(checkpoint, options, (layer) => blocks[layer]!);
 }

@@ -28,6 +28,9 @@ const processBytes = 130e6;
  */
 const arenaOverhead = { whole: 1.2, segments: 2 };
 
+/** Blocks in memory where they are read from disk: one that is computed, and those that are not collected yet. */
+const blocksOnTheWay = 4;
+
 export interface StepShape {
   /** Sequences in a micro-batch. */
   readonly rows: number;
@@ -59,6 +62,8 @@ export interface StoredModel {
   readonly storage: Storage;
   /** Of the embedding and the output layer. */
   readonly tableDtype: "float32" | "float16";
+  /** Whether a block is in memory only while it is computed. Default false. */
+  readonly weightsOnDisk?: boolean;
 }
 
 /** Estimates one micro-batch of a run with a given segment size. */
@@ -141,7 +146,7 @@ export function chooseSegmentSize(
   return whole.peakBytes <= memoryBytes ? numHiddenLayers : 1;
 }
 
-function countWeightBytes({ config, storage, tableDtype }: StoredModel): number {
+function countWeightBytes({ config, storage, tableDtype, weightsOnDisk }: StoredModel): number {
   const matrices = listLinearModules(config).reduce((sum, m) => sum + m.inFeatures * m.outFeatures, 0);
   const rows = listLinearModules(config).reduce((sum, m) => sum + m.outFeatures, 0);
   const matrixBytes = {
@@ -152,7 +157,8 @@ function countWeightBytes({ config, storage, tableDtype }: StoredModel): number 
   }[storage];
   const vectors = countBlockParameters(config) - matrices;
   const table = config.vocabSize * config.hiddenSize * (tableDtype === "float16" ? 2 : 4);
-  return config.numHiddenLayers * (matrixBytes + vectors * 4) + table * (config.tieWordEmbeddings ? 1 : 2);
+  const blocks = weightsOnDisk ? blocksOnTheWay : config.numHiddenLayers;
+  return blocks * (matrixBytes + vectors * 4) + table * (config.tieWordEmbeddings ? 1 : 2);
 }
 
 /** Share of the measured rate of matrix products that a training step reaches (see benchmarks/README.md). */

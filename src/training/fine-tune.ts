@@ -139,13 +139,15 @@ async function readInputs(config: RunConfig, events: RunEvents): Promise<RunInpu
       fields: config.fields,
       onProgress: (count) => events.onStage?.(`reading the data: ${count} examples`),
     });
-    const split = splitExamples(examples.length, config.validation, config.seed);
+    const heldOut = config.validation ?? Math.min(100, Math.round(0.05 * examples.length));
+    const split = splitExamples(examples.length, heldOut, config.seed);
     if (split.training.length === 0) {
       throw new InputError(`All ${examples.length} examples would be held out; lower "validation".`);
     }
-    const model = loadModel(config.model, checkpoint, {
+    const model = await loadModel(config.model, checkpoint, {
       storage: config.storage,
       doubleQuantization: config.double_quantization,
+      weightsOnDisk: config.weights_on_disk,
       onProgress: (share) => events.onStage?.(`loading the model: ${Math.round(100 * share)} %`),
     });
     const pick = (indices: readonly number[]) => indices.map((index) => examples[index]!);
@@ -345,6 +347,7 @@ async function runAndLog(
         });
         events.onStep?.(line, state.progress);
       },
+      onEvaluating: (done, batches) => events.onStage?.(`held-out loss: ${done}/${batches}`),
       onEvaluation(line) {
         metrics.append(line);
         tensorboard.append(line.step, { "eval/loss": line.eval_loss });

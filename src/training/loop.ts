@@ -42,6 +42,8 @@ export interface TrainingState {
 /** What happens on the way. */
 export interface LoopEvents {
   onStep(metrics: StepMetrics): void;
+  /** Called before each of the held-out batches. */
+  onEvaluating?(done: number, batches: number): void;
   onEvaluation(metrics: EvaluationMetrics): void;
   /** Saves the state; it is whole between two steps. */
   save(state: TrainingState): Promise<void>;
@@ -161,7 +163,8 @@ async function evaluateHeldOut(
   const started = performance.now();
   let sum = 0;
   let labels = 0;
-  for (const batch of plan.evaluation) {
+  for (const [done, batch] of plan.evaluation.entries()) {
+    events.onEvaluating?.(done, plan.evaluation.length);
     sum += await engine.evaluate(batch, state.parameters);
     labels += batch.labels.length;
   }

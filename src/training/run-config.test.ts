@@ -30,6 +30,8 @@ describe("contradictions are refused", () => {
     [{ method: "freeze", storage: "int8" }, 'needs storage "float32", not "int8"'],
     [{ method: "pissa", storage: "nf4" }, 'needs storage "float32", not "nf4"'],
     [{ lora: { init_lora_weights: "pissa" }, storage: "float16" }, 'needs storage "float32", not "float16"'],
+    [{ weights_on_disk: true }, '"weights_on_disk" needs a quantized base'],
+    [{ method: "qlora", weights_on_disk: true, segment_size: 2 }, '"segment_size" cannot be 2'],
     [{ method: "qlora", storage: "float16" }, 'method "qlora" keeps the base in nf4, not in float16'],
     [
       { method: "full", lora: { r: 8 } },

@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { loraConfigSchema } from "../adapters/lora.ts";
 import { InputError } from "../errors.ts";
-import { storages } from "../models/linear.ts";
+import { isQuantized, storages } from "../models/linear.ts";
 import { deviceNames } from "../runtime/onnx-runtime.ts";
 import { methodNames, methodOf } from "./methods.ts";
 import { schedulerTypes } from "./schedule.ts";
@@ -30,6 +30,8 @@ const given = z.strictObject({
   storage: z.enum(storages).optional(),
   /** Quantize the scales of NF4 blocks as well. */
   double_quantization: z.boolean().default(true),
+  /** Whether the blocks of a quantized base are read from disk when they are computed, one at a time. */
+  weights_on_disk: z.boolean().default(false),
   /** For all methods but freeze and full. */
   lora: loraConfigSchema.optional(),
   /** For lora+: B's learning rate over A's; by default 16. */
@@ -58,8 +60,8 @@ const given = z.strictObject({
   adam_epsilon: z.number().positive().default(1e-8),
   /** Gradients are scaled down to this norm at most. */
   max_grad_norm: z.number().positive().default(1),
-  /** Share of the examples (below 1) or number of examples that are held out for evaluation. */
-  validation: z.number().min(0).default(0.05),
+  /** Share of the examples (below 1) or number of examples held out for evaluation; by default 5 %, 100 at most. */
+  validation: z.number().min(0).optional(),
   /** Steps between evaluations; by default ten evaluations in a run. */
   eval_steps: z.int().min(1).optional(),
   /** Evaluations without improvement after which the run stops; by default it does not stop early. */
@@ -145,6 +147,12 @@ function findContradiction(config: RunConfig, given: RunOptions): string | undef
   }
   if (method === "qlora" && storage !== "nf4") {
     return `method "qlora" keeps the base in nf4, not in ${storage}; choose method "lora" for another storage.`;
+  }
+  if (config.weights_on_disk && !isQuantized(storage)) {
+    return `"weights_on_disk" needs a quantized base, storage "nf4" or "int8", not "${storage}"; choose method "qlora".`;
+  }
+  if (config.weights_on_disk && config.segment_size !== "auto" && config.segment_size > 1) {
+    return `"weights_on_disk" reads one block at a time, so "segment_size" cannot be ${config.segment_size}; leave one of them out.`;
   }
   if (storage !== "float32" && lora?.init_lora_weights === "pissa") {
     return `PiSSA takes a part out of the base weights, which needs storage "float32", not "${storage}".`;
