@@ -6,94 +6,82 @@ import type { Batch } from "../src/data/batch.ts";
 import { createEngine } from "../src/engine/engine.ts";
 import { measureProductRate } from "../src/engine/product-rate.ts";
 import { countParameters } from "../src/models/modules.ts";
+import { openModel } from "../src/models/open-model.ts";
 import { openDevice } from "../src/runtime/onnx-runtime.ts";
 import { createMoments, updateAdamW } from "../src/training/adamw.ts";
 import { estimateStep } from "../src/training/estimate.ts";
-import { configOf, createRandomWeights, type ShapeName } from "./random-model.ts";
+import { randomModel } from "./random-model.ts";
+import type { StepCase, StepMeasurement } from "./step-cases.ts";
 
-/** One way of computing a step. */
-export interface StepCase {
-  readonly shape: ShapeName;
-  readonly storage: "float32" | "nf4";
-  readonly segmentSize: number | "all";
-  readonly length: number;
-}
+const warmups = 2;
 
-export interface StepMeasurement {
-  /** Of forward, backward and optimizer, the compilation left out. */
-  readonly tokensPerSecond: number;
-  /** Of a float32 product of 512 x 2048 by 2048 x 2048 in the same process. */
-  readonly productFlops: number;
-  /** Tokens/s that the product's rate would give at 4 operations per parameter and token, or 6 with recomputation. */
-  readonly boundTokensPerSecond: number;
-  /** Highest resident memory of a process that does nothing but these steps. */
-  readonly peakRssBytes: number;
-  /** What `slimtune estimate` says beforehand. */
-  readonly estimatedBytes: number;
-}
-
-const steps = 4;
-
-async function measure({ shape, storage, segmentSize, length }: StepCase): Promise<StepMeasurement> {
-  const config = configOf(shape);
+async function measure(each: StepCase): Promise<StepMeasurement> {
+  const { shape, storage, rows, length, recompute, weightsOnDisk = false, steps = 4 } = each;
+  const folder = await randomModel(shape);
+  const loading = performance.now();
+  const { config, weights } = await openModel(folder, { storage, weightsOnDisk });
+  const loadSeconds = (performance.now() - loading) / 1000;
   const device = openDevice("cpu");
-  const weights = createRandomWeights(config, storage);
   const adaptation = lora(loraConfigSchema.parse({ r: 16, lora_alpha: 32 }), config);
-  const whole = segmentSize === "all";
-  const engineSegment = whole ? config.numHiddenLayers : segmentSize;
-  const engine = createEngine(device, config, weights, adaptation, { segmentSize: engineSegment });
+  const segmentSize = recompute ? 1 : config.numHiddenLayers;
+  const engine = createEngine(device, config, weights, adaptation, { segmentSize });
   const parameters = initializeParameters(config, adaptation, weights, 0);
   const gradients = zerosLike(parameters);
   const moments = createMoments(parameters);
-  const batch = createBatch(length, config.vocabSize);
+  const batch = createBatch(rows, length);
   const seconds: number[] = [];
   const rates: number[] = [];
+  let firstLoss = 0;
   let peakRssBytes = 0;
   // The first step compiles, and the second still grows the engine's memory.
-  for (let step = 1; step <= steps + 2; step++) {
+  for (let step = 1; step <= warmups + steps; step++) {
     const started = performance.now();
     for (const { data } of gradients.values()) data.fill(0);
-    await engine.accumulate(batch, parameters, gradients, { scale: 1 / batch.labels.length });
+    const loss = await engine.accumulate(batch, parameters, gradients, { scale: 1 / batch.labels.length });
     updateAdamW(parameters, gradients, moments, step, () => 1e-4, {
       beta1: 0.9,
       beta2: 0.999,
       epsilon: 1e-8,
       weightDecay: 0,
     });
-    if (step <= 2) continue;
+    if (step === 1) firstLoss = loss / batch.labels.length;
+    if (step <= warmups) continue;
     seconds.push((performance.now() - started) / 1000);
-    // Between the steps, so that both meet the same minute of the machine; the products' own memory is not counted.
-    peakRssBytes ||= process.resourceUsage().maxRSS * 1024;
-    rates.push(await measureProductRate(device));
+    peakRssBytes = Math.max(peakRssBytes, process.resourceUsage().maxRSS * 1024);
   }
+  // Only now, so that the products' own memory is not counted.
+  for (let i = 0; i < 3; i++) rates.push(await measureProductRate(device));
   await engine.release();
-  const productFlops = rates.sort((a, b) => a - b)[Math.floor(rates.length / 2)]!;
   const median = seconds.sort((a, b) => a - b)[Math.floor(seconds.length / 2)]!;
   return {
-    tokensPerSecond: length / median,
-    productFlops,
-    boundTokensPerSecond: productFlops / (countParameters(config) * (whole ? 4 : 6)),
+    tokensPerSecond: (rows * length) / median,
     peakRssBytes,
+    firstLoss,
+    loadSeconds,
+    productFlops: Math.max(...rates),
+    flopsPerToken: countParameters(config) * (recompute ? 6 : 4),
     estimatedBytes: estimateStep(
-      { config, storage, tableDtype: storage === "nf4" ? "float16" : "float32" },
+      { config, storage, tableDtype: storage === "nf4" ? "float16" : "float32", weightsOnDisk },
       adaptation,
-      { rows: 1, length, labels: batch.labels.length },
-      engineSegment,
+      { rows, length, labels: batch.labels.length },
+      segmentSize,
     ).peakBytes,
   };
 }
 
-/** One row whose every token is labelled but the last. */
-function createBatch(length: number, vocabSize: number): Batch {
-  const inputIds = Int32Array.from({ length }, (_, i) => (i * 7919) % vocabSize);
+/** Rows whose every token is labelled but the first, as language models are trained on plain text. */
+function createBatch(rows: number, length: number): Batch {
+  const size = rows * length;
+  const inputIds = Int32Array.from({ length: size }, (_, i) => (i * 7919) % 30_011);
+  const labelPositions = Int32Array.from(inputIds.keys()).filter((i) => i % length < length - 1);
   return {
-    rows: 1,
+    rows,
     length,
     inputIds,
-    positionIds: Int32Array.from({ length }, (_, i) => i),
-    segmentIds: new Int32Array(length).fill(1),
-    labelPositions: Int32Array.from({ length: length - 1 }, (_, i) => i),
-    labels: inputIds.slice(1),
+    positionIds: Int32Array.from({ length: size }, (_, i) => i % length),
+    segmentIds: new Int32Array(size).fill(1),
+    labelPositions,
+    labels: labelPositions.map((position) => inputIds[position + 1]!),
   };
 }
 

@@ -6,12 +6,23 @@ import { float32, type HostTensor } from "../runtime/device.ts";
 /** Added to a score, it makes the softmax's weight exactly zero, and leaves the score finite. */
 const hidden = -1e30;
 
+/** With so many chunks 5/8 of the scores are computed instead of all; more would save little arithmetic. */
+const usualChunks = 4;
+/** Queries of a chunk at most, so that a chunk's scores grow with the length of the row and not with its square. */
+const chunkTokens = 512;
+
 /**
- * Chunks into which the queries of a row of `length` tokens are divided. With four, 5/8 of the scores are computed
- * instead of all; more would save little. Few tokens are not worth a program of their own.
+ * Chunks into which the queries of a row of `length` tokens are divided: a power of two, so that there are few programs. Few
+ * tokens are not worth a program of their own.
  */
 export function chooseQueryChunks(length: number): number {
-  return length >= 64 ? 4 : 1;
+  if (length < 64) return 1;
+  return Math.max(usualChunks, 2 ** Math.ceil(Math.log2(length / chunkTokens)));
+}
+
+/** Whether the row is so long that its attention weights are computed again for the gradients, in place of being kept. */
+export function recomputesAttention(queryChunks: number): boolean {
+  return queryChunks > usualChunks;
 }
 
 /**

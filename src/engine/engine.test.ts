@@ -7,7 +7,7 @@ import { openSafetensors } from "../formats/safetensors.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { loadWeights } from "../models/load-weights.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
-import { chooseQueryChunks } from "./attention-mask.ts";
+import { chooseQueryChunks, recomputesAttention } from "./attention-mask.ts";
 import { createEngine } from "./engine.ts";
 
 // Made by reference/tiny_models.py and reference/lora.py with Transformers and PEFT.
@@ -171,6 +171,34 @@ describe.each(adapters)("PEFT's adapter %s", (name) => {
       expect(relativeDifference(data, expected), parameter).toBeLessThanOrEqual(1e-3);
     }
   });
+});
+
+test("PEFT's loss and gradients in rows so long that attention's weights are computed again", async () => {
+  const { config, weights } = openModel("llama");
+  const path = `${folder}/lora/llama-all-linear`;
+  const golden = `${path}/golden.safetensors`;
+  const { adaptation, parameters } = readAdapter(path, config, "any");
+  const short = rowsOf(readInts(golden, "input_ids"));
+  const length = 2049;
+  expect(recomputesAttention(chooseQueryChunks(length))).toBe(true);
+  const labels = new Int32Array(short.rows * length).fill(-100);
+  for (const [i, label] of readInts(golden, "labels").data.entries())
+    labels[Math.floor(i / short.length) * length + (length - short.length) + (i % short.length)] = label;
+  const { data: shortLabels } = readInts(golden, "labels");
+  // The first label of a row has nothing before it in the golden batch, but has here.
+  for (let row = 0; row < short.rows; row++) labels[(row + 1) * length - short.length] = -100;
+  const batch = withLabels(padRows(short, length), labels);
+  expect(batch.labels).toEqual(withLabels(short, shortLabels).labels);
+  const engine = createEngine(device, config, weights, adaptation, { segmentSize: 1 });
+  const gradients = zerosLike(parameters);
+  const count = batch.labels.length;
+  const loss = await engine.accumulate(batch, parameters, gradients, { scale: 1 / count });
+  await engine.release();
+  expect(loss / count).toBeCloseTo(readFloats(golden, "loss")[0]!, 5);
+  for (const [parameter, { data }] of gradients) {
+    const expected = readFloats(golden, `grad.base_model.model.${parameter}`);
+    expect(relativeDifference(data, expected), parameter).toBeLessThanOrEqual(1e-3);
+  }
 });
 
 describe.each(["llama-rope3", "qwen2"])("full gradients of %s equal PyTorch's", (name) => {

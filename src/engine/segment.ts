@@ -11,6 +11,7 @@ import { type Storage, type StoredWeight, storedWeight } from "../models/linear.
 import { listLinearModules, listVectors, nameInLayer } from "../models/modules.ts";
 import type { ModelWeights } from "../models/weights.ts";
 import { float32, type HostTensor } from "../runtime/device.ts";
+import { recomputesAttention } from "./attention-mask.ts";
 
 /** What the programs of a block need of a linear layer's adapter. */
 export interface PlannedAdapter extends Pick<LinearAdapter, "signature" | "dropout" | "prepare" | "forward"> {
@@ -91,7 +92,8 @@ export function buildSegment(
   { storage, dropout, queryChunks }: SegmentOptions,
 ): SegmentGraph {
   const { masks, length } = maskInputs(queryChunks);
-  const context: BlockContext = { attention: rowAttention(config, masks), ...positionInputs(config, length) };
+  const attention = rowAttention(config, masks, { recompute: recomputesAttention(queryChunks) });
+  const context: BlockContext = { attention, ...positionInputs(config, length) };
   const parameters = new Map<string, Tensor>();
   const trainedParameter = (name: string, shape: readonly number[]): Tensor => {
     const tensor = input(name, "float32", shape);

@@ -3,6 +3,7 @@
 import { add, mul, sub } from "../graph/operators/elementwise.ts";
 import { broadcastMatmul, matmul } from "../graph/operators/matmul.ts";
 import { concat, join, reshape, separate, split, transpose } from "../graph/operators/movement.ts";
+import { oneAfter } from "../graph/operators/order.ts";
 import { reduceSum, softmax } from "../graph/operators/reduction.ts";
 import { type Dim, multiplyDim, scalar, type Tensor, withDerivative } from "../graph/tensor.ts";
 import type { ModelConfig } from "./config.ts";
@@ -23,8 +24,14 @@ export type Attention = (query: Tensor, key: Tensor, value: Tensor) => Tensor;
  * @param masks for each of n chunks of C = ceil(S / n) queries, of which the last may have fewer, float32
  * [B, 1, C, (i + 1) C]: 0 where the query (row) may attend to the key (column), else a large negative number. Keys after a
  * chunk's end are never seen, nor multiplied by.
+ * @param recompute whether the derivative computes the attention weights again, chunk by chunk, in place of keeping those of
+ * all chunks: their number grows with the square of S (Rabe and Staats 2021)
  */
-export function rowAttention(config: ModelConfig, masks: readonly Tensor[]): Attention {
+export function rowAttention(
+  config: ModelConfig,
+  masks: readonly Tensor[],
+  { recompute = false }: { readonly recompute?: boolean } = {},
+): Attention {
   const { numAttentionHeads: heads, numKeyValueHeads: groups, headDim } = config;
   const perGroup = heads / groups;
   return (query, key, value) => {
@@ -41,7 +48,7 @@ export function rowAttention(config: ModelConfig, masks: readonly Tensor[]): Att
         concat(keys.slice(0, index + 1), 2),
         concat(values.slice(0, index + 1), 2),
         masks[index]!,
-        perGroup,
+        { perGroup, recompute },
       );
       return fromGroups(config, output, batch, chunk);
     });
@@ -83,13 +90,15 @@ function scaledDotProductAttention(
   key: Tensor,
   value: Tensor,
   mask: Tensor,
-  perGroup: number,
+  { perGroup, recompute }: { readonly perGroup: number; readonly recompute: boolean },
 ): Tensor {
   const alpha = 1 / Math.sqrt(key.shape[3] as number);
-  const scores = matmul(query, key, { transB: true, alpha });
-  const weights = maskedSoftmax(scores, mask, perGroup);
-  const output = matmul(weights, value);
+  const weightsOf = (queries: Tensor) =>
+    maskedSoftmax(matmul(queries, key, { transB: true, alpha }), mask, perGroup);
+  const kept = weightsOf(query);
+  const output = matmul(kept, value);
   return withDerivative([query, key, value], [output], (_node, [dOutput]) => {
+    const weights = recompute ? weightsOf(mul(query, oneAfter(dOutput!))) : kept;
     // The row sums of P ∘ dP equal those of O ∘ dO (Dao et al. 2022, appendix B.2), which are much smaller.
     const dWeights = matmul(dOutput!, value, { transB: true });
     const rowSums = reduceSum(mul(output, dOutput!), [-1], { keepDims: true });
