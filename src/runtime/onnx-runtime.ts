@@ -13,6 +13,11 @@ export type DeviceName = (typeof deviceNames)[number];
 export interface DeviceOptions {
   /** Threads for one operator (default: the number of cores). */
   readonly threads?: number;
+  /**
+   * If given, each program measures its operators, and when it is released writes a file of that prefix, in the format of
+   * Chrome's traces.
+   */
+  readonly profilePrefix?: string;
 }
 
 /**
@@ -22,7 +27,7 @@ export interface DeviceOptions {
  */
 export function openDevice(
   name: DeviceName,
-  { threads = availableParallelism() }: DeviceOptions = {},
+  { threads = availableParallelism(), profilePrefix }: DeviceOptions = {},
 ): Device {
   if (!deviceNames.includes(name)) {
     throw new InputError(`There is no device "${name}"; choose one of ${deviceNames.join(", ")}.`);
@@ -46,12 +51,18 @@ export function openDevice(
     },
     logSeverityLevel: 3,
   };
+  let compiled = 0;
   return {
     name,
     async compile(outputs) {
       const { model, inputs } = encodeOnnx(outputs);
-      const session = await ort.InferenceSession.create(model, options);
-      return createProgram(session, inputs, outputs);
+      const session = await ort.InferenceSession.create(
+        model,
+        profilePrefix === undefined
+          ? options
+          : { ...options, enableProfiling: true, profileFilePrefix: `${profilePrefix}-${compiled++}` },
+      );
+      return createProgram(session, inputs, outputs, profilePrefix !== undefined);
     },
   };
 }
@@ -60,6 +71,7 @@ function createProgram(
   session: ort.InferenceSession,
   inputNames: readonly string[],
   outputs: Readonly<Record<string, Tensor>>,
+  measured: boolean,
 ): Program {
   return {
     inputNames,
@@ -78,6 +90,9 @@ function createProgram(
       }
       return results;
     },
-    release: () => session.release(),
+    async release() {
+      if (measured) session.endProfiling();
+      await session.release();
+    },
   };
 }

@@ -1,0 +1,83 @@
+/**
+ * @file `npm run profile`: where the time of a LoRA step goes, by program and operator.
+ *
+ *     npm run profile -- '{"storage": "nf4", "length": 512, "recompute": true}' shapes
+ *
+ * The first argument is a case of step-cases.ts, of which what is left out is as in the benchmark. With "shapes" the operators
+ * are told apart by the shapes of what they are given.
+ */
+
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openDevice } from "../src/runtime/onnx-runtime.ts";
+import { createStep } from "./lora-step.ts";
+import { printTable } from "./measuring.ts";
+import type { StepCase } from "./step-cases.ts";
+
+/** What is used of the events that ONNX Runtime writes. */
+interface TraceEvent {
+  readonly cat: string;
+  readonly name: string;
+  /** Microseconds. */
+  readonly dur: number;
+  readonly args: {
+    readonly op_name?: string;
+    readonly input_type_shape?: readonly Record<string, number[]>[];
+  };
+}
+
+const [given = "{}", detail] = process.argv.slice(2);
+const each: StepCase = {
+  shape: "SmolLM2-135M",
+  storage: "float32",
+  rows: 1,
+  length: 512,
+  recompute: false,
+  ...JSON.parse(given),
+};
+const warmups = 2;
+const steps = each.steps ?? 4;
+
+const folder = mkdtempSync(join(tmpdir(), "slimtune-profile-"));
+const step = await createStep(each, openDevice("cpu", { profilePrefix: join(folder, "program") }));
+for (let i = 0; i < warmups; i++) await step.run();
+const started = performance.now();
+for (let i = 0; i < steps; i++) await step.run();
+const wall = (performance.now() - started) / steps;
+await step.release();
+
+const times = new Map<string, { milliseconds: number; count: number }>();
+let computing = 0;
+for (const [program, file] of readdirSync(folder).sort().entries()) {
+  const events = (JSON.parse(readFileSync(join(folder, file), "utf8")) as TraceEvent[]).filter(
+    ({ cat, name }) => cat === "Node" && name.endsWith("kernel_time"),
+  );
+  // Every step runs the same operators.
+  const first = Math.round((events.length * warmups) / (warmups + steps));
+  for (const { dur, args } of events.slice(first)) {
+    const shapes = (args.input_type_shape ?? []).map((type) => `[${Object.values(type).flat().join(",")}]`);
+    const key = [program + 1, args.op_name, ...(detail === "shapes" ? [shapes.join(" ")] : [])].join(" | ");
+    const known = times.get(key) ?? { milliseconds: 0, count: 0 };
+    const milliseconds = dur / 1000 / steps;
+    computing += milliseconds;
+    times.set(key, { milliseconds: known.milliseconds + milliseconds, count: known.count + 1 / steps });
+  }
+}
+rmSync(folder, { recursive: true });
+
+console.log(
+  `${JSON.stringify(each)}\n${wall.toFixed(0)} ms a step, of which ${computing.toFixed(0)} in operators; the rest is JavaScript, copies and waiting. Measuring itself takes time.\n`,
+);
+printTable(
+  ["program", "operator", ...(detail === "shapes" ? ["shapes"] : []), "ms", "share", "times"],
+  [...times]
+    .sort(([, a], [, b]) => b.milliseconds - a.milliseconds)
+    .slice(0, 40)
+    .map(([key, { milliseconds, count }]) => [
+      ...key.split(" | "),
+      milliseconds.toFixed(1),
+      `${((100 * milliseconds) / wall).toFixed(1)} %`,
+      count.toFixed(0),
+    ]),
+);
