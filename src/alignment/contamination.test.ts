@@ -44,6 +44,16 @@ test("any 13 of a longer item are found, and every item that has them", () => {
   ]);
 });
 
+test("a run that stands in more than ten rows is a form of words, and another of the item still counts", () => {
+  const form = "answer with the name of the colour that the program prints at its very end";
+  const rows = Array.from({ length: 11 }, (_, i) => `${form} number ${i}`);
+  expect(findIn(rows.slice(1), [`q ${form}`])).toHaveLength(1);
+  expect(findIn([...rows.slice(1), `${form} ${form}`], [`q ${form}`])).toEqual([]);
+  expect(findIn(Array(20).fill(form), [`q ${form}`])).toHaveLength(1);
+  const own = `${thirteen} ${form}`;
+  expect(findIn([...rows, own], [own])).toMatchObject([{ line: 12, ngram: thirteen }]);
+});
+
 test("an item of 8 to 12 words is found as a whole, and a shorter one is not looked for", () => {
   const eight = "How many legs has a horse? It's four.";
   const seven = "How many legs has a horse? Four.";

@@ -28,12 +28,14 @@ export interface ContaminationIndex {
 const longest = 13;
 /** Shorter items are looked for as a whole, down to this many words: fewer would be found where they mean nothing. */
 const shortest = 8;
+/** A run that more rows of the data have is a form of words, and says nothing of an item. */
+const mostRows = 10;
 
 /**
  * Prepares the search for items in tuning data: an item counts as contaminated if 13 words in a row of it stand in one
  * row of the data, or all of it if it has 8 to 12 (Brown et al. 2020, appendix C, where 13 and 8 are the largest and least
- * N). Items of fewer words are not looked for. What was reworded or translated is not found, and a quotation that both
- * have from elsewhere is.
+ * N). Runs that stand in more than 10 different rows are ignored, as there. Items of fewer words are not looked for. What was reworded
+ * or translated is not found, and a quotation that both have from elsewhere is.
  */
 export function indexItems(items: readonly string[]): ContaminationIndex {
   const idOfWord = new Map<string, number>();
@@ -69,9 +71,14 @@ export function indexItems(items: readonly string[]): ContaminationIndex {
   return {
     isChecked,
     createSearch() {
-      const found = new Map<number, Overlap>();
+      /** By the run's place among the items' words, in the order in which runs were found. */
+      const found = new Map<number, { readonly overlap: Overlap; rows: number; lastLine: number }>();
+      const seen = new Set<string>();
       return {
         visit(text, line) {
+          // A row that is repeated makes no form of words of what it says.
+          if (seen.has(text)) return;
+          seen.add(text);
           const words = wordsOf(text);
           const row = Int32Array.from(words, (word) => idOfWord.get(word) ?? -1);
           for (const [length, heads] of headsByLength) {
@@ -82,14 +89,25 @@ export function indexItems(items: readonly string[]): ContaminationIndex {
               const start = last + 1 - length;
               let place = heads.get(hashRun(row, start, length)) ?? -1;
               for (; place >= 0; place = next[place]!) {
-                const item = itemAt[place]!;
-                if (found.has(item) || !isSameRun(ids, place, row, start, length)) continue;
-                found.set(item, { item, ngram: words.slice(start, last + 1).join(" "), line });
+                if (!isSameRun(ids, place, row, start, length)) continue;
+                const known = found.get(place);
+                if (known) {
+                  if (known.lastLine !== line) known.rows++;
+                  known.lastLine = line;
+                  continue;
+                }
+                const ngram = words.slice(start, last + 1).join(" ");
+                found.set(place, { overlap: { item: itemAt[place]!, ngram, line }, rows: 1, lastLine: line });
               }
             }
           }
         },
-        overlaps: () => [...found.values()].sort((a, b) => a.item - b.item),
+        overlaps() {
+          const telling = [...found.values()].filter(({ rows }) => rows <= mostRows).reverse();
+          // Of an item's runs the first that was found remains.
+          const byItem = new Map(telling.map(({ overlap }) => [overlap.item, overlap]));
+          return [...byItem.values()].sort((a, b) => a.item - b.item);
+        },
       };
     },
   };
