@@ -11,7 +11,7 @@ import { mergeAdapter } from "../export/merge.ts";
 import { generate } from "../generation/generate.ts";
 import { openModel } from "../models/open-model.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
-import { fineTune, resumeRun } from "./fine-tune.ts";
+import { fineTune, type RunResult, resumeRun } from "./fine-tune.ts";
 import type { RunOptions } from "./run-config.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-methods-"));
@@ -60,17 +60,22 @@ async function logitsOf({ config, weights, adapter = noAdapter }: AdaptedModel):
 const largestDifference = (a: Float32Array, b: Float32Array) =>
   a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), 0);
 
+/** The same run, interrupted after its second step. */
+async function runInParts(name: string, more: Partial<RunOptions>): Promise<RunResult> {
+  const interrupt = new AbortController();
+  const parts = options(`${name} in parts`, more);
+  const first = await fineTune(parts, {
+    signal: interrupt.signal,
+    onStep: ({ step }) => step === 2 && interrupt.abort(),
+  });
+  expect(first.outcome).toBe("interrupted");
+  return resumeRun(parts.out);
+}
+
 describe.each(Object.entries(adapterMethods))("%s", (name, more) => {
   test("gives an adapter for the original model, the same after an interruption, and merges", async () => {
     const run = await fineTune(options(name, more));
-    const interrupt = new AbortController();
-    const parts = options(`${name} in parts`, more);
-    const first = await fineTune(parts, {
-      signal: interrupt.signal,
-      onStep: ({ step }) => step === 2 && interrupt.abort(),
-    });
-    expect(first.outcome).toBe("interrupted");
-    const resumed = await resumeRun(parts.out);
+    const resumed = await runInParts(name, more);
     const read = (path: string) => readFileSync(join(path, "adapter_model.safetensors"));
     expect(read(resumed.output!).equals(read(run.output!))).toBe(true);
 
@@ -90,8 +95,12 @@ test("a text is written with DoRA as its merged model writes it", async () => {
   expect(await generate(adapted, prompt)).toBe(await generate(merged, prompt));
 });
 
-test("freeze trains the last blocks and no other weight", async () => {
-  const run = await fineTune(options("freeze", { method: "freeze", freeze_trainable_layers: 1 }));
+test("freeze trains the last blocks and no other weight, the same after an interruption", async () => {
+  const more = { method: "freeze", freeze_trainable_layers: 1 } as const;
+  const run = await fineTune(options("freeze", more));
+  const resumed = await runInParts("freeze", more);
+  const read = (path: string) => readFileSync(join(path, "model.safetensors"));
+  expect(read(resumed.output!).equals(read(run.output!))).toBe(true);
   const base = await openModel(model);
   const tuned = await openModel(run.output!);
   const last = base.config.numHiddenLayers - 1;
