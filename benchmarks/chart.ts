@@ -1,0 +1,59 @@
+/** @file Charts of the benchmarks, as files that GitHub shows. */
+
+import { writeFileSync } from "node:fs";
+import * as Plot from "@observablehq/plot";
+import { parseHTML } from "linkedom";
+
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+  readonly series: string;
+  readonly label?: string;
+}
+
+const { document } = parseHTML("<!doctype html><html></html>");
+/** Colours that people with a colour blindness can tell apart (after Okabe and Ito 2008). */
+const colours = ["#00478f", "#d55e00", "#009e73", "#cc79a7"];
+const shapes = ["circle", "triangle", "square", "diamond"];
+
+/** A line with dots for each series, its name at the end; labels stand above the dots. */
+export function writeLineChart(
+  path: string,
+  points: readonly Point[],
+  axes: {
+    readonly title: string;
+    readonly x: string;
+    readonly y: string;
+    readonly xTicks?: readonly number[];
+    readonly isLog?: boolean;
+  },
+): void {
+  const series = [...new Set(points.map((point) => point.series))];
+  const last = series.map((name) => points.filter((point) => point.series === name).at(-1)!);
+  const type = axes.isLog ? "log" : "linear";
+  const place = { x: "x", y: "y", stroke: "series", title: "label" } as const;
+  const chart = Plot.plot({
+    document,
+    title: axes.title,
+    width: 560,
+    height: 340,
+    marginLeft: 56,
+    marginRight: 150,
+    style: { font: "13px system-ui, sans-serif", background: "white" },
+    color: { domain: series, range: colours },
+    symbol: { domain: series, range: shapes },
+    x: { label: axes.x, type, ...(axes.xTicks && { ticks: [...axes.xTicks] }), tickFormat: ",", inset: 8 },
+    y: { label: axes.y, type, grid: true, zero: !axes.isLog, nice: true },
+    marks: [
+      Plot.frame({ stroke: "#d0d0d0" }),
+      Plot.line(points, { x: "x", y: "y", stroke: "series", z: "series" }),
+      Plot.dot(points, { ...place, symbol: "series", fill: "white", r: 4 }),
+      Plot.text(points, { x: "x", y: "y", text: "label", dy: -12, fill: "#333333" }),
+      Plot.text(last, { x: "x", y: "y", text: "series", textAnchor: "start", dx: 10, fill: "series" }),
+    ],
+  });
+  // A figure with a title holds its picture; a file can be the picture only.
+  const picture = chart.tagName.toLowerCase() === "svg" ? chart : chart.querySelector("svg")!;
+  picture.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  writeFileSync(path, `${picture.outerHTML}\n`);
+}
