@@ -1,4 +1,4 @@
-/** @file The one error class whose message is meant for the person at the keyboard. */
+/** @file The one error class whose message is meant for the person at the keyboard, and what is told of others. */
 
 /**
  * Input that cannot be used. The message is one sentence that says what is wrong, where it is (file, line,
@@ -6,4 +6,10 @@
  */
 export class InputError extends Error {
   override readonly name = "InputError";
+}
+
+/** Whether the error, or what caused it, is that the disk is full. */
+export function isDiskFull(error: unknown): boolean {
+  const { code, cause } = error as NodeJS.ErrnoException;
+  return code === "ENOSPC" || (cause !== undefined && isDiskFull(cause));
 }

@@ -1,10 +1,11 @@
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import type { StudyResults } from "../study/results.ts";
+import { studyFolder } from "../study/study-folder.ts";
 
 // Runs the built command (npm test builds it first), which computes each part in a process of its own.
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-study-"));
@@ -144,6 +145,21 @@ function isHeld(lock: string): boolean {
     return false;
   }
 }
+
+// Every write to /dev/full fails as one to a full disk does.
+test.skipIf(!existsSync("/dev/full"))("a full disk ends a study, which goes on when there is room", () => {
+  const { evaluation } = studyFolder(whole);
+  rmSync(join(evaluation("lora-math"), "results.json"));
+  const temporary = join(evaluation("lora-math"), "results.json.tmp");
+  symlinkSync("/dev/full", temporary);
+  const full = run("bin/slimtune.js", "study", "resume", whole);
+  expect(full.stderr).toContain(
+    `The disk is full; free some space and go on with \`slimtune study resume ${whole}\`.`,
+  );
+  expect(full.status).toBe(1);
+  rmSync(temporary);
+  expect(run("bin/slimtune.js", "study", "resume", whole).status).toBe(0);
+});
 
 test("Ctrl-C ends a study with exit code 130 and says how to go on", async () => {
   const out = join(scratch, "interrupted");

@@ -6,7 +6,7 @@ import { stringify } from "yaml";
 import { loraConfigSchema } from "../adapters/lora.ts";
 import { renderReport } from "../data/inspect.ts";
 import type { Efficiency } from "../efficiency/efficiency.ts";
-import { InputError } from "../errors.ts";
+import { InputError, isDiskFull } from "../errors.ts";
 import { storages } from "../models/linear.ts";
 import { deviceNames } from "../runtime/onnx-runtime.ts";
 import { fineTune, type RunEvents, type RunPlan, type RunResult, resumeRun } from "../training/fine-tune.ts";
@@ -193,11 +193,6 @@ async function showRun(json: boolean, run: (events: RunEvents) => Promise<RunRes
     status.done();
     process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
   }
-}
-
-function isDiskFull(error: unknown): boolean {
-  const { code, cause } = error as NodeJS.ErrnoException;
-  return code === "ENOSPC" || (cause !== undefined && isDiskFull(cause));
 }
 
 function describePlan({

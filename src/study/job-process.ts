@@ -1,7 +1,7 @@
 /** @file The program of a study's process: does one job, and tells its parent how far it is. */
 
 import process from "node:process";
-import { InputError } from "../errors.ts";
+import { InputError, isDiskFull } from "../errors.ts";
 import { type Job, performJob } from "./perform-job.ts";
 import type { JobMessage } from "./run-job.ts";
 
@@ -26,8 +26,7 @@ try {
   });
   await send({ type: finished ? "finished" : "interrupted" });
 } catch (error) {
-  const { message, code = "" } = error as NodeJS.ErrnoException;
   if (!(error instanceof InputError)) console.error(error);
-  await send({ type: "failed", message, code });
+  await send({ type: "failed", message: (error as Error).message, isFatal: isDiskFull(error) });
 }
 process.disconnect();

@@ -10,7 +10,7 @@ export type JobMessage =
   | { readonly type: "progress"; readonly text: string }
   | { readonly type: "finished" }
   | { readonly type: "interrupted" }
-  | { readonly type: "failed"; readonly message: string; readonly code: string };
+  | { readonly type: "failed"; readonly message: string; readonly isFatal: boolean };
 
 export type JobOutcome =
   | { readonly type: "finished" }
@@ -41,8 +41,7 @@ export function runJob(
   let outcome: JobOutcome | undefined;
   child.on("message", (message: JobMessage) => {
     if (message.type === "progress") onProgress(message.text);
-    else if (message.type === "failed")
-      outcome = { type: "failed", message: message.message, isFatal: message.code === "ENOSPC" };
+    else if (message.type === "failed") outcome = message;
     else outcome = { type: message.type };
   });
   return new Promise((resolve, reject) => {
