@@ -1,11 +1,11 @@
 /** @file `npm run bench`, second part: evaluation against lm-evaluation-harness, and writing against node-llama-cpp. */
 
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { availableParallelism, cpus, tmpdir, totalmem } from "node:os";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { DecodeCase, DecodeMeasurement, TaskCase, TaskMeasurement } from "./evaluation-cases.ts";
+import { date, machine, median, note, printTable, runJson, script, writeResults } from "./measuring.ts";
 
 const { SLIMTUNE_SMOLLM2_GGUF: model, SLIMTUNE_DATA: data, SLIMTUNE_PYTHON: python } = process.env;
 const rounds = Number(process.argv[2] ?? 3);
@@ -56,14 +56,6 @@ const comparisons: readonly Comparison[] = [
 ];
 const decodes: readonly DecodeCase["bits"][] = ["exact", 8, 4];
 
-const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
-
-function runJson<T>(program: string, args: readonly string[]): T {
-  const { status, stdout, stderr } = spawnSync(program, args, { encoding: "utf8", maxBuffer: 2 ** 26 });
-  if (status !== 0) throw new Error(stderr);
-  return JSON.parse(stdout.trim().split("\n").at(-1)!) as T;
-}
-
 const measure = <T>(each: TaskCase | DecodeCase): T =>
   runJson<T>(process.execPath, [script("measure-evaluation.js"), JSON.stringify(each)]);
 
@@ -99,9 +91,6 @@ function measureHarness(selections: readonly string[]): TaskMeasurement {
 
 const speedOf = (unit: Comparison["unit"], { seconds, items, answerTokens }: TaskMeasurement) =>
   (unit === "items/s" ? items : answerTokens) / seconds;
-const median = (values: readonly number[]) =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
-const note = (text: string) => process.stderr.write(`${text}\n`);
 
 function main() {
   if (!model || !data) {
@@ -136,27 +125,22 @@ function main() {
     else if (round === 1) note(`node-llama-cpp is not timed: ${llama.stderr.trim().split("\n").at(-1)}`);
   }
 
-  const date = new Date().toISOString().slice(0, 10);
-  const machine = `${availableParallelism()} cores of ${cpus()[0]!.model.trim()}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Node ${process.version}`;
   const results = [...speeds].map(([key, values]) => {
     const [name, who] = key.split("|") as [string, string];
     const unit = comparisons.find((each) => each.name === name)?.unit ?? "tokens/s";
     return { name, who, unit, median: median(values), values };
   });
-  mkdirSync("benchmarks/results", { recursive: true });
-  writeFileSync(
-    "benchmarks/results/evaluation.json",
-    `${JSON.stringify({ date, machine, rounds, results }, null, 2)}\n`,
-  );
+  writeResults("evaluation", { rounds, results });
   console.log(`${date}, ${machine}, medians of ${rounds} rounds\n`);
-  console.log("| what | who | speed | ratio |");
-  console.log("|---|---|---|---|");
-  for (const { name, who, unit, median: speed } of results) {
-    // What slimtune is compared with: itself where it has several ways, the other program where there is one.
-    const peer = results.find((result) => result.name === name && !result.who.startsWith("slimtune"));
-    const ratio = peer && peer.who !== who ? `${(speed / peer.median).toFixed(2)} x ${peer.who}` : "";
-    console.log(`| ${name} | ${who} | ${speed.toFixed(2)} ${unit} | ${ratio} |`);
-  }
+  printTable(
+    ["what", "who", "speed", "ratio"],
+    results.map(({ name, who, unit, median: speed }) => {
+      // What slimtune is compared with: itself where it has several ways, the other program where there is one.
+      const peer = results.find((result) => result.name === name && !result.who.startsWith("slimtune"));
+      const ratio = peer && peer.who !== who ? `${(speed / peer.median).toFixed(2)} x ${peer.who}` : "";
+      return [name, who, `${speed.toFixed(2)} ${unit}`, ratio];
+    }),
+  );
 }
 
 main();
