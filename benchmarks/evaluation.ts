@@ -6,9 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DecodeCase, DecodeMeasurement, TaskCase, TaskMeasurement } from "./evaluation-cases.ts";
 import { date, machine, median, note, printTable, runJson, script, writeResults } from "./measuring.ts";
+import { preparePython } from "./python.ts";
 
-const { SLIMTUNE_SMOLLM2_GGUF: model, SLIMTUNE_DATA: data, SLIMTUNE_PYTHON: python } = process.env;
+const { SLIMTUNE_SMOLLM2_GGUF: model, SLIMTUNE_DATA: data } = process.env;
 const rounds = Number(process.argv[2] ?? 3);
+const python = process.argv[3] === "peers" ? preparePython() : process.env.SLIMTUNE_PYTHON;
 
 const subjects = [
   "college_computer_science",
