@@ -294,7 +294,7 @@ function describeLimits(config: StudyConfig): string[] {
     );
   if (config.methods.includes("qlora"))
     notes.push(
-      "Models on a base in NF4 write their texts with that base in 8 bits; likelihoods are computed with NF4 itself.",
+      "The changes of models on a base in NF4 are those by tuning and by quantizing the base, for the base model is in float32. They write their texts with that base in 8 bits; likelihoods are computed with NF4 itself.",
     );
   if (config.neutral_text === undefined)
     notes.push(
