@@ -46,6 +46,24 @@ test("a score whose distance is clear of both intervals is shown to differ", () 
   );
 });
 
+test("a score without points that the data were meant for has a method of its own", () => {
+  const { tasks, ...study } = methodsStudy();
+  const meant = tasks.map((task) => (task.name === "wikitext" ? { ...task, alignedData: ["math"] } : task));
+  const better = change({ ...study, tasks: meant }, (cell) =>
+    withDifference(
+      cell,
+      "wikitext",
+      cell.method === "dora"
+        ? { value: -3, low: -3.5, high: -2.5 }
+        : { value: -1, low: cell.method === "lora" ? -4 : -1.2, high: -0.8 },
+    ),
+  );
+  const found = choose(better).list.find(({ constraint }) => constraint === "best wikitext")!;
+  expect(describeRecommendation(found)).toBe(
+    "best wikitext: dora (−3.00 [−3.50, −2.50]), not shown to differ from lora",
+  );
+});
+
 test("costs that are printed alike, or whose order changes between runs, are not shown to differ", () => {
   const cost = (cell: StudyCell, seconds: number): StudyCell => ({
     ...cell,

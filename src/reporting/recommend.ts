@@ -10,7 +10,7 @@ import {
   formatSigned,
   joinWords,
 } from "./format.ts";
-import { type FinishedCell, namesOf, type Study, type StudyRow } from "./study-rows.ts";
+import { type FinishedCell, namesOf, type ReportedTask, type Study, type StudyRow } from "./study-rows.ts";
 
 export interface Recommendation {
   /** Such as "least memory". */
@@ -36,11 +36,12 @@ interface Candidate {
 }
 
 /**
- * The method with the least memory, the least time, the best score and the best retention, as measured. Only methods
+ * The method with the least memory, the least time, the best score (the mean of those in points, and each other one that data
+ * were meant for) and the best retention, as measured. Only methods
  * that finished on all data are compared, since data differ in cost and gain. Two costs differ if one is lower in
  * every run of the same data and seed; two scores differ if the interval of their difference leaves out zero.
  */
-export function recommend({ results, rows }: Study): Recommendations {
+export function recommend({ results, rows, tasks }: Study): Recommendations {
   const candidates: Candidate[] = [];
   const leftOut: string[] = [];
   for (const method of namesOf(results.cells, "method")) {
@@ -63,6 +64,9 @@ export function recommend({ results, rows }: Study): Recommendations {
       candidates.map(({ method, rows }) => ({ method, estimate: pool(rows.map(({ score }) => score)) })),
       printPoints,
     ),
+    ...tasks
+      .filter(({ inPoints, alignedData }) => !inPoints && alignedData.length > 0)
+      .map((task) => bestOnTask(task, candidates)),
     bestRetention(candidates),
   ];
   return { list: list.filter((entry) => entry !== undefined), leftOut };
@@ -125,6 +129,21 @@ function best(
       .filter(({ estimate }) => !excludesZero(differenceOf(first!.estimate, estimate)))
       .map(({ method }) => method),
   };
+}
+
+/** By the change of one score, on the data that were meant for it. */
+function bestOnTask(task: ReportedTask, candidates: readonly Candidate[]): Recommendation | undefined {
+  const improve = (change: Estimate) => (task.higherIsBetter ? change : negate(change));
+  const rated = candidates.map(({ method, rows }) => {
+    const aligned = rows.filter(({ data }) => task.alignedData.includes(data));
+    const changes = aligned.map((row) => row.changes.find((change) => change.task === task)?.difference);
+    const estimate = pool(changes);
+    return { method, estimate: estimate && improve(estimate) };
+  });
+  return best(`best ${task.name}`, rated, (improvement) => {
+    const change = improve(improvement);
+    return `${task.print.change(change.value)}${task.print.unit} ${task.print.range(change)}`;
+  });
 }
 
 /** By the change on tasks that the data were not meant for, or, without such tasks, by the divergence from the base model. */

@@ -82,7 +82,7 @@ export function describePrediction({ results }: Study, score: AlignmentScore): s
   const found = results.predictions.find((prediction) => prediction.score === score);
   if (!found) {
     const isMeasured = results.alignment.some((fit) => fit[score] !== null);
-    return isMeasured ? "Too few cells for a correlation." : "Not measured.";
+    return isMeasured ? "Too few pairs of data and task for a correlation." : "Not measured.";
   }
   const { correlation, cells, fits } = found;
   const of = fits < cells ? ` of ${countOf(fits, "pair")} of data and task, which are drawn together` : "";

@@ -34,6 +34,9 @@ import { describeSplits, prepareData } from "./study-data.ts";
 import { readFailures, type StudyFolder } from "./study-folder.ts";
 import { chooseScore, findScore } from "./task-scores.ts";
 
+/** Pairs of data and task from which a correlation is told: of fewer, its interval says nothing. */
+const leastFits = 6;
+
 const resultsFile = "results.json";
 
 /** Answers that changed which are shown, of each task and direction. */
@@ -255,6 +258,7 @@ function predictGains(
       }),
     );
     const groups = pairs.map(({ fit }) => alignments.indexOf(fit!));
+    if (new Set(groups).size < leastFits) return [];
     const correlation = spearman(
       pairs.map(({ alignment }) => alignment),
       pairs.map(({ gain }) => gain),

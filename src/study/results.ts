@@ -32,7 +32,7 @@ export interface StudyResults {
   readonly cells: readonly StudyCell[];
   /** For each set of data and each task. */
   readonly alignment: readonly Alignment[];
-  /** How well each score of alignment predicts the gain, over all cells; empty where there are fewer than three. */
+  /** How well each score of alignment predicts the gain, over all cells; empty where data and tasks have fewer than six pairs. */
   readonly predictions: readonly {
     readonly score: AlignmentScore;
     /** Spearman's rank correlation with the gain. */
