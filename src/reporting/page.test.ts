@@ -103,8 +103,8 @@ test("charts: three of cost, one for each set of data, one for each score of ali
   const count = (id: string) => document.querySelectorAll(`#${id} figure svg`).length;
   expect([count("costs"), count("loss"), count("alignment")]).toEqual([3, 3, 2]);
   expect(textsOf(document.querySelectorAll("#alignment figcaption"))).toEqual([
-    "Spearman's ρ 0.58, 95 % interval [0.17, 0.84], over 24 cells: a better fit went with a larger gain.",
-    "Spearman's ρ 0.31, 95 % interval [−0.16, 0.69], over 24 cells: no relation shown.",
+    "Spearman's ρ 0.58, 95 % interval [0.17, 0.84], over 24 cells of 12 pairs of data and task: a better fit went with a larger gain.",
+    "Spearman's ρ 0.31, 95 % interval [−0.16, 0.69], over 24 cells of 12 pairs of data and task: no relation shown.",
   ]);
   // Five rows were computed; each is a mark.
   for (const svg of document.querySelectorAll("#costs figure svg")) {

@@ -85,7 +85,7 @@ export function describePrediction({ results }: Study, score: AlignmentScore): s
     return isMeasured ? "Too few pairs of data and task for a correlation." : "Not measured.";
   }
   const { correlation, cells, fits } = found;
-  const of = fits < cells ? ` of ${countOf(fits, "pair")} of data and task, which are drawn together` : "";
+  const of = fits < cells ? ` of ${countOf(fits, "pair")} of data and task` : "";
   const verdict =
     correlation.low > 0
       ? "a better fit went with a larger gain"
