@@ -21,20 +21,16 @@ export function writeLineChart(
   path: string,
   points: readonly Point[],
   axes: {
-    readonly title: string;
     readonly x: string;
     readonly y: string;
-    readonly xTicks?: readonly number[];
-    readonly isLog?: boolean;
+    readonly xTicks: readonly number[];
   },
 ): void {
   const series = [...new Set(points.map((point) => point.series))];
   const last = series.map((name) => points.filter((point) => point.series === name).at(-1)!);
-  const type = axes.isLog ? "log" : "linear";
   const place = { x: "x", y: "y", stroke: "series", title: "label" } as const;
   const chart = Plot.plot({
     document,
-    title: axes.title,
     width: 560,
     height: 340,
     marginLeft: 56,
@@ -42,8 +38,8 @@ export function writeLineChart(
     style: { font: "13px system-ui, sans-serif", background: "white" },
     color: { domain: series, range: colours },
     symbol: { domain: series, range: shapes },
-    x: { label: axes.x, type, ...(axes.xTicks && { ticks: [...axes.xTicks] }), tickFormat: ",", inset: 8 },
-    y: { label: axes.y, type, grid: true, zero: !axes.isLog, nice: true },
+    x: { label: axes.x, ticks: [...axes.xTicks], tickFormat: ",", inset: 8 },
+    y: { label: axes.y, grid: true, zero: true, nice: true },
     marks: [
       Plot.frame({ stroke: "#d0d0d0" }),
       Plot.line(points, { x: "x", y: "y", stroke: "series", z: "series" }),
@@ -52,8 +48,6 @@ export function writeLineChart(
       Plot.text(last, { x: "x", y: "y", text: "series", textAnchor: "start", dx: 10, fill: "series" }),
     ],
   });
-  // A figure with a title holds its picture; a file can be the picture only.
-  const picture = chart.tagName.toLowerCase() === "svg" ? chart : chart.querySelector("svg")!;
-  picture.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-  writeFileSync(path, `${picture.outerHTML}\n`);
+  chart.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  writeFileSync(path, `${chart.outerHTML}\n`);
 }

@@ -25,6 +25,11 @@ export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
+/** Tokens per second, with a decimal where they are few. */
+export function formatSpeed(tokensPerSecond: number): string {
+  return tokensPerSecond.toFixed(tokensPerSecond < 20 ? 1 : 0);
+}
+
 export const machine = `${availableParallelism()} cores of ${cpus()[0]!.model.trim()}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Node ${process.version}`;
 export const date = new Date().toISOString().slice(0, 10);
 

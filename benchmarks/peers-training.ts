@@ -1,10 +1,20 @@
 /** @file `npm run bench:peers`, first part: steps of LoRA and QLoRA against PEFT and bitsandbytes, on the same weights. */
 
 import { availableParallelism } from "node:os";
-import { date, machine, median, note, printTable, runJson, script, writeResults } from "./measuring.ts";
+import {
+  date,
+  formatSpeed,
+  machine,
+  median,
+  note,
+  printTable,
+  runJson,
+  script,
+  writeResults,
+} from "./measuring.ts";
 import { preparePython } from "./python.ts";
 import { randomModel, type ShapeName } from "./random-model.ts";
-import type { PeerMeasurement, StepCase, StepMeasurement } from "./step-cases.ts";
+import { type PeerMeasurement, type StepCase, type StepMeasurement, shareOfBound } from "./step-cases.ts";
 
 /** A way in which the peer can compute a step. */
 interface Variant {
@@ -130,7 +140,7 @@ function save(done: number): void {
       slimtune: {
         ...summarize(ours),
         productGflops: median(ours.map((run) => run.productFlops)) / 1e9,
-        shareOfBound: median(ours.map((run) => (run.tokensPerSecond * run.flopsPerToken) / run.productFlops)),
+        shareOfBound: median(ours.map(shareOfBound)),
         estimatedMB: ours[0]!.estimatedBytes / 1e6,
       },
       peers: peers.flatMap(({ variant, runs }) =>
@@ -146,18 +156,18 @@ function print(): void {
     ["step", "slimtune", "peak RSS", "share of bound", "peer", "tokens/s", "peak RSS", "speed", "memory"],
     rows.flatMap(({ each, ours, peers }) => {
       const own = summarize(ours);
-      const share = median(ours.map((run) => (run.tokensPerSecond * run.flopsPerToken) / run.productFlops));
+      const share = median(ours.map(shareOfBound));
       return peers
         .filter(({ runs }) => runs.length > 0)
         .map(({ variant, runs }) => {
           const peer = summarize(runs);
           return [
             nameOf(each),
-            own.tokensPerSecond.toFixed(own.tokensPerSecond < 20 ? 1 : 0),
+            formatSpeed(own.tokensPerSecond),
             `${own.peakRssMB.toFixed(0)} MB`,
             `${(100 * share).toFixed(0)} %`,
             describe(variant),
-            peer.tokensPerSecond.toFixed(peer.tokensPerSecond < 20 ? 1 : 0),
+            formatSpeed(peer.tokensPerSecond),
             `${peer.peakRssMB.toFixed(0)} MB`,
             `${(own.tokensPerSecond / peer.tokensPerSecond).toFixed(2)} x`,
             `${(own.peakRssMB / peer.peakRssMB).toFixed(2)} x`,

@@ -5,7 +5,7 @@
  */
 
 import { writeLineChart } from "./chart.ts";
-import { date, machine, note, printTable, runJson, script, writeResults } from "./measuring.ts";
+import { date, formatSpeed, machine, note, printTable, runJson, script, writeResults } from "./measuring.ts";
 import type { StepCase, StepMeasurement } from "./step-cases.ts";
 
 const base = { storage: "nf4", rows: 1, length: 256, recompute: true } as const;
@@ -51,7 +51,7 @@ function print(results: readonly Measured[]): void {
       each.shape,
       `${each.length}`,
       each.weightsOnDisk ? "on disk" : "in memory",
-      tokensPerSecond.toFixed(tokensPerSecond < 20 ? 1 : 0),
+      formatSpeed(tokensPerSecond),
       `${(peakRssBytes / 1e6).toFixed(0)} MB`,
       `${(estimatedBytes / 1e6).toFixed(0)} MB`,
       `${loadSeconds.toFixed(1)} s`,
@@ -73,7 +73,6 @@ if (part !== "context") {
       label: (peakRssBytes / 1e9).toFixed(1),
     })),
     {
-      title: "QLoRA step at S = 256",
       x: "parameters, billions",
       y: "peak memory, GB",
       xTicks: [0.135, 1.5, 7],
@@ -93,7 +92,6 @@ if (part !== "size") {
       label: (peakRssBytes / 1e9).toFixed(2),
     })),
     {
-      title: "QLoRA step, one block at a time",
       x: "tokens of a row",
       y: "peak memory, GB",
       xTicks: [256, 2048, 4096, 8192],

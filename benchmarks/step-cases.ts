@@ -34,3 +34,8 @@ export interface StepMeasurement extends PeerMeasurement {
   /** What `slimtune estimate` says beforehand. */
   readonly estimatedBytes: number;
 }
+
+/** What a step reaches of the speed that its products with the weights alone would have. */
+export function shareOfBound({ tokensPerSecond, flopsPerToken, productFlops }: StepMeasurement): number {
+  return (tokensPerSecond * flopsPerToken) / productFlops;
+}

@@ -1,7 +1,17 @@
 /** @file `npm run bench`: tokens per second and peak memory of a LoRA step, as shares of what the machine could do. */
 
-import { date, machine, median, note, printTable, runJson, script, writeResults } from "./measuring.ts";
-import type { StepCase, StepMeasurement } from "./step-cases.ts";
+import {
+  date,
+  formatSpeed,
+  machine,
+  median,
+  note,
+  printTable,
+  runJson,
+  script,
+  writeResults,
+} from "./measuring.ts";
+import { type StepCase, type StepMeasurement, shareOfBound } from "./step-cases.ts";
 
 const smol = { shape: "SmolLM2-135M", rows: 1, length: 512 } as const;
 const cases: readonly (StepCase & { readonly name: string })[] = [
@@ -34,7 +44,7 @@ const results = cases.map((each, index) => {
     ...each,
     tokensPerSecond: median(runs.map((run) => run.tokensPerSecond)),
     productGflops: median(runs.map((run) => run.productFlops)) / 1e9,
-    shareOfBound: median(runs.map((run) => (run.tokensPerSecond * run.flopsPerToken) / run.productFlops)),
+    shareOfBound: median(runs.map(shareOfBound)),
     peakRssMB: median(runs.map((run) => run.peakRssBytes)) / 1e6,
     estimatedMB: runs[0]!.estimatedBytes / 1e6,
   };
@@ -44,13 +54,13 @@ writeResults("training", { rounds, results });
 console.log(`${date}, ${machine}, medians of ${rounds} rounds\n`);
 printTable(
   ["model", "S", "what", "tokens/s", "SGEMM GFLOP/s", "share of bound", "peak RSS", "estimated"],
-  results.map(({ shape, length, name, tokensPerSecond, productGflops, shareOfBound, ...memory }) => [
+  results.map(({ shape, length, name, tokensPerSecond, productGflops, shareOfBound: share, ...memory }) => [
     shape,
     `${length}`,
     name,
-    tokensPerSecond.toFixed(tokensPerSecond < 20 ? 1 : 0),
+    formatSpeed(tokensPerSecond),
     productGflops.toFixed(0),
-    `${(100 * shareOfBound).toFixed(0)} %`,
+    `${(100 * share).toFixed(0)} %`,
     `${memory.peakRssMB.toFixed(0)} MB`,
     `${memory.estimatedMB.toFixed(0)} MB`,
   ]),

@@ -34,8 +34,8 @@ const mostRows = 10;
 /**
  * Prepares the search for items in tuning data: an item counts as contaminated if 13 words in a row of it stand in one
  * row of the data, or all of it if it has 8 to 12 (Brown et al. 2020, appendix C, where 13 and 8 are the largest and least
- * N). Runs that stand in more than 10 different rows are ignored, as there. Items of fewer words are not looked for. What was reworded
- * or translated is not found, and a quotation that both have from elsewhere is.
+ * N). Runs that stand in more than 10 different rows are ignored, as there. Items of fewer words are not looked for. What was
+ * reworded or translated is not found, and a quotation that both have from elsewhere is.
  */
 export function indexItems(items: readonly string[]): ContaminationIndex {
   const idOfWord = new Map<string, number>();

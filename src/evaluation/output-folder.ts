@@ -29,7 +29,8 @@ export interface OutputFolder {
   samples(task: string): string;
 }
 
-function outputFolder(path: string): OutputFolder {
+/** The files of an evaluation in the folder `path`, whether they are there or not. */
+export function outputFolder(path: string): OutputFolder {
   return {
     path,
     identity: join(path, "evaluation.json"),

@@ -1,12 +1,12 @@
 /** @file What a study found, from the folders of its runs and evaluations. */
 
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { alignmentScores } from "../alignment/align.ts";
 import { compressionRate, type Efficiency } from "../efficiency/efficiency.ts";
 import { compare, judgeFamily, type ScoreComparison, type ScoreName } from "../evaluation/compare.ts";
 import { type RecordedEvaluation, readEvaluation } from "../evaluation/evaluation-folder.ts";
 import { slimtuneVersion } from "../evaluation/model-identity.ts";
+import { outputFolder } from "../evaluation/output-folder.ts";
 import type { ItemPair } from "../evaluation/paired-items.ts";
 import { spearman } from "../evaluation/statistics/spearman.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
@@ -36,8 +36,6 @@ import { chooseScore, findScore } from "./task-scores.ts";
 
 /** Pairs of data and task from which a correlation is told: of fewer, its interval says nothing. */
 const leastFits = 6;
-
-const resultsFile = "results.json";
 
 /** Answers that changed which are shown, of each task and direction. */
 const shownFlips = 2;
@@ -69,7 +67,7 @@ export async function collectResults(config: StudyConfig, folder: StudyFolder): 
   const studyCells = judgeTogether(collected);
 
   const [machine, ...others] = readMachines(folder);
-  const { slimtune } = readJson<EvaluationResults>(join(folder.base, resultsFile));
+  const { slimtune } = readJson<EvaluationResults>(outputFolder(folder.base).results);
   const tasks = chosen.map((score) =>
     describeTask(score, itself, base, slimtune.prompt_hashes, config, cells),
   );
@@ -110,7 +108,7 @@ async function collectCell(
   const cell = { id, method, data: data.name, seed };
   if (failure !== undefined) return { ...cell, error: failure };
   const evaluation = folder.evaluation(id);
-  const isWhole = existsSync(join(evaluation, resultsFile)) && existsSync(folder.divergence(id));
+  const isWhole = existsSync(outputFolder(evaluation).results) && existsSync(folder.divergence(id));
   if (!isWhole) return { ...cell, error: "It is not computed yet." };
   const { scores } = await compare(folder.base, evaluation, { scores: chosen });
   const { divergence, weightBytes, float32Bytes } = readJson<DivergenceFile>(folder.divergence(id));
@@ -274,7 +272,7 @@ function predictGains(
 /** When the last of the evaluations was begun, in ISO 8601. */
 function lastDate(cells: readonly Cell[], folder: StudyFolder): string {
   const dates = [folder.base, ...cells.map(({ id }) => folder.evaluation(id))]
-    .map((path) => join(path, resultsFile))
+    .map((path) => outputFolder(path).results)
     .filter((path) => existsSync(path))
     .map((path) => readJson<EvaluationResults>(path).date);
   return new Date(1000 * Math.max(...dates)).toISOString();

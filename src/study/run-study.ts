@@ -1,8 +1,8 @@
 /** @file A study from its options to its report, and on from where it was interrupted. */
 
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { InputError } from "../errors.ts";
+import { outputFolder } from "../evaluation/output-folder.ts";
 import { loadTasks } from "../evaluation/tasks/registry.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { resolveModel } from "../models/hub-model.ts";
@@ -95,7 +95,7 @@ async function computeStudy(
     parts: parts.length,
     done: parts.filter(({ isDone }) => isDone()).length,
     estimate: await estimateStudy(config, cells, {
-      base: !existsSync(join(folder.base, "results.json")),
+      base: !existsSync(outputFolder(folder.base).results),
       cells: cells.map(({ id }) => [!existsSync(folder.run(id)), !existsSync(folder.evaluation(id))]),
     }),
   });
@@ -160,7 +160,7 @@ function listParts(
   ): Part => ({
     name,
     ...(cell !== undefined && { cell }),
-    isDone: () => existsSync(join(out, "results.json")),
+    isDone: () => existsSync(outputFolder(out).results),
     job: () => ({ type: "evaluate", config, tuned: tuned()!, out }),
   });
   return [
