@@ -1,20 +1,11 @@
 /** @file `npm run bench:peers`, first part: steps of LoRA and QLoRA against PEFT and bitsandbytes, on the same weights. */
 
 import { availableParallelism } from "node:os";
-import {
-  date,
-  formatSpeed,
-  machine,
-  median,
-  note,
-  printTable,
-  runJson,
-  script,
-  writeResults,
-} from "./measuring.ts";
+import { date, formatSpeed, machine, median, note, printTable, writeResults } from "./measuring.ts";
 import { preparePython } from "./python.ts";
 import { randomModel, type ShapeName } from "./random-model.ts";
-import { type PeerMeasurement, type StepCase, type StepMeasurement, shareOfBound } from "./step-cases.ts";
+import type { PreparedStep, StepCase } from "./step-cases.ts";
+import { type StepProcess, startOurs, startStepProcess, summarizeOurs, takeTurns } from "./step-process.ts";
 
 /** A way in which the peer can compute a step. */
 interface Variant {
@@ -54,125 +45,112 @@ const python = preparePython();
 const describe = ({ dtype, attention, compile }: Variant) =>
   `${dtype}, ${attention}${compile ? ", torch.compile" : ""}`;
 
-const measureOurs = (each: StepCase): StepMeasurement =>
-  runJson(process.execPath, [script("measure-step.js"), JSON.stringify(each)]);
+/** Compiling for quantized weights may take longer than training does. */
+const limitSeconds = 240;
 
-async function measurePeer(each: StepCase, variant: Variant): Promise<PeerMeasurement> {
-  const settings = { ...each, ...variant, threads: availableParallelism(), steps: each.steps ?? 4 };
+async function startPeer(each: StepCase, variant: Variant): Promise<StepProcess<PreparedStep>> {
+  const settings = { ...each, ...variant, threads: availableParallelism() };
   const folder = await randomModel(each.shape);
-  return runJson(python, ["reference/peft_step.py", folder, JSON.stringify(settings)], {
-    ...process.env,
-    HF_HUB_OFFLINE: "1",
-  });
+  const args = ["reference/peft_step.py", folder, JSON.stringify(settings)];
+  return startStepProcess(python, args, { env: { ...process.env, HF_HUB_OFFLINE: "1" }, limitSeconds });
 }
 
-/** The fastest variant of each type of numbers, found once on the small shape. */
-async function findFastest(storage: StepCase["storage"]): Promise<Map<Variant, number>> {
-  const each: StepCase = { shape: "SmolLM2-135M", storage, rows: 1, length: 512, recompute: false };
-  const speeds = new Map<Variant, number>();
-  for (const variant of variants) {
+interface Candidate {
+  readonly variant: Variant;
+  readonly process: StepProcess<PreparedStep>;
+}
+
+async function startPeers(each: StepCase, wanted: readonly Variant[]): Promise<Candidate[]> {
+  const started: Candidate[] = [];
+  for (const variant of wanted) {
     try {
-      const { tokensPerSecond } = await measurePeer(each, variant);
-      note(`${storage}: ${describe(variant)}: ${tokensPerSecond.toFixed(1)} tokens/s`);
-      speeds.set(variant, tokensPerSecond);
+      started.push({ variant, process: await startPeer(each, variant) });
     } catch (error) {
-      note(`${storage}: ${describe(variant)} does not run: ${(error as Error).message}`);
+      note(`${describe(variant)} does not run: ${(error as Error).message}`);
     }
   }
-  const fastest = ["float32", "bfloat16"].flatMap((dtype) => {
-    const ofType = [...speeds].filter(([variant]) => variant.dtype === dtype);
-    return ofType.length === 0 ? [] : [ofType.reduce((best, one) => (one[1] > best[1] ? one : best))];
-  });
-  return new Map(fastest);
+  return started;
 }
 
-interface Row {
-  readonly each: StepCase;
-  readonly ours: StepMeasurement[];
-  readonly peers: { readonly variant: Variant; readonly runs: PeerMeasurement[] }[];
+/** The fastest variant of each type of numbers, found once on the small shape, and the tokens/s of all. */
+async function findFastest(storage: StepCase["storage"]) {
+  const each: StepCase = { shape: "SmolLM2-135M", storage, rows: 1, length: 512, recompute: false };
+  const fastest: Variant[] = [];
+  const speeds: Record<string, number> = {};
+  for (const dtype of ["float32", "bfloat16"]) {
+    note(`${storage}: looking for the peer's fastest way in ${dtype}`);
+    const ofType = variants.filter((variant) => variant.dtype === dtype);
+    const candidates = await startPeers(each, ofType);
+    const { seconds } = await takeTurns(
+      candidates.map(({ process }) => process),
+      3,
+    );
+    const ranked = candidates
+      .map(({ variant }, index) => ({ variant, speed: each.length / median(seconds[index]!) }))
+      .sort((one, other) => other.speed - one.speed);
+    for (const { variant, speed } of ranked) {
+      note(`${describe(variant)}: ${formatSpeed(speed)} tokens/s`);
+      speeds[describe(variant)] = speed;
+    }
+    fastest.push(...ranked.slice(0, 1).map(({ variant }) => variant));
+    for (const { process } of candidates) await process.finish();
+  }
+  return { fastest, speeds };
 }
 
-const rows: Row[] = [];
+async function measure(each: StepCase, wanted: readonly Variant[]) {
+  note(nameOf(each));
+  const ours = await startOurs(each);
+  const candidates = await startPeers(each, wanted);
+  const { seconds, productRates } = await takeTurns(
+    [ours, ...candidates.map(({ process }) => process)],
+    Number(rounds),
+  );
+  const own = seconds[0]!;
+  const slimtune = summarizeOurs(each, ours.prepared, own, productRates, await ours.finish());
+  const peers = [];
+  for (const [index, { variant, process }] of candidates.entries()) {
+    const theirs = seconds[index + 1]!;
+    const peakRssMB = (await process.finish()) / 1e6;
+    peers.push({
+      variant: describe(variant),
+      tokensPerSecond: (each.rows * each.length) / median(theirs),
+      peakRssMB,
+      ...process.prepared,
+      // Of each round, since the machine's speed changes from one to the next.
+      timesFaster: median(theirs.map((peer, round) => peer / own[round]!)),
+      shareOfMemory: slimtune.peakRssMB / peakRssMB,
+      seconds: theirs,
+    });
+  }
+  return { name: nameOf(each), ...each, slimtune, peers };
+}
+
+const results: Awaited<ReturnType<typeof measure>>[] = [];
 const screened: Record<string, Record<string, number>> = {};
 for (const storage of new Set(chosen.map((each) => each.storage))) {
-  const fastest = await findFastest(storage);
-  screened[storage] = Object.fromEntries(
-    [...fastest].map(([variant, speed]) => [describe(variant), speed] as const),
-  );
+  const { fastest, speeds } = await findFastest(storage);
+  screened[storage] = speeds;
   for (const each of chosen.filter((one) => one.storage === storage)) {
-    rows.push({ each, ours: [], peers: [...fastest.keys()].map((variant) => ({ variant, runs: [] })) });
+    results.push(await measure(each, fastest));
+    writeResults("peers-training", { rounds: Number(rounds), screened, results });
   }
 }
-for (let round = 1; round <= Number(rounds); round++) {
-  // Ours and theirs take turns, so that a slow minute of the machine falls on both.
-  for (const { each, ours, peers } of rows) {
-    note(`round ${round}/${rounds}: ${nameOf(each)}`);
-    ours.push(measureOurs(each));
-    for (const { variant, runs } of peers) {
-      try {
-        runs.push(await measurePeer(each, variant));
-      } catch (error) {
-        note(`${describe(variant)}: ${(error as Error).message}`);
-      }
-    }
-  }
-  save(round);
-}
-print();
 
-function summarize(runs: readonly PeerMeasurement[]) {
-  return {
-    tokensPerSecond: median(runs.map((run) => run.tokensPerSecond)),
-    peakRssMB: median(runs.map((run) => run.peakRssBytes)) / 1e6,
-    loadSeconds: median(runs.map((run) => run.loadSeconds)),
-    firstLoss: runs[0]!.firstLoss,
-    rounds: runs.map((run) => run.tokensPerSecond),
-  };
-}
-
-function save(done: number): void {
-  writeResults("peers-training", {
-    rounds: done,
-    screened,
-    results: rows.map(({ each, ours, peers }) => ({
-      name: nameOf(each),
-      ...each,
-      slimtune: {
-        ...summarize(ours),
-        productGflops: median(ours.map((run) => run.productFlops)) / 1e9,
-        shareOfBound: median(ours.map(shareOfBound)),
-        estimatedMB: ours[0]!.estimatedBytes / 1e6,
-      },
-      peers: peers.flatMap(({ variant, runs }) =>
-        runs.length === 0 ? [] : [{ variant: describe(variant), ...summarize(runs) }],
-      ),
-    })),
-  });
-}
-
-function print(): void {
-  console.log(`${date}, ${machine}, medians of ${rounds} rounds\n`);
-  printTable(
-    ["step", "slimtune", "peak RSS", "share of bound", "peer", "tokens/s", "peak RSS", "speed", "memory"],
-    rows.flatMap(({ each, ours, peers }) => {
-      const own = summarize(ours);
-      const share = median(ours.map(shareOfBound));
-      return peers
-        .filter(({ runs }) => runs.length > 0)
-        .map(({ variant, runs }) => {
-          const peer = summarize(runs);
-          return [
-            nameOf(each),
-            formatSpeed(own.tokensPerSecond),
-            `${own.peakRssMB.toFixed(0)} MB`,
-            `${(100 * share).toFixed(0)} %`,
-            describe(variant),
-            formatSpeed(peer.tokensPerSecond),
-            `${peer.peakRssMB.toFixed(0)} MB`,
-            `${(own.tokensPerSecond / peer.tokensPerSecond).toFixed(2)} x`,
-            `${(own.peakRssMB / peer.peakRssMB).toFixed(2)} x`,
-          ];
-        });
-    }),
-  );
-}
+console.log(`${date}, ${machine}, medians of ${rounds} rounds\n`);
+printTable(
+  ["step", "slimtune", "peak RSS", "share of bound", "peer", "tokens/s", "peak RSS", "speed", "memory"],
+  results.flatMap(({ name, slimtune, peers }) =>
+    peers.map((peer) => [
+      name,
+      formatSpeed(slimtune.tokensPerSecond),
+      `${slimtune.peakRssMB.toFixed(0)} MB`,
+      `${(100 * slimtune.shareOfBound).toFixed(0)} %`,
+      peer.variant,
+      formatSpeed(peer.tokensPerSecond),
+      `${peer.peakRssMB.toFixed(0)} MB`,
+      `${peer.timesFaster.toFixed(2)} x`,
+      `${peer.shareOfMemory.toFixed(2)} x`,
+    ]),
+  ),
+);

@@ -37,7 +37,7 @@ const each: StepCase = {
   ...JSON.parse(given),
 };
 const warmups = 2;
-const steps = each.steps ?? 4;
+const steps = 4;
 
 const folder = mkdtempSync(join(tmpdir(), "slimtune-profile-"));
 const step = await createStep(each, openDevice("cpu", { profilePrefix: join(folder, "program") }));

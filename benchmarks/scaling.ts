@@ -5,18 +5,19 @@
  */
 
 import { writeLineChart } from "./chart.ts";
-import { date, formatSpeed, machine, note, printTable, runJson, script, writeResults } from "./measuring.ts";
-import type { StepCase, StepMeasurement } from "./step-cases.ts";
+import { date, formatSpeed, machine, note, printTable, writeResults } from "./measuring.ts";
+import type { StepCase } from "./step-cases.ts";
+import { startOurs, summarizeOurs, takeTurns } from "./step-process.ts";
 
 const base = { storage: "nf4", rows: 1, length: 256, recompute: true } as const;
 const sizes: readonly StepCase[] = [
   { ...base, shape: "SmolLM2-135M" },
   { ...base, shape: "Qwen2.5-0.5B" },
   { ...base, shape: "Qwen2.5-1.5B" },
-  { ...base, shape: "Mistral-7B", steps: 1 },
+  { ...base, shape: "Mistral-7B" },
 ].flatMap((each): StepCase[] => [each as StepCase, { ...(each as StepCase), weightsOnDisk: true }]);
 const contexts = [256, 512, 1024, 2048, 4096, 8192].map(
-  (length): StepCase => ({ ...base, shape: "SmolLM2-135M", length, steps: 2 }),
+  (length): StepCase => ({ ...base, shape: "SmolLM2-135M", length }),
 );
 /** In billions, as they are called. */
 const billions: Record<StepCase["shape"], number> = {
@@ -27,33 +28,35 @@ const billions: Record<StepCase["shape"], number> = {
 };
 
 const [part = "all"] = process.argv.slice(2);
+/** Of each case, after two that are not timed. */
+const steps = 3;
 
-interface Measured extends StepMeasurement {
-  readonly each: StepCase;
-}
+type Measured = StepCase & ReturnType<typeof summarizeOurs>;
 
-function measureAll(cases: readonly StepCase[]): Measured[] {
-  return cases.map((each) => {
+async function measureAll(cases: readonly StepCase[]): Promise<Measured[]> {
+  const results: Measured[] = [];
+  for (const each of cases) {
     note(JSON.stringify(each));
-    const result = runJson<StepMeasurement>(process.execPath, [
-      script("measure-step.js"),
-      JSON.stringify(each),
-    ]);
-    note(`${result.tokensPerSecond.toFixed(1)} tokens/s, ${(result.peakRssBytes / 1e6).toFixed(0)} MB`);
-    return { each, ...result };
-  });
+    const process = await startOurs(each);
+    const { seconds, productRates } = await takeTurns([process], steps);
+    const peakBytes = await process.finish();
+    const summary = summarizeOurs(each, process.prepared, seconds[0]!, productRates, peakBytes);
+    note(`${summary.tokensPerSecond.toFixed(1)} tokens/s, ${summary.peakRssMB.toFixed(0)} MB`);
+    results.push({ ...each, ...summary });
+  }
+  return results;
 }
 
 function print(results: readonly Measured[]): void {
   printTable(
     ["model", "S", "weights", "tokens/s", "peak RSS", "estimated", "loading"],
-    results.map(({ each, tokensPerSecond, peakRssBytes, estimatedBytes, loadSeconds }) => [
-      each.shape,
-      `${each.length}`,
-      each.weightsOnDisk ? "on disk" : "in memory",
+    results.map(({ shape, length, weightsOnDisk, tokensPerSecond, peakRssMB, estimatedMB, loadSeconds }) => [
+      shape,
+      `${length}`,
+      weightsOnDisk ? "on disk" : "in memory",
       formatSpeed(tokensPerSecond),
-      `${(peakRssBytes / 1e6).toFixed(0)} MB`,
-      `${(estimatedBytes / 1e6).toFixed(0)} MB`,
+      `${peakRssMB.toFixed(0)} MB`,
+      `${estimatedMB.toFixed(0)} MB`,
       `${loadSeconds.toFixed(1)} s`,
     ]),
   );
@@ -61,16 +64,16 @@ function print(results: readonly Measured[]): void {
 
 console.log(`${date}, ${machine}\n`);
 if (part !== "context") {
-  const results = measureAll(sizes);
+  const results = await measureAll(sizes);
   writeResults("scaling-size", { results });
   print(results);
   writeLineChart(
     "docs/images/cost-of-size.svg",
-    results.map(({ each, peakRssBytes }) => ({
-      x: billions[each.shape],
-      y: peakRssBytes / 1e9,
-      series: each.weightsOnDisk ? "weights on disk" : "weights in memory",
-      label: (peakRssBytes / 1e9).toFixed(1),
+    results.map(({ shape, weightsOnDisk, peakRssMB }) => ({
+      x: billions[shape],
+      y: peakRssMB / 1e3,
+      series: weightsOnDisk ? "weights on disk" : "weights in memory",
+      label: (peakRssMB / 1e3).toFixed(1),
     })),
     {
       x: "parameters, billions",
@@ -80,16 +83,16 @@ if (part !== "context") {
   );
 }
 if (part !== "size") {
-  const results = measureAll(contexts);
+  const results = await measureAll(contexts);
   writeResults("scaling-context", { results });
   print(results);
   writeLineChart(
     "docs/images/cost-of-context.svg",
-    results.map(({ each, peakRssBytes }) => ({
-      x: each.length,
-      y: peakRssBytes / 1e9,
+    results.map(({ length, peakRssMB }) => ({
+      x: length,
+      y: peakRssMB / 1e3,
       series: "SmolLM2-135M, QLoRA",
-      label: (peakRssBytes / 1e9).toFixed(2),
+      label: (peakRssMB / 1e3).toFixed(2),
     })),
     {
       x: "tokens of a row",

@@ -1,17 +1,8 @@
 /** @file `npm run bench`: tokens per second and peak memory of a LoRA step, as shares of what the machine could do. */
 
-import {
-  date,
-  formatSpeed,
-  machine,
-  median,
-  note,
-  printTable,
-  runJson,
-  script,
-  writeResults,
-} from "./measuring.ts";
-import { type StepCase, type StepMeasurement, shareOfBound } from "./step-cases.ts";
+import { date, formatSpeed, machine, note, printTable, writeResults } from "./measuring.ts";
+import type { StepCase } from "./step-cases.ts";
+import { startOurs, summarizeOurs, takeTurns } from "./step-process.ts";
 
 const smol = { shape: "SmolLM2-135M", rows: 1, length: 512 } as const;
 const cases: readonly (StepCase & { readonly name: string })[] = [
@@ -28,27 +19,19 @@ const cases: readonly (StepCase & { readonly name: string })[] = [
   },
 ];
 
-const rounds = Number(process.argv[2] ?? 3);
-const measured = cases.map((): StepMeasurement[] => []);
-// Each round measures every case once, so that a slow minute of the machine falls on all of them.
-for (let round = 1; round <= rounds; round++) {
-  for (const [index, each] of cases.entries()) {
-    note(`round ${round}/${rounds}: ${each.shape}, ${each.name}`);
-    measured[index]!.push(runJson(process.execPath, [script("measure-step.js"), JSON.stringify(each)]));
-  }
+const rounds = Number(process.argv[2] ?? 5);
+const processes = [];
+for (const each of cases) {
+  note(`${each.shape}, ${each.name}`);
+  processes.push(await startOurs(each));
 }
-
-const results = cases.map((each, index) => {
-  const runs = measured[index]!;
-  return {
-    ...each,
-    tokensPerSecond: median(runs.map((run) => run.tokensPerSecond)),
-    productGflops: median(runs.map((run) => run.productFlops)) / 1e9,
-    shareOfBound: median(runs.map(shareOfBound)),
-    peakRssMB: median(runs.map((run) => run.peakRssBytes)) / 1e6,
-    estimatedMB: runs[0]!.estimatedBytes / 1e6,
-  };
-});
+const { seconds, productRates } = await takeTurns(processes, rounds);
+const results = [];
+for (const [index, each] of cases.entries()) {
+  const { prepared, finish } = processes[index]!;
+  const summary = summarizeOurs(each, prepared, seconds[index]!, productRates, await finish());
+  results.push({ ...each, ...summary });
+}
 writeResults("training", { rounds, results });
 
 console.log(`${date}, ${machine}, medians of ${rounds} rounds\n`);

@@ -1,7 +1,10 @@
-"""Times a LoRA step of PEFT 0.21.2 (transformers 5.24.0, torch 2.15.0, bitsandbytes 0.50.2) on the CPU: prints JSON.
+"""Computes LoRA steps of PEFT 0.21.2 (transformers 5.24.0, torch 2.15.0, bitsandbytes 0.50.2) on the CPU.
 
     python reference/peft_step.py <model folder> '{"storage": "float32", "rows": 1, "length": 512, "recompute": false,
-        "dtype": "float32", "attention": "sdpa", "compile": false, "threads": 2, "steps": 4}'
+        "dtype": "float32", "attention": "sdpa", "compile": false, "threads": 2}'
+
+Prints a line of JSON after steps that warm up, then the seconds of a step for each line that it reads, and at last its highest
+resident memory in bytes (see benchmarks/step-process.ts).
 
 Rank 16 on all linear layers, every token but the first labelled, AdamW. `storage` is that of the base model's linear layers:
 "float32" (then kept in `dtype`) or "nf4" with double quantization (then `dtype` is what it is computed in).
@@ -10,7 +13,6 @@ Rank 16 on all linear layers, every token but the first labelled, AdamW. `storag
 import json
 import math
 import resource
-import statistics
 import sys
 import time
 
@@ -51,25 +53,27 @@ def main(folder, case):
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
     rows, length = case["rows"], case["length"]
     input_ids = ((torch.arange(rows * length) * 7919) % 30_011).reshape(rows, length)
-    seconds, first_loss = [], None
-    for _ in range(WARMUPS + case["steps"]):
-        started = time.perf_counter()
+
+    def step():
         loss = model(input_ids=input_ids, labels=input_ids).loss
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        seconds.append(time.perf_counter() - started)
-        first_loss = loss.item() if first_loss is None else first_loss
-    print(
-        json.dumps(
-            dict(
-                tokensPerSecond=rows * length / statistics.median(seconds[WARMUPS:]),
-                peakRssBytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-                firstLoss=first_loss if math.isfinite(first_loss) else None,
-                loadSeconds=load_seconds,
-            )
-        )
-    )
+        return loss.item()
+
+    first_loss = step()
+    for _ in range(WARMUPS - 1):
+        step()
+    show(dict(loadSeconds=load_seconds, firstLoss=first_loss if math.isfinite(first_loss) else None))
+    for _ in sys.stdin:
+        started = time.perf_counter()
+        step()
+        show(time.perf_counter() - started)
+    show(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
+def show(value):
+    print(json.dumps(value), flush=True)
 
 
 if __name__ == "__main__":

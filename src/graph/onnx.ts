@@ -12,7 +12,7 @@ import {
   ValueInfoProtoSchema,
 } from "./onnx_pb.ts";
 import { onnxDataType } from "./operators/elementwise.ts";
-import { type AttributeValue, sortTopologically, type Tensor, type TensorType } from "./tensor.ts";
+import { type AttributeValue, sortTopologically, type Tensor } from "./tensor.ts";
 
 /** Attributes that ONNX types as float although their value may be whole. */
 const floatAttributes = new Set(["alpha", "epsilon"]);
@@ -28,7 +28,8 @@ export function encodeOnnx(outputs: Readonly<Record<string, Tensor>>): {
 } {
   const names = new Map<Tensor, string>();
   const inputs = new Map<string, Tensor>();
-  const initializers: ReturnType<typeof encodeConstant>[] = [];
+  /** Equal shapes and axes are one initializer. */
+  const initializers = new Map<string, ReturnType<typeof encodeConstant>>();
   const nodes = [];
 
   const nameOf = (value: Tensor): string => {
@@ -48,9 +49,11 @@ export function encodeOnnx(outputs: Readonly<Record<string, Tensor>>): {
       return source.name;
     }
     if (source.kind === "constant") {
-      const name = `constant_${initializers.length}`;
-      initializers.push(encodeConstant(name, tensor));
-      return name;
+      const name = `constant_${initializers.size}`;
+      const key = tensor.dtype === "int64" ? `[${tensor.shape}] ${source.data}` : name;
+      const initializer = initializers.get(key) ?? encodeConstant(name, tensor);
+      initializers.set(key, initializer);
+      return initializer.name;
     }
     return `value_${names.size}`;
   };
@@ -78,6 +81,8 @@ export function encodeOnnx(outputs: Readonly<Record<string, Tensor>>): {
     nodes.push(create(NodeProtoSchema, { opType: "Identity", input: [nameOf(from)], output: [to] }));
   }
 
+  // A constant that is an input as well is a default that could change, so no shapes are inferred from it.
+  const defaults = [...initializers.values()].filter(({ dataType }) => dataType === onnxDataType.int64);
   const model = create(ModelProtoSchema, {
     irVersion: 10n,
     producerName: "slimtune",
@@ -88,9 +93,12 @@ export function encodeOnnx(outputs: Readonly<Record<string, Tensor>>): {
     graph: create(GraphProtoSchema, {
       name: "slimtune",
       node: nodes,
-      initializer: initializers,
-      input: [...inputs].map(([name, tensor]) => encodeValueInfo(name, tensor)),
-      output: Object.entries(outputs).map(([name, tensor]) => encodeValueInfo(name, tensor)),
+      initializer: [...initializers.values()],
+      input: [
+        ...[...inputs].map(([name, { dtype }]) => encodeValueInfo(name, onnxDataType[dtype])),
+        ...defaults.map(({ name, dataType }) => encodeValueInfo(name, dataType)),
+      ],
+      output: Object.entries(outputs).map(([name, { dtype }]) => encodeValueInfo(name, onnxDataType[dtype])),
     }),
   });
   return { model: toBinary(ModelProtoSchema, model), inputs: [...inputs.keys()] };
@@ -130,24 +138,10 @@ function encodeAttribute(name: string, value: AttributeValue): AttributeProto {
   return create(AttributeProtoSchema, { name, type: AttributeType.INT, i: BigInt(value) });
 }
 
-function encodeValueInfo(name: string, { dtype, shape }: TensorType) {
+/** A tensor without a shape; see docs/decisions/shape-inference.md. */
+function encodeValueInfo(name: string, elemType: number) {
   return create(ValueInfoProtoSchema, {
     name,
-    type: {
-      value: {
-        case: "tensorType",
-        value: {
-          elemType: onnxDataType[dtype],
-          shape: {
-            dim: shape.map((dim) => ({
-              value:
-                typeof dim === "number"
-                  ? { case: "dimValue" as const, value: BigInt(dim) }
-                  : { case: "dimParam" as const, value: dim },
-            })),
-          },
-        },
-      },
-    },
+    type: { value: { case: "tensorType", value: { elemType } } },
   });
 }
