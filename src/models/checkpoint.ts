@@ -130,7 +130,11 @@ const decodedElements = 2 ** 22;
 
 /** The tensor `stored` of a file, so that its float32 values never exist as a whole. */
 function readRowsAsFloat16(file: WeightFile, stored: string, name: string): Uint16Array {
-  const { shape } = file.tensors.get(stored)!;
+  const { shape, dtype } = file.tensors.get(stored)!;
+  if (dtype === "F16") {
+    const { buffer, byteOffset, byteLength } = file.readBytes(stored);
+    return new Uint16Array(buffer, byteOffset, byteLength / 2);
+  }
   const [count, ...inner] = shape as [number, ...number[]];
   const width = inner.reduce((product, size) => product * size, 1);
   const step = Math.max(1, Math.floor(decodedElements / width));

@@ -48,7 +48,10 @@ const { floor, fround } = Math;
 
 const boundaries = NF4_CODE.subarray(1).map((value, i) => fround(fround(NF4_CODE[i]! + value) / 2));
 
-/** [-1, 1] is cut into cells so small that nearly all hold no boundary between two codes, and none holds two. */
+/**
+ * [-1, 1] is cut into cells so small that nearly all hold no boundary between two codes, and none holds two. A value that is
+ * rounded to just outside belongs to the cell at the end.
+ */
 const cellsPerUnit = 4096;
 /** The code of each cell, or the complement of the lower one of two. */
 const codeOfCell = Int8Array.from({ length: 2 * cellsPerUnit + 1 }, (_, cell) => {
@@ -82,24 +85,19 @@ export function quantizeNF4(
     }
     absmax[block] = max;
     const inverse = fround(1 / Math.max(max, fround(1e-38)));
+    // No boundary is so near a cell's edge that rounding to float32 could take a value over both.
+    const cells = inverse * cellsPerUnit;
     for (let i = start; i < end; i += 2) {
-      const left = fround(weights[i]! * inverse);
-      const right = fround(weights[i + 1]! * inverse);
-      let high = codeOfCell[cellOf(left)]!;
-      let low = codeOfCell[cellOf(right)]!;
-      if (high < 0) high = nearerCode(left, ~high);
-      if (low < 0) low = nearerCode(right, ~low);
+      let high = codeOfCell[(weights[i]! * cells + cellsPerUnit) | 0]!;
+      let low = codeOfCell[(weights[i + 1]! * cells + cellsPerUnit) | 0]!;
+      if (high < 0) high = nearerCode(fround(weights[i]! * inverse), ~high);
+      if (low < 0) low = nearerCode(fround(weights[i + 1]! * inverse), ~low);
       codes[i >> 1] = (high << 4) | low;
     }
   }
   if (!doubleQuantization) return { codes, absmax };
   const nested = quantizeStatistics(absmax);
   return { codes, absmax: dequantizeStatistics(nested), nested };
-}
-
-/** A value from -1 to 1; one that is rounded to just outside belongs to the cell at the end. */
-function cellOf(scaled: number): number {
-  return (scaled * cellsPerUnit + cellsPerUnit) | 0;
 }
 
 /** The code `lower` or the one above it; a boundary belongs to the lower one. */
@@ -152,14 +150,13 @@ function quantizeStatistics(values: Float32Array): NestedStatistics {
   const absmax = new Float32Array(Math.ceil(values.length / statisticsBlockSize));
   for (let block = 0; block < absmax.length; block++) {
     const start = block * statisticsBlockSize;
-    const centred = values
-      .subarray(start, start + statisticsBlockSize)
-      .map((value) => fround(value - offset));
-    const max = centred.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    const end = Math.min(start + statisticsBlockSize, values.length);
+    let max = 0;
+    for (let i = start; i < end; i++) max = Math.max(max, Math.abs(fround(values[i]! - offset)));
     absmax[block] = max;
     // A block of zeros keeps the codes 0, whose value does not matter.
     if (max === 0) continue;
-    for (const [i, value] of centred.entries()) codes[start + i] = nearestDynamic(fround(value / max));
+    for (let i = start; i < end; i++) codes[i] = nearestDynamic(fround(fround(values[i]! - offset) / max));
   }
   return { codes, absmax, offset };
 }
