@@ -48,6 +48,61 @@ export function writeLineChart(
       Plot.text(last, { x: "x", y: "y", text: "series", textAnchor: "start", dx: 10, fill: "series" }),
     ],
   });
+  writeChart(path, chart);
+}
+
+/** How many times better one program is than another, by what is compared and in what. */
+export interface Comparison {
+  readonly name: string;
+  readonly series: string;
+  readonly times: number;
+}
+
+/** A row for each name with a dot for each series; left of the line at 1 the other program is better. */
+export function writeComparisonChart(path: string, comparisons: readonly Comparison[], axis: string): void {
+  const names = [...new Set(comparisons.map(({ name }) => name))];
+  const series = [...new Set(comparisons.map((each) => each.series))];
+  const chart = Plot.plot({
+    document,
+    width: 640,
+    height: 90 + 22 * names.length,
+    marginLeft: 200,
+    marginRight: 30,
+    marginTop: 40,
+    style: { font: "13px system-ui, sans-serif", background: "white" },
+    color: { domain: series, range: colours },
+    symbol: { domain: series, range: shapes },
+    x: { label: axis, type: "log", base: 2, grid: true, tickFormat: (times: number) => `${times} ×` },
+    y: { label: null, domain: names },
+    marks: [
+      Plot.ruleX([1], { stroke: "#333333" }),
+      Plot.ruleY(comparisons, { y: "name", x1: 1, x2: "times", stroke: "#d0d0d0" }),
+      Plot.dot(comparisons, {
+        x: "times",
+        y: "name",
+        stroke: "series",
+        symbol: "series",
+        fill: "white",
+        r: 4.5,
+      }),
+      ...series.map((name, index) =>
+        Plot.text([name], {
+          frameAnchor: "top-left",
+          dx: 170 * index,
+          dy: -32,
+          text: () => `${["○", "△", "□", "◇"][index]} ${name}`,
+          fill: colours[index]!,
+        }),
+      ),
+    ],
+  });
+  writeChart(path, chart);
+}
+
+function writeChart(
+  path: string,
+  chart: { setAttribute(name: string, value: string): void; readonly outerHTML: string },
+): void {
   chart.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   writeFileSync(path, `${chart.outerHTML}\n`);
 }

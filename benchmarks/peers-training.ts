@@ -1,6 +1,12 @@
-/** @file `npm run bench:peers`, first part: steps of LoRA and QLoRA against PEFT and bitsandbytes, on the same weights. */
+/**
+ * @file `npm run bench:peers`, first part: steps of LoRA and QLoRA against PEFT and bitsandbytes, on the same weights.
+ *
+ *     node build/benchmarks/peers-training.js ways 5        # the peer's ways of computing a step, one against the other
+ *     node build/benchmarks/peers-training.js steps 5 "QLoRA SmolLM2-135M 1x512"
+ */
 
 import { availableParallelism } from "node:os";
+import { writeComparisonChart } from "./chart.ts";
 import { date, formatSpeed, machine, median, note, printTable, writeResults } from "./measuring.ts";
 import { preparePython } from "./python.ts";
 import { randomModel, type ShapeName } from "./random-model.ts";
@@ -14,11 +20,14 @@ interface Variant {
   readonly compile: boolean;
 }
 
-const variants: readonly Variant[] = (["float32", "bfloat16"] as const).flatMap((dtype) => [
+const ways: readonly Variant[] = (["float32", "bfloat16"] as const).flatMap((dtype) => [
   { dtype, attention: "eager", compile: false },
   { dtype, attention: "sdpa", compile: false },
   { dtype, attention: "sdpa", compile: true },
 ]);
+/** Transformers' default, with which all cases are measured, and the smaller ones in bfloat16 too. */
+const usual = ways.filter(({ attention, compile }) => attention === "sdpa" && !compile);
+const bfloat16Tokens = 512;
 
 const sizes: readonly (readonly [shape: ShapeName, rows: number, length: number])[] = [
   ["SmolLM2-135M", 1, 256],
@@ -26,7 +35,7 @@ const sizes: readonly (readonly [shape: ShapeName, rows: number, length: number]
   ["SmolLM2-135M", 4, 512],
   ["SmolLM2-135M", 1, 2048],
   ["Qwen2.5-0.5B", 1, 512],
-  ["Qwen2.5-1.5B", 1, 512],
+  ["Qwen2.5-1.5B", 1, 256],
 ];
 const cases = (["float32", "nf4"] as const).flatMap((storage) =>
   sizes.flatMap(([shape, rows, length]) =>
@@ -37,7 +46,7 @@ const cases = (["float32", "nf4"] as const).flatMap((storage) =>
   ),
 );
 
-const [rounds = "5", wanted = "."] = process.argv.slice(2);
+const [part = "steps", rounds = "5", wanted = "."] = process.argv.slice(2);
 const nameOf = ({ shape, storage, rows, length, recompute }: StepCase) =>
   `${storage === "nf4" ? "QLoRA" : "LoRA"} ${shape} ${rows}x${length}${recompute ? " recompute" : ""}`;
 const chosen = cases.filter((each) => new RegExp(wanted).test(nameOf(each)));
@@ -45,8 +54,8 @@ const python = preparePython();
 const describe = ({ dtype, attention, compile }: Variant) =>
   `${dtype}, ${attention}${compile ? ", torch.compile" : ""}`;
 
-/** Compiling for quantized weights may take longer than training does. */
-const limitSeconds = 240;
+/** Compiling for quantized weights may take longer than a training. */
+const limitSeconds = 300;
 
 async function startPeer(each: StepCase, variant: Variant): Promise<StepProcess<PreparedStep>> {
   const settings = { ...each, ...variant, threads: availableParallelism() };
@@ -72,34 +81,31 @@ async function startPeers(each: StepCase, wanted: readonly Variant[]): Promise<C
   return started;
 }
 
-/** The fastest variant of each type of numbers, found once on the small shape, and the tokens/s of all. */
-async function findFastest(storage: StepCase["storage"]) {
+/** Tokens/s of all ways on the small shape. */
+async function compareWays(storage: StepCase["storage"]) {
   const each: StepCase = { shape: "SmolLM2-135M", storage, rows: 1, length: 512, recompute: false };
-  const fastest: Variant[] = [];
-  const speeds: Record<string, number> = {};
+  const speeds: Record<string, number | null> = {};
   for (const dtype of ["float32", "bfloat16"]) {
-    note(`${storage}: looking for the peer's fastest way in ${dtype}`);
-    const ofType = variants.filter((variant) => variant.dtype === dtype);
+    const ofType = ways.filter((way) => way.dtype === dtype);
     const candidates = await startPeers(each, ofType);
     const { seconds } = await takeTurns(
       candidates.map(({ process }) => process),
-      3,
+      Number(rounds),
     );
-    const ranked = candidates
-      .map(({ variant }, index) => ({ variant, speed: each.length / median(seconds[index]!) }))
-      .sort((one, other) => other.speed - one.speed);
-    for (const { variant, speed } of ranked) {
-      note(`${describe(variant)}: ${formatSpeed(speed)} tokens/s`);
-      speeds[describe(variant)] = speed;
+    for (const way of ofType) {
+      const index = candidates.findIndex(({ variant }) => variant === way);
+      speeds[describe(way)] = index < 0 ? null : each.length / median(seconds[index]!);
     }
-    fastest.push(...ranked.slice(0, 1).map(({ variant }) => variant));
     for (const { process } of candidates) await process.finish();
   }
-  return { fastest, speeds };
+  return { name: nameOf(each), speeds };
 }
 
-async function measure(each: StepCase, wanted: readonly Variant[]) {
+async function measure(each: StepCase) {
   note(nameOf(each));
+  const wanted = usual.filter(
+    ({ dtype }) => dtype === "float32" || each.rows * each.length <= bfloat16Tokens,
+  );
   const ours = await startOurs(each);
   const candidates = await startPeers(each, wanted);
   const { seconds, productRates } = await takeTurns(
@@ -126,31 +132,55 @@ async function measure(each: StepCase, wanted: readonly Variant[]) {
   return { name: nameOf(each), ...each, slimtune, peers };
 }
 
-const results: Awaited<ReturnType<typeof measure>>[] = [];
-const screened: Record<string, Record<string, number>> = {};
-for (const storage of new Set(chosen.map((each) => each.storage))) {
-  const { fastest, speeds } = await findFastest(storage);
-  screened[storage] = speeds;
-  for (const each of chosen.filter((one) => one.storage === storage)) {
-    results.push(await measure(each, fastest));
-    writeResults("peers-training", { rounds: Number(rounds), screened, results });
-  }
-}
-
 console.log(`${date}, ${machine}, medians of ${rounds} rounds\n`);
-printTable(
-  ["step", "slimtune", "peak RSS", "share of bound", "peer", "tokens/s", "peak RSS", "speed", "memory"],
-  results.flatMap(({ name, slimtune, peers }) =>
-    peers.map((peer) => [
-      name,
-      formatSpeed(slimtune.tokensPerSecond),
-      `${slimtune.peakRssMB.toFixed(0)} MB`,
-      `${(100 * slimtune.shareOfBound).toFixed(0)} %`,
-      peer.variant,
-      formatSpeed(peer.tokensPerSecond),
-      `${peer.peakRssMB.toFixed(0)} MB`,
-      `${peer.timesFaster.toFixed(2)} x`,
-      `${peer.shareOfMemory.toFixed(2)} x`,
-    ]),
-  ),
-);
+if (part === "ways") {
+  const results = [await compareWays("float32"), await compareWays("nf4")];
+  writeResults("peers-ways", { rounds: Number(rounds), results });
+  printTable(
+    ["the peer's way", ...results.map(({ name }) => `${name}, tokens/s`)],
+    ways
+      .map(describe)
+      .map((way) => [
+        way,
+        ...results.map(({ speeds }) =>
+          speeds[way] === null ? `not ready after ${limitSeconds} s` : formatSpeed(speeds[way]!),
+        ),
+      ]),
+  );
+} else {
+  const results = [];
+  for (const each of chosen) {
+    results.push(await measure(each));
+    writeResults("peers-training", { rounds: Number(rounds), results });
+  }
+  writeComparisonChart(
+    "docs/images/peers-training.svg",
+    results.flatMap(({ name, peers }) =>
+      peers.flatMap(({ variant, timesFaster, shareOfMemory }) =>
+        variant === describe(usual[0]!)
+          ? [
+              { name, series: "tokens per second", times: timesFaster },
+              { name, series: "peak memory", times: 1 / shareOfMemory },
+            ]
+          : [],
+      ),
+    ),
+    "times better than PEFT in float32",
+  );
+  printTable(
+    ["step", "slimtune", "peak RSS", "share of bound", "peer", "tokens/s", "peak RSS", "speed", "memory"],
+    results.flatMap(({ name, slimtune, peers }) =>
+      peers.map((peer) => [
+        name,
+        formatSpeed(slimtune.tokensPerSecond),
+        `${slimtune.peakRssMB.toFixed(0)} MB`,
+        `${(100 * slimtune.shareOfBound).toFixed(0)} %`,
+        peer.variant,
+        formatSpeed(peer.tokensPerSecond),
+        `${peer.peakRssMB.toFixed(0)} MB`,
+        `${peer.timesFaster.toFixed(2)} x`,
+        `${peer.shareOfMemory.toFixed(2)} x`,
+      ]),
+    ),
+  );
+}

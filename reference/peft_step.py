@@ -20,8 +20,6 @@ import torch
 from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
-WARMUPS = 2
-
 
 def main(folder, case):
     torch.set_num_threads(case["threads"])
@@ -62,7 +60,7 @@ def main(folder, case):
         return loss.item()
 
     first_loss = step()
-    for _ in range(WARMUPS - 1):
+    if case["compile"]:
         step()
     show(dict(loadSeconds=load_seconds, firstLoss=first_loss if math.isfinite(first_loss) else None))
     for _ in sys.stdin:

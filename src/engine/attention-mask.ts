@@ -25,33 +25,58 @@ export function recomputesAttention(queryChunks: number): boolean {
   return queryChunks > usualChunks;
 }
 
+/** A power of two: distances times it are exact, and make a hidden score's weight exactly zero. */
+const far = 2 ** 100;
+
+/** Names of the inputs that say what the queries of a chunk may attend to; see {@link createVisibleStretches}. */
+export function stretchNames(chunk: number) {
+  return { places: `places.${chunk}`, middle: `middle.${chunk}`, reach: `reach.${chunk}` };
+}
+
 /**
- * The additive attention masks of `chunks` chunks of C = ceil(S / chunks) queries, of which the last may have fewer,
- * float32 [B, 1, C, (i + 1) C]: 0 where the query (row) may see the key (column), which is in the same packed example,
- * not later, and less than `slidingWindow` positions before it.
+ * What each token of a row may attend to: the places from its packed example's first, or from the first within
+ * `slidingWindow`, to its own. For each of `chunks` chunks of C = ceil(S / chunks) queries, of which the last may have fewer,
+ * the middle of each query's stretch and how far it reaches from there, float32 [B, 1, C, 1], and the places
+ * [(i + 1) C] of the keys, all in a unit so large that a distance beyond the reach hides a score.
  */
-export function createAttentionMasks(
+export function createVisibleStretches(
   { rows, length, segmentIds }: Pick<TokenBatch, "rows" | "length" | "segmentIds">,
   chunks: number,
   slidingWindow = Number.POSITIVE_INFINITY,
-): HostTensor[] {
-  const full = Math.ceil(length / chunks);
-  return Array.from({ length: chunks }, (_, chunk) => {
-    const start = chunk * full;
-    const keys = Math.min(start + full, length);
-    const size = keys - start;
-    const mask = new Float32Array(rows * size * keys).fill(hidden);
-    for (let row = 0; row < rows; row++) {
-      for (let query = start; query < keys; query++) {
-        const segment = segmentIds[row * length + query];
-        const offset = (row * size + query - start) * keys;
-        const first = Math.max(0, query - slidingWindow + 1);
-        for (let key = query; key >= first && segmentIds[row * length + key] === segment; key--)
-          mask[offset + key] = 0;
-      }
+): Record<string, HostTensor> {
+  const middle = new Float32Array(rows * length);
+  const reach = new Float32Array(rows * length);
+  for (let row = 0; row < rows; row++) {
+    let start = 0;
+    for (let query = 0; query < length; query++) {
+      const index = row * length + query;
+      if (query > 0 && segmentIds[index] !== segmentIds[index - 1]) start = query;
+      const first = Math.max(start, query - slidingWindow + 1);
+      middle[index] = ((first + query) / 2) * far;
+      reach[index] = ((query - first) / 2) * far;
     }
-    return float32(mask, [rows, 1, size, keys]);
-  });
+  }
+  const places = Float32Array.from({ length }, (_, place) => place * far);
+
+  const full = Math.ceil(length / chunks);
+  const feeds: Record<string, HostTensor> = {};
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const start = chunk * full;
+    const end = Math.min(start + full, length);
+    const ofChunk = (values: Float32Array): HostTensor => {
+      const part = new Float32Array(rows * (end - start));
+      for (let row = 0; row < rows; row++) {
+        const offset = row * length;
+        part.set(values.subarray(offset + start, offset + end), row * (end - start));
+      }
+      return float32(part, [rows, 1, end - start, 1]);
+    };
+    const names = stretchNames(chunk);
+    feeds[names.places] = float32(places.subarray(0, end), [end]);
+    feeds[names.middle] = ofChunk(middle);
+    feeds[names.reach] = ofChunk(reach);
+  }
+  return feeds;
 }
 
 /** New tokens, and who of them sees whom. */

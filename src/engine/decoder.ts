@@ -12,8 +12,8 @@ import { quantizeBlockwise } from "../quantization/blockwise.ts";
 import { type Device, float32, type HostTensor, int64, type Program } from "../runtime/device.ts";
 import {
   chooseQueryChunks,
-  createAttentionMasks,
   createCacheMask,
+  createVisibleStretches,
   type NewTokens,
 } from "./attention-mask.ts";
 import type { KeyValues } from "./key-values.ts";
@@ -28,7 +28,7 @@ import {
 import { prepareAdapters } from "./prepare-adapters.ts";
 import { createProgramCache } from "./program-cache.ts";
 import { buildCachedBlocks, buildFirstBlocks, buildHead, cacheName } from "./programs.ts";
-import { blockFeeds, maskFeeds, planLayer, type WeightSource } from "./segment.ts";
+import { blockFeeds, planLayer, type WeightSource } from "./segment.ts";
 
 export interface DecoderOptions {
   /**
@@ -195,11 +195,11 @@ export function createDecoder(
     const chunks = chooseQueryChunks(length);
     if (past.length === 0 && chunks > 1 && !branchIds) {
       const batch = { rows, length, segmentIds: new Int32Array(rows * length).fill(1) };
-      return { kind: chunks, masks: maskFeeds(createAttentionMasks(batch, chunks, slidingWindow)) };
+      return { kind: chunks, masks: createVisibleStretches(batch, chunks, slidingWindow) };
     }
     const mask = createCacheMask(tokens, past.length, filled, slidingWindow);
     const kind = past.length === 0 ? 1 : past.rows === rows ? "own" : "shared";
-    return { kind, masks: { mask, ...maskFeeds([mask]) } };
+    return { kind, masks: { mask } };
   };
 
   const run = async (

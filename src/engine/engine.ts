@@ -8,7 +8,7 @@ import { listLinearModules, nameInLayer } from "../models/modules.ts";
 import { createRotaryTables } from "../models/rotary.ts";
 import { embeddingName, headName, type ModelWeights, normName } from "../models/weights.ts";
 import { type Device, float32, type HostTensor, int64 } from "../runtime/device.ts";
-import { chooseQueryChunks, createAttentionMasks } from "./attention-mask.ts";
+import { chooseQueryChunks, createVisibleStretches } from "./attention-mask.ts";
 import { createDropoutMask } from "./dropout.ts";
 import { addTo, gatherRows, scatterAddRows } from "./matrix-rows.ts";
 import {
@@ -20,14 +20,7 @@ import {
 } from "./output-layer.ts";
 import { createProgramCache } from "./program-cache.ts";
 import { buildBackward, buildForward, buildWholeStep, gradientName, type HeadOptions } from "./programs.ts";
-import {
-  blockFeeds,
-  isTrained,
-  type LayerPlan,
-  maskFeeds,
-  planLayer,
-  type SegmentOptions,
-} from "./segment.ts";
+import { blockFeeds, isTrained, type LayerPlan, planLayer, type SegmentOptions } from "./segment.ts";
 
 export interface EngineOptions {
   /**
@@ -137,12 +130,8 @@ export function createEngine(
       rotaryTables.set(batch.length, tables);
     }
     const positions = int64(batch.positionIds, [batch.rows, batch.length]);
-    const masks = createAttentionMasks(batch, chooseQueryChunks(batch.length), config.slidingWindow);
-    return {
-      ...tables,
-      positions,
-      ...maskFeeds(masks),
-    };
+    const stretches = createVisibleStretches(batch, chooseQueryChunks(batch.length), config.slidingWindow);
+    return { ...tables, positions, ...stretches };
   };
 
   const feedsOf = (

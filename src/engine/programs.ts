@@ -20,11 +20,12 @@ import { buildDecoderBlock } from "../models/decoder-block.ts";
 import type { StoredWeight } from "../models/linear.ts";
 import {
   buildSegment,
+  chunkDims,
   createBlockParts,
   type LayerPlan,
-  maskInputs,
   positionInputs,
   type SegmentOptions,
+  stretchMasks,
   type WeightSource,
 } from "./segment.ts";
 
@@ -229,15 +230,20 @@ export function buildCachedBlocks(
   return buildBlocks(config, layers, length, attentionOf, weightOf);
 }
 
-/** The same for tokens before which the cache holds none; their queries are divided into `queryChunks`. */
+/**
+ * The same for tokens before which the cache holds none; their queries are divided into `queryChunks`, or are one chunk with any
+ * "mask" [B, 1, S, S].
+ */
 export function buildFirstBlocks(
   config: ModelConfig,
   layers: readonly LayerPlan[],
   queryChunks: number,
   weightOf: (block: number) => WeightSource,
 ): Outputs {
-  const { masks, length } = maskInputs(queryChunks);
-  const attentionOf = (_block: number, onNew: OnNew) => uncachedAttention(config, masks, onNew);
+  const { chunkSize, length } = chunkDims(queryChunks);
+  const anyMask = input("mask", "float32", ["B", 1, chunkSize, chunkSize]);
+  const masks = queryChunks === 1 ? [() => anyMask] : stretchMasks(queryChunks);
+  const attentionOf = (_block: number, onNew: OnNew) => uncachedAttention(config, chunkSize, masks, onNew);
   return buildBlocks(config, layers, length, attentionOf, weightOf);
 }
 

@@ -2,16 +2,17 @@
 
 import type { Adaptation, LinearAdapter, ParameterSpec } from "../adapters/adaptation.ts";
 import type { Parameters } from "../adapters/parameters.ts";
-import { add, cast, mul } from "../graph/operators/elementwise.ts";
+import { abs, add, cast, min, mul, sub } from "../graph/operators/elementwise.ts";
+import { oneAfter } from "../graph/operators/order.ts";
 import { type Dim, input, multiplyDim, scalar, type Tensor } from "../graph/tensor.ts";
-import { rowAttention } from "../models/attention.ts";
+import { type ChunkMask, rowAttention } from "../models/attention.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { type BlockContext, type BlockParts, buildDecoderBlock } from "../models/decoder-block.ts";
 import { type Storage, type StoredWeight, storedWeight } from "../models/linear.ts";
 import { listLinearModules, listVectors, nameInLayer } from "../models/modules.ts";
 import type { ModelWeights } from "../models/weights.ts";
 import { float32, type HostTensor } from "../runtime/device.ts";
-import { recomputesAttention } from "./attention-mask.ts";
+import { recomputesAttention, stretchNames } from "./attention-mask.ts";
 
 /** What the programs of a block need of a linear layer's adapter. */
 export interface PlannedAdapter extends Pick<LinearAdapter, "signature" | "dropout" | "prepare" | "forward"> {
@@ -68,22 +69,26 @@ export interface SegmentOptions {
   readonly queryChunks: number;
 }
 
-/** The input that holds the attention mask of a chunk of queries. */
-function maskName(chunk: number): string {
-  return `mask.${chunk}`;
+/** Queries in a chunk, and the length S of a row: `queryChunks` times that, or a little less. */
+export function chunkDims(queryChunks: number): { readonly chunkSize: Dim; readonly length: Dim } {
+  return { chunkSize: "C", length: multiplyDim(queryChunks, "C") };
 }
 
-/** The masks of {@link rowAttention}, and the length S of a row: `queryChunks` times the size "C", or a little less. */
-export function maskInputs(queryChunks: number): { readonly masks: readonly Tensor[]; readonly length: Dim } {
-  const masks = Array.from({ length: queryChunks }, (_, index) =>
-    input(maskName(index), "float32", ["B", 1, "C", multiplyDim(index + 1, "C")]),
-  );
-  return { masks, length: multiplyDim(queryChunks, "C") };
-}
-
-/** The masks as feeds of these inputs. */
-export function maskFeeds(masks: readonly HostTensor[]): Record<string, HostTensor> {
-  return Object.fromEntries(masks.map((mask, chunk) => [maskName(chunk), mask]));
+/**
+ * The masks of {@link rowAttention}, from the inputs of `createVisibleStretches`. Long rows have theirs made anew wherever they
+ * are needed, since the masks of all chunks grow with the square of S.
+ */
+export function stretchMasks(queryChunks: number): ChunkMask[] {
+  return Array.from({ length: queryChunks }, (_, chunk) => {
+    const names = stretchNames(chunk);
+    const places = input(names.places, "float32", [multiplyDim(chunk + 1, "C")]);
+    const middle = input(names.middle, "float32", ["B", 1, "C", 1]);
+    const reach = input(names.reach, "float32", ["B", 1, "C", 1]);
+    const maskAround = (center: Tensor) => min(sub(reach, abs(sub(places, center))), scalar(0));
+    if (recomputesAttention(queryChunks)) return (after) => maskAround(mul(middle, oneAfter(after)));
+    const mask = maskAround(middle);
+    return () => mask;
+  });
 }
 
 export function buildSegment(
@@ -91,8 +96,10 @@ export function buildSegment(
   layers: readonly LayerPlan[],
   { storage, dropout, queryChunks }: SegmentOptions,
 ): SegmentGraph {
-  const { masks, length } = maskInputs(queryChunks);
-  const attention = rowAttention(config, masks, { recompute: recomputesAttention(queryChunks) });
+  const { chunkSize, length } = chunkDims(queryChunks);
+  const attention = rowAttention(config, chunkSize, stretchMasks(queryChunks), {
+    recompute: recomputesAttention(queryChunks),
+  });
   const context: BlockContext = { attention, ...positionInputs(config, length) };
   const parameters = new Map<string, Tensor>();
   const trainedParameter = (name: string, shape: readonly number[]): Tensor => {

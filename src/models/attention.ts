@@ -19,25 +19,32 @@ import type { ModelConfig } from "./config.ts";
 export type Attention = (query: Tensor, key: Tensor, value: Tensor) => Tensor;
 
 /**
+ * Gives the additive mask of a chunk of C queries, float32 [B, 1, C, K]: 0 where the query (row) may attend to the key
+ * (column), else a large negative number.
+ *
+ * @param after a tensor before which the mask is not needed
+ */
+export type ChunkMask = (after: Tensor) => Tensor;
+
+/**
  * Attention within rows.
  *
- * @param masks for each of n chunks of C = ceil(S / n) queries, of which the last may have fewer, float32
- * [B, 1, C, (i + 1) C]: 0 where the query (row) may attend to the key (column), else a large negative number. Keys after a
- * chunk's end are never seen, nor multiplied by.
+ * @param chunkSize C, the number of queries in a chunk but the last, which may have fewer
+ * @param masks for each of n chunks; chunk i has K = (i + 1) C. Keys after a chunk's end are never seen, nor multiplied by
  * @param recompute whether the derivative computes the attention weights again, chunk by chunk, in place of keeping those of
  * all chunks: their number grows with the square of S (Rabe and Staats 2021)
  */
 export function rowAttention(
   config: ModelConfig,
-  masks: readonly Tensor[],
+  chunkSize: Dim,
+  masks: readonly ChunkMask[],
   { recompute = false }: { readonly recompute?: boolean } = {},
 ): Attention {
   const { numAttentionHeads: heads, numKeyValueHeads: groups, headDim } = config;
   const perGroup = heads / groups;
   return (query, key, value) => {
     const [batch, length] = query.shape as [Dim, Dim, Dim];
-    const chunk = masks[0]!.shape[2]!;
-    const inChunks = (tensor: Tensor, axis: number) => split(tensor, axis, masks.length, chunk);
+    const inChunks = (tensor: Tensor, axis: number) => split(tensor, axis, masks.length, chunkSize);
     const toHeads = (tensor: Tensor) =>
       transpose(reshape(tensor, [batch, length, groups, headDim]), [0, 2, 1, 3]);
     const keys = inChunks(toHeads(key), 2);
@@ -50,7 +57,7 @@ export function rowAttention(
         masks[index]!,
         { perGroup, recompute },
       );
-      return fromGroups(config, output, batch, chunk);
+      return fromGroups(config, output, batch, chunkSize);
     });
     return concat(attended, 1);
   };
@@ -83,18 +90,18 @@ function fromGroups(config: ModelConfig, output: Tensor, batch: Dim, length: Dim
  * @param query [B, groups, perGroup * C, d]
  * @param key [B, groups, K, d]
  * @param value [B, groups, K, d]
- * @param mask [B, 1, C, K], the same for all heads
+ * @param mask the same for all heads
  */
 function scaledDotProductAttention(
   query: Tensor,
   key: Tensor,
   value: Tensor,
-  mask: Tensor,
+  mask: ChunkMask,
   { perGroup, recompute }: { readonly perGroup: number; readonly recompute: boolean },
 ): Tensor {
   const alpha = 1 / Math.sqrt(key.shape[3] as number);
   const weightsOf = (queries: Tensor) =>
-    maskedSoftmax(matmul(queries, key, { transB: true, alpha }), mask, perGroup);
+    maskedSoftmax(matmul(queries, key, { transB: true, alpha }), mask(queries), perGroup);
   const kept = weightsOf(query);
   const output = matmul(kept, value);
   return withDerivative([query, key, value], [output], (_node, [dOutput]) => {
@@ -155,10 +162,11 @@ function toCache(config: ModelConfig, key: Tensor, value: Tensor): NewKeysAndVal
 /** {@link rowAttention} of tokens before which the cache holds none. */
 export function uncachedAttention(
   config: ModelConfig,
-  masks: readonly Tensor[],
+  chunkSize: Dim,
+  masks: readonly ChunkMask[],
   onNew: (tensors: NewKeysAndValues) => void,
 ): Attention {
-  const attend = rowAttention(config, masks);
+  const attend = rowAttention(config, chunkSize, masks);
   return (query, key, value) => {
     onNew(toCache(config, key, value));
     return attend(query, key, value);

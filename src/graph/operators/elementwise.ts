@@ -75,14 +75,24 @@ export const log = unary("Log", (x, _y, dy) => div(dy, x));
 export const sqrt = unary("Sqrt", (_x, y, dy) => div(mul(dy, scalar(0.5)), y));
 export const sigmoid = unary("Sigmoid", (_x, y, dy) => mul(dy, mul(y, sub(scalar(1), y))));
 
-const maxOperator: Operator = {
-  onnx: { type: "Max" },
-  infer: ([a, b]) => [{ dtype: a!.dtype, shape: broadcastShapes(a!.shape, b!.shape) }],
-};
+function extreme(type: "Max" | "Min"): (a: Tensor, b: Tensor) => Tensor {
+  const operator: Operator = {
+    onnx: { type },
+    infer: ([a, b]) => [{ dtype: a!.dtype, shape: broadcastShapes(a!.shape, b!.shape) }],
+  };
+  return (a, b) => apply(operator, [a, b])[0]!;
+}
 
 /** The larger of each two elements. It has no derivative. */
-export function max(a: Tensor, b: Tensor): Tensor {
-  return apply(maxOperator, [a, b])[0]!;
+export const max = extreme("Max");
+/** The smaller of each two elements. It has no derivative. */
+export const min = extreme("Min");
+
+const absOperator: Operator = { onnx: { type: "Abs" }, infer: ([x]) => [x!] };
+
+/** The magnitude of each element. It has no derivative. */
+export function abs(x: Tensor): Tensor {
+  return apply(absOperator, [x])[0]!;
 }
 
 function comparison(type: string): (a: Tensor, b: Tensor) => Tensor {
