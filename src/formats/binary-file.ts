@@ -20,14 +20,14 @@ export function openForReading(path: string): number {
   throw new InputError(`${path} cannot be opened for reading; check that it exists.`);
 }
 
-/** Reads exactly `length` bytes into memory of their own. */
+/** Reads exactly `length` bytes, into memory of their own unless `bytes`, of that length, are given. */
 export function readAt(
   descriptor: number,
   position: number,
   length: number,
   path: string,
+  bytes = new Uint8Array(length),
 ): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length);
   for (let done = 0; done < length; ) {
     const count = readSync(descriptor, bytes, done, Math.min(length - done, maxReadBytes), position + done);
     if (count === 0)

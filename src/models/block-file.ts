@@ -27,26 +27,35 @@ const viewOf = {
  * of caches, in a safetensors file named by the content of the model's files.
  *
  * @param options with the storage "nf4" or "int8"
- * @returns reads one block, into memory of its own
+ * @returns reads one block, into memory of its own or, if it `reuses`, that of the block it read before
  * @throws InputError as `loadBlock`, or if the disk does not take the file
  */
 export async function openBlocks(
   checkpoint: Checkpoint,
   options: LoadOptions,
-): Promise<(layer: number) => BlockTensors> {
+): Promise<(layer: number, reuses?: boolean) => BlockTensors> {
   const path = await writeBlocks(checkpoint, options);
+  const reused = new Map<string, Uint8Array<ArrayBuffer>>();
   const file = openSafetensors(path);
   file.close();
   const prefixOf = (layer: number) => nameInLayer(layer, "");
-  return (layer) => {
+  return (layer, reuses = false) => {
     const prefix = prefixOf(layer);
     const descriptor = openForReading(path);
     try {
       const infos = [...file.tensors.values()].filter(({ name }) => name.startsWith(prefix));
       return Object.fromEntries(
         infos.map(({ name, dtype, shape, byteOffset, byteLength }) => {
-          const bytes = readAt(descriptor, byteOffset, byteLength, path);
-          return [name.slice(prefix.length), { ...viewOf[dtype as keyof typeof viewOf](bytes), dims: shape }];
+          const within = name.slice(prefix.length);
+          const bytes = readAt(
+            descriptor,
+            byteOffset,
+            byteLength,
+            path,
+            reuses ? reused.get(within) : undefined,
+          );
+          if (reuses) reused.set(within, bytes);
+          return [within, { ...viewOf[dtype as keyof typeof viewOf](bytes), dims: shape }];
         }),
       );
     } finally {

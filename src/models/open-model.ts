@@ -69,7 +69,7 @@ export async function loadModel(
 
 async function loadKeptWeights(checkpoint: Checkpoint, options: OpenOptions): Promise<ModelWeights> {
   const readBlock = await openBlocks(checkpoint, options);
-  if (options.weightsOnDisk) return joinWeights(checkpoint, options, readBlock);
+  if (options.weightsOnDisk) return joinWeights(checkpoint, options, (layer) => readBlock(layer, true));
   const blocks = Array.from({ length: checkpoint.config.numHiddenLayers }, (_, layer) => readBlock(layer));
   return joinWeights(checkpoint, options, (layer) => blocks[layer]!);
 }

@@ -6,7 +6,10 @@ import type { Storage } from "./linear.ts";
 export interface ModelWeights {
   /** How the blocks' linear weights are kept. */
   readonly storage: Storage;
-  /** The tensors of one decoder block by their names within it, such as "mlp.up_proj.weight". */
+  /**
+   * The tensors of one decoder block by their names within it, such as "mlp.up_proj.weight". Where the blocks are on disk, they
+   * are that block's only until another is asked for.
+   */
   block(layer: number): Readonly<Record<string, HostTensor>>;
   /** Token embedding, float32 or float16 [vocabSize, hiddenSize]. */
   readonly embedding: HostTensor;

@@ -28,9 +28,6 @@ const processBytes = 130e6;
  */
 const arenaOverhead = { whole: 1.2, segments: 2 };
 
-/** Blocks in memory where they are read from disk: one that is computed, and those that are not collected yet. */
-const blocksOnTheWay = 4;
-
 export interface StepShape {
   /** Sequences in a micro-batch. */
   readonly rows: number;
@@ -157,7 +154,7 @@ function countWeightBytes({ config, storage, tableDtype, weightsOnDisk }: Stored
   }[storage];
   const vectors = countBlockParameters(config) - matrices;
   const table = config.vocabSize * config.hiddenSize * (tableDtype === "float16" ? 2 : 4);
-  const blocks = weightsOnDisk ? blocksOnTheWay : config.numHiddenLayers;
+  const blocks = weightsOnDisk ? 1 : config.numHiddenLayers;
   return blocks * (matrixBytes + vectors * 4) + table * (config.tieWordEmbeddings ? 1 : 2);
 }
 

@@ -19,7 +19,8 @@ test("NF4 weights are dequantized to the bit, and products and derivatives use t
     fc.asyncProperty(
       sizes,
       fc.infiniteStream(fc.integer({ min: -1000, max: 1000 }).map((value) => value / 500)),
-      async (shape, stream) => {
+      fc.constantFrom(undefined, 1024),
+      async (shape, stream, denseBytes) => {
         const { rows, outFeatures, inFeatures } = shape;
         const draw = (count: number) => Float32Array.from([...stream.take(count)]);
         const quantized = quantizeNF4(draw(outFeatures * inFeatures), { doubleQuantization: true });
@@ -31,7 +32,7 @@ test("NF4 weights are dequantized to the bit, and products and derivatives use t
           absmax: input("absmax", "float32", [quantized.absmax.length]),
         };
         const x = input("x", "float32", [rows, inFeatures]);
-        const y = matmulNF4(x, operand);
+        const y = matmulNF4(x, operand, denseBytes);
         const dy = input("dy", "float32", [rows, outFeatures]);
         const [dx] = vjp([y], [dy], [x]);
         const program = await device.compile({ dense: dequantize(operand), y, dx: dx! });
