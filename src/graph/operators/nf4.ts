@@ -1,9 +1,9 @@
 /** @file Products with a weight stored in 4-bit NormalFloat (Dettmers et al. 2023), and its dequantization. */
 
 import { apply, constant, type Operator, type Tensor, withDerivative } from "../tensor.ts";
-import { add } from "./elementwise.ts";
+import { add, cast, mul } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
-import { concat, reshape, split } from "./movement.ts";
+import { concat, reshape, separate, split } from "./movement.ts";
 import { oneAfter } from "./order.ts";
 
 /** Weights per block that share one scale. */
@@ -52,16 +52,31 @@ export function dequantizeNF4(weight: NF4Operand, after?: Tensor): Tensor {
 /** What may be dense of a weight at a time, in bytes. */
 const denseBytes = 2 ** 26;
 
-/** The weight as equal runs of its rows, each of which is at most `most` bytes when it is dense, if they can be so divided. */
-function divideRows({ codes, absmax, outFeatures, inFeatures }: NF4Operand, most: number): NF4Operand[] {
-  const wanted = 2 ** Math.max(0, Math.ceil(Math.log2((4 * outFeatures * inFeatures) / most)));
-  const rows = outFeatures / wanted;
+/**
+ * The weight as equal runs of its rows, each of which is at most `most` bytes when it is dense, if they can be so divided.
+ *
+ * @param after a tensor before which the runs are not needed, since they are copies
+ */
+function divideRows(weight: NF4Operand, most: number, after: Tensor): readonly NF4Operand[] {
+  const { outFeatures, inFeatures } = weight;
+  const count = 2 ** Math.max(0, Math.ceil(Math.log2((4 * outFeatures * inFeatures) / most)));
+  const rows = outFeatures / count;
   const size = rows * inFeatures;
-  if (!Number.isInteger(rows) || size % blockSize !== 0) return [{ codes, absmax, outFeatures, inFeatures }];
-  const scales = split(absmax, 0, wanted, size / blockSize);
-  return split(codes, 0, wanted, size / 2).map((part, i) => ({
+  if (count === 1 || !Number.isInteger(rows) || size % blockSize !== 0) return [weight];
+  const divide = (tensor: Tensor, length: number) => {
+    const lengths = constant("float32", [count], new Float32Array(count).fill(length));
+    return separate(
+      tensor,
+      0,
+      cast(mul(lengths, oneAfter(after)), "int64"),
+      new Array<number>(count).fill(length),
+    );
+  };
+  const codes = divide(weight.codes, size / 2);
+  const absmax = divide(weight.absmax, size / blockSize);
+  return codes.map((part, i) => ({
     codes: part,
-    absmax: scales[i]!,
+    absmax: absmax[i]!,
     outFeatures: rows,
     inFeatures,
   }));
@@ -75,15 +90,16 @@ function divideRows({ codes, absmax, outFeatures, inFeatures }: NF4Operand, most
  * @param most bytes of the weight that are dense at a time; larger ones are multiplied by in parts. Default 64 MiB.
  */
 export function matmulNF4(x: Tensor, weight: NF4Operand, most = denseBytes): Tensor {
-  const parts = divideRows(weight, most);
+  const parts = divideRows(weight, most, x);
   const last = x.shape.length - 1;
   const products = parts.map((part) => multiply(x, part, part.outFeatures, part.inFeatures));
   return withDerivative([x], [concat(products, last)], (_node, [dy]) => {
+    const laterParts = divideRows(weight, most, dy!);
     const slices = split(dy!, last, parts.length, parts[0]!.outFeatures);
     const terms = (sum: Tensor | undefined, part: NF4Operand, i: number): Tensor => {
       const term = matmul(slices[i]!, dequantizeNF4(part, sum ?? dy!));
       return sum ? add(sum, term) : term;
     };
-    return [parts.reduce<Tensor | undefined>(terms, undefined)];
+    return [laterParts.reduce<Tensor | undefined>(terms, undefined)];
   })[0]!;
 }
