@@ -9,7 +9,14 @@ import { countBlockParameters } from "../models/modules.ts";
 import { createRotaryTables } from "../models/rotary.ts";
 import { embeddingName, headName, type ModelWeights, normName } from "../models/weights.ts";
 import { quantizeBlockwise } from "../quantization/blockwise.ts";
-import { type Device, float32, type HostTensor, int64, type Program } from "../runtime/device.ts";
+import {
+  type Device,
+  float32,
+  type HostTensor,
+  int64,
+  type Program,
+  type RowMatrix,
+} from "../runtime/device.ts";
 import {
   chooseQueryChunks,
   createCacheMask,
@@ -95,7 +102,7 @@ export function createDecoder(
 ): Decoder {
   const { compileOnce, release } = createProgramCache(device);
 
-  const trained = (name: string, base: HostTensor): HostTensor => {
+  const trained = (name: string, base: RowMatrix): RowMatrix => {
     const parameter = adaptation.trains(name) ? parameters.get(name) : undefined;
     return parameter ? float32(parameter.data, parameter.dims) : base;
   };

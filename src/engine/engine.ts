@@ -7,7 +7,7 @@ import type { ModelConfig } from "../models/config.ts";
 import { listLinearModules, nameInLayer } from "../models/modules.ts";
 import { createRotaryTables } from "../models/rotary.ts";
 import { embeddingName, headName, type ModelWeights, normName } from "../models/weights.ts";
-import { type Device, float32, type HostTensor, int64 } from "../runtime/device.ts";
+import { type Device, float32, type HostTensor, int64, type RowMatrix } from "../runtime/device.ts";
 import { chooseQueryChunks, createVisibleStretches } from "./attention-mask.ts";
 import { createDropoutMask } from "./dropout.ts";
 import { addTo, gatherRows, scatterAddRows } from "./matrix-rows.ts";
@@ -62,7 +62,7 @@ interface Segment {
   readonly start: number;
   readonly layers: readonly LayerPlan[];
   readonly signature: string;
-  /** Whether the backward pass must go on below this segment. */
+  /** Whether the backward program also gives the gradient below this segment. */
   readonly toHidden: boolean;
   /** Whether anything in this segment or below is trained. */
   readonly needsBackward: boolean;
@@ -113,7 +113,7 @@ export function createEngine(
       buildWholeStep(config, layers, options, headOptions, toHidden),
     );
 
-  const embeddingOf = (parameters: Parameters): HostTensor =>
+  const embeddingOf = (parameters: Parameters): RowMatrix =>
     trainsEmbedding ? asHost(parameters.get(embeddingName)!) : weights.embedding;
   const headWeights = (parameters: Parameters): HeadWeights => ({
     norm: headOptions.trainsNorm ? asHost(parameters.get(normName)!) : weights.norm,
@@ -297,7 +297,8 @@ function planSegments(
       start,
       layers,
       signature: layers.map((plan) => plan.signature).join(),
-      toHidden: firstTrained < start,
+      // The lowest trained segment of several needs no gradient below it, but a program without would take memory of its own.
+      toHidden: firstTrained < start || segmentSize < plans.length,
       needsBackward: firstTrained < start + layers.length,
     });
   }

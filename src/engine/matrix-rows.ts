@@ -1,18 +1,26 @@
 /** @file Rows of matrices in JavaScript's memory: looked up in a table, and added back into one. */
 
 import { decodeFloat16 } from "../formats/float16.ts";
-import type { HostTensor } from "../runtime/device.ts";
+import type { TensorData } from "../graph/tensor.ts";
+import type { RowMatrix } from "../runtime/device.ts";
 
 export function addTo(sum: Float32Array, values: Float32Array): void {
   for (let i = 0; i < sum.length; i++) sum[i]! += values[i]!;
 }
 
+/** Rows of a matrix [rows, width], as they are kept. */
+export function rowsOf(matrix: RowMatrix, start: number, end: number): TensorData {
+  if (matrix.readRows) return matrix.readRows(start, end);
+  const width = matrix.dims.at(-1)!;
+  return matrix.data.subarray(start * width, end * width);
+}
+
 /** Rows of a matrix [..., width], as float32. */
-export function gatherRows(matrix: HostTensor, indices: Int32Array): Float32Array {
+export function gatherRows(matrix: RowMatrix, indices: Int32Array): Float32Array {
   const width = matrix.dims.at(-1)!;
   const rows = new Float32Array(indices.length * width);
   for (const [i, index] of indices.entries()) {
-    const row = matrix.data.subarray(index * width, (index + 1) * width);
+    const row = rowsOf(matrix, index, index + 1);
     rows.set(row instanceof Uint16Array ? decodeFloat16(row) : (row as Float32Array), i * width);
   }
   return rows;

@@ -5,8 +5,8 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import type { ModelConfig } from "../models/config.ts";
-import { float32, type HostTensor, type Program } from "../runtime/device.ts";
-import { addTo, gatherRows, scatterAddRows } from "./matrix-rows.ts";
+import { float32, type HostTensor, type Program, type RowMatrix } from "../runtime/device.ts";
+import { addTo, gatherRows, rowsOf, scatterAddRows } from "./matrix-rows.ts";
 import {
   buildFinalNorm,
   buildHeadGradient,
@@ -30,7 +30,7 @@ export interface OutputTile {
 /** The output layer's weights for one step: "norm" [hiddenSize] and "head" [vocabSize, hiddenSize]. */
 export interface HeadWeights {
   readonly norm: HostTensor;
-  readonly head: HostTensor;
+  readonly head: RowMatrix;
 }
 
 /** Gradients to add to, of those weights that are trained. */
@@ -78,11 +78,12 @@ export function createOutputLayer(
   const column = (length: number, value: number) =>
     float32(new Float32Array(length).fill(value), [length, 1]);
 
-  function* slicesOf({ dtype, data }: HostTensor) {
+  function* slicesOf(whole: RowMatrix) {
+    const { dtype } = whole;
     for (let start = 0; start < vocabSize; start += tile.entries) {
       const size = Math.min(tile.entries, vocabSize - start);
-      const part = data.subarray(start * hiddenSize, (start + size) * hiddenSize);
-      yield { start, size, head: { dtype, dims: [size, hiddenSize], data: part } };
+      const data = rowsOf(whole, start, start + size);
+      yield { start, size, head: { dtype, dims: [size, hiddenSize], data } };
     }
   }
 
@@ -145,7 +146,7 @@ export function createOutputLayer(
   const addHeadGradient = async (
     gradient: Float32Array,
     feeds: Record<string, HostTensor>,
-    whole: HostTensor,
+    whole: RowMatrix,
   ) => {
     const program = await compileOnce("head gradient", () => buildHeadGradient(config));
     for (const { start, size, head } of slicesOf(whole)) {

@@ -31,7 +31,10 @@ describe.each(["nf4", "int8"] as const)("blocks in %s", (storage) => {
     expect(shares.at(-1)).toBe(1);
     for (let layer = 0; layer < resident.config.numHiddenLayers; layer++)
       expect(fromDisk.weights.block(layer)).toEqual(resident.weights.block(layer));
-    expect(fromDisk.weights.embedding).toEqual(resident.weights.embedding);
+    const { dtype, dims, data, readRows } = fromDisk.weights.embedding;
+    expect({ dtype, dims, data }).toEqual(resident.weights.embedding);
+    const width = dims[1]!;
+    expect(readRows!(3, 5)).toEqual(resident.weights.embedding.data.subarray(3 * width, 5 * width));
 
     const [path, ...others] = listFiles().filter((file) => !before.has(file));
     expect(others).toEqual([]);

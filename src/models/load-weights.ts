@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { InputError } from "../errors.ts";
 import { quantizeInt8 } from "../quantization/int8.ts";
 import { NF4_BLOCK_SIZE, type NF4Tensor, quantizeNF4 } from "../quantization/nf4.ts";
-import { float32, type HostTensor } from "../runtime/device.ts";
+import { float32, type HostTensor, type RowMatrix } from "../runtime/device.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { type Storage, storedTensorNames } from "./linear.ts";
 import { listLinearModules, listVectors, nameInLayer } from "./modules.ts";
@@ -38,28 +38,39 @@ export function loadWeights(checkpoint: Checkpoint, options: LoadOptions = {}): 
   return joinWeights(checkpoint, options, (layer) => blocks[layer]!);
 }
 
-/** Blocks that are read elsewhere, with the weights outside of them. @throws InputError as {@link loadWeights} */
+/**
+ * Blocks that are read elsewhere, and perhaps tables too, with the other weights.
+ *
+ * @throws InputError as {@link loadWeights}
+ */
 export function joinWeights(
   checkpoint: Checkpoint,
   { storage = "float32" }: LoadOptions,
   block: ModelWeights["block"],
+  readTable: (name: string) => RowMatrix = (name) => loadTable(checkpoint, name, storage),
 ): ModelWeights {
   const { config } = checkpoint;
-  const readTable = (name: string) =>
-    readDense(
-      checkpoint,
-      name,
-      [config.vocabSize, config.hiddenSize],
-      chooseTableDtype(checkpoint, storage, name),
-    );
-  const embedding = readTable(embeddingNameOf(checkpoint));
+  const [embeddingTable, headTable] = tableNames(checkpoint);
+  const embedding = readTable(embeddingTable);
   return {
     storage,
     block,
     embedding,
     norm: float32(checkpoint.read(normName, [config.hiddenSize]), [config.hiddenSize]),
-    head: config.tieWordEmbeddings ? embedding : readTable(headName),
+    head: headTable === embeddingTable ? embedding : readTable(headTable),
   };
+}
+
+/** Names of the embedding and the output layer in the file; where they are tied, it may hold either. */
+export function tableNames(checkpoint: Checkpoint): readonly [embedding: string, head: string] {
+  const embedding = embeddingNameOf(checkpoint);
+  return [embedding, checkpoint.config.tieWordEmbeddings ? embedding : headName];
+}
+
+/** Reads the embedding or the output layer. @throws InputError as {@link loadWeights} */
+export function loadTable(checkpoint: Checkpoint, name: string, storage: Storage): HostTensor {
+  const { vocabSize, hiddenSize } = checkpoint.config;
+  return readDense(checkpoint, name, [vocabSize, hiddenSize], chooseTableDtype(checkpoint, storage, name));
 }
 
 /** Reads one block. @throws InputError as {@link loadWeights} */

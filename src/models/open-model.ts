@@ -40,7 +40,8 @@ export async function openModel(nameOrPath: string, options: OpenOptions & HubOp
 
 export interface OpenOptions extends LoadOptions {
   /**
-   * Whether blocks stay on disk, and each is read whenever it is asked for. Only for quantized weights. Default false.
+   * Whether blocks and tables stay on disk, and each block and row is read whenever it is asked for. Only for quantized weights.
+   * Default false.
    */
   readonly weightsOnDisk?: boolean;
 }
@@ -68,8 +69,9 @@ export async function loadModel(
 }
 
 async function loadKeptWeights(checkpoint: Checkpoint, options: OpenOptions): Promise<ModelWeights> {
-  const readBlock = await openBlocks(checkpoint, options);
-  if (options.weightsOnDisk) return joinWeights(checkpoint, options, (layer) => readBlock(layer, true));
+  const { readBlock, openTable } = await openBlocks(checkpoint, options);
+  if (options.weightsOnDisk)
+    return joinWeights(checkpoint, options, (layer) => readBlock(layer, true), openTable);
   const blocks = Array.from({ length: checkpoint.config.numHiddenLayers }, (_, layer) => readBlock(layer));
   return joinWeights(checkpoint, options, (layer) => blocks[layer]!);
 }

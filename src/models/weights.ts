@@ -1,6 +1,6 @@
 /** @file A model's weights in memory, in the form in which programs take them. */
 
-import type { HostTensor } from "../runtime/device.ts";
+import type { HostTensor, RowMatrix } from "../runtime/device.ts";
 import type { Storage } from "./linear.ts";
 
 export interface ModelWeights {
@@ -12,11 +12,11 @@ export interface ModelWeights {
    */
   block(layer: number): Readonly<Record<string, HostTensor>>;
   /** Token embedding, float32 or float16 [vocabSize, hiddenSize]. */
-  readonly embedding: HostTensor;
+  readonly embedding: RowMatrix;
   /** Weight of the final norm, float32 [hiddenSize]. */
   readonly norm: HostTensor;
   /** The output layer, [vocabSize, hiddenSize]; the embedding itself where the two are tied. */
-  readonly head: HostTensor;
+  readonly head: RowMatrix;
 }
 
 /** Names of the tensors outside the decoder blocks. */

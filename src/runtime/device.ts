@@ -9,6 +9,11 @@ export interface HostTensor {
   readonly data: TensorData;
 }
 
+/** A matrix of which some rows can be had without the others, where it is not in memory as a whole. */
+export interface RowMatrix extends HostTensor {
+  readonly readRows?: (start: number, end: number) => TensorData;
+}
+
 /** A compiled graph. */
 export interface Program {
   readonly inputNames: readonly string[];

@@ -155,7 +155,8 @@ function countWeightBytes({ config, storage, tableDtype, weightsOnDisk }: Stored
   const vectors = countBlockParameters(config) - matrices;
   const table = config.vocabSize * config.hiddenSize * (tableDtype === "float16" ? 2 : 4);
   const blocks = weightsOnDisk ? 1 : config.numHiddenLayers;
-  return blocks * (matrixBytes + vectors * 4) + table * (config.tieWordEmbeddings ? 1 : 2);
+  const tables = weightsOnDisk ? 0 : config.tieWordEmbeddings ? 1 : 2;
+  return blocks * (matrixBytes + vectors * 4) + table * tables;
 }
 
 /** Share of the measured rate of matrix products that a training step reaches (see benchmarks/README.md). */
