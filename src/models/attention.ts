@@ -49,13 +49,14 @@ export function rowAttention(
       transpose(reshape(tensor, [batch, length, groups, headDim]), [0, 2, 1, 3]);
     const keys = inChunks(toHeads(key), 2);
     const values = inChunks(toHeads(value), 2);
+    const turns: Turns | undefined = recompute ? { finished: [] } : undefined;
     const attended = inChunks(query, 1).map((part, index) => {
       const output = scaledDotProductAttention(
         toGroups(config, part),
         concat(keys.slice(0, index + 1), 2),
         concat(values.slice(0, index + 1), 2),
         masks[index]!,
-        { perGroup, recompute },
+        { perGroup, turns },
       );
       return fromGroups(config, output, batch, chunkSize);
     });
@@ -85,37 +86,55 @@ function fromGroups(config: ModelConfig, output: Tensor, batch: Dim, length: Dim
 }
 
 /**
+ * Chunks whose derivatives are computed one after the other, so that the attention weights of one are alive at a time: left to
+ * itself, ONNX Runtime takes all chunks' queries first, then their keys, then their values.
+ */
+interface Turns {
+  /** What the chunk before gave. */
+  finished: readonly Tensor[];
+}
+
+/**
  * softmax(Q K^T / sqrt(d) + mask) V (Vaswani et al. 2017, equation 1).
  *
  * @param query [B, groups, perGroup * C, d]
  * @param key [B, groups, K, d]
  * @param value [B, groups, K, d]
  * @param mask the same for all heads
+ * @param turns if given, the derivative computes the attention weights again, when it is this chunk's turn
  */
 function scaledDotProductAttention(
   query: Tensor,
   key: Tensor,
   value: Tensor,
   mask: ChunkMask,
-  { perGroup, recompute }: { readonly perGroup: number; readonly recompute: boolean },
+  { perGroup, turns }: { readonly perGroup: number; readonly turns: Turns | undefined },
 ): Tensor {
   const alpha = 1 / Math.sqrt(key.shape[3] as number);
   const weightsOf = (queries: Tensor) =>
     maskedSoftmax(matmul(queries, key, { transB: true, alpha }), mask(queries), perGroup);
   const kept = weightsOf(query);
   const output = matmul(kept, value);
-  return withDerivative([query, key, value], [output], (_node, [dOutput]) => {
-    const weights = recompute ? weightsOf(mul(query, oneAfter(dOutput!))) : kept;
+  return withDerivative([query, key, value], [output], (_node, [received]) => {
+    const dOutput = turns ? afterAll(received!, turns.finished) : received!;
+    const weights = turns ? weightsOf(mul(query, oneAfter(dOutput))) : kept;
     // The row sums of P ∘ dP equal those of O ∘ dO (Dao et al. 2022, appendix B.2), which are much smaller.
-    const dWeights = matmul(dOutput!, value, { transB: true });
-    const rowSums = reduceSum(mul(output, dOutput!), [-1], { keepDims: true });
+    const dWeights = matmul(dOutput, value, { transB: true });
+    const rowSums = reduceSum(mul(output, dOutput), [-1], { keepDims: true });
     const dScores = mul(weights, sub(dWeights, rowSums));
-    return [
+    const given = [
       matmul(dScores, key, { alpha }),
       matmul(dScores, query, { transA: true, alpha }),
-      matmul(weights, dOutput!, { transA: true }),
+      matmul(weights, dOutput, { transA: true }),
     ];
+    if (turns) turns.finished = given;
+    return given;
   })[0]!;
+}
+
+/** `x`, computed only when all `others` are. */
+function afterAll(x: Tensor, others: readonly Tensor[]): Tensor {
+  return others.length === 0 ? x : mul(x, others.map(oneAfter).reduce(mul));
 }
 
 /** Attention weights of scores [B, groups, perGroup * C, K] under a mask [B, 1, C, K]. */
