@@ -16,6 +16,16 @@ const { document } = parseHTML("<!doctype html><html></html>");
 const colours = ["#00478f", "#d55e00", "#009e73", "#cc79a7"];
 const shapes = ["circle", "triangle", "square", "diamond"];
 
+/** What all charts share: their series' colours and shapes, and the type. */
+function appearance(series: readonly string[]) {
+  return {
+    document,
+    style: { font: "13px system-ui, sans-serif", background: "white" },
+    color: { domain: series, range: colours },
+    symbol: { domain: series, range: shapes },
+  };
+}
+
 /** A line with dots for each series, its name at the end; labels stand above the dots. */
 export function writeLineChart(
   path: string,
@@ -30,14 +40,11 @@ export function writeLineChart(
   const last = series.map((name) => points.filter((point) => point.series === name).at(-1)!);
   const place = { x: "x", y: "y", stroke: "series", title: "label" } as const;
   const chart = Plot.plot({
-    document,
+    ...appearance(series),
     width: 560,
     height: 340,
     marginLeft: 56,
     marginRight: 150,
-    style: { font: "13px system-ui, sans-serif", background: "white" },
-    color: { domain: series, range: colours },
-    symbol: { domain: series, range: shapes },
     x: { label: axes.x, ticks: [...axes.xTicks], tickFormat: ",", inset: 8 },
     y: { label: axes.y, grid: true, zero: true, nice: true },
     marks: [
@@ -63,16 +70,13 @@ export function writeComparisonChart(path: string, comparisons: readonly Compari
   const names = [...new Set(comparisons.map(({ name }) => name))];
   const series = [...new Set(comparisons.map((each) => each.series))];
   const chart = Plot.plot({
-    document,
+    ...appearance(series),
     width: 720,
     height: 100 + 22 * names.length,
     marginLeft: 270,
     marginRight: 30,
     marginTop: 40,
     marginBottom: 50,
-    style: { font: "13px system-ui, sans-serif", background: "white" },
-    color: { domain: series, range: colours },
-    symbol: { domain: series, range: shapes },
     x: {
       label: axis,
       type: "log",

@@ -5,8 +5,7 @@ import { countParameters } from "../src/models/modules.ts";
 import { openDevice } from "../src/runtime/onnx-runtime.ts";
 import { estimateStep } from "../src/training/estimate.ts";
 import { createStep } from "./lora-step.ts";
-import type { StepCase } from "./step-cases.ts";
-import type { OurPreparedStep } from "./step-process.ts";
+import type { OurPreparedStep, StepCase } from "./step-cases.ts";
 
 const each = JSON.parse(process.argv[2]!) as StepCase;
 const { storage, rows, length, recompute, weightsOnDisk = false } = each;

@@ -20,3 +20,11 @@ export interface PreparedStep {
   /** Mean negative log-likelihood of the first step's labels in nats, by which programs are seen to do the same work. */
   readonly firstLoss: number;
 }
+
+/** What every process of ours says before its steps. */
+export interface OurPreparedStep extends PreparedStep {
+  /** Operations of the products with the weights: 4 per parameter, or 6 with recomputation. */
+  readonly flopsPerToken: number;
+  /** What `slimtune estimate` says beforehand. */
+  readonly estimatedBytes: number;
+}

@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { measureProductRate } from "../src/engine/product-rate.ts";
 import { openDevice } from "../src/runtime/onnx-runtime.ts";
 import { median, script } from "./measuring.ts";
-import type { PreparedStep, StepCase } from "./step-cases.ts";
+import type { OurPreparedStep, PreparedStep, StepCase } from "./step-cases.ts";
 
 /** A process that has loaded a model and computed the steps that are not timed. */
 export interface StepProcess<Prepared extends PreparedStep> {
@@ -68,14 +68,6 @@ export async function startStepProcess<Prepared extends PreparedStep>(
       return bytes;
     },
   };
-}
-
-/** What every process of ours says before its steps. */
-export interface OurPreparedStep extends PreparedStep {
-  /** Operations of the products with the weights: 4 per parameter, or 6 with recomputation. */
-  readonly flopsPerToken: number;
-  /** What `slimtune estimate` says beforehand. */
-  readonly estimatedBytes: number;
 }
 
 export function startOurs(each: StepCase): Promise<StepProcess<OurPreparedStep>> {

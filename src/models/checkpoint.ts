@@ -128,12 +128,17 @@ function openGgufFile(path: string): Checkpoint {
 /** Elements decoded at a time. */
 const decodedElements = 2 ** 22;
 
+/** The bits of float16's two infinities. */
+const infinities = [0x7c00, 0xfc00];
+
 /** The tensor `stored` of a file, so that its float32 values never exist as a whole. */
 function readRowsAsFloat16(file: WeightFile, stored: string, name: string): Uint16Array {
   const { shape, dtype } = file.tensors.get(stored)!;
   if (dtype === "F16") {
     const { buffer, byteOffset, byteLength } = file.readBytes(stored);
-    return new Uint16Array(buffer, byteOffset, byteLength / 2);
+    const bits = new Uint16Array(buffer, byteOffset, byteLength / 2);
+    if (infinities.some((infinity) => bits.includes(infinity))) throw beyondFloat16(name);
+    return bits;
   }
   const [count, ...inner] = shape as [number, ...number[]];
   const width = inner.reduce((product, size) => product * size, 1);
@@ -147,12 +152,14 @@ function readRowsAsFloat16(file: WeightFile, stored: string, name: string): Uint
 }
 
 function toFloat16(values: Float32Array, name: string): Uint16Array {
-  if (values.some((value) => Math.abs(value) > 65_504)) {
-    throw new InputError(
-      `The tensor "${name}" has values beyond float16's range; choose the storage float32.`,
-    );
-  }
+  if (values.some((value) => Math.abs(value) > 65_504)) throw beyondFloat16(name);
   return encodeFloat16(values);
+}
+
+function beyondFloat16(name: string): InputError {
+  return new InputError(
+    `The tensor "${name}" has values beyond float16's range; choose the storage float32.`,
+  );
 }
 
 function checkShape(
