@@ -46,22 +46,12 @@ export interface NestedStatistics {
 
 const { floor, fround } = Math;
 
-const boundaries = NF4_CODE.subarray(1).map((value, i) => fround(fround(NF4_CODE[i]! + value) / 2));
-
-/**
- * [-1, 1] is cut into cells so small that nearly all hold no boundary between two codes, and none holds two. A value that is
- * rounded to just outside belongs to the cell at the end.
- */
+/** Into which [-1, 1] is cut to look up codes. */
 const cellsPerUnit = 4096;
-/** The code of each cell, or the complement of the lower one of two. */
-const codeOfCell = Int8Array.from({ length: 2 * cellsPerUnit + 1 }, (_, cell) => {
-  const countBelow = (value: number) => boundaries.filter((boundary) => boundary < value).length;
-  const [first, last] = [cell, cell + 1].map((edge) => countBelow(edge / cellsPerUnit - 1)) as [
-    number,
-    number,
-  ];
-  return first === last ? first : ~first;
-});
+
+const boundaries = NF4_CODE.subarray(1).map((value, i) => fround(fround(NF4_CODE[i]! + value) / 2));
+/** The code of each cell, none of which holds two boundaries. */
+const codeOfCell = cutIntoCells(boundaries);
 
 /**
  * Quantizes weights (their number a multiple of 64) to the nearest NF4 values, in float32 arithmetic.
@@ -72,26 +62,22 @@ export function quantizeNF4(
   weights: Float32Array,
   { doubleQuantization }: { doubleQuantization: boolean },
 ): NF4Tensor {
-  const blocks = weights.length / NF4_BLOCK_SIZE;
   const codes = new Uint8Array(weights.length / 2);
-  const absmax = new Float32Array(blocks);
-  for (let block = 0; block < blocks; block++) {
+  const absmax = new Float32Array(weights.length / NF4_BLOCK_SIZE);
+  const bits = new Int32Array(weights.buffer, weights.byteOffset, weights.length);
+  const absmaxBits = new Int32Array(absmax.buffer);
+  for (let block = 0; block < absmax.length; block++) {
     const start = block * NF4_BLOCK_SIZE;
     const end = start + NF4_BLOCK_SIZE;
-    let max = 0;
-    for (let i = start; i < end; i++) {
-      const magnitude = Math.abs(weights[i]!);
-      if (magnitude > max) max = magnitude;
-    }
-    absmax[block] = max;
-    const inverse = fround(1 / Math.max(max, fround(1e-38)));
+    absmaxBits[block] = largestMagnitude(bits, start);
+    const inverse = fround(1 / Math.max(absmax[block]!, fround(1e-38)));
     // No boundary is so near a cell's edge that rounding to float32 could take a value over both.
     const cells = inverse * cellsPerUnit;
     for (let i = start; i < end; i += 2) {
       let high = codeOfCell[(weights[i]! * cells + cellsPerUnit) | 0]!;
       let low = codeOfCell[(weights[i + 1]! * cells + cellsPerUnit) | 0]!;
-      if (high < 0) high = nearerCode(fround(weights[i]! * inverse), ~high);
-      if (low < 0) low = nearerCode(fround(weights[i + 1]! * inverse), ~low);
+      if (high < 0) high = codeFrom(~high, fround(weights[i]! * inverse), boundaries);
+      if (low < 0) low = codeFrom(~low, fround(weights[i + 1]! * inverse), boundaries);
       codes[i >> 1] = (high << 4) | low;
     }
   }
@@ -100,10 +86,23 @@ export function quantizeNF4(
   return { codes, absmax: dequantizeStatistics(nested), nested };
 }
 
-/** The code `lower` or the one above it; a boundary belongs to the lower one. */
-function nearerCode(scaled: number, lower: number): number {
-  return scaled > boundaries[lower]! ? lower + 1 : lower;
+/**
+ * The bits of the largest magnitude in the block at `start`. Numbers of float32 without their sign are in the order of their
+ * bits, of which the larger ones are taken without a branch, four by four.
+ */
+function largestMagnitude(bits: Int32Array, start: number): number {
+  let [first, second, third, fourth] = [0, 0, 0, 0];
+  for (let i = start; i < start + NF4_BLOCK_SIZE; i += 4) {
+    first = larger(first, bits[i]! & magnitudeBits);
+    second = larger(second, bits[i + 1]! & magnitudeBits);
+    third = larger(third, bits[i + 2]! & magnitudeBits);
+    fourth = larger(fourth, bits[i + 3]! & magnitudeBits);
+  }
+  return larger(larger(first, second), larger(third, fourth));
 }
+
+const magnitudeBits = 0x7fffffff;
+const larger = (a: number, b: number) => a - ((a - b) & ((a - b) >> 31));
 
 /** The values of a quantized tensor. */
 export function dequantizeNF4({ codes, absmax }: NF4Tensor): Float32Array {
@@ -144,6 +143,21 @@ function linspace(i: number, count: number): number {
   return fround(i < floor((count + 1) / 2) ? start + step * i : 1 - step * (count - i));
 }
 
+/** The greatest numbers that are rounded to each code but the last. */
+const dynamicBoundaries = DYNAMIC_MAP.subarray(1).map((high, i) => lastNearer(DYNAMIC_MAP[i]!, high));
+const dynamicCodeOfCell = cutIntoCells(dynamicBoundaries);
+
+/** The greatest float32 that is not nearer to `high` than to `low`, in float32 arithmetic. */
+function lastNearer(low: number, high: number): number {
+  let [last, beyond] = [low, high];
+  for (;;) {
+    const middle = fround((last + beyond) / 2);
+    if (middle === last || middle === beyond) return last;
+    if (fround(high - middle) < fround(middle - low)) beyond = middle;
+    else last = middle;
+  }
+}
+
 function quantizeStatistics(values: Float32Array): NestedStatistics {
   const offset = fround(sumFloat32(values) / values.length);
   const codes = new Uint8Array(values.length);
@@ -152,25 +166,20 @@ function quantizeStatistics(values: Float32Array): NestedStatistics {
     const start = block * statisticsBlockSize;
     const end = Math.min(start + statisticsBlockSize, values.length);
     let max = 0;
-    for (let i = start; i < end; i++) max = Math.max(max, Math.abs(fround(values[i]! - offset)));
+    for (let i = start; i < end; i++) {
+      const magnitude = Math.abs(fround(values[i]! - offset));
+      if (magnitude > max) max = magnitude;
+    }
     absmax[block] = max;
     // A block of zeros keeps the codes 0, whose value does not matter.
     if (max === 0) continue;
-    for (let i = start; i < end; i++) codes[i] = nearestDynamic(fround(fround(values[i]! - offset) / max));
+    for (let i = start; i < end; i++) {
+      const scaled = fround(fround(values[i]! - offset) / max);
+      const code = dynamicCodeOfCell[(scaled * cellsPerUnit + cellsPerUnit) | 0]!;
+      codes[i] = code < 0 ? codeFrom(~code, scaled, dynamicBoundaries) : code;
+    }
   }
   return { codes, absmax, offset };
-}
-
-/** The place in {@link DYNAMIC_MAP} nearest to `value`, the lower one of two. */
-function nearestDynamic(value: number): number {
-  let low = 0;
-  let high = 255;
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if (DYNAMIC_MAP[middle]! <= value) low = middle;
-    else high = middle;
-  }
-  return fround(DYNAMIC_MAP[high]! - value) < fround(value - DYNAMIC_MAP[low]!) ? high : low;
 }
 
 /** The blocks' scales that quantized statistics stand for, whose codes are places in `map`. */
@@ -183,4 +192,22 @@ export function dequantizeStatistics(
     values[i] = fround(map[codes[i]!]! * absmax[floor(i / statisticsBlockSize)]!) + offset;
   }
   return values;
+}
+
+/**
+ * The code of each cell of [-1, 1], or the complement of the first of several. The cells are so small that nearly all hold no
+ * boundary between codes. A value that is rounded to just outside belongs to the cell at the end.
+ */
+function cutIntoCells(boundaries: Float32Array): Int16Array {
+  return Int16Array.from({ length: 2 * cellsPerUnit + 1 }, (_, cell) => {
+    const [first, last] = [cell, cell + 1].map((edge) => codeFrom(0, edge / cellsPerUnit - 1, boundaries));
+    return first === last ? first! : ~first!;
+  });
+}
+
+/** The code of `scaled`, which is `least` or more; a boundary belongs to the code below. */
+function codeFrom(least: number, scaled: number, boundaries: Float32Array): number {
+  let code = least;
+  while (code < boundaries.length && scaled > boundaries[code]!) code++;
+  return code;
 }
