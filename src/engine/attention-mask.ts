@@ -9,7 +9,7 @@ const hidden = -1e30;
 /** With so many chunks 5/8 of the scores are computed instead of all; more would save little arithmetic. */
 const usualChunks = 4;
 /** Queries of a chunk at most, so that a chunk's scores grow with the length of the row and not with its square. */
-const chunkTokens = 512;
+const chunkTokens = 256;
 
 /**
  * Chunks into which the queries of a row of `length` tokens are divided: a power of two, so that there are few programs. Few
