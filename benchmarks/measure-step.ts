@@ -8,10 +8,10 @@ import { createStep } from "./lora-step.ts";
 import type { OurPreparedStep, StepCase } from "./step-cases.ts";
 
 const each = JSON.parse(process.argv[2]!) as StepCase;
-const { storage, rows, length, recompute, weightsOnDisk = false } = each;
+const { storage, rows, length, recompute, weightsOnDisk = false, device = "cpu" } = each;
 const print = (value: unknown) => console.log(JSON.stringify(value));
 
-const step = await createStep(each, openDevice("cpu"));
+const step = await createStep(each, openDevice(device));
 // The first step compiles, and the second still grows the engine's memory.
 const firstLoss = await step.run();
 await step.run();

@@ -40,7 +40,10 @@ const warmups = 2;
 const steps = 4;
 
 const folder = mkdtempSync(join(tmpdir(), "slimtune-profile-"));
-const step = await createStep(each, openDevice("cpu", { profilePrefix: join(folder, "program") }));
+const step = await createStep(
+  each,
+  openDevice(each.device ?? "cpu", { profilePrefix: join(folder, "program") }),
+);
 for (let i = 0; i < warmups; i++) await step.run();
 const started = performance.now();
 for (let i = 0; i < steps; i++) await step.run();

@@ -1,5 +1,6 @@
 /** @file The cases of the training benchmarks, and what is measured of each. */
 
+import type { DeviceName } from "../src/runtime/onnx-runtime.ts";
 import type { ShapeName } from "./random-model.ts";
 
 /** One step of LoRA, rank 16 on all linear layers: forward, backward and AdamW. */
@@ -12,6 +13,8 @@ export interface StepCase {
   /** Whether the forward pass is computed again in the backward pass, block by block. */
   readonly recompute: boolean;
   readonly weightsOnDisk?: boolean;
+  /** Default "cpu". */
+  readonly device?: DeviceName;
 }
 
 /** What a program tells once it has loaded the model and warmed up. */
