@@ -1,7 +1,7 @@
 /** @file What the benchmarks have in common: programs that print JSON, medians, the machine, and files of results. */
 
 import { spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 
@@ -33,13 +33,19 @@ export function formatSpeed(tokensPerSecond: number): string {
 export const machine = `${availableParallelism()} cores of ${cpus()[0]!.model.trim()}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Node ${process.version}`;
 export const date = new Date().toISOString().slice(0, 10);
 
+const resultsPath = (name: string) => `benchmarks/results/${name}.json`;
+
 /** Writes benchmarks/results/<name>.json. */
 export function writeResults(name: string, results: object): void {
   mkdirSync("benchmarks/results", { recursive: true });
-  writeFileSync(
-    `benchmarks/results/${name}.json`,
-    `${JSON.stringify({ date, machine, ...results }, undefined, 2)}\n`,
-  );
+  writeFileSync(resultsPath(name), `${JSON.stringify({ date, machine, ...results }, undefined, 2)}\n`);
+}
+
+/** What benchmarks/results/<name>.json lists under "results", if it was measured on this machine. */
+export function readResults<T>(name: string): readonly T[] {
+  if (!existsSync(resultsPath(name))) return [];
+  const file = JSON.parse(readFileSync(resultsPath(name), "utf8")) as { machine: string; results: T[] };
+  return file.machine === machine ? file.results : [];
 }
 
 /** Prints a table in Markdown. */

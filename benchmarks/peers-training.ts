@@ -7,7 +7,16 @@
 
 import { availableParallelism } from "node:os";
 import { writeComparisonChart } from "./chart.ts";
-import { date, formatSpeed, machine, median, note, printTable, writeResults } from "./measuring.ts";
+import {
+  date,
+  formatSpeed,
+  machine,
+  median,
+  note,
+  printTable,
+  readResults,
+  writeResults,
+} from "./measuring.ts";
 import { preparePython } from "./python.ts";
 import { randomModel, type ShapeName } from "./random-model.ts";
 import type { PreparedStep, StepCase } from "./step-cases.ts";
@@ -129,7 +138,7 @@ async function measure(each: StepCase) {
       seconds: theirs,
     });
   }
-  return { name: nameOf(each), ...each, slimtune, peers };
+  return { name: nameOf(each), date, ...each, slimtune, peers };
 }
 
 console.log(`${date}, ${machine}, medians of ${rounds} rounds\n`);
@@ -148,11 +157,16 @@ if (part === "ways") {
       ]),
   );
 } else {
-  const results = [];
+  // Cases that are not measured now stay as they were.
+  const measured = new Map(
+    readResults<Awaited<ReturnType<typeof measure>>>("peers-training").map((result) => [result.name, result]),
+  );
+  const inOrder = () => cases.flatMap((each) => measured.get(nameOf(each)) ?? []);
   for (const each of chosen) {
-    results.push(await measure(each));
-    writeResults("peers-training", { rounds: Number(rounds), results });
+    measured.set(nameOf(each), await measure(each));
+    writeResults("peers-training", { results: inOrder() });
   }
+  const results = inOrder();
   writeComparisonChart(
     "docs/images/peers-training.svg",
     results.flatMap(({ name, peers }) =>
