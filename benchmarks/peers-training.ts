@@ -181,20 +181,26 @@ if (part === "ways") {
     ),
     "times better than PEFT in float32",
   );
+  const perPeer = (dtype: Variant["dtype"]) => [`PEFT ${dtype}`, "peak RSS", "speed", "memory"];
   printTable(
-    ["step", "slimtune", "peak RSS", "share of bound", "peer", "tokens/s", "peak RSS", "speed", "memory"],
-    results.flatMap(({ name, slimtune, peers }) =>
-      peers.map((peer) => [
-        name,
-        formatSpeed(slimtune.tokensPerSecond),
-        `${slimtune.peakRssMB.toFixed(0)} MB`,
-        `${(100 * slimtune.shareOfBound).toFixed(0)} %`,
-        peer.variant,
-        formatSpeed(peer.tokensPerSecond),
-        `${peer.peakRssMB.toFixed(0)} MB`,
-        `${peer.timesFaster.toFixed(2)} x`,
-        `${peer.shareOfMemory.toFixed(2)} x`,
-      ]),
-    ),
+    ["step", "slimtune", "peak RSS", "share of bound", ...perPeer("float32"), ...perPeer("bfloat16")],
+    results.map(({ name, slimtune, peers }) => [
+      name,
+      ...describeSpeed(slimtune),
+      `${(100 * slimtune.shareOfBound).toFixed(0)} %`,
+      ...usual.flatMap((variant) => {
+        const peer = peers.find((each) => each.variant === describe(variant));
+        if (!peer) return ["–", "–", "–", "–"];
+        return [
+          ...describeSpeed(peer),
+          `${peer.timesFaster.toFixed(2)} ×`,
+          `${peer.shareOfMemory.toFixed(2)} ×`,
+        ];
+      }),
+    ]),
   );
+}
+
+function describeSpeed({ tokensPerSecond, peakRssMB }: { tokensPerSecond: number; peakRssMB: number }) {
+  return [`${formatSpeed(tokensPerSecond)} tokens/s`, `${(peakRssMB / 1000).toFixed(2)} GB`];
 }
