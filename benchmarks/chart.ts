@@ -65,15 +65,18 @@ export interface Comparison {
   readonly times: number;
 }
 
+/** At most, as a mean over a name. */
+const pixelsPerLetter = 8;
+
 /** A row for each name with a dot for each series; left of the line at 1 the other program is better. */
 export function writeComparisonChart(path: string, comparisons: readonly Comparison[], axis: string): void {
   const names = [...new Set(comparisons.map(({ name }) => name))];
   const series = [...new Set(comparisons.map((each) => each.series))];
   const chart = Plot.plot({
     ...appearance(series),
-    width: 720,
+    width: 760,
     height: 100 + 22 * names.length,
-    marginLeft: 270,
+    marginLeft: 30 + pixelsPerLetter * Math.max(...names.map((name) => name.length)),
     marginRight: 30,
     marginTop: 40,
     marginBottom: 50,
