@@ -102,6 +102,12 @@ function main() {
   if (!python) note("lm-evaluation-harness is not timed: set SLIMTUNE_PYTHON (see benchmarks/README.md).");
   const speeds = new Map<string, number[]>();
   const record = (key: string, speed: number) => speeds.set(key, [...(speeds.get(key) ?? []), speed]);
+  const summarize = () =>
+    [...speeds].map(([key, values]) => {
+      const [name, who] = key.split("|") as [string, string];
+      const unit = comparisons.find((each) => each.name === name)?.unit ?? "tokens/s";
+      return { name, who, unit, median: median(values), values };
+    });
   // Each round measures every case once, ours and theirs in turn, so that a slow minute falls on all of them.
   for (let round = 1; round <= rounds; round++) {
     for (const { name, ours, harness, unshared, unit } of comparisons) {
@@ -125,14 +131,10 @@ function main() {
         (JSON.parse(llama.stdout) as DecodeMeasurement).tokensPerSecond,
       );
     else if (round === 1) note(`node-llama-cpp is not timed: ${llama.stderr.trim().split("\n").at(-1)}`);
+    writeResults("evaluation", { rounds: round, results: summarize() });
   }
 
-  const results = [...speeds].map(([key, values]) => {
-    const [name, who] = key.split("|") as [string, string];
-    const unit = comparisons.find((each) => each.name === name)?.unit ?? "tokens/s";
-    return { name, who, unit, median: median(values), values };
-  });
-  writeResults("evaluation", { rounds, results });
+  const results = summarize();
   console.log(`${date}, ${machine}, medians of ${rounds} rounds\n`);
   printTable(
     ["what", "who", "speed", "ratio"],
