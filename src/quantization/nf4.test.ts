@@ -31,3 +31,11 @@ describe.each(Object.keys(offsets))("%s", (name) => {
     expect(bits(nested!.absmax)).toEqual(bits(golden.readFloat32(`${name}.nested_absmax`)));
   });
 });
+
+test("a weight that is not a number shows in its block's scale", () => {
+  const weights = new Float32Array(128).fill(0.5);
+  weights[70] = Number.NaN;
+  expect(quantizeNF4(weights, { doubleQuantization: false }).absmax).toEqual(
+    Float32Array.of(0.5, Number.NaN),
+  );
+});
