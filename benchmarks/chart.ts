@@ -26,7 +26,10 @@ function appearance(series: readonly string[]) {
   };
 }
 
-/** A line with dots for each series, its name at the end; labels stand above the dots. */
+/** At most, as a mean over a name. */
+const pixelsPerLetter = 8;
+
+/** A line with dots for each series, its name at the end; labels stand above the first series' dots and below the others'. */
 export function writeLineChart(
   path: string,
   points: readonly Point[],
@@ -41,17 +44,27 @@ export function writeLineChart(
   const place = { x: "x", y: "y", stroke: "series", title: "label" } as const;
   const chart = Plot.plot({
     ...appearance(series),
-    width: 560,
+    width: 700,
     height: 340,
     marginLeft: 56,
-    marginRight: 150,
-    x: { label: axes.x, ticks: [...axes.xTicks], tickFormat: ",", inset: 8 },
-    y: { label: axes.y, grid: true, zero: true, nice: true },
+    marginRight: 20 + pixelsPerLetter * Math.max(...series.map((name) => name.length)),
+    x: {
+      label: axes.x,
+      ticks: [...axes.xTicks],
+      tickFormat: (value: number) => value.toLocaleString("en"),
+      inset: 12,
+    },
+    y: { label: axes.y, grid: true, zero: true, nice: true, insetBottom: 12 },
     marks: [
       Plot.frame({ stroke: "#d0d0d0" }),
       Plot.line(points, { x: "x", y: "y", stroke: "series", z: "series" }),
       Plot.dot(points, { ...place, symbol: "series", fill: "white", r: 4 }),
-      Plot.text(points, { x: "x", y: "y", text: "label", dy: -12, fill: "#333333" }),
+      ...series.map((name, index) =>
+        Plot.text(
+          points.filter((point) => point.series === name),
+          { x: "x", y: "y", text: "label", dy: index === 0 ? -12 : 14, fill: "#333333" },
+        ),
+      ),
       Plot.text(last, { x: "x", y: "y", text: "series", textAnchor: "start", dx: 10, fill: "series" }),
     ],
   });
@@ -64,9 +77,6 @@ export interface Comparison {
   readonly series: string;
   readonly times: number;
 }
-
-/** At most, as a mean over a name. */
-const pixelsPerLetter = 8;
 
 /** A row for each name with a dot for each series; left of the line at 1 the other program is better. */
 export function writeComparisonChart(path: string, comparisons: readonly Comparison[], axis: string): void {

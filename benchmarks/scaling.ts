@@ -73,12 +73,12 @@ if (part !== "context") {
       x: billions[shape],
       y: peakRssMB / 1e3,
       series: weightsOnDisk ? "weights on disk" : "weights in memory",
-      label: (peakRssMB / 1e3).toFixed(1),
+      label: (peakRssMB / 1e3).toFixed(2),
     })),
     {
       x: "parameters, billions",
       y: "peak memory, GB",
-      xTicks: [0.135, 1.5, 7],
+      xTicks: [0.135, 1.54, 7.25],
     },
   );
 }
@@ -92,7 +92,8 @@ if (part !== "size") {
       x: length,
       y: peakRssMB / 1e3,
       series: "SmolLM2-135M, QLoRA",
-      label: (peakRssMB / 1e3).toFixed(2),
+      // The shortest rows lie too near to each other.
+      ...(length >= 1024 && { label: (peakRssMB / 1e3).toFixed(2) }),
     })),
     {
       x: "tokens of a row",
