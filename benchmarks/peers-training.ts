@@ -90,24 +90,28 @@ async function startPeers(each: StepCase, wanted: readonly Variant[]): Promise<C
   return started;
 }
 
-/** Tokens/s of all ways on the small shape. */
-async function compareWays(storage: StepCase["storage"]) {
-  const each: StepCase = { shape: "SmolLM2-135M", storage, rows: 1, length: 512, recompute: false };
-  const speeds: Record<string, number | null> = {};
+/** All ways of the peer to compute a step, with ours among them. */
+async function compareWays(each: StepCase) {
+  note(nameOf(each));
+  const speeds: Record<string, { tokensPerSecond: number; timesFaster: number } | null> = {};
   for (const dtype of ["float32", "bfloat16"]) {
     const ofType = ways.filter((way) => way.dtype === dtype);
+    const ours = await startOurs(each);
     const candidates = await startPeers(each, ofType);
-    const { seconds } = await takeTurns(
-      candidates.map(({ process }) => process),
-      Number(rounds),
-    );
-    for (const way of ofType) {
-      const index = candidates.findIndex(({ variant }) => variant === way);
-      speeds[describe(way)] = index < 0 ? null : each.length / median(seconds[index]!);
+    const { seconds } = await takeTurns([ours, ...candidates.map(({ process }) => process)], Number(rounds));
+    const own = seconds[0]!;
+    for (const way of ofType) speeds[describe(way)] = null;
+    for (const [index, { variant }] of candidates.entries()) {
+      const theirs = seconds[index + 1]!;
+      speeds[describe(variant)] = {
+        tokensPerSecond: each.length / median(theirs),
+        timesFaster: median(theirs.map((peer, round) => peer / own[round]!)),
+      };
     }
+    await ours.finish();
     for (const { process } of candidates) await process.finish();
   }
-  return { name: nameOf(each), speeds };
+  return { name: nameOf(each), date, speeds };
 }
 
 async function measure(each: StepCase) {
@@ -141,26 +145,34 @@ async function measure(each: StepCase) {
   return { name: nameOf(each), date, ...each, slimtune, peers };
 }
 
+/** What was measured before, by its name: cases that are not measured now stay as they were. */
+function readMeasured<T extends { readonly name: string }>(name: string): Map<string, T> {
+  return new Map(readResults<T>(name).map((result) => [result.name, result]));
+}
+
 console.log(`${date}, ${machine}, medians of ${rounds} rounds\n`);
 if (part === "ways") {
-  const results = [await compareWays("float32"), await compareWays("nf4")];
-  writeResults("peers-ways", { rounds: Number(rounds), results });
+  const measured = readMeasured<Awaited<ReturnType<typeof compareWays>>>("peers-ways");
+  const small = cases.filter(({ rows, length, recompute }) => rows * length === 512 && !recompute);
+  const inOrder = () => small.flatMap((each) => measured.get(nameOf(each)) ?? []);
+  for (const each of small.filter((one) => chosen.includes(one))) {
+    measured.set(nameOf(each), await compareWays(each));
+    writeResults("peers-ways", { results: inOrder() });
+  }
+  const results = inOrder();
   printTable(
     ["the peer's way", ...results.map(({ name }) => `${name}, tokens/s`)],
-    ways
-      .map(describe)
-      .map((way) => [
-        way,
-        ...results.map(({ speeds }) =>
-          speeds[way] === null ? `not ready after ${limitSeconds} s` : formatSpeed(speeds[way]!),
-        ),
-      ]),
+    ways.map(describe).map((way) => [
+      way,
+      ...results.map(({ speeds }) => {
+        const speed = speeds[way];
+        if (!speed) return `not ready after ${limitSeconds} s`;
+        return `${formatSpeed(speed.tokensPerSecond)} (${speed.timesFaster.toFixed(2)} ×)`;
+      }),
+    ]),
   );
 } else {
-  // Cases that are not measured now stay as they were.
-  const measured = new Map(
-    readResults<Awaited<ReturnType<typeof measure>>>("peers-training").map((result) => [result.name, result]),
-  );
+  const measured = readMeasured<Awaited<ReturnType<typeof measure>>>("peers-training");
   const inOrder = () => cases.flatMap((each) => measured.get(nameOf(each)) ?? []);
   for (const each of chosen) {
     measured.set(nameOf(each), await measure(each));
