@@ -1,16 +1,31 @@
-/** @file `npm run bench`, second part: evaluation against lm-evaluation-harness, and writing against node-llama-cpp. */
+/**
+ * @file `npm run bench`, second part: evaluation against lm-evaluation-harness, and writing against node-llama-cpp.
+ *
+ *     node build/benchmarks/evaluation.js 5 peers HellaSwag   # a part; the rest of the table stays as it was
+ */
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DecodeCase, DecodeMeasurement, TaskCase, TaskMeasurement } from "./evaluation-cases.ts";
-import { date, machine, median, note, printTable, runJson, script, writeResults } from "./measuring.ts";
+import {
+  date,
+  machine,
+  median,
+  note,
+  printTable,
+  readResults,
+  runJson,
+  script,
+  writeResults,
+} from "./measuring.ts";
 import { preparePython } from "./python.ts";
 
 const { SLIMTUNE_SMOLLM2_GGUF: model, SLIMTUNE_DATA: data } = process.env;
-const rounds = Number(process.argv[2] ?? 3);
-const python = process.argv[3] === "peers" ? preparePython() : process.env.SLIMTUNE_PYTHON;
+const [rounds = "3", peers, wanted = "."] = process.argv.slice(2);
+const python = peers === "peers" ? preparePython() : process.env.SLIMTUNE_PYTHON;
+const isWanted = (name: string) => new RegExp(wanted).test(name);
 
 const subjects = [
   "college_computer_science",
@@ -57,6 +72,18 @@ const comparisons: readonly Comparison[] = [
   },
 ];
 const decodes: readonly DecodeCase["bits"][] = ["exact", 8, 4];
+const decoding = "one text at a time";
+const names = [...comparisons.map(({ name }) => name), decoding];
+
+/** The speeds of one program in one comparison. */
+interface Speeds {
+  readonly name: string;
+  readonly who: string;
+  readonly unit: Comparison["unit"];
+  readonly median: number;
+  /** Of each round. */
+  readonly values: readonly number[];
+}
 
 const measure = <T>(each: TaskCase | DecodeCase): T =>
   runJson<T>(process.execPath, [script("measure-evaluation.js"), JSON.stringify(each)]);
@@ -100,51 +127,62 @@ function main() {
     return;
   }
   if (!python) note("lm-evaluation-harness is not timed: set SLIMTUNE_PYTHON (see benchmarks/README.md).");
+  const kept = readResults<Speeds>("evaluation").filter(({ name }) => !isWanted(name));
   const speeds = new Map<string, number[]>();
-  const record = (key: string, speed: number) => speeds.set(key, [...(speeds.get(key) ?? []), speed]);
-  const summarize = () =>
-    [...speeds].map(([key, values]) => {
+  const record = (name: string, who: string, speed: number) => {
+    const key = `${name}|${who}`;
+    speeds.set(key, [...(speeds.get(key) ?? []), speed]);
+  };
+  const summarize = () => {
+    const measured = [...speeds].map(([key, values]): Speeds => {
       const [name, who] = key.split("|") as [string, string];
       const unit = comparisons.find((each) => each.name === name)?.unit ?? "tokens/s";
       return { name, who, unit, median: median(values), values };
     });
+    return [...kept, ...measured].sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name));
+  };
   // Each round measures every case once, ours and theirs in turn, so that a slow minute falls on all of them.
-  for (let round = 1; round <= rounds; round++) {
+  for (let round = 1; round <= Number(rounds); round++) {
     for (const { name, ours, harness, unshared, unit } of comparisons) {
+      if (!isWanted(name)) continue;
       note(`round ${round}/${rounds}: ${name}`);
-      record(`${name}|slimtune`, speedOf(unit, measure(ours)));
-      if (harness && python) record(`${name}|lm-evaluation-harness`, speedOf(unit, measureHarness(harness)));
-      if (unshared) record(`${name}|nothing shared`, speedOf(unit, measure({ ...ours, unshared: true })));
+      record(name, "slimtune", speedOf(unit, measure(ours)));
+      if (harness && python) record(name, "lm-evaluation-harness", speedOf(unit, measureHarness(harness)));
+      if (unshared) record(name, "nothing shared", speedOf(unit, measure({ ...ours, unshared: true })));
     }
-    for (const bits of decodes) {
-      note(`round ${round}/${rounds}: one text at a time, ${bits}`);
-      const { tokensPerSecond } = measure<DecodeMeasurement>({ kind: "decode", bits });
-      record(
-        `one text at a time|slimtune, ${bits === "exact" ? "float32" : `${bits} bits`}`,
-        tokensPerSecond,
-      );
+    if (isWanted(decoding)) {
+      note(`round ${round}/${rounds}: ${decoding}`);
+      for (const bits of decodes) {
+        const { tokensPerSecond } = measure<DecodeMeasurement>({ kind: "decode", bits });
+        record(decoding, `slimtune, ${bits === "exact" ? "float32" : `${bits} bits`}`, tokensPerSecond);
+      }
+      measureLlamaCpp((speed) => record(decoding, "node-llama-cpp, Q4_1", speed));
     }
-    const llama = spawnSync(process.execPath, [script("measure-llama-cpp.js"), model], { encoding: "utf8" });
-    if (llama.status === 0)
-      record(
-        "one text at a time|node-llama-cpp, Q4_1",
-        (JSON.parse(llama.stdout) as DecodeMeasurement).tokensPerSecond,
-      );
-    else if (round === 1) note(`node-llama-cpp is not timed: ${llama.stderr.trim().split("\n").at(-1)}`);
-    writeResults("evaluation", { rounds: round, results: summarize() });
+    writeResults("evaluation", { results: summarize() });
   }
 
   const results = summarize();
-  console.log(`${date}, ${machine}, medians of ${rounds} rounds\n`);
+  console.log(`${date}, ${machine}, medians of the rounds\n`);
   printTable(
-    ["what", "who", "speed", "ratio"],
-    results.map(({ name, who, unit, median: speed }) => {
+    ["what", "who", "speed", "rounds", "ratio"],
+    results.map(({ name, who, unit, median: speed, values }) => {
       // What slimtune is compared with: itself where it has several ways, the other program where there is one.
       const peer = results.find((result) => result.name === name && !result.who.startsWith("slimtune"));
-      const ratio = peer && peer.who !== who ? `${(speed / peer.median).toFixed(2)} x ${peer.who}` : "";
-      return [name, who, `${speed.toFixed(2)} ${unit}`, ratio];
+      const ratio =
+        peer && peer.who !== who
+          ? `${median(values.map((value, round) => value / peer.values[round]!)).toFixed(2)} x ${peer.who}`
+          : "";
+      return [name, who, `${speed.toFixed(2)} ${unit}`, `${values.length}`, ratio];
     }),
   );
+}
+
+function measureLlamaCpp(record: (tokensPerSecond: number) => void): void {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script("measure-llama-cpp.js"), model!], {
+    encoding: "utf8",
+  });
+  if (status === 0) record((JSON.parse(stdout) as DecodeMeasurement).tokensPerSecond);
+  else note(`node-llama-cpp is not timed: ${stderr.trim().split("\n").at(-1)}`);
 }
 
 main();
