@@ -128,18 +128,18 @@ function main() {
   }
   if (!python) note("lm-evaluation-harness is not timed: set SLIMTUNE_PYTHON (see benchmarks/README.md).");
   const kept = readResults<Speeds>("evaluation").filter(({ name }) => !isWanted(name));
-  const speeds = new Map<string, number[]>();
+  const measured: { name: string; who: string; values: number[] }[] = [];
   const record = (name: string, who: string, speed: number) => {
-    const key = `${name}|${who}`;
-    speeds.set(key, [...(speeds.get(key) ?? []), speed]);
+    const known = measured.find((each) => each.name === name && each.who === who);
+    if (known) known.values.push(speed);
+    else measured.push({ name, who, values: [speed] });
   };
   const summarize = () => {
-    const measured = [...speeds].map(([key, values]): Speeds => {
-      const [name, who] = key.split("|") as [string, string];
+    const speeds = measured.map(({ name, who, values }): Speeds => {
       const unit = comparisons.find((each) => each.name === name)?.unit ?? "tokens/s";
       return { name, who, unit, median: median(values), values };
     });
-    return [...kept, ...measured].sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name));
+    return [...kept, ...speeds].sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name));
   };
   // Each round measures every case once, ours and theirs in turn, so that a slow minute falls on all of them.
   for (let round = 1; round <= Number(rounds); round++) {
