@@ -5,7 +5,7 @@ import { openCheckpoint } from "../models/checkpoint.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { loadWeights } from "../models/load-weights.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
-import { createDecoder } from "./decoder.ts";
+import { createDecoder, type DecoderOptions } from "./decoder.ts";
 import { createEngine } from "./engine.ts";
 import { copyTokens, createKeyValues, firstRows, type KeyValues } from "./key-values.ts";
 
@@ -113,6 +113,24 @@ describe.each(models)("%s", (name) => {
       }
     }
     await decoder.release();
+  });
+
+  test("a step with weights of 8 bits changes the logits little", async () => {
+    const ids = drawIds(13, config, 9);
+    const prompt = ids.subarray(0, 12);
+    const stepOf = async (options: DecoderOptions) => {
+      const decoder = createDecoder(device, model, noAdapter, options);
+      const { keyValues } = await decoder.extend(row(prompt, 0), ...nothing(config));
+      const { logits } = await decoder.step(row(ids.subarray(12), 12), keyValues, Int32Array.of(12));
+      await decoder.release();
+      return logits;
+    };
+    const [exact, quantized] = [await stepOf({}), await stepOf({ stepBits: 8 })];
+    const spread = Math.hypot(...exact);
+    const change = Math.hypot(...exact.map((value, i) => value - quantized[i]!));
+    expect(change).toBeGreaterThan(0);
+    // The inputs of products are rounded to 8 bits too; weights taken for one another would change all.
+    expect(change / spread).toBeLessThan(0.1);
   });
 
   test("continuations of a shared beginning do not see each other", async () => {

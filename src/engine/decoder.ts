@@ -4,11 +4,10 @@ import type { Adapter } from "../adapters/adapted-model.ts";
 import type { BitWidth } from "../graph/operators/integer-matmul.ts";
 import type { Past } from "../models/attention.ts";
 import type { ModelConfig } from "../models/config.ts";
-import { blockwiseWeight, readStoredWeight, storedWeight } from "../models/linear.ts";
-import { countBlockParameters } from "../models/modules.ts";
+import { blockwiseWeights, readStoredWeight, type StoredWeight, storedWeight } from "../models/linear.ts";
+import { countBlockParameters, groupLinearModules } from "../models/modules.ts";
 import { createRotaryTables } from "../models/rotary.ts";
 import { embeddingName, headName, type ModelWeights, normName } from "../models/weights.ts";
-import { quantizeBlockwise } from "../quantization/blockwise.ts";
 import {
   type Device,
   float32,
@@ -143,19 +142,21 @@ export function createDecoder(
     const feeds: Feeds = {};
     for (const [block, plan] of blocks.entries())
       Object.assign(feeds, blockFeeds(`${block}`, start + block, plan, weights, parameters));
-    /** A block's weights, with those that are trained in their place. */
-    const blockTensors = (layer: number): Feeds => {
-      const tensors = blockFeeds("", layer, plans[layer]!, weights, parameters);
-      return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name.slice(1), tensor]));
+    const weightOf = (block: number): WeightSource => {
+      if (stepBits === undefined)
+        return (name, outFeatures, inFeatures) =>
+          storedWeight(`${block}.${name}`, outFeatures, inFeatures, weights.storage);
+      // With those that are trained in their place.
+      const tensors = blockFeeds("", start + block, blocks[block]!, weights, parameters);
+      const quantized = new Map<string, StoredWeight>();
+      for (const modules of groupLinearModules(config)) {
+        const names = modules.map(({ name }) => `${name}.weight`);
+        const matrices = names.map((name) => readStoredWeight(tensors, `.${name}`));
+        const products = blockwiseWeights(matrices, modules[0]!.inFeatures, stepBits);
+        for (const [index, name] of names.entries()) quantized.set(name, products[index]!);
+      }
+      return (name) => quantized.get(name)!;
     };
-    const weightOf =
-      (block: number): WeightSource =>
-      (name, outFeatures, inFeatures) =>
-        stepBits === undefined
-          ? storedWeight(`${block}.${name}`, outFeatures, inFeatures, weights.storage)
-          : blockwiseWeight(
-              quantizeBlockwise(readStoredWeight(blockTensors(start + block), name), inFeatures, stepBits),
-            );
     return {
       start,
       blocks: end - start,
@@ -224,6 +225,7 @@ export function createDecoder(
       sizes: int64(Int32Array.of(past.length, length), [2]),
       ...masks,
     };
+    const pastDims = [past.rows, groups, 1, past.length, headDim];
     const keys: Float32Array[] = [];
     const values: Float32Array[] = [];
     let hidden = float32(gatherRows(embedding, tokens.inputIds), [
@@ -233,21 +235,9 @@ export function createDecoder(
     ]) as HostTensor;
     for (const span of spans) {
       const feeds: Feeds = { ...shared, ...span.feeds, hidden };
-      for (let block = 0; block < span.blocks; block++) {
-        const layer = span.start + block;
-        feeds[cacheName(block, "keys", "past")] = float32(past.keys[layer]!, [
-          past.rows,
-          groups,
-          headDim,
-          past.length,
-        ]);
-        feeds[cacheName(block, "values", "past")] = float32(past.values[layer]!, [
-          past.rows,
-          groups,
-          past.length,
-          headDim,
-        ]);
-      }
+      for (let block = 0; block < span.blocks; block++)
+        for (const each of ["keys", "values"] as const)
+          feeds[cacheName(block, each, "past")] = float32(past[each][span.start + block]!, pastDims);
       const results = await (await span.program(kind)).run(feeds);
       for (let block = 0; block < span.blocks; block++) {
         keys.push(results[cacheName(block, "keys", "new")]!.data as Float32Array);
@@ -262,7 +252,7 @@ export function createDecoder(
   const [vocabSize, hiddenSize] = head.dims as [number, number];
   const storedHead = () => storedWeight("head", vocabSize, hiddenSize, head.dtype as "float32" | "float16");
   const quantizedHead = (bits: BitWidth) =>
-    blockwiseWeight(quantizeBlockwise(readStoredWeight({ head }, "head"), hiddenSize, bits));
+    blockwiseWeights([readStoredWeight({ head }, "head")], hiddenSize, bits)[0]!;
   const runHead = async (rows: Float32Array, bits: BitWidth | undefined): Promise<Float32Array> => {
     const program = await compileOnce(`head ${bits}`, () =>
       buildHead(config, bits === undefined ? storedHead() : quantizedHead(bits)),

@@ -9,9 +9,8 @@ import type { ModelConfig } from "../models/config.ts";
 export interface KeyValues {
   readonly rows: number;
   readonly length: number;
-  /** One per block, [rows, groups, headDim, length]: a token's key is a column, as the product with the queries takes it. */
+  /** One per block, [rows, groups, length, headDim]; the values too. */
   readonly keys: readonly Float32Array[];
-  /** One per block, [rows, groups, length, headDim]. */
   readonly values: readonly Float32Array[];
 }
 
@@ -45,21 +44,17 @@ export function copyTokens(
   count: number,
 ): void {
   const { numKeyValueHeads: groups, headDim } = config;
-  for (const [layer, targetKeys] of target.keys.entries()) {
-    const sourceKeys = source.keys[layer]!;
-    for (let component = 0; component < groups * headDim; component++) {
-      const read = (from.row * groups * headDim + component) * source.length + from.start;
-      const write = (to.row * groups * headDim + component) * target.length + to.start;
-      if (count === 1) targetKeys[write] = sourceKeys[read]!;
-      else targetKeys.set(sourceKeys.subarray(read, read + count), write);
+  const copy = (sources: readonly Float32Array[], targets: readonly Float32Array[]) => {
+    for (const [layer, data] of targets.entries()) {
+      for (let group = 0; group < groups; group++) {
+        const read = ((from.row * groups + group) * source.length + from.start) * headDim;
+        const write = ((to.row * groups + group) * target.length + to.start) * headDim;
+        data.set(sources[layer]!.subarray(read, read + count * headDim), write);
+      }
     }
-    const sourceValues = source.values[layer]!;
-    for (let group = 0; group < groups; group++) {
-      const read = ((from.row * groups + group) * source.length + from.start) * headDim;
-      const write = ((to.row * groups + group) * target.length + to.start) * headDim;
-      target.values[layer]!.set(sourceValues.subarray(read, read + count * headDim), write);
-    }
-  }
+  };
+  copy(source.keys, target.keys);
+  copy(source.values, target.values);
 }
 
 /** Exchanges two rows. */

@@ -3,14 +3,14 @@
 import { vjp } from "../graph/grad.ts";
 import { add, cast, div, exp, log, max, mul, sub } from "../graph/operators/elementwise.ts";
 import { flattenRows, matmul } from "../graph/operators/matmul.ts";
-import { gather } from "../graph/operators/movement.ts";
-import { crossEntropy, gatherElements, rmsNorm } from "../graph/operators/neural-network.ts";
+import { gather, reshape } from "../graph/operators/movement.ts";
+import { gatherElements, linearCrossEntropy, rmsNorm } from "../graph/operators/neural-network.ts";
 import { argMax, reduceMax, reduceSum } from "../graph/operators/reduction.ts";
 import { type Dim, input, type Tensor, withDerivative } from "../graph/tensor.ts";
 import {
   type Attention,
   cachedAttention,
-  type NewKeysAndValues,
+  type KeysAndValues,
   type Past,
   singleTokenAttention,
   uncachedAttention,
@@ -187,8 +187,8 @@ export function buildWholeStep(
   const norm = normWeight(config);
   const head = input("head", headOptions.headDtype, [config.vocabSize, config.hiddenSize]);
   const normalized = rmsNorm(rows, norm, config.rmsNormEps);
-  const logits = matmul(normalized, cast(head, "float32"), { transB: true });
-  const loss = reduceSum(crossEntropy(logits, input("labels", "int64", ["N"])), [0]);
+  const losses = linearCrossEntropy(normalized, cast(head, "float32"), input("labels", "int64", ["N"]));
+  const loss = reduceSum(losses, [0]);
   const wanted = new Map(segment.parameters);
   if (headOptions.trainsNorm) wanted.set("norm", norm);
   if (headOptions.trainsHead) wanted.set("head", head);
@@ -218,14 +218,13 @@ export function buildCachedBlocks(
 ): Outputs {
   const { numKeyValueHeads: groups, headDim } = config;
   const attend = length === 1 ? singleTokenAttention : cachedAttention;
-  const mask = input("mask", "float32", ["B", 1, length, "T"]);
+  const given = input("mask", "float32", ["B", 1, length, "T"]);
+  const mask = length === 1 ? reshape(given, ["B", 1, 1, 1, "T"]) : given;
   const sizes = input("sizes", "int64", [2]);
   const attentionOf = (block: number, onNew: OnNew) => {
-    const cached = {
-      keys: input(cacheName(block, "keys", "past"), "float32", ["B", groups, headDim, "P"]),
-      values: input(cacheName(block, "values", "past"), "float32", ["B", groups, "P", headDim]),
-    };
-    return attend(config, { ...cached, past, mask, sizes }, onNew);
+    const cached = (kind: "keys" | "values") =>
+      input(cacheName(block, kind, "past"), "float32", ["B", groups, 1, "P", headDim]);
+    return attend(config, { keys: cached("keys"), values: cached("values"), past, mask, sizes }, onNew);
   };
   return buildBlocks(config, layers, length, attentionOf, weightOf);
 }
@@ -247,7 +246,7 @@ export function buildFirstBlocks(
   return buildBlocks(config, layers, length, attentionOf, weightOf);
 }
 
-type OnNew = (tensors: NewKeysAndValues) => void;
+type OnNew = (tensors: KeysAndValues) => void;
 
 function buildBlocks(
   config: ModelConfig,

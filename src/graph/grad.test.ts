@@ -19,7 +19,7 @@ import {
 } from "./operators/elementwise.ts";
 import { matmul } from "./operators/matmul.ts";
 import { concat, gather, reshape, split, transpose } from "./operators/movement.ts";
-import { crossEntropy, rmsNorm, rotate, silu } from "./operators/neural-network.ts";
+import { linearCrossEntropy, rmsNorm, rotate, silu } from "./operators/neural-network.ts";
 import { reduceMean, reduceSum, softmax } from "./operators/reduction.ts";
 import { constant, input, type Shape, scalar, type Tensor } from "./tensor.ts";
 
@@ -195,11 +195,15 @@ const cases: Record<string, fc.Arbitrary<Case>> = {
       );
     },
   })),
-  crossEntropy: fc.tuple(size, fc.integer({ min: 2, max: 7 })).map(([rows, classes]) => ({
-    shapes: [[rows, classes]],
-    build: (logits) =>
-      crossEntropy(
-        logits,
+  linearCrossEntropy: fc.tuple(size, size, fc.integer({ min: 2, max: 7 })).map(([rows, width, classes]) => ({
+    shapes: [
+      [rows, width],
+      [classes, width],
+    ],
+    build: (x, weight) =>
+      linearCrossEntropy(
+        x,
+        weight,
         int64(
           [rows],
           Array.from({ length: rows }, (_, i) => (i * 3) % classes),

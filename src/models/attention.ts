@@ -148,34 +148,37 @@ function maskedSoftmax(scores: Tensor, mask: Tensor, perGroup: number): Tensor {
 /** Whose the cached tokens are: each row has its own, or one row is shared by all. */
 export type Past = "own" | "shared";
 
-/** The keys and values of P tokens that stand before S new ones, and who sees whom. */
+/**
+ * The keys and values of P tokens that stand before S new ones, and who sees whom. The axis of size 1 stands for the heads of a
+ * group.
+ */
 export interface CachedContext {
   readonly past: Past;
-  /** [B, groups, headDim, P], or one row for all. */
+  /** [B, groups, 1, P, headDim], or one row for all; the values too. */
   readonly keys: Tensor;
-  /** [B, groups, P, headDim], or one row for all. */
   readonly values: Tensor;
-  /** float32 [B, 1, S, P + S]: 0 where the query (row) may attend to the key (column), else a large negative number. */
+  /**
+   * float32 [B, 1, S, P + S], for one token [B, 1, 1, 1, P + 1]: 0 where the query (row) may attend to the key (column), else a
+   * large negative number.
+   */
   readonly mask: Tensor;
   /** int64 [2]: P and S. */
   readonly sizes: Tensor;
 }
 
-/** The keys [B, groups, headDim, S] and values [B, groups, S, headDim] of new tokens, for the cache. */
-export interface NewKeysAndValues {
+/** Keys and values, both [B, groups, S, headDim], as the cache keeps them. */
+export interface KeysAndValues {
   readonly keys: Tensor;
   readonly values: Tensor;
 }
 
 /** New tokens' keys and values as they are kept. */
-function toCache(config: ModelConfig, key: Tensor, value: Tensor): NewKeysAndValues {
+function toCache(config: ModelConfig, key: Tensor, value: Tensor): KeysAndValues {
   const { numKeyValueHeads: groups, headDim } = config;
   const [batch, length] = key.shape as [Dim, Dim, Dim];
-  const perHead = (tensor: Tensor) => reshape(tensor, [batch, length, groups, headDim]);
-  return {
-    keys: transpose(perHead(key), [0, 2, 3, 1]),
-    values: transpose(perHead(value), [0, 2, 1, 3]),
-  };
+  const perHead = (tensor: Tensor) =>
+    transpose(reshape(tensor, [batch, length, groups, headDim]), [0, 2, 1, 3]);
+  return { keys: perHead(key), values: perHead(value) };
 }
 
 /** {@link rowAttention} of tokens before which the cache holds none. */
@@ -183,7 +186,7 @@ export function uncachedAttention(
   config: ModelConfig,
   chunkSize: Dim,
   masks: readonly ChunkMask[],
-  onNew: (tensors: NewKeysAndValues) => void,
+  onNew: (tensors: KeysAndValues) => void,
 ): Attention {
   const attend = rowAttention(config, chunkSize, masks);
   return (query, key, value) => {
@@ -198,23 +201,30 @@ export function uncachedAttention(
  */
 export function cachedAttention(
   config: ModelConfig,
-  cache: CachedContext,
-  onNew: (tensors: NewKeysAndValues) => void,
+  { past, keys, values, mask, sizes }: CachedContext,
+  onNew: (tensors: KeysAndValues) => void,
 ): Attention {
   const { numAttentionHeads: heads, numKeyValueHeads: groups } = config;
-  const keyCount = cache.mask.shape[3]!;
+  const keyCount = mask.shape[3]!;
+  const ofGroups = (tensor: Tensor) => {
+    const [rows, , , ...matrix] = tensor.shape as [Dim, Dim, Dim, Dim, Dim];
+    return reshape(tensor, [rows, groups, ...matrix]);
+  };
+  const before = { keys: ofGroups(keys), values: ofGroups(values) };
   return (query, key, value) => {
     const [batch, length] = query.shape as [Dim, Dim, Dim];
     const fresh = toCache(config, key, value);
     onNew(fresh);
     const queries = toGroups(config, query);
-    const toWeights = (scores: Tensor) => maskedSoftmax(scores, cache.mask, heads / groups);
-    if (cache.past === "shared")
-      return fromGroups(config, attendToBoth(queries, cache, fresh, toWeights), batch, length);
-    const keys = join([cache.keys, fresh.keys], 3, keyCount);
-    const values = join([cache.values, fresh.values], 2, keyCount);
-    const scores = broadcastMatmul(scaleQueries(queries), keys);
-    return fromGroups(config, broadcastMatmul(toWeights(scores), values), batch, length);
+    const toWeights = (scores: Tensor) => maskedSoftmax(scores, mask, heads / groups);
+    if (past === "shared") {
+      const output = attendToBoth(queries, before, fresh, { sizes, keyCount, toWeights });
+      return fromGroups(config, output, batch, length);
+    }
+    const joinedKeys = join([before.keys, fresh.keys], 2, keyCount);
+    const joinedValues = join([before.values, fresh.values], 2, keyCount);
+    const weights = toWeights(broadcastMatmul(scaleQueries(queries), joinedKeys, { transB: true }));
+    return fromGroups(config, broadcastMatmul(weights, joinedValues), batch, length);
   };
 }
 
@@ -225,56 +235,52 @@ export function cachedAttention(
  */
 export function singleTokenAttention(
   config: ModelConfig,
-  cache: CachedContext,
-  onNew: (tensors: NewKeysAndValues) => void,
+  { keys, values, mask, sizes }: CachedContext,
+  onNew: (tensors: KeysAndValues) => void,
 ): Attention {
   const { numAttentionHeads: heads, numKeyValueHeads: groups, headDim } = config;
+  const keyCount = mask.shape[4]!;
+  const toWeights = (scores: Tensor) => softmax(add(scores, mask));
   return (query, key, value) => {
     const batch = query.shape[0]!;
-    const fresh = {
-      keys: reshape(key, [batch, groups, headDim, 1]),
-      values: reshape(value, [batch, groups, 1, headDim]),
-    };
-    onNew(fresh);
-    const forHeads = (tensor: Tensor) => {
-      const [rows, , ...matrix] = tensor.shape as [Dim, Dim, Dim, Dim];
-      return reshape(tensor, [rows, groups, 1, ...matrix]);
-    };
-    const alone = (tensors: NewKeysAndValues) => ({
-      keys: forHeads(tensors.keys),
-      values: forHeads(tensors.values),
-    });
+    onNew({ keys: key, values: value });
+    const perHead = (tensor: Tensor) => reshape(tensor, [batch, groups, 1, 1, headDim]);
+    const fresh = { keys: perHead(key), values: perHead(value) };
     const queries = reshape(query, [batch, groups, heads / groups, 1, headDim]);
-    const mask = reshape(cache.mask, [batch, 1, 1, 1, cache.mask.shape[3]!]);
-    const output = attendToBoth(queries, { ...cache, ...alone(cache) }, alone(fresh), (scores) =>
-      softmax(add(scores, mask)),
-    );
+    const output = attendToBoth(queries, { keys, values }, fresh, { sizes, keyCount, toWeights });
     return reshape(output, [batch, 1, heads * headDim]);
   };
 }
 
-/** The factor 1 / sqrt(d) of attention's scores, on the queries, which are fewer. */
+/**
+ * The factor 1 / sqrt(d) of attention's scores, on the queries, which are fewer. Within the product, ONNX Runtime would not take its
+ * fast way for a single row.
+ */
 function scaleQueries(queries: Tensor): Tensor {
   return mul(queries, scalar(1 / Math.sqrt(queries.shape.at(-1) as number)));
 }
 
-/** Attention of queries [..., n, headDim] to past and new keys and values, whose leading axes may be broadcast. */
+/** Attention of queries [..., n, headDim] to past and new keys and values, whose leading axes may be repeated. */
 function attendToBoth(
   queries: Tensor,
-  past: CachedContext,
-  fresh: NewKeysAndValues,
-  toWeights: (scores: Tensor) => Tensor,
+  past: KeysAndValues,
+  fresh: KeysAndValues,
+  {
+    sizes,
+    keyCount,
+    toWeights,
+  }: { readonly sizes: Tensor; readonly keyCount: Dim; readonly toWeights: (scores: Tensor) => Tensor },
 ): Tensor {
-  const scaled = scaleQueries(queries);
   const axis = queries.shape.length - 1;
+  const scaled = scaleQueries(queries);
   const scores = join(
-    [broadcastMatmul(scaled, past.keys), broadcastMatmul(scaled, fresh.keys)],
+    [past, fresh].map(({ keys }) => broadcastMatmul(scaled, keys, { transB: true })),
     axis,
-    past.mask.shape[3]!,
+    keyCount,
   );
-  const [toPast, toNew] = separate(toWeights(scores), axis, past.sizes, [
-    past.keys.shape.at(-1)!,
-    fresh.keys.shape.at(-1)!,
+  const [toPast, toNew] = separate(toWeights(scores), axis, sizes, [
+    past.keys.shape.at(-2)!,
+    fresh.keys.shape.at(-2)!,
   ]);
   return add(broadcastMatmul(toPast!, past.values), broadcastMatmul(toNew!, fresh.values));
 }

@@ -32,6 +32,19 @@ export function listLinearModules(config: ModelConfig): LinearModule[] {
   ];
 }
 
+const readTogether = [
+  ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+  ["self_attn.o_proj"],
+  ["mlp.gate_proj", "mlp.up_proj"],
+  ["mlp.down_proj"],
+];
+
+/** The linear layers of one decoder block, those together that are given the same inputs. */
+export function groupLinearModules(config: ModelConfig): LinearModule[][] {
+  const modules = listLinearModules(config);
+  return readTogether.map((names) => modules.filter(({ name }) => names.includes(name)));
+}
+
 /** Names and sizes of the vectors of one decoder block: its norms' weights and its linear layers' biases. */
 export function listVectors(config: ModelConfig): { name: string; size: number }[] {
   const norms = [

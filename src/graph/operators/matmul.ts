@@ -77,18 +77,24 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   return apply(fusedMatMul, [a, b], { transA: transA ? 1 : 0, transB: transB ? 1 : 0, alpha })[0]!;
 }
 
-const plainMatMul: Operator = {
-  onnx: { type: "MatMul" },
-  infer: ([a, b]) => [{ dtype: a!.dtype, shape: [...a!.shape.slice(0, -1), b!.shape.at(-1)!] }],
+const repeatingMatMul: Operator = {
+  onnx: { type: "FusedMatMul", domain: "com.microsoft" },
+  infer: ([a, b], { transB }) => [
+    { dtype: a!.dtype, shape: [...a!.shape.slice(0, -1), swapLast(b!.shape, transB === 1).at(-1)!] },
+  ],
 };
 
 /**
- * Matrix product over the last two axes, where axes of `b` before them may be 1 and are then repeated for `a`'s. It has
- * no derivative.
+ * Matrix product `A B'` over the last two axes, where axes of `b` before them may be 1 and are then repeated for `a`'s.
+ * It has no derivative.
  */
-export function broadcastMatmul(a: Tensor, b: Tensor): Tensor {
-  if (a.shape.at(-1) !== b.shape.at(-2) || a.shape.length !== b.shape.length) {
+export function broadcastMatmul(
+  a: Tensor,
+  b: Tensor,
+  { transB = false }: Pick<MatmulOptions, "transB"> = {},
+): Tensor {
+  if (a.shape.at(-1) !== swapLast(b.shape, transB).at(-2) || a.shape.length !== b.shape.length) {
     throw new Error(`Shapes ${formatShape(a.shape)} and ${formatShape(b.shape)} cannot be multiplied.`);
   }
-  return apply(plainMatMul, [a, b])[0]!;
+  return apply(repeatingMatMul, [a, b], { transB: transB ? 1 : 0 })[0]!;
 }

@@ -135,8 +135,8 @@ export function gather(x: Tensor, indices: Tensor): Tensor {
 
 const scatterNdOperator: Operator = { onnx: { type: "ScatterND" }, infer: ([x]) => [x!] };
 
-/** Zeros like `x` with `rows` added at `indices` (rank 1, int64). */
-function scatterAddRows(x: Tensor, indices: Tensor, rows: Tensor): Tensor {
+/** Zeros like `x` with `rows` added at `indices` (rank 1, int64). It has no derivative. */
+export function scatterAddRows(x: Tensor, indices: Tensor, rows: Tensor): Tensor {
   const places = reshape(indices, [...indices.shape, 1]);
   return apply(scatterNdOperator, [zerosLike(x), places, rows], { reduction: "add" })[0]!;
 }

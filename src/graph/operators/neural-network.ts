@@ -1,8 +1,9 @@
-/** @file Operators of transformer networks: RMS normalization, rotary position embedding, cross-entropy. */
+/** @file Operators of transformer networks: RMS normalization, rotary position embedding, cross-entropy, SiLU. */
 
 import { apply, type Operator, scalar, type Tensor, withDerivative } from "../tensor.ts";
 import { add, div, exp, mul, neg, sigmoid, sqrt, sub } from "./elementwise.ts";
-import { reshape } from "./movement.ts";
+import { matmul } from "./matmul.ts";
+import { gather, reshape, scatterAddRows } from "./movement.ts";
 import { reduceMean, reduceSum } from "./reduction.ts";
 
 const simplifiedLayerNormalization: Operator = {
@@ -57,7 +58,6 @@ export function rotate(x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor): 
 }
 
 const logSoftmax: Operator = { onnx: { type: "LogSoftmax" }, infer: ([x]) => [x!] };
-const scatterElements: Operator = { onnx: { type: "ScatterElements" }, infer: ([x]) => [x!] };
 const gatherElementsOperator: Operator = {
   onnx: { type: "GatherElements" },
   infer: ([x, indices]) => [{ dtype: x!.dtype, shape: indices!.shape }],
@@ -69,31 +69,44 @@ export function gatherElements(x: Tensor, columns: Tensor): Tensor {
 }
 
 /**
- * Negative log-likelihood of each row's label under softmax(logits).
+ * Negative log-likelihood of each row's label under softmax(x W^T). The derivative needs the softmax alone, and not the gradient of
+ * the logits, which would be a second matrix of that size.
  *
- * @param logits [N, V]
+ * @param x [N, K]
+ * @param weight W [V, K]
  * @param labels int64 [N]
  * @returns [N]
  */
-export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
+export function linearCrossEntropy(x: Tensor, weight: Tensor, labels: Tensor): Tensor {
   const rows = labels.shape[0]!;
-  const column = reshape(labels, [rows, 1]);
+  const logits = matmul(x, weight, { transB: true });
   const logProbabilities = apply(logSoftmax, [logits], { axis: -1 })[0]!;
-  const ofLabel = gatherElements(logProbabilities, column);
+  const ofLabel = gatherElements(logProbabilities, reshape(labels, [rows, 1]));
   const loss = neg(reshape(ofLabel, [rows]));
-  return withDerivative([logits], [loss], (_node, [dLoss]) => {
-    // softmax(logits) minus one at the label, each row times its loss's gradient.
+  return withDerivative([x, weight], [loss], (_node, [dLoss], needs) => {
+    const probabilities = exp(logProbabilities);
     const scale = reshape(dLoss!, [rows, 1]);
-    const weighted = mul(exp(logProbabilities), scale);
-    return [apply(scatterElements, [weighted, column, neg(scale)], { axis: 1, reduction: "add" })[0]];
+    // The mean of W's rows under the softmax, less the label's row.
+    const dx = () => mul(sub(matmul(probabilities, weight), gather(weight, labels)), scale);
+    const dWeight = () => {
+      const scaled = mul(x, scale);
+      return sub(matmul(probabilities, scaled, { transA: true }), scatterAddRows(weight, labels, scaled));
+    };
+    return [needs(0) ? dx() : undefined, needs(1) ? dWeight() : undefined];
   })[0]!;
 }
 
-/**
- * x sigmoid(x) (Elfwing et al. 2017). With y the result and s = sigmoid(x), its derivative is s + y (1 - s).
- */
+const quickGelu: Operator = {
+  onnx: { type: "QuickGelu", domain: "com.microsoft" },
+  infer: ([x]) => [x!],
+  derivative: ({ inputs: [x], outputs: [y] }, [dy]) => {
+    // With s = sigmoid(x), which is not kept, the derivative is s + y (1 - s).
+    const s = sigmoid(x!);
+    return [mul(dy!, add(s, mul(y!, sub(scalar(1), s))))];
+  },
+};
+
+/** x sigmoid(x) (Elfwing et al. 2017). */
 export function silu(x: Tensor): Tensor {
-  const s = sigmoid(x);
-  const y = mul(x, s);
-  return withDerivative([x], [y], (_node, [dy]) => [mul(dy!, add(s, mul(y, sub(scalar(1), s))))])[0]!;
+  return apply(quickGelu, [x], { alpha: 1 })[0]!;
 }
