@@ -125,7 +125,7 @@ export function separate(x: Tensor, axis: number, sizes: Tensor, dims: readonly 
 const gatherOperator: Operator = {
   onnx: { type: "Gather" },
   infer: ([x, indices]) => [{ dtype: x!.dtype, shape: [...indices!.shape, ...x!.shape.slice(1)] }],
-  derivative: ({ inputs: [x, indices] }, [dy]) => [scatterAddRows(x!, indices!, dy!)],
+  derivative: ({ inputs: [x, indices] }, [dy]) => [addRows(zerosLike(x!), indices!, dy!)],
 };
 
 /** Rows of `x` (along its first axis) chosen by `indices` (int32 or int64, any shape). */
@@ -135,10 +135,10 @@ export function gather(x: Tensor, indices: Tensor): Tensor {
 
 const scatterNdOperator: Operator = { onnx: { type: "ScatterND" }, infer: ([x]) => [x!] };
 
-/** Zeros like `x` with `rows` added at `indices` (rank 1, int64). It has no derivative. */
-export function scatterAddRows(x: Tensor, indices: Tensor, rows: Tensor): Tensor {
+/** `x` with `rows` added to its own at `indices` (rank 1, int64). It has no derivative. */
+export function addRows(x: Tensor, indices: Tensor, rows: Tensor): Tensor {
   const places = reshape(indices, [...indices.shape, 1]);
-  return apply(scatterNdOperator, [zerosLike(x), places, rows], { reduction: "add" })[0]!;
+  return apply(scatterNdOperator, [x, places, rows], { reduction: "add" })[0]!;
 }
 
 const shapeOperator: Operator = {

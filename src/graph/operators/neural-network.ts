@@ -3,7 +3,7 @@
 import { apply, type Operator, scalar, type Tensor, withDerivative } from "../tensor.ts";
 import { add, div, exp, mul, neg, sigmoid, sqrt, sub } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
-import { gather, reshape, scatterAddRows } from "./movement.ts";
+import { addRows, gather, reshape } from "./movement.ts";
 import { reduceMean, reduceSum } from "./reduction.ts";
 
 const simplifiedLayerNormalization: Operator = {
@@ -90,7 +90,7 @@ export function linearCrossEntropy(x: Tensor, weight: Tensor, labels: Tensor): T
     const dx = () => mul(sub(matmul(probabilities, weight), gather(weight, labels)), scale);
     const dWeight = () => {
       const scaled = mul(x, scale);
-      return sub(matmul(probabilities, scaled, { transA: true }), scatterAddRows(weight, labels, scaled));
+      return addRows(matmul(probabilities, scaled, { transA: true }), labels, neg(scaled));
     };
     return [needs(0) ? dx() : undefined, needs(1) ? dWeight() : undefined];
   })[0]!;
@@ -100,7 +100,7 @@ const quickGelu: Operator = {
   onnx: { type: "QuickGelu", domain: "com.microsoft" },
   infer: ([x]) => [x!],
   derivative: ({ inputs: [x], outputs: [y] }, [dy]) => {
-    // With s = sigmoid(x), which is not kept, the derivative is s + y (1 - s).
+    // With s = sigmoid(x) it is s + y (1 - s).
     const s = sigmoid(x!);
     return [mul(dy!, add(s, mul(y!, sub(scalar(1), s))))];
   },
