@@ -8,6 +8,7 @@ import { blockwiseWeights, readStoredWeight, type StoredWeight, storedWeight } f
 import { countBlockParameters, groupLinearModules } from "../models/modules.ts";
 import { createRotaryTables } from "../models/rotary.ts";
 import { embeddingName, headName, type ModelWeights, normName } from "../models/weights.ts";
+import { quantizeBlockwise } from "../quantization/blockwise.ts";
 import {
   type Device,
   float32,
@@ -150,10 +151,12 @@ export function createDecoder(
       const tensors = blockFeeds("", start + block, blocks[block]!, weights, parameters);
       const quantized = new Map<string, StoredWeight>();
       for (const modules of groupLinearModules(config)) {
-        const names = modules.map(({ name }) => `${name}.weight`);
-        const matrices = names.map((name) => readStoredWeight(tensors, `.${name}`));
-        const products = blockwiseWeights(matrices, modules[0]!.inFeatures, stepBits);
-        for (const [index, name] of names.entries()) quantized.set(name, products[index]!);
+        const products = blockwiseWeights(
+          modules.map(({ name, inFeatures }) =>
+            quantizeBlockwise(readStoredWeight(tensors, `.${name}.weight`), inFeatures, stepBits),
+          ),
+        );
+        for (const [index, { name }] of modules.entries()) quantized.set(`${name}.weight`, products[index]!);
       }
       return (name) => quantized.get(name)!;
     };
@@ -252,7 +255,7 @@ export function createDecoder(
   const [vocabSize, hiddenSize] = head.dims as [number, number];
   const storedHead = () => storedWeight("head", vocabSize, hiddenSize, head.dtype as "float32" | "float16");
   const quantizedHead = (bits: BitWidth) =>
-    blockwiseWeights([readStoredWeight({ head }, "head")], hiddenSize, bits)[0]!;
+    blockwiseWeights([quantizeBlockwise(readStoredWeight({ head }, "head"), hiddenSize, bits)])[0]!;
   const runHead = async (rows: Float32Array, bits: BitWidth | undefined): Promise<Float32Array> => {
     const program = await compileOnce(`head ${bits}`, () =>
       buildHead(config, bits === undefined ? storedHead() : quantizedHead(bits)),

@@ -243,6 +243,7 @@ export function singleTokenAttention(
   const toWeights = (scores: Tensor) => softmax(add(scores, mask));
   return (query, key, value) => {
     const batch = query.shape[0]!;
+    // Of one token, they lie in the order in which the cache keeps them.
     onNew({ keys: key, values: value });
     const perHead = (tensor: Tensor) => reshape(tensor, [batch, groups, 1, 1, headDim]);
     const fresh = { keys: perHead(key), values: perHead(value) };

@@ -3,12 +3,12 @@
 import { decodeFloat16 } from "../formats/float16.ts";
 import { cast } from "../graph/operators/elementwise.ts";
 import { dequantizeInt8 as dequantizeInt8InGraph, matmulInt8 } from "../graph/operators/int8.ts";
-import { type BitWidth, matmulBlockwise } from "../graph/operators/integer-matmul.ts";
+import { type BlockwiseMatrix, matmulBlockwise } from "../graph/operators/integer-matmul.ts";
 import { matmul } from "../graph/operators/matmul.ts";
 import { separate } from "../graph/operators/movement.ts";
 import { dequantizeNF4 as dequantizeNF4InGraph, matmulNF4, type NF4Operand } from "../graph/operators/nf4.ts";
 import { constant, input, type Tensor } from "../graph/tensor.ts";
-import { quantizeBlockwise } from "../quantization/blockwise.ts";
+import { stackBlockwise } from "../quantization/blockwise.ts";
 import { dequantizeInt8 } from "../quantization/int8.ts";
 import { dequantizeNF4 } from "../quantization/nf4.ts";
 import type { HostTensor } from "../runtime/device.ts";
@@ -80,29 +80,19 @@ export function storedWeight(
 }
 
 /**
- * Weights W [out, in] that are multiplied by the same inputs, quantized in blocks: one product computes all. They can be multiplied
- * by only, since they are for decoding.
+ * Weights in blocks of integers that are multiplied by the same inputs: one product computes all. They can be multiplied by only,
+ * since they are for decoding.
  */
-export function blockwiseWeights(
-  weights: readonly Float32Array[],
-  inFeatures: number,
-  bits: BitWidth,
-): StoredWeight[] {
-  const joined = new Float32Array(weights.reduce((sum, { length }) => sum + length, 0));
-  let start = 0;
-  for (const weight of weights) {
-    joined.set(weight, start);
-    start += weight.length;
-  }
-  const matrix = quantizeBlockwise(joined, inFeatures, bits);
-  const widths = weights.map(({ length }) => length / inFeatures);
+export function blockwiseWeights(matrices: readonly BlockwiseMatrix[]): StoredWeight[] {
+  const stacked = stackBlockwise(matrices);
+  const widths = matrices.map(({ outFeatures }) => outFeatures);
   const sizes = constant("int64", [widths.length], BigInt64Array.from(widths, BigInt));
   const products = new Map<Tensor, readonly Tensor[]>();
   const multiply = (x: Tensor): readonly Tensor[] => {
-    const product = matmulBlockwise(x, matrix);
+    const product = matmulBlockwise(x, stacked);
     return widths.length === 1 ? [product] : separate(product, x.shape.length - 1, sizes, widths);
   };
-  return widths.map((outFeatures, index) => ({
+  return matrices.map(({ outFeatures, inFeatures }, index) => ({
     outFeatures,
     inFeatures,
     multiply(x) {

@@ -10,7 +10,7 @@ import { input } from "../graph/tensor.ts";
 import { createRandom } from "../random.ts";
 import { float32 } from "../runtime/device.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
-import { quantizeBlockwise } from "./blockwise.ts";
+import { quantizeBlockwise, stackBlockwise } from "./blockwise.ts";
 
 const device = openDevice("cpu", { threads: 1 });
 
@@ -58,6 +58,16 @@ test.each(bitWidths)("%i bits: each weight moves by half a step at most, and zer
       },
     ),
   );
+});
+
+test.each(bitWidths)("%i bits: stacked matrices are the rows of one", (bits) => {
+  const random = createRandom(bits);
+  const inFeatures = 96;
+  const weights = Float32Array.from({ length: 9 * inFeatures }, () => random.normal());
+  const quantize = (start: number, end: number) =>
+    quantizeBlockwise(weights.subarray(start * inFeatures, end * inFeatures), inFeatures, bits);
+  const stacked = stackBlockwise([quantize(0, 4), quantize(4, 5), quantize(5, 9)]);
+  expect(stacked).toEqual(quantize(0, 9));
 });
 
 test.each(bitWidths)("%i bits: products are those of the weights that the codes stand for", async (bits) => {

@@ -49,3 +49,30 @@ export function quantizeBlockwise(
   }
   return { bits, outFeatures, inFeatures, codes, scales, zeroPoints };
 }
+
+/** The rows of matrices of one width and bit width as those of one matrix. */
+export function stackBlockwise(matrices: readonly BlockwiseMatrix[]): BlockwiseMatrix {
+  if (matrices.length === 1) return matrices[0]!;
+  const { bits, inFeatures } = matrices[0]!;
+  const sum = (size: (matrix: BlockwiseMatrix) => number) =>
+    matrices.reduce((total, matrix) => total + size(matrix), 0);
+  const join = <T extends Uint8Array | Float32Array>(whole: T, partOf: (matrix: BlockwiseMatrix) => T): T => {
+    let end = 0;
+    for (const part of matrices.map(partOf)) {
+      whole.set(part, end);
+      end += part.length;
+    }
+    return whole;
+  };
+  return {
+    bits,
+    outFeatures: sum(({ outFeatures }) => outFeatures),
+    inFeatures,
+    codes: join(new Uint8Array(sum(({ codes }) => codes.length)), ({ codes }) => codes),
+    scales: join(new Float32Array(sum(({ scales }) => scales.length)), ({ scales }) => scales),
+    zeroPoints: join(
+      new Uint8Array(sum(({ zeroPoints }) => zeroPoints.length)),
+      (matrix) => matrix.zeroPoints,
+    ),
+  };
+}
