@@ -1,5 +1,6 @@
 /* How many floating-point operations per second the cores' vector units give, two for each multiply-add of float32.
  *
+ *     mkdir -p build
  *     gcc -O3 -march=native -pthread reference/multiply_add_peak.c -o build/multiply_add_peak && build/multiply_add_peak 2
  *
  * The argument is the number of threads. Prints the rate of each of 10 rounds in GFLOP/s.
