@@ -6,6 +6,7 @@ import { createEngine } from "../engine/engine.ts";
 import { InputError } from "../errors.ts";
 import { openModel } from "../models/open-model.ts";
 import { createRandom } from "../random.ts";
+import type { Device } from "../runtime/device.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { createGenerator, type GeneratorOptions } from "./batch-generator.ts";
 import type { GenerationRequest, Piece } from "./generator.ts";
@@ -188,6 +189,56 @@ test("requests that wait when the generator closes are told so", async () => {
   const outcomes = Promise.allSettled(waiting);
   await closing.close();
   for (const { status } of await outcomes) expect(status).toBe("rejected");
+});
+
+/** The device, on which the run of the given number fails, counted from 0 over all programs. */
+function failingAt(failing: number): { readonly device: Device; readonly runs: () => number } {
+  let runs = 0;
+  const compile: Device["compile"] = async (outputs) => {
+    const program = await device.compile(outputs);
+    return {
+      ...program,
+      async run(inputs) {
+        if (runs++ === failing) throw new Error("the engine fails");
+        return program.run(inputs);
+      },
+    };
+  };
+  return { device: { ...device, compile }, runs: () => runs };
+}
+
+test("whichever run of a program fails, the texts under way are told so, and the next is written", async () => {
+  const write = async (failing: number) => {
+    const { device: unreliable, runs } = failingAt(failing);
+    const writing = createGenerator(model, { device: unreliable, batchSize: 2 });
+    const outcomes = await Promise.allSettled(
+      prompts.slice(0, 2).map((ids) => writing.generate(request(ids, { maxNewTokens: 2 }))),
+    );
+    const runsOfBoth = runs();
+    const next = await writing.generate(request(prompts[2]!, { maxNewTokens: 2 }));
+    await writing.close();
+    return { outcomes, runsOfBoth, next: next.text };
+  };
+  const untroubled = await write(-1);
+  for (let failing = 0; failing < untroubled.runsOfBoth; failing++) {
+    const { outcomes, next } = await write(failing);
+    expect(outcomes.some(({ status }) => status === "rejected")).toBe(true);
+    expect(next).toBe(untroubled.next);
+  }
+});
+
+test("an error of who watches a text ends this text and no other", async () => {
+  const writing = createGenerator(model, { device, batchSize: 2 });
+  const onPiece = () => {
+    throw new Error("the watcher has gone");
+  };
+  const [watched, other] = await Promise.allSettled([
+    writing.generate(request(prompts[0]!, { maxNewTokens: 3 }), { onPiece }),
+    writing.generate(request(prompts[1]!, { maxNewTokens: 3 })),
+  ]);
+  expect(watched).toMatchObject({ status: "rejected", reason: { message: "the watcher has gone" } });
+  expect(other!.status).toBe("fulfilled");
+  await writing.close();
 });
 
 test.each(["nf4", "int8"] as const)(

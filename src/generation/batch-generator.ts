@@ -132,8 +132,9 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
       await rows.extend(promptIds.slice(known, end));
       lane.beginning.known = end;
       if (end === promptIds.length) {
+        const logits = await rows.logits();
         lane.beginning = undefined;
-        if (!take(job, await rows.logits())) {
+        if (!take(job, logits)) {
           rows.activate();
           active.push(job);
         }
@@ -178,8 +179,17 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
     }
   };
 
-  /** Chooses a job's next token. @returns whether the text ends with it */
+  /** Chooses a job's next token. @returns whether the text ends with it; an error ends this text and no other */
   const take = (job: Job, logits: Float32Array): boolean => {
+    try {
+      return takeNext(job, logits);
+    } catch (error) {
+      job.reject(error);
+      return true;
+    }
+  };
+
+  const takeNext = (job: Job, logits: Float32Array): boolean => {
     const { request, stream, ids } = job;
     const describe =
       request.logprobs === undefined ? undefined : describeToken(tokenizer, logits, request.logprobs);
