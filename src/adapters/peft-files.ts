@@ -1,9 +1,10 @@
 /** @file Adapters on disk in PEFT's layout: adapter_config.json and adapter_model.safetensors. */
 
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../errors.ts";
+import { makeFolder, writeWhole } from "../files/write.ts";
 import { openSafetensors, writeSafetensors } from "../formats/safetensors.ts";
 import type { ModelConfig } from "../models/config.ts";
 import type { Adaptation } from "./adaptation.ts";
@@ -42,8 +43,7 @@ export interface AdapterFiles {
 }
 
 /**
- * Writes an adapter of LoRA or DoRA into `folder` so that PEFT loads it. Each file is written under a temporary name and
- * renamed.
+ * Writes an adapter of LoRA or DoRA into `folder` so that PEFT loads it.
  *
  * @param base name or path of the base model, and its fingerprint (see `fingerprintModel`)
  */
@@ -53,7 +53,7 @@ export async function writeAdapter(
   parameters: Parameters,
   base: { readonly name: string; readonly revision?: string; readonly fingerprint: string },
 ): Promise<void> {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const tensors = [...parameters].map(([name, { dims, data }]) => ({
     name: prefix + name,
     dtype: "float32" as const,
@@ -77,9 +77,7 @@ export async function writeAdapter(
     layers_to_transform: null,
     layers_pattern: null,
   };
-  const path = join(folder, "adapter_config.json");
-  writeFileSync(`${path}.tmp`, `${JSON.stringify(config, null, 2)}\n`);
-  renameSync(`${path}.tmp`, path);
+  writeWhole(join(folder, "adapter_config.json"), `${JSON.stringify(config, null, 2)}\n`);
 }
 
 /**

@@ -1,11 +1,11 @@
 /** @file `slimtune compare`: two evaluations item by item, with what they show and what they could have shown. */
 
-import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { stdout } from "node:process";
 import { type Command, Option } from "commander";
 import { compare } from "../evaluation/compare.ts";
 import { toPlain, toText } from "../evaluation/comparison-report.ts";
+import { makeFolder, writeWhole } from "../files/write.ts";
 import { parseList, parseWhole } from "./arguments.ts";
 
 export function addCompareCommand(program: Command): void {
@@ -46,8 +46,8 @@ export function addCompareCommand(program: Command): void {
       if (options.out === undefined) {
         stdout.write(text);
       } else {
-        mkdirSync(dirname(options.out), { recursive: true });
-        writeFileSync(options.out, text);
+        makeFolder(dirname(options.out));
+        writeWhole(options.out, text);
       }
     });
 }

@@ -41,8 +41,9 @@ async function killDuringCheckpoint(words: string[], out: string, step: number):
     child.on("exit", (_code, signal) => resolve(signal)),
   );
   const folder = join(out, "checkpoint");
-  const half = `.step-${String(step).padStart(8, "0")}.tmp`;
-  while (child.exitCode === null && !(existsSync(folder) && readdirSync(folder).includes(half))) {
+  const name = `step-${String(step).padStart(8, "0")}`;
+  const isHalf = (entry: string) => entry.startsWith(".slimtune-") && entry.endsWith(name);
+  while (child.exitCode === null && !(existsSync(folder) && readdirSync(folder).some(isHalf))) {
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
   child.kill("SIGKILL");

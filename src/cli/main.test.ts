@@ -8,7 +8,6 @@ import {
   openSync,
   readFileSync,
   rmSync,
-  symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -16,6 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { parse, stringify } from "yaml";
+import { fillDisk } from "../files/disk.fixture.ts";
 import { captureOutput, clearErr, clearOut, err, out } from "./captured-output.fixture.ts";
 import { main } from "./main.ts";
 
@@ -283,24 +283,23 @@ test("--verbose shows where an error happened", async () => {
   expect(errors.mock.calls.some(([argument]) => argument instanceof Error)).toBe(true);
 });
 
-// Every write to /dev/full fails as one to a full disk does.
-describe.skipIf(!existsSync("/dev/full"))("a full disk", () => {
+describe("a full disk", () => {
   test("ends a run with the command that goes on with it", async () => {
     const folder = join(scratch, "full");
     const words = ["--model", model, "--data", data, "--max-steps", "1", "--out", folder];
     expect(await run("tune", ...words)).toBe(0);
-    // A run that goes on writes its metrics anew under this name.
-    symlinkSync("/dev/full", join(folder, "metrics.jsonl.tmp"));
+    const makeRoom = fillDisk("metrics.jsonl");
     clearErr();
     expect(await run("resume", folder)).toBe(1);
+    makeRoom();
     expect(err).toContain(
       `slimtune: The disk is full; free some space and go on with \`slimtune resume ${folder}\`.\n`,
     );
-    rmSync(join(folder, "metrics.jsonl.tmp"), { force: true });
     expect(await run("resume", folder)).toBe(0);
   });
 
-  test("ends any other command with the advice to run it again", () => {
+  // Every write to /dev/full fails as one to a full disk does.
+  test.skipIf(!existsSync("/dev/full"))("ends any other command with the advice to run it again", () => {
     // The built command (npm test builds it first), so that its real standard output is used.
     const disk = openSync("/dev/full", "w");
     const { status, stderr } = spawnSync(

@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from "commander";
 import { InputError } from "../errors.ts";
+import { explainError } from "../files/explain-error.ts";
 import { addAlignCommand } from "./align.ts";
 import { addChatCommand } from "./chat.ts";
 import { addCompareCommand } from "./compare.ts";
@@ -70,20 +71,5 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 /** What is wrong and what to do, in a sentence; undefined if the error says neither. */
 function explain(error: unknown): string | undefined {
-  if (error instanceof InputError) return error.message;
-  const { code, path } = error instanceof Error ? (error as NodeJS.ErrnoException) : {};
-  switch (code) {
-    case "ENOSPC":
-      return `The disk is full${path === undefined ? "" : `, so ${path} cannot be written`}; free some space and run the command again.`;
-    case "EACCES":
-    case "EPERM":
-    case "EROFS":
-      return `${path ?? "A file"} cannot be written or read: permission denied; choose another folder or change its permissions.`;
-    case "ENOTDIR":
-      return `${path ?? "A path"} leads through a file as if that were a folder; choose another path.`;
-    case "EISDIR":
-      return `${path ?? "A path"} is a folder where a file is needed; name a file.`;
-    default:
-      return undefined;
-  }
+  return error instanceof InputError ? error.message : explainError(error);
 }

@@ -1,9 +1,9 @@
 /** @file `npm run quickstart`: the slimming study in miniature, on the embedded model. */
 
-import { rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import process, { stdout } from "node:process";
 import { fileURLToPath } from "node:url";
+import { remove } from "../files/write.ts";
 import type { StudyCell, StudyResults } from "../study/results.ts";
 import { runStudy } from "../study/run-study.ts";
 import type { StudyOptions } from "../study/study-config.ts";
@@ -74,7 +74,7 @@ process.once("SIGINT", () => interrupt.abort());
 stdout.write(
   "The embedded model (1.1 million parameters, trained by this project) is tuned with LoRA and QLoRA on word problems, on\ncommon sense and on computing, and asked 200 other questions of each kind before and after.\n\n",
 );
-rmSync(out, { recursive: true, force: true });
+remove(out);
 const { results, report } = await runStudy(study, out, {
   signal: interrupt.signal,
   onProgress: ({ number, of, name }, text) => status.update(`${number}/${of} ${name}: ${text}`),

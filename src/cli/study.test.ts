@@ -1,9 +1,11 @@
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
+import { isHeld } from "../files/claim.ts";
+import { withFullDisk } from "../files/disk.fixture.ts";
 import type { StudyResults } from "../study/results.ts";
 import { studyFolder } from "../study/study-folder.ts";
 
@@ -128,7 +130,7 @@ test("a study that is killed in the middle of a run, and resumed, finds the same
   expect(existsSync(join(out, "report.html"))).toBe(false);
   // The run's own process ends when its parent is gone.
   const lock = join(out, "runs", "lora-math", "lock");
-  for (let waited = 0; isHeld(lock) && waited < 5000; waited += 20)
+  for (let waited = 0; isLocked(lock) && waited < 5000; waited += 20)
     await new Promise((resolve) => setTimeout(resolve, 20));
   const resumed = run("bin/slimtune.js", "study", "resume", out);
   expect(resumed.status, resumed.stderr).toBe(0);
@@ -137,27 +139,18 @@ test("a study that is killed in the middle of a run, and resumed, finds the same
   });
 });
 
-function isHeld(lock: string): boolean {
-  if (!existsSync(lock)) return false;
-  try {
-    return process.kill(Number(readFileSync(lock, "utf8")), 0);
-  } catch {
-    return false;
-  }
+function isLocked(lock: string): boolean {
+  return existsSync(lock) && isHeld(readFileSync(lock, "utf8")) === true;
 }
 
-// Every write to /dev/full fails as one to a full disk does.
-test.skipIf(!existsSync("/dev/full"))("a full disk ends a study, which goes on when there is room", () => {
+test("a full disk ends a study, which goes on when there is room", () => {
   const { evaluation } = studyFolder(whole);
   rmSync(join(evaluation("lora-math"), "results.json"));
-  const temporary = join(evaluation("lora-math"), "results.json.tmp");
-  symlinkSync("/dev/full", temporary);
-  const full = run("bin/slimtune.js", "study", "resume", whole);
+  const full = run(...withFullDisk("results.json"), "bin/slimtune.js", "study", "resume", whole);
   expect(full.stderr).toContain(
     `The disk is full; free some space and go on with \`slimtune study resume ${whole}\`.`,
   );
   expect(full.status).toBe(1);
-  rmSync(temporary);
   expect(run("bin/slimtune.js", "study", "resume", whole).status).toBe(0);
 });
 

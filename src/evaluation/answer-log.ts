@@ -1,18 +1,11 @@
 /** @file A file of answers that a model gave: what stands in it need not be asked again. */
 
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  statSync,
-  truncateSync,
-  writeSync,
-} from "node:fs";
 import { dirname } from "node:path";
 import type { z } from "zod";
 import { InputError } from "../errors.ts";
+import { openAppendLog } from "../files/append-log.ts";
+import { readWhole } from "../files/read.ts";
+import { makeFolder } from "../files/write.ts";
 
 export interface AnswerLog {
   /**
@@ -34,12 +27,9 @@ export interface AnswerLog {
  */
 export function openAnswerLog(path: string): AnswerLog {
   const answers = new Map<string, unknown>();
-  if (existsSync(path)) {
-    const whole = readLines(path, (key, answer) => answers.set(key, answer));
-    if (whole < statSync(path).size) truncateSync(path, whole);
-  }
-  mkdirSync(dirname(path), { recursive: true });
-  const file = openSync(path, "a");
+  const whole = readLines(path, (key, answer) => answers.set(key, answer));
+  makeFolder(dirname(path));
+  const log = openAppendLog(path, whole);
   return {
     find(key, shape) {
       const found = answers.get(key);
@@ -51,15 +41,15 @@ export function openAnswerLog(path: string): AnswerLog {
     },
     append(key, answer) {
       answers.set(key, answer);
-      writeSync(file, `${JSON.stringify({ key, answer })}\n`);
+      log.append(`${JSON.stringify({ key, answer })}\n`);
     },
-    close: () => closeSync(file),
+    close: log.close,
   };
 }
 
 /** Reads the lines of a log and returns how many bytes of it are whole lines. */
 function readLines(path: string, onAnswer: (key: string, answer: unknown) => void): number {
-  const bytes = readFileSync(path);
+  const bytes = readWhole(path, { isOptional: true }) ?? Buffer.alloc(0);
   let start = 0;
   for (let number = 1; ; number++) {
     const end = bytes.indexOf("\n", start);

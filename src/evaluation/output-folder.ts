@@ -1,18 +1,12 @@
 /** @file The folder of an evaluation: which one it is, its answers so far, and its results. */
 
 import { createHash } from "node:crypto";
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { cachePath } from "../cache-folder.ts";
 import { InputError } from "../errors.ts";
+import { isNewFolder } from "../files/folder.ts";
+import { makeFolder, writeWhole } from "../files/write.ts";
 import { type Bits, type ModelIdentity, slimtuneVersion } from "./model-identity.ts";
 import type { EvaluationSettings, Results } from "./results.ts";
 import type { SampleLine } from "./samples.ts";
@@ -88,11 +82,11 @@ const labels: Readonly<Record<keyof EvaluationIdentity, string>> = {
 };
 
 /**
- * Makes the folder of an evaluation, or opens it to go on.
+ * Whether an evaluation was begun in a folder.
  *
- * @throws InputError if it holds anything else, or is no folder.
+ * @throws InputError if it holds another one or anything else, or is no folder.
  */
-export function openOutputFolder(path: string, identity: EvaluationIdentity): OutputFolder {
+export function isBegun(path: string, identity: EvaluationIdentity): boolean {
   const folder = outputFolder(path);
   if (existsSync(folder.identity)) {
     const begun = readIdentity(folder.identity);
@@ -104,19 +98,22 @@ export function openOutputFolder(path: string, identity: EvaluationIdentity): Ou
         );
       }
     }
-    return folder;
+    return true;
   }
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found && !found.isDirectory()) {
-    throw new InputError(`The output folder ${path} is a file; choose another folder.`);
+  // Former versions wrote the identity under this name first.
+  if (isNewFolder(path, ["evaluation.json.tmp"])) return false;
+  throw new InputError(
+    `The output folder ${path} is not empty and holds no evaluation; choose another folder.`,
+  );
+}
+
+/** Makes the folder of an evaluation, or opens it to go on. @throws InputError as {@link isBegun}. */
+export function openOutputFolder(path: string, identity: EvaluationIdentity): OutputFolder {
+  const folder = outputFolder(path);
+  if (!isBegun(path, identity)) {
+    makeFolder(path);
+    writeWhole(folder.identity, `${JSON.stringify(identity, undefined, 2)}\n`);
   }
-  if (found && readdirSync(path).length > 0) {
-    throw new InputError(
-      `The output folder ${path} is not empty and holds no evaluation; choose another folder.`,
-    );
-  }
-  mkdirSync(path, { recursive: true });
-  writeWhole(folder.identity, `${JSON.stringify(identity, undefined, 2)}\n`);
   return folder;
 }
 
@@ -156,11 +153,4 @@ export function writeResults(
 export function answerCache({ slimtune, model, adapter, storage, bits }: EvaluationIdentity): string {
   const hash = createHash("sha256").update(JSON.stringify([slimtune, model, adapter, storage, bits]));
   return cachePath("answers", `${hash.digest("hex")}.jsonl`);
-}
-
-/** Writes under a temporary name first, so that the file is whole at any time. */
-export function writeWhole(path: string, content: string): void {
-  const temporary = `${path}.tmp`;
-  writeFileSync(temporary, content, { flush: true });
-  renameSync(temporary, path);
 }

@@ -3,6 +3,7 @@
 import { loadAdapter } from "../adapters/adapted-model.ts";
 import { watchResources } from "../efficiency/resource-watch.ts";
 import { InputError } from "../errors.ts";
+import { withLock } from "../files/lock.ts";
 import { defaultBits } from "../generation/batch-generator.ts";
 import type { Storage } from "../models/linear.ts";
 import { openModel } from "../models/open-model.ts";
@@ -15,6 +16,7 @@ import {
   answerCache,
   defaultFolder,
   identifyEvaluation,
+  isBegun,
   type OutputFolder,
   openOutputFolder,
   writeResults,
@@ -146,44 +148,45 @@ export async function runEvaluation(
       fewshot_seed: seed,
     };
     const evaluationIdentity = identifyEvaluation(identity, settings, tasks);
-    const folder = openOutputFolder(
-      options.out ?? defaultFolder(identity, evaluationIdentity),
-      evaluationIdentity,
-    );
-    events.onPlan?.({ folder: folder.path, tasks });
+    const out = options.out ?? defaultFolder(identity, evaluationIdentity);
+    isBegun(out, evaluationIdentity);
+    return await withLock(out, "evaluation", async () => {
+      const folder = openOutputFolder(out, evaluationIdentity);
+      events.onPlan?.({ folder: folder.path, tasks });
 
-    const log = openAnswerLog(folder.answers);
-    const cache = options.cache === false ? undefined : openAnswerLog(answerCache(evaluationIdentity));
-    const asked = cachedModel(local, { log, ...(cache && { cache }) });
-    const watch = watchResources();
-    const evaluation = await evaluate(asked, tasks, groups, {
-      onProgress: (progress) => {
-        const { scored, generated } = local.tokenCounts;
-        events.onProgress?.({ ...progress, tokens: scored + generated });
-      },
-    }).finally(() => {
-      watch.stop();
-      log.close();
-      cache?.close();
-    });
-    const usage = watch.usage();
+      const log = openAnswerLog(folder.answers);
+      const cache = options.cache === false ? undefined : openAnswerLog(answerCache(evaluationIdentity));
+      const asked = cachedModel(local, { log, ...(cache && { cache }) });
+      const watch = watchResources();
+      const evaluation = await evaluate(asked, tasks, groups, {
+        onProgress: (progress) => {
+          const { scored, generated } = local.tokenCounts;
+          events.onProgress?.({ ...progress, tokens: scored + generated });
+        },
+      }).finally(() => {
+        watch.stop();
+        log.close();
+        cache?.close();
+      });
+      const usage = watch.usage();
 
-    const samples = new Map(
-      evaluation.tasks.map(({ task, samples }) => [task.name, samples.map(describeSample)]),
-    );
-    const results = describeResults(evaluation, samples, {
-      model: identity,
-      settings,
-      batchSize: options.batchSize ?? null,
-      maxLength: local.maxLength,
-      chatTemplate: applyChatTemplate ? local.chatTemplate : undefined,
-      startedAt,
-      totalSeconds: (Date.now() - startedAt.getTime()) / 1000,
-      requests: asked.requestCounts,
-      usage,
+      const samples = new Map(
+        evaluation.tasks.map(({ task, samples }) => [task.name, samples.map(describeSample)]),
+      );
+      const results = describeResults(evaluation, samples, {
+        model: identity,
+        settings,
+        batchSize: options.batchSize ?? null,
+        maxLength: local.maxLength,
+        chatTemplate: applyChatTemplate ? local.chatTemplate : undefined,
+        startedAt,
+        totalSeconds: (Date.now() - startedAt.getTime()) / 1000,
+        requests: asked.requestCounts,
+        usage,
+      });
+      writeResults(folder, results, samples);
+      return { folder, evaluation, results, samples };
     });
-    writeResults(folder, results, samples);
-    return { folder, evaluation, results, samples };
   } finally {
     await local.release();
   }

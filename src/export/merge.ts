@@ -2,6 +2,8 @@
 
 import type { AdaptedModel } from "../adapters/adapted-model.ts";
 import { InputError } from "../errors.ts";
+import { checkNewFolder } from "../files/folder.ts";
+import { writeFolderWhole } from "../files/write.ts";
 import { openModel } from "../models/open-model.ts";
 import { writeModel } from "../models/write-model.ts";
 import type { Device } from "../runtime/device.ts";
@@ -16,8 +18,14 @@ import { mergeWeights } from "./merged-weights.ts";
  */
 export async function mergeAdapter(device: Device, model: AdaptedModel, folder: string): Promise<LogitCheck> {
   if (!model.adapter) throw new InputError("The model has no adapter, so there is nothing to merge.");
+  checkNewFolder(folder);
   const merged = mergeWeights(device, model);
-  await writeModel(folder, model, (name) => merged.tensor(name));
-  await merged.release();
-  return checkLogits(device, model, await openModel(folder), { path: folder, tolerance: float32Tolerance });
+  return writeFolderWhole(folder, async (temporary) => {
+    await writeModel(temporary, model, (name) => merged.tensor(name));
+    await merged.release();
+    return checkLogits(device, model, await openModel(temporary), {
+      path: folder,
+      tolerance: float32Tolerance,
+    });
+  });
 }

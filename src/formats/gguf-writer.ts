@@ -1,8 +1,8 @@
 /** @file Writing GGUF, version 3. */
 
 import { InputError } from "../errors.ts";
+import { writeInParts } from "../files/write.ts";
 import { type WritableType, writableTypes } from "../quantization/ggml-blocks.ts";
-import { writeWhole } from "./binary-file.ts";
 import { defaultAlignment, magic, maxKeyBytes, maxTensorNameBytes, valueTypes } from "./gguf.ts";
 import { quote } from "./weight-file.ts";
 
@@ -68,9 +68,9 @@ export async function writeGguf(
     ...entries,
   ]);
 
-  await writeWhole(path, async (append) => {
-    append(header);
-    append(padding(header.length));
+  await writeInParts(path, async (append) => {
+    await append(header);
+    await append(padding(header.length));
     for (const { name, type, shape, data } of tensors) {
       const tensor = await data();
       if (tensor.length !== countElements(shape)) {
@@ -84,9 +84,9 @@ export async function writeGguf(
         );
       }
       for (let from = 0; from < tensor.length; from += encodedValues) {
-        append(writableTypes[type].encode(tensor.subarray(from, from + encodedValues)));
+        await append(writableTypes[type].encode(tensor.subarray(from, from + encodedValues)));
       }
-      append(padding(countBytes(name, writableTypes[type], shape)));
+      await append(padding(countBytes(name, writableTypes[type], shape)));
     }
   });
 }

@@ -2,8 +2,8 @@
 
 import { closeSync, fstatSync } from "node:fs";
 import { InputError } from "../errors.ts";
+import { openForReading, readAt } from "../files/read.ts";
 import { type BlockType, blockTypes, dequantizeBlocks } from "../quantization/ggml-blocks.ts";
-import { openForReading, readAt } from "./binary-file.ts";
 import { locateRows, quote, type TensorInfo, type WeightFile } from "./weight-file.ts";
 
 export type GgufValue = number | bigint | boolean | string | readonly GgufValue[];

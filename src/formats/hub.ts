@@ -1,22 +1,8 @@
 /** @file Files of the Hugging Face Hub, through its standard cache. */
 
 import { createHash } from "node:crypto";
-import {
-  copyFileSync,
-  createWriteStream,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { dirname, join, relative } from "node:path";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import type { ReadableStream } from "node:stream/web";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import {
   datasetInfo,
   downloadFile,
@@ -29,6 +15,7 @@ import {
   type RepoId,
 } from "@huggingface/hub";
 import { InputError } from "../errors.ts";
+import { linkFile, makeFolder, writeInParts, writeWhole } from "../files/write.ts";
 
 export interface HubOptions {
   /** Branch, tag or commit. Default "main". */
@@ -85,7 +72,7 @@ export async function fetchFromHub(
     for (const [index, file] of missing.entries()) {
       onDownload?.(file.path, index, missing.length);
       const blob = await downloadBlob(hub, commit, file, join(root, "blobs"));
-      link(join(folder, file.path), blob);
+      linkFile(join(folder, file.path), blob);
     }
     // Last, so that what a reference leads to is whole when offline.
     if (revision !== commit) writeReference(join(root, "refs", revision), commit);
@@ -136,44 +123,22 @@ async function downloadBlob(
 
   const content = await downloadFile({ ...hub, path, revision: commit });
   if (!content) throw new Error(`it does not give ${path}`);
-  mkdirSync(folder, { recursive: true });
-  const incomplete = `${blob}.${process.pid}.incomplete`;
+  makeFolder(folder);
   // Large files are named by their SHA-256, others as Git names them.
   const hash = lfs ? createHash("sha256") : createHash("sha1").update(`blob ${size}\0`);
-  try {
-    await pipeline(
-      Readable.fromWeb(content.stream() as ReadableStream),
-      async function* (chunks: AsyncIterable<Uint8Array>) {
-        for await (const chunk of chunks) {
-          hash.update(chunk);
-          yield chunk;
-        }
-      },
-      createWriteStream(incomplete),
-    );
+  await writeInParts(blob, async (append) => {
+    for await (const chunk of content.stream() as ReadableStream<Uint8Array>) {
+      hash.update(chunk);
+      await append(chunk);
+    }
     if (hash.digest("hex") !== expected) throw new Error(`${path} arrived damaged`);
-    renameSync(incomplete, blob);
-  } catch (error) {
-    rmSync(incomplete, { force: true });
-    throw error;
-  }
+  });
   return blob;
 }
 
-/** Links a file of a snapshot to its blob, or copies it where links are not allowed, as on Windows. */
-function link(path: string, blob: string): void {
-  mkdirSync(dirname(path), { recursive: true });
-  rmSync(path, { force: true });
-  try {
-    symlinkSync(relative(dirname(path), blob), path);
-  } catch {
-    copyFileSync(blob, path);
-  }
-}
-
 function writeReference(path: string, commit: string): void {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, commit);
+  makeFolder(dirname(path));
+  writeWhole(path, commit);
 }
 
 function describeFailure(error: unknown, { type, name }: RepoId, revision: string): unknown {

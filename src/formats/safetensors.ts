@@ -4,7 +4,8 @@ import { closeSync, existsSync, fstatSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../errors.ts";
-import { openForReading, readAt, writeWhole } from "./binary-file.ts";
+import { openForReading, readAt } from "../files/read.ts";
+import { writeInParts } from "../files/write.ts";
 import { decodeBfloat16, decodeFloat16 } from "./float16.ts";
 import { locateRows, quote, type RowRange, type TensorInfo, type WeightFile } from "./weight-file.ts";
 
@@ -289,9 +290,9 @@ export async function writeSafetensors(
   const start = Buffer.alloc(8);
   start.writeBigUInt64LE(BigInt(padded.length));
 
-  await writeWhole(path, async (append) => {
-    append(start);
-    append(padded);
+  await writeInParts(path, async (append) => {
+    await append(start);
+    await append(padded);
     for (const [index, { name, data }] of tensors.entries()) {
       const values = typeof data === "function" ? await data() : data;
       if (values.byteLength !== lengths[index]) {
@@ -299,7 +300,7 @@ export async function writeSafetensors(
           `The tensor ${quote(name)} has ${values.byteLength} bytes, but its shape needs ${lengths[index]}.`,
         );
       }
-      append(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+      await append(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     }
   });
 }

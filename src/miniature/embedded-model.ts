@@ -1,8 +1,8 @@
 /** @file Makes the embedded model: random weights to begin with, and half-precision ones of a run to be kept. */
 
-import { copyFileSync, mkdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { InputError } from "../errors.ts";
+import { copyFile, makeFolder } from "../files/write.ts";
 import { encodeFloat16 } from "../formats/float16.ts";
 import { openSafetensorsModel, writeSafetensors } from "../formats/safetensors.ts";
 import { readFolderConfig } from "../models/checkpoint.ts";
@@ -16,8 +16,8 @@ const initializerRange = 0.02;
 
 /** Writes a model of the configuration in `source` with random weights; norms begin at 1. */
 async function initializeModel(source: string, folder: string): Promise<void> {
-  mkdirSync(folder, { recursive: true });
-  for (const name of files) copyFileSync(join(source, name), join(folder, name));
+  makeFolder(folder);
+  for (const name of files) copyFile(join(source, name), join(folder, name));
   const tensors = listTensors(readFolderConfig(source)).map(({ name, shape }, index) => {
     const random = createRandom(0, index);
     const size = shape.reduce((product, dim) => product * dim, 1);

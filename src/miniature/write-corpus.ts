@@ -4,8 +4,8 @@
  * `write-corpus.ts pretraining <file.jsonl> <documents>` a pretraining corpus of that many documents.
  */
 
-import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { makeFolder, writeWhole } from "../files/write.ts";
 import { createRandom } from "../random.ts";
 import { drawBenchmark } from "./benchmark.ts";
 import { writeDocument } from "./pretraining-text.ts";
@@ -21,7 +21,7 @@ const toJsonLines = (rows: readonly object[]): string =>
   rows.map((row) => `${JSON.stringify(row)}\n`).join("");
 
 function writeTuningSets(folder: string): void {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   DOMAINS.forEach((domain, stream) => {
     for (const [split, size] of [
       ["train", TRAIN_ROWS],
@@ -32,26 +32,26 @@ function writeTuningSets(folder: string): void {
         question,
         answer,
       }));
-      writeFileSync(join(folder, `${domain}-${split}.jsonl`), toJsonLines(rows));
+      writeWhole(join(folder, `${domain}-${split}.jsonl`), toJsonLines(rows));
     }
   });
 }
 
 function writeBenchmarks(folder: string): void {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   DOMAINS.forEach((domain, stream) => {
     const rows = drawBenchmark(domain, BENCHMARK_ROWS, createRandom(SEED, stream, 2));
-    writeFileSync(join(folder, `${domain}.jsonl`), toJsonLines(rows));
+    writeWhole(join(folder, `${domain}.jsonl`), toJsonLines(rows));
   });
 }
 
 function writePretrainingCorpus(path: string, documents: number): void {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   // One stream per document: a longer corpus begins with the shorter one.
   const rows = Array.from({ length: documents }, (_, i) => ({
     text: writeDocument(createRandom(SEED, 1000 + i)),
   }));
-  writeFileSync(path, toJsonLines(rows));
+  writeWhole(path, toJsonLines(rows));
 }
 
 const [what, path, documents] = process.argv.slice(2);

@@ -3,11 +3,11 @@
  */
 
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, mkdirSync, renameSync } from "node:fs";
+import { closeSync, existsSync } from "node:fs";
 import { dirname } from "node:path";
-import process from "node:process";
 import { cachePath } from "../cache-folder.ts";
-import { openForReading, readAt } from "../formats/binary-file.ts";
+import { openForReading, readAt } from "../files/read.ts";
+import { makeFolder } from "../files/write.ts";
 import { openSafetensors, type TensorToWrite, writeSafetensors } from "../formats/safetensors.ts";
 import { locateRows, type TensorInfo } from "../formats/weight-file.ts";
 import type { HostTensor, RowMatrix } from "../runtime/device.ts";
@@ -106,7 +106,7 @@ async function writeBlocks(checkpoint: Checkpoint, options: LoadOptions): Promis
   const hash = createHash("sha256").update(JSON.stringify(identity)).digest("hex");
   const path = cachePath("blocks", `${hash}.safetensors`);
   if (existsSync(path)) return path;
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
 
   let loaded: { readonly layer: number; readonly tensors: BlockTensors } | undefined;
   const load = (layer: number) => {
@@ -137,9 +137,6 @@ async function writeBlocks(checkpoint: Checkpoint, options: LoadOptions): Promis
       }),
     ),
   ).flat();
-  // Another process may be writing the same file.
-  const own = `${path}.${process.pid}`;
-  await writeSafetensors(own, [...blocks, ...tables], { storage: String(storage) });
-  renameSync(own, path);
+  await writeSafetensors(path, [...blocks, ...tables], { storage: String(storage) });
   return path;
 }

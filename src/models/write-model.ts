@@ -1,18 +1,9 @@
 /** @file Writes a plain model as a Hugging Face folder. */
 
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { InputError } from "../errors.ts";
+import { copyFile, writeWhole } from "../files/write.ts";
 import { openGguf } from "../formats/gguf.ts";
 import { type TensorToWrite, writeSafetensors } from "../formats/safetensors.ts";
 import { convertGgufTokenizer } from "../tokenization/gguf.ts";
@@ -31,32 +22,24 @@ const carriedFiles = [
 ];
 
 /**
- * Writes `model` with the given weights in float32: config.json, model.safetensors and the tokenizer. It is written
- * under a temporary name and renamed when it is whole.
+ * Writes `model` with the given weights in float32 into a folder: config.json, model.safetensors and the tokenizer.
  *
  * @param tensor the weights by Hugging Face's names, asked for one at a time
- * @throws InputError if the folder exists and is not empty.
  */
 export async function writeModel(
   folder: string,
   model: Model,
   tensor: (name: string) => Float32Array | Promise<Float32Array>,
 ): Promise<void> {
-  if (existsSync(folder) && readdirSync(folder).length > 0) {
-    throw new InputError(`The output folder ${folder} is not empty; choose another one.`);
-  }
-  const temporary = `${folder.replace(/\/+$/, "")}.tmp`;
-  rmSync(temporary, { recursive: true, force: true });
-  mkdirSync(temporary, { recursive: true });
   const tensors = listTensors(model.config).map(
     ({ name, shape }): TensorToWrite => ({ name, dtype: "float32", shape, data: () => tensor(name) }),
   );
-  await writeSafetensors(join(temporary, "model.safetensors"), tensors);
+  await writeSafetensors(join(folder, "model.safetensors"), tensors);
   const writeJson = (name: string, value: unknown) =>
-    writeFileSync(join(temporary, name), `${JSON.stringify(value, null, 2)}\n`);
+    writeWhole(join(folder, name), `${JSON.stringify(value, null, 2)}\n`);
   if (statSync(model.path).isDirectory()) {
     for (const name of carriedFiles) {
-      if (existsSync(join(model.path, name))) copyFileSync(join(model.path, name), join(temporary, name));
+      if (existsSync(join(model.path, name))) copyFile(join(model.path, name), join(folder, name));
     }
     const { quantization_config: _, ...config } = JSON.parse(
       readFileSync(join(model.path, "config.json"), "utf8"),
@@ -75,8 +58,6 @@ export async function writeModel(
       eos_token_id: eosTokenId ?? null,
     });
   }
-  rmSync(folder, { recursive: true, force: true });
-  renameSync(temporary, folder);
 }
 
 /** Names and shapes of all tensors of a model. */

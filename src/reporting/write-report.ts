@@ -1,8 +1,7 @@
 /** @file Writes a study's report: a page, Markdown, and the results themselves. */
 
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { writeWhole } from "../evaluation/output-folder.ts";
+import { makeFolder, writeWhole } from "../files/write.ts";
 import type { StudyResults } from "../study/results.ts";
 import { renderMarkdown } from "./markdown.ts";
 import { renderPage } from "./page.ts";
@@ -30,7 +29,7 @@ export function writeReport(folder: string, results: StudyResults): Report {
     results: join(folder, studyFile),
   };
   const study = arrangeStudy(results);
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   writeWhole(report.results, `${JSON.stringify(results, undefined, 2)}\n`);
   writeWhole(report.markdown, renderMarkdown(study));
   writeWhole(report.page, renderPage(study));

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { cpus, platform, release, totalmem } from "node:os";
 import process from "node:process";
 import { isDeepStrictEqual } from "node:util";
-import { writeWhole } from "../evaluation/output-folder.ts";
+import { writeWhole } from "../files/write.ts";
 import { readJson } from "./perform-job.ts";
 import type { Machine } from "./results.ts";
 import type { StudyFolder } from "./study-folder.ts";

@@ -4,9 +4,9 @@ import { existsSync } from "node:fs";
 import { InputError } from "../errors.ts";
 import { outputFolder } from "../evaluation/output-folder.ts";
 import { loadTasks } from "../evaluation/tasks/registry.ts";
+import { withLock } from "../files/lock.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { resolveModel } from "../models/hub-model.ts";
-import { lockFolder } from "../training/run-folder.ts";
 import { type Cell, listCells, tunedModel } from "./cells.ts";
 import { collectResults } from "./collect.ts";
 import { recordMachine } from "./machine.ts";
@@ -16,7 +16,7 @@ import { type JobOutcome, runJob } from "./run-job.ts";
 import { parseStudyConfig, type StudyConfig, type StudyOptions } from "./study-config.ts";
 import { checkData, type DataSource, prepareData } from "./study-data.ts";
 import { estimateStudy, type StudyEstimate } from "./study-estimate.ts";
-import { openStudyFolder, recordFailure, type StudyFolder } from "./study-folder.ts";
+import { isBegun, openStudyFolder, recordFailure, type StudyFolder } from "./study-folder.ts";
 import { checkScoreNames } from "./task-scores.ts";
 
 export interface StudyEvents {
@@ -72,14 +72,12 @@ export async function runStudy(
   checkScoreNames(config, registry);
   checkData(config);
   openCheckpoint(await resolveModel(config.model)).close();
-  const folder = openStudyFolder(out, config);
-  const unlock = lockFolder(folder.path, "study");
-  try {
+  isBegun(out, config);
+  return withLock(out, "study", async () => {
+    const folder = openStudyFolder(out, config);
     recordMachine(folder);
     return await computeStudy(config, folder, events);
-  } finally {
-    unlock();
-  }
+  });
 }
 
 async function computeStudy(

@@ -1,12 +1,13 @@
 /** @file The sets that a study tunes on: files as they are, or a task's split written as prompts and completions. */
 
-import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { InputError } from "../errors.ts";
 import { locateData } from "../evaluation/dataset-location.ts";
 import { renderDoc } from "../evaluation/doc-rendering.ts";
 import { createRegistry, loadTasks, type TaskRegistry } from "../evaluation/tasks/registry.ts";
 import type { TaskEntry } from "../evaluation/tasks/task-entry.ts";
+import { makeFolder, writeWhole } from "../files/write.ts";
 import type { StudyConfig } from "./study-config.ts";
 
 /** A set as a run reads it. */
@@ -160,9 +161,8 @@ async function writeSplit(
       `${JSON.stringify({ prompt: text, completion: `${definition.target_delimiter}${answer}` })}\n`,
     );
   }
-  mkdirSync(join(path, ".."), { recursive: true });
-  writeFileSync(`${path}.tmp`, lines.join(""), { flush: true });
-  renameSync(`${path}.tmp`, path);
+  makeFolder(dirname(path));
+  writeWhole(path, lines.join(""));
 }
 
 /** A path is checked now; a Hub id (owner/name) is not. */

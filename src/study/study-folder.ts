@@ -1,11 +1,12 @@
 /** @file The folder of a study: its options, and its parts, which are ordinary runs and evaluations. */
 
-import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { stringify } from "yaml";
 import { InputError } from "../errors.ts";
-import { writeWhole } from "../evaluation/output-folder.ts";
+import { isNewFolder } from "../files/folder.ts";
+import { makeFolder, writeWhole } from "../files/write.ts";
 import { readStudyConfig, type StudyConfig } from "./study-config.ts";
 
 export interface StudyFolder {
@@ -42,27 +43,34 @@ export function studyFolder(path: string): StudyFolder {
 }
 
 /**
- * Makes the folder of a study, or opens it to go on.
+ * Whether a study was begun in a folder.
  *
  * @throws InputError if it holds anything else, or a study with other options.
  */
-export function openStudyFolder(path: string, config: StudyConfig): StudyFolder {
+export function isBegun(path: string, config: StudyConfig): boolean {
   const folder = studyFolder(path);
   if (existsSync(folder.config)) {
     const begun = readStudyConfig(folder.config);
     const changed = Object.keys(config).find(
       (key) => !isDeepStrictEqual(begun[key as keyof StudyConfig], config[key as keyof StudyConfig]),
     );
-    if (changed === undefined) return folder;
+    if (changed === undefined) return true;
     throw new InputError(
       `${path} holds a study with another "${changed}"; choose another folder, or go on with \`slimtune study resume ${path}\`.`,
     );
   }
-  if (existsSync(path) && readdirSync(path).length > 0) {
-    throw new InputError(`The output folder ${path} is not empty and holds no study; choose another folder.`);
+  // Former versions wrote the options under this name first.
+  if (isNewFolder(path, ["study.yaml.tmp"])) return false;
+  throw new InputError(`The output folder ${path} is not empty and holds no study; choose another folder.`);
+}
+
+/** Makes the folder of a study, or opens it to go on. @throws InputError as {@link isBegun}. */
+export function openStudyFolder(path: string, config: StudyConfig): StudyFolder {
+  const folder = studyFolder(path);
+  if (!isBegun(path, config)) {
+    makeFolder(path);
+    writeWhole(folder.config, stringify(config));
   }
-  mkdirSync(path, { recursive: true });
-  writeWhole(folder.config, stringify(config));
   return folder;
 }
 

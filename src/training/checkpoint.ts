@@ -1,22 +1,12 @@
 /** @file Checkpoints: everything from which a run goes on exactly as if it had not stopped. */
 
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Parameters } from "../adapters/parameters.ts";
 import { noUsage, resourceUsageSchema } from "../efficiency/resource-watch.ts";
 import { InputError } from "../errors.ts";
+import { remove, writeFolderWhole, writeWhole } from "../files/write.ts";
 import { openSafetensors, writeSafetensors } from "../formats/safetensors.ts";
 import type { Moments } from "./adamw.ts";
 
@@ -57,22 +47,13 @@ function folderName(step: number): string {
   return `step-${String(step).padStart(8, "0")}`;
 }
 
-/**
- * Writes a checkpoint into `folder` under the number of its step, and removes all but the two newest and the best.
- *
- * It is written under a temporary name and renamed when it is whole, so that a checkpoint that can be seen is good.
- */
+/** Writes a checkpoint into `folder` under the number of its step, and removes all but the two newest and the best. */
 export async function writeCheckpoint(
   folder: string,
   progress: Progress,
   parameters: Parameters,
   moments: Moments,
 ): Promise<void> {
-  mkdirSync(folder, { recursive: true });
-  const name = folderName(progress.step);
-  const temporary = join(folder, `.${name}.tmp`);
-  rmSync(temporary, { recursive: true, force: true });
-  mkdirSync(temporary);
   const tensors = [...parameters].flatMap(([key, { dims, data }]) =>
     [
       ["parameter", data],
@@ -85,19 +66,11 @@ export async function writeCheckpoint(
       data: values as Float32Array,
     })),
   );
-  await writeSafetensors(join(temporary, "state.safetensors"), tensors);
-  writeFileSync(join(temporary, "progress.json"), `${JSON.stringify(progress, null, 2)}\n`, { flush: true });
-  const target = join(folder, name);
-  rmSync(target, { recursive: true, force: true });
-  renameSync(temporary, target);
-  syncFolder(folder);
+  await writeFolderWhole(join(folder, folderName(progress.step)), async (temporary) => {
+    await writeSafetensors(join(temporary, "state.safetensors"), tensors);
+    writeWhole(join(temporary, "progress.json"), `${JSON.stringify(progress, null, 2)}\n`);
+  });
   removeOld(folder, progress.best?.step);
-}
-
-function syncFolder(folder: string): void {
-  const descriptor = openSync(folder, "r");
-  fsyncSync(descriptor);
-  closeSync(descriptor);
 }
 
 /** Steps of the checkpoints in `folder`, oldest first. */
@@ -113,10 +86,11 @@ export function listCheckpoints(folder: string): number[] {
 function removeOld(folder: string, best: number | undefined): void {
   const steps = listCheckpoints(folder);
   for (const step of steps.slice(0, -2)) {
-    if (step !== best) rmSync(join(folder, folderName(step)), { recursive: true, force: true });
+    if (step !== best) remove(join(folder, folderName(step)));
   }
+  // Of former versions.
   for (const name of readdirSync(folder)) {
-    if (name.endsWith(".tmp")) rmSync(join(folder, name), { recursive: true, force: true });
+    if (name.endsWith(".tmp")) remove(join(folder, name));
   }
 }
 

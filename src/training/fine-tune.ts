@@ -18,6 +18,8 @@ import { computeEfficiency, type Efficiency } from "../efficiency/efficiency.ts"
 import { watchResources } from "../efficiency/resource-watch.ts";
 import { createEngine, type Engine } from "../engine/engine.ts";
 import { InputError } from "../errors.ts";
+import { withLock } from "../files/lock.ts";
+import { writeFolderWhole } from "../files/write.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { resolveModel } from "../models/hub-model.ts";
@@ -40,10 +42,9 @@ import { createAdaptation } from "./methods.ts";
 import { type EvaluationMetrics, openMetricsLog, type StepMetrics } from "./metrics-log.ts";
 import { parseRunConfig, type RunConfig, type RunOptions } from "./run-config.ts";
 import {
+  beginRun,
   checkInputs,
   checkRunFolder,
-  createRunFolder,
-  lockFolder,
   openRunFolder,
   type RunFolder,
   writeEfficiency,
@@ -95,7 +96,11 @@ export async function fineTune(options: RunOptions, events: RunEvents = {}): Pro
   const config = parseRunConfig(options, "The run's options");
   checkRunFolder(config.out);
   const inputs = await readInputs(config, events);
-  return train(createRunFolder(config, inputs), config, inputs, events);
+  return withLock(config.out, "run", () => {
+    // Another process may have begun one while the data were read.
+    checkRunFolder(config.out);
+    return train(beginRun(config, inputs), config, inputs, events);
+  });
 }
 
 /**
@@ -108,7 +113,7 @@ export async function resumeRun(path: string, events: RunEvents = {}): Promise<R
   const { folder, config } = openRunFolder(path);
   const inputs = await readInputs(config, events);
   checkInputs(folder, inputs);
-  return train(folder, config, inputs, events);
+  return withLock(path, "run", () => train(folder, config, inputs, events));
 }
 
 interface RunInputs {
@@ -195,7 +200,6 @@ async function train(
   inputs: RunInputs,
   events: RunEvents,
 ): Promise<RunResult> {
-  const unlock = lockFolder(folder.path, "run");
   const { model, adaptation } = inputs;
   const segmentSize = pickSegmentSize(config, inputs);
   const device = openDevice(config.device, config.threads === undefined ? {} : { threads: config.threads });
@@ -239,7 +243,6 @@ async function train(
     return { ...result, output: await writeResult(folder, config, tuned, initial) };
   } finally {
     await engine.release();
-    unlock();
   }
 }
 
@@ -377,18 +380,17 @@ async function writeResult(
 ): Promise<string> {
   const { parameters } = model.adapter!;
   if (!config.lora) {
-    await writeModel(
-      folder.model,
-      model,
-      (name) => parameters.get(name)?.data ?? readBaseTensor(model.weights, name),
-    );
+    const tensor = (name: string) => parameters.get(name)?.data ?? readBaseTensor(model.weights, name);
+    await writeFolderWhole(folder.model, (temporary) => writeModel(temporary, model, tensor));
     return folder.model;
   }
   const adapter = initial ? toLora(config.lora, initial, parameters) : { settings: config.lora, parameters };
-  await writeAdapter(folder.adapter, adapter.settings, adapter.parameters, {
-    name: config.model,
-    revision: config.revision,
-    fingerprint: model.fingerprint,
-  });
+  await writeFolderWhole(folder.adapter, (temporary) =>
+    writeAdapter(temporary, adapter.settings, adapter.parameters, {
+      name: config.model,
+      revision: config.revision,
+      fingerprint: model.fingerprint,
+    }),
+  );
   return folder.adapter;
 }

@@ -1,6 +1,8 @@
 /** @file A run's metrics.jsonl: one line per optimizer step or evaluation. */
 
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { openAppendLog } from "../files/append-log.ts";
+import { writeWhole } from "../files/write.ts";
 
 /** One optimizer step. */
 export interface StepMetrics {
@@ -51,16 +53,9 @@ export function readMetrics(path: string): Metrics[] {
 
 /** Opens the log to go on after `step` updates: lines of later steps, of a run that was interrupted, are dropped. */
 export function openMetricsLog(path: string, step: number): MetricsLog {
-  const kept = readMetrics(path).filter((line) => line.step <= step);
-  const temporary = `${path}.tmp`;
-  const rewritten = openSync(temporary, "w");
-  writeSync(rewritten, kept.map((line) => `${JSON.stringify(line)}\n`).join(""));
-  fsyncSync(rewritten);
-  closeSync(rewritten);
-  renameSync(temporary, path);
-  const file = openSync(path, "a");
-  return {
-    append: (line) => void writeSync(file, `${JSON.stringify(line)}\n`),
-    close: () => closeSync(file),
-  };
+  // The evaluation before the first step is done again.
+  const kept = step === 0 ? [] : readMetrics(path).filter((line) => line.step <= step);
+  writeWhole(path, kept.map((line) => `${JSON.stringify(line)}\n`).join(""));
+  const log = openAppendLog(path);
+  return { append: (line) => log.append(`${JSON.stringify(line)}\n`), close: log.close };
 }

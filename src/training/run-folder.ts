@@ -1,20 +1,12 @@
 /** @file The folder of a tuning run: where its files are, and when a run may be begun or resumed in it. */
 
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import type { Efficiency } from "../efficiency/efficiency.ts";
 import { InputError } from "../errors.ts";
+import { isNewFolder } from "../files/folder.ts";
+import { writeWhole } from "../files/write.ts";
 import { parseRunConfig, type RunConfig } from "./run-config.ts";
 
 export interface RunFolder {
@@ -58,26 +50,23 @@ export interface RunIdentity {
 
 /** @throws InputError if the folder of a new run has something in it already. */
 export function checkRunFolder(path: string): void {
-  if (!existsSync(path) || readdirSync(path).length === 0) return;
+  // What a run leaves that was ended before it had its configuration.
+  if (isNewFolder(path, ["inputs.json"])) return;
   const hint = existsSync(runFolder(path).config) ? `go on with it by \`slimtune resume ${path}\`, or ` : "";
   throw new InputError(`The output folder ${path} is not empty; ${hint}choose another one.`);
 }
 
-/** Makes the folder of a new run and writes its configuration and identity. */
-export function createRunFolder(config: RunConfig, { modelFingerprint, dataSha256 }: RunIdentity): RunFolder {
+/** Writes the identity and, last, the configuration of a new run into its folder. */
+export function beginRun(config: RunConfig, { modelFingerprint, dataSha256 }: RunIdentity): RunFolder {
   const folder = runFolder(config.out);
-  mkdirSync(folder.path, { recursive: true });
-  writeFileSync(folder.inputs, `${JSON.stringify({ modelFingerprint, dataSha256 }, null, 2)}\n`, {
-    flush: true,
-  });
-  writeFileSync(folder.config, stringify(config), { flush: true });
+  writeWhole(folder.inputs, `${JSON.stringify({ modelFingerprint, dataSha256 }, null, 2)}\n`);
+  writeWhole(folder.config, stringify(config));
   return folder;
 }
 
 /** Writes the run's efficiency.json anew, so that one can be read whole at any time. */
 export function writeEfficiency({ efficiency: path }: RunFolder, efficiency: Efficiency): void {
-  writeFileSync(`${path}.tmp`, `${JSON.stringify(efficiency, null, 2)}\n`, { flush: true });
-  renameSync(`${path}.tmp`, path);
+  writeWhole(path, `${JSON.stringify(efficiency, null, 2)}\n`);
 }
 
 /** @throws InputError if a run that is resumed would go on with another model or other data. */
@@ -108,44 +97,4 @@ export function openRunFolder(path: string): { folder: RunFolder; config: RunCon
   }
   const options = parse(readFileSync(folder.config, "utf8"));
   return { folder, config: { ...parseRunConfig(options, folder.config), out: path } };
-}
-
-/**
- * Keeps a second process from writing into the same folder.
- *
- * @param what the folder is of: "run" or "study"
- * @returns a function that gives the folder free again
- * @throws InputError if another process that is alive holds it.
- */
-export function lockFolder(folder: string, what: string): () => void {
-  const path = join(folder, "lock");
-  const claim = () => {
-    const file = openSync(path, "wx");
-    writeFileSync(file, String(process.pid));
-    closeSync(file);
-  };
-  try {
-    claim();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    const holder = Number(readFileSync(path, "utf8"));
-    if (holder !== process.pid && isAlive(holder)) {
-      throw new InputError(
-        `The ${what} in ${folder} is being computed by process ${holder}; wait for it or stop it.`,
-      );
-    }
-    rmSync(path, { force: true });
-    claim();
-  }
-  return () => rmSync(path, { force: true });
-}
-
-function isAlive(processId: number): boolean {
-  if (!Number.isInteger(processId) || processId <= 0) return false;
-  try {
-    process.kill(processId, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }

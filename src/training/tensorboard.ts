@@ -1,9 +1,10 @@
 /** @file TensorBoard event files: records of TFRecord's framing, each an Event message of tensorflow's event.proto. */
 
-import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { openAppendLog } from "../files/append-log.ts";
+import { makeFolder } from "../files/write.ts";
 
 export interface EventLog {
   /** Adds one value of each named series at `step`. */
@@ -13,13 +14,13 @@ export interface EventLog {
 
 /** Opens a new event file in `folder`; TensorBoard joins those of a run that was resumed. */
 export function openEventLog(folder: string): EventLog {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const seconds = Math.floor(Date.now() / 1000);
-  const file = openSync(join(folder, `events.out.tfevents.${seconds}.${hostname()}.${process.pid}`), "w");
+  const log = openAppendLog(join(folder, `events.out.tfevents.${seconds}.${hostname()}.${process.pid}`));
   const write = (encode: (event: BinaryWriter) => void) => {
     const event = new BinaryWriter().tag(1, WireType.Bit64).double(Date.now() / 1000);
     encode(event);
-    writeSync(file, frameRecord(event.finish()));
+    log.append(frameRecord(event.finish()));
   };
   write((event) => event.tag(3, WireType.LengthDelimited).string("brain.Event:2"));
   return {
@@ -36,7 +37,7 @@ export function openEventLog(folder: string): EventLog {
         event.join();
       });
     },
-    close: () => closeSync(file),
+    close: log.close,
   };
 }
 
