@@ -12,6 +12,7 @@ import { addExportCommand } from "./export.ts";
 import { addGenerateCommand } from "./generate.ts";
 import { addInspectCommand } from "./inspect.ts";
 import { addMergeCommand } from "./merge.ts";
+import { addQuickstartCommand } from "./quickstart.ts";
 import { addReportCommand } from "./report.ts";
 import { addServeCommand } from "./serve.ts";
 import { addStudyCommand } from "./study.ts";
@@ -37,6 +38,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option("--verbose", "show stack traces of errors")
     .showHelpAfterError("(add --help for the options and an example)")
     .exitOverride();
+  addQuickstartCommand(program);
   addTuneCommands(program);
   addInspectCommand(program);
   addEstimateCommand(program);

@@ -1,9 +1,9 @@
-/** @file `npm run quickstart`: the slimming study in miniature, on the embedded model. */
+/** @file `slimtune quickstart`: the slimming study in miniature, on the embedded model. */
 
 import { join, relative } from "node:path";
 import process, { stdout } from "node:process";
 import { fileURLToPath } from "node:url";
-import { remove } from "../files/write.ts";
+import type { Command } from "commander";
 import type { StudyCell, StudyResults } from "../study/results.ts";
 import { runStudy } from "../study/run-study.ts";
 import type { StudyOptions } from "../study/study-config.ts";
@@ -11,7 +11,7 @@ import { createStatusLine, formatDuration } from "./output.ts";
 
 const root = relative(process.cwd(), fileURLToPath(new URL("../../", import.meta.url)));
 const domains = ["math", "commonsense", "computing"];
-const out = join("runs", "quickstart");
+const defaultOut = join("runs", "quickstart");
 
 const study: StudyOptions = {
   kind: "slimming",
@@ -67,24 +67,40 @@ function describeResults({ tasks, base, cells }: StudyResults): string {
     .join("\n");
 }
 
-const started = performance.now();
-const status = createStatusLine();
-const interrupt = new AbortController();
-process.once("SIGINT", () => interrupt.abort());
-stdout.write(
-  "The embedded model (1.1 million parameters, trained by this project) is tuned with LoRA and QLoRA on word problems, on\ncommon sense and on computing, and asked 200 other questions of each kind before and after.\n\n",
-);
-remove(out);
-const { results, report } = await runStudy(study, out, {
-  signal: interrupt.signal,
-  onProgress: ({ number, of, name }, text) => status.update(`${number}/${of} ${name}: ${text}`),
-});
-status.done();
-if (results) {
+export function addQuickstartCommand(program: Command): void {
+  program
+    .command("quickstart")
+    .description("Tune the embedded model in six ways and compare each with its base, in about two minutes.")
+    .option("--out <folder>", "folder of the study; one that was interrupted goes on", defaultOut)
+    .addHelpText("after", "\nExample:\n  slimtune quickstart")
+    .action(async ({ out }: { out: string }) => showMiniature(out));
+}
+
+async function showMiniature(out: string): Promise<void> {
+  const started = performance.now();
+  const status = createStatusLine();
+  const interrupt = new AbortController();
+  process.once("SIGINT", () => interrupt.abort());
+  stdout.write(
+    "The embedded model (1.1 million parameters, trained by this project) is tuned with LoRA and QLoRA on word problems, on\ncommon sense and on computing, and asked 200 other questions of each kind before and after.\n\n",
+  );
+  const { results, report } = await runStudy(study, out, {
+    signal: interrupt.signal,
+    onPlan({ parts, done }) {
+      if (done === parts)
+        stdout.write(`All of it was computed before; delete ${out} to compute it anew.\n\n`);
+    },
+    onProgress: ({ number, of, name }, text) => status.update(`${number}/${of} ${name}: ${text}`),
+  });
+  status.done();
+  if (!results) {
+    stdout.write(
+      `Stopped; go on with \`slimtune quickstart${out === defaultOut ? "" : ` --out ${out}`}\`.\n`,
+    );
+    process.exitCode = 130;
+    return;
+  }
   stdout.write(
     `Share of right answers of the base model, and what tuning changed, in points (95 % interval; * shown at the 5 % level):\n\n${describeResults(results)}\n\nDone in ${formatDuration((performance.now() - started) / 1000)}. The report is ${report}: open it in a browser.\n`,
   );
-} else {
-  stdout.write(`Stopped; go on with \`npx slimtune study resume ${out}\`.\n`);
-  process.exitCode = 130;
 }
