@@ -12,6 +12,7 @@ import { addExportCommand } from "./export.ts";
 import { addGenerateCommand } from "./generate.ts";
 import { addInspectCommand } from "./inspect.ts";
 import { addMergeCommand } from "./merge.ts";
+import { addPushCommand } from "./push.ts";
 import { addQuickstartCommand } from "./quickstart.ts";
 import { addReportCommand } from "./report.ts";
 import { addServeCommand } from "./serve.ts";
@@ -44,6 +45,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   addEstimateCommand(program);
   addMergeCommand(program);
   addExportCommand(program);
+  addPushCommand(program);
   addGenerateCommand(program);
   addEvaluateCommand(program);
   addTasksCommand(program);

@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import {
   datasetInfo,
@@ -54,7 +55,7 @@ export async function fetchFromHub(
   const offline = options.offline ?? /^(?:1|on|yes|true)$/i.test(process.env.HF_HUB_OFFLINE ?? "");
   if (offline) return findInCache(repo, revision, cacheDir);
 
-  const hub = describeHub(repo, options.hubUrl);
+  const hub = { repo, ...hubAccess(options.hubUrl) };
   const root = join(cacheDir, getRepoFolderName(repo));
   try {
     const commit = await resolveCommit(hub, revision);
@@ -87,16 +88,26 @@ function isSafePath(path: string): boolean {
   return path.split("/").every((part) => /^[^\\:]+$/.test(part) && part !== "." && part !== "..");
 }
 
-interface Hub {
-  readonly repo: RepoId;
+/** Where the Hub is, and as whom it is asked. */
+export interface HubAccess {
   readonly hubUrl?: string;
   readonly accessToken?: string;
 }
 
-function describeHub(repo: RepoId, url: string | undefined): Hub {
-  const hubUrl = (url ?? process.env.HF_ENDPOINT)?.replace(/\/+$/, "");
-  const accessToken = process.env.HF_TOKEN;
-  return { repo, ...(hubUrl && { hubUrl }), ...(accessToken && { accessToken }) };
+/**
+ * The address of the Hub (`url`, or HF_ENDPOINT) and the token (HF_TOKEN, or the file that HF_TOKEN_PATH names, by default
+ * `token` in the folder of HF_HOME), as the Hub's own programs find them.
+ */
+export function hubAccess(url?: string): HubAccess {
+  const { HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH, HF_HOME } = process.env;
+  const hubUrl = (url ?? HF_ENDPOINT)?.replace(/\/+$/, "");
+  const file = HF_TOKEN_PATH ?? join(HF_HOME ?? join(homedir(), ".cache", "huggingface"), "token");
+  const accessToken = HF_TOKEN || (existsSync(file) ? readFileSync(file, "utf8").trim() : "");
+  return { ...(hubUrl && { hubUrl }), ...(accessToken && { accessToken }) };
+}
+
+interface Hub extends HubAccess {
+  readonly repo: RepoId;
 }
 
 const commitPattern = /^[0-9a-f]{40}$/;
