@@ -5,8 +5,10 @@ import type { Command } from "commander";
 import { loadAdapter } from "../adapters/adapted-model.ts";
 import { InputError } from "../errors.ts";
 import { mergeAdapter } from "../export/merge.ts";
+import { hubIdOf } from "../models/hub-model.ts";
 import { openModel } from "../models/open-model.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
+import { describeResult } from "../training/model-card.ts";
 import { openRunFolder } from "../training/run-folder.ts";
 
 export function addMergeCommand(program: Command): void {
@@ -33,6 +35,7 @@ export function addMergeCommand(program: Command): void {
         openDevice(config.device),
         loadAdapter(base, folder.adapter),
         options.out,
+        { card: describeResult("model", folder, config, config.base_model_name ?? hubIdOf(config.model)) },
       );
       stdout.write(
         options.json

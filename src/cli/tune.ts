@@ -27,6 +27,7 @@ export function addTuneCommands(program: Command): void {
     .option("--print-config", "print the complete configuration and stop")
     .option("--model <path or id>", "folder, .gguf file or Hub id of the model")
     .option("--revision <name>", "branch, tag or commit of a Hub model")
+    .option("--base-model-name <id>", "the model's id on the Hub, named in what is handed on")
     .option(
       "--data <path or id>",
       "file of examples (JSONL, JSON, CSV, Parquet, text) or Hub id of a dataset",

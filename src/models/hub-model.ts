@@ -1,7 +1,9 @@
 /** @file A model by path or by its id on the Hub. */
 
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { InputError } from "../errors.ts";
+import { openGguf } from "../formats/gguf.ts";
 import { fetchFromHub, type HubOptions, isHubId } from "../formats/hub.ts";
 
 /** What of a model's repository is needed: configuration, tokenizer, safetensors; nothing that could be executed. */
@@ -16,4 +18,22 @@ export async function resolveModel(nameOrPath: string, options: HubOptions = {})
   if (existsSync(nameOrPath)) return nameOrPath;
   if (!isHubId(nameOrPath)) throw new InputError(`There is no model at ${nameOrPath}.`);
   return fetchFromHub({ type: "model", name: nameOrPath }, (path) => needed.test(path), options);
+}
+
+/**
+ * The Hub's id of a model: `nameOrPath` itself where it is one, else what the model's files say; undefined where they do
+ * not.
+ */
+export function hubIdOf(nameOrPath: string): string | undefined {
+  if (!existsSync(nameOrPath)) return isHubId(nameOrPath) ? nameOrPath : undefined;
+  const named = statSync(nameOrPath).isDirectory()
+    ? JSON.parse(readFileSync(join(nameOrPath, "config.json"), "utf8"))._name_or_path
+    : sourceOf(nameOrPath);
+  return typeof named === "string" && isHubId(named) && !existsSync(named) ? named : undefined;
+}
+
+function sourceOf(path: string): unknown {
+  const file = openGguf(path);
+  file.close();
+  return file.metadata.get("general.source.huggingface.repository");
 }

@@ -7,9 +7,8 @@ import { pipeline } from "node:stream/promises";
 import type { Adaptation } from "../adapters/adaptation.ts";
 import type { AdaptedModel, Adapter } from "../adapters/adapted-model.ts";
 import { loraPlusFactor } from "../adapters/lora-plus.ts";
-import { initializeParameters, type Parameters, readBaseTensor } from "../adapters/parameters.ts";
-import { writeAdapter } from "../adapters/peft-files.ts";
-import { splitWeights, toLora } from "../adapters/pissa.ts";
+import { initializeParameters, type Parameters } from "../adapters/parameters.ts";
+import { splitWeights } from "../adapters/pissa.ts";
 import { type BatchOptions, buildMicroBatches, type TokenizedExample } from "../data/batch.ts";
 import { resolveDataset } from "../data/hub-dataset.ts";
 import { type DatasetReport, loadDataset } from "../data/load-dataset.ts";
@@ -19,13 +18,11 @@ import { watchResources } from "../efficiency/resource-watch.ts";
 import { createEngine, type Engine } from "../engine/engine.ts";
 import { InputError } from "../errors.ts";
 import { withLock } from "../files/lock.ts";
-import { writeFolderWhole } from "../files/write.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { resolveModel } from "../models/hub-model.ts";
 import { countParameters } from "../models/modules.ts";
 import { loadModel, type Model } from "../models/open-model.ts";
-import { writeModel } from "../models/write-model.ts";
 import type { Device } from "../runtime/device.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { createMoments } from "./adamw.ts";
@@ -50,6 +47,7 @@ import {
   writeEfficiency,
 } from "./run-folder.ts";
 import { openEventLog } from "./tensorboard.ts";
+import { writeResult } from "./write-result.ts";
 
 /** What a run tells while it goes on. */
 export interface RunEvents {
@@ -369,28 +367,4 @@ async function runAndLog(
     metrics.close();
     tensorboard.close();
   }
-}
-
-/** @param initial what the adapter began with, if its product was taken out of the base weights */
-async function writeResult(
-  folder: RunFolder,
-  config: RunConfig,
-  model: AdaptedModel,
-  initial: Parameters | undefined,
-): Promise<string> {
-  const { parameters } = model.adapter!;
-  if (!config.lora) {
-    const tensor = (name: string) => parameters.get(name)?.data ?? readBaseTensor(model.weights, name);
-    await writeFolderWhole(folder.model, (temporary) => writeModel(temporary, model, tensor));
-    return folder.model;
-  }
-  const adapter = initial ? toLora(config.lora, initial, parameters) : { settings: config.lora, parameters };
-  await writeFolderWhole(folder.adapter, (temporary) =>
-    writeAdapter(temporary, adapter.settings, adapter.parameters, {
-      name: config.model,
-      revision: config.revision,
-      fingerprint: model.fingerprint,
-    }),
-  );
-  return folder.adapter;
 }

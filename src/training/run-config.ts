@@ -13,6 +13,11 @@ const given = z.strictObject({
   model: z.string().min(1),
   /** Branch, tag or commit of a Hub model. */
   revision: z.string().default("main"),
+  /** The model's id on the Hub, for those to whom the result is handed on; by default what its files say. */
+  base_model_name: z
+    .string()
+    .regex(/^[\w.-]+\/[\w.-]+$/, "give an id such as user/name")
+    .optional(),
   /** File of examples (JSONL, JSON, CSV, Parquet, text) or a Hub dataset's id. */
   data: z.string().min(1),
   /** Split of a Hub dataset. */

@@ -69,9 +69,13 @@ export function writeEfficiency({ efficiency: path }: RunFolder, efficiency: Eff
   writeWhole(path, `${JSON.stringify(efficiency, null, 2)}\n`);
 }
 
+export function readIdentity(folder: RunFolder): RunIdentity {
+  return JSON.parse(readFileSync(folder.inputs, "utf8"));
+}
+
 /** @throws InputError if a run that is resumed would go on with another model or other data. */
 export function checkInputs(folder: RunFolder, { modelFingerprint, dataSha256 }: RunIdentity): void {
-  const recorded: RunIdentity = JSON.parse(readFileSync(folder.inputs, "utf8"));
+  const recorded = readIdentity(folder);
   const changed =
     recorded.modelFingerprint !== modelFingerprint
       ? "model"

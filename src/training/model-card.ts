@@ -1,0 +1,110 @@
+/** @file The model card of a run's result (README.md): what it was made of and how, and what was measured. */
+
+import { existsSync } from "node:fs";
+import { basename } from "node:path";
+import { stringify } from "yaml";
+import { type EvaluationMetrics, type Metrics, readMetrics, type StepMetrics } from "./metrics-log.ts";
+import type { RunConfig } from "./run-config.ts";
+import { type RunFolder, readIdentity } from "./run-folder.ts";
+
+/** What a card is of: an adapter alone, or a model with the tuned weights. */
+export type CardSubject = "adapter" | "model";
+
+/**
+ * The card of a run's result, as the Hub reads it: metadata between dashes, then Markdown. No path of this machine stands in
+ * it.
+ *
+ * @param baseModel the base model's id on the Hub, where it is known
+ */
+export function describeResult(
+  subject: CardSubject,
+  folder: RunFolder,
+  config: RunConfig,
+  baseModel: string | undefined,
+): string {
+  const base = baseModel ?? basename(config.model);
+  const isLocal = existsSync(config.data);
+  const data = isLocal ? basename(config.data) : config.data;
+  const metadata = {
+    ...(baseModel !== undefined && { base_model: baseModel }),
+    ...(subject === "adapter" && { library_name: "peft" }),
+    pipeline_tag: "text-generation",
+    ...(!isLocal && { datasets: [data] }),
+    tags: ["slimtune", config.method],
+  };
+  const rows = [
+    ["base model", base],
+    ["data", `${data} (SHA-256 ${readIdentity(folder).dataSha256.slice(0, 16)}…)`],
+    ["method", describeMethod(config)],
+    ...describeMetrics(readMetrics(folder.metrics), config),
+    ["seed", String(config.seed)],
+  ];
+  const name = baseModel ?? "BASE-MODEL";
+  const use =
+    subject === "adapter"
+      ? `\`\`\`\nnpx slimtune chat --model ${name} --adapter THIS-FOLDER\n\`\`\`\n\nPEFT loads it as well: \`PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("${name}"), "THIS-FOLDER")\`.`
+      : "```\nnpx slimtune chat --model THIS-FOLDER\n```\n\nIt is an ordinary model folder, which Transformers loads as well.";
+  return `---
+${stringify(metadata)}---
+# ${base}, tuned on ${data}
+
+${subject === "adapter" ? "An adapter for" : "A model made from"} ${base}, tuned with [slimtune](https://www.npmjs.com/package/slimtune).
+
+| | |
+| --- | --- |
+${rows.map(([label, text]) => `| ${label} | ${asCell(text!)} |`).join("\n")}
+
+## Use
+
+${use}
+
+## What is not known
+
+Nothing but the loss above was measured when this card was written. \`slimtune evaluate\` and \`slimtune compare\` show what
+was gained and what was forgotten.
+
+## Licence
+
+The licence of the base model and the terms of the data hold for this as well. Say here which they are before you hand it on.
+`;
+}
+
+function describeMethod({ method, storage, lora, freeze_trainable_layers }: RunConfig): string {
+  const kept = storage === "float32" ? "" : `, on a base in ${storage}`;
+  if (freeze_trainable_layers !== undefined) return `${method}: the last ${freeze_trainable_layers} blocks`;
+  if (!lora) return `${method}: all weights`;
+  const targets = Array.isArray(lora.target_modules) ? lora.target_modules.join(", ") : lora.target_modules;
+  return `${method}: r ${lora.r}, lora_alpha ${lora.lora_alpha}, target_modules ${targets}${kept}`;
+}
+
+function describeMetrics(metrics: readonly Metrics[], config: RunConfig): [string, string][] {
+  const steps = metrics.filter((line): line is StepMetrics => "loss" in line);
+  const evaluations = metrics.filter((line): line is EvaluationMetrics => "eval_loss" in line);
+  const trained = steps.reduce((sum, { trained_tokens }) => sum + trained_tokens, 0);
+  const rows: [string, string][] = [
+    [
+      "training",
+      `${steps.length} steps of ${config.batch_size} examples, ${trained} trained tokens; learning rate ${config.learning_rate}, ${config.lr_scheduler_type}`,
+    ],
+  ];
+  const before = evaluations.find(({ step }) => step === 0);
+  const after = evaluations.filter(({ step }) => step > 0);
+  if (after.length === 0) {
+    const last = steps.at(-1);
+    return last ? [...rows, ["loss of the last step", `${last.loss.toFixed(3)} nats a token`]] : rows;
+  }
+  const best = after.reduce((least, line) => (line.eval_loss < least.eval_loss ? line : least));
+  const was = before ? `${before.eval_loss.toFixed(3)} before, ` : "";
+  return [
+    ...rows,
+    [
+      "held-out loss",
+      `${was}${best.eval_loss.toFixed(3)} after ${best.step} steps, in nats a token over ${best.eval_tokens} tokens`,
+    ],
+  ];
+}
+
+/** Names come from elsewhere: a bar would end a table's cell, and a line break the table. */
+function asCell(text: string): string {
+  return text.replace(/[|\\`<]/g, "\\$&").replace(/\s+/g, " ");
+}
