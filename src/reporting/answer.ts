@@ -19,21 +19,47 @@ interface Found extends RowChange {
   readonly row: StudyRow;
 }
 
-/** The study's answer: what was gained, what was forgotten, at what cost, and what speaks against it. */
+/**
+ * The study's answer in three parts: what was gained, what was forgotten, and what to take or what it cost; with each what
+ * speaks against it.
+ */
 export function answer(study: Study): string[] {
   const found = study.rows.flatMap((row) => row.changes.map((change): Found => ({ ...change, row })));
   const aligned = found.filter((change) => change.aligned);
   const others = found.filter((change) => !change.aligned);
+  const recommendation = describeMethods(study);
   return [
-    ...describeGains(study, aligned, found),
-    ...(aligned.length > 0 ? describeLosses(others) : []),
-    ...describeDivergence(study),
-    ...describeCost(study),
-    ...describeMethods(study),
-    ...describeAlignment(study),
-    ...describeContamination(found),
-    ...describeFailures(study),
-  ];
+    [...describeGains(study, aligned, found), ...describeTendency(found, 1), ...describeContamination(found)],
+    [...(aligned.length > 0 ? describeLosses(others) : []), ...describeTendency(found, -1)],
+    [...(recommendation.length > 0 ? recommendation : describeCost(study)), ...describeFailures(study)],
+  ]
+    .map((sentences) => sentences.join(" "))
+    .filter((part) => part !== "");
+}
+
+/**
+ * Methods of which several intervals leave zero on the same side, 1 for gains or -1 for losses, also where the adjustment for
+ * the number of comparisons does not let each of them be called shown.
+ */
+function describeTendency(found: readonly Found[], side: 1 | -1): string[] {
+  const verdict = side > 0 ? "better" : "worse";
+  const methods = [...new Set(found.map(({ row }) => row.method))].flatMap((method) => {
+    const ofMethod = found.filter(({ row }) => row.method === method);
+    const beyond = ofMethod.filter(
+      ({ difference, improvement }) => excludesZero(difference) && Math.sign(improvement) === side,
+    );
+    const shown = beyond.filter((change) => change.verdict === verdict).length;
+    return beyond.length < 2 || shown === beyond.length
+      ? []
+      : [
+          `${beyond.length} of the ${ofMethod.length} with ${method} (${shown === 0 ? "none" : shown} of them shown)`,
+        ];
+  });
+  return methods.length === 0
+    ? []
+    : [
+        `Intervals that lie wholly on the side of a ${side > 0 ? "gain" : "loss"}: ${joinWords(methods)} once all comparisons are counted.`,
+      ];
 }
 
 function describeGains({ tasks }: Study, aligned: readonly Found[], found: readonly Found[]): string[] {
@@ -57,9 +83,6 @@ function describeGains({ tasks }: Study, aligned: readonly Found[], found: reado
       `In ${worse.length} of them the tuned model is shown to be worse, most of all ${describeChange(greatest(worse, loss))}.`,
     );
   }
-  const open = judged.length - better.length - worse.length;
-  if (open > 0 && open < judged.length)
-    sentences.push(`In the other ${open === 1 ? "one" : open}, no difference is shown.`);
   return sentences;
 }
 
@@ -89,7 +112,8 @@ function describeLosses(others: readonly Found[]): string[] {
   return sentences;
 }
 
-function describeDivergence({ rows }: Study): string[] {
+/** How far the tuned models have moved from the base model. */
+export function describeDivergence({ rows }: Study): string[] {
   const values = rows.flatMap(({ divergence }) => divergence?.value ?? []);
   return values.length === 0
     ? []
@@ -98,7 +122,8 @@ function describeDivergence({ rows }: Study): string[] {
       ];
 }
 
-function describeCost({ results, rows }: Study): string[] {
+/** What a run took. */
+export function describeCost({ results, rows }: Study): string[] {
   const runs = rows.flatMap(({ cells }) => cells.map(({ run }) => run));
   if (runs.length === 0) return [];
   const of = (key: "seconds" | "peakMemoryBytes") => runs.map(({ efficiency }) => efficiency[key]);
@@ -110,12 +135,12 @@ function describeCost({ results, rows }: Study): string[] {
 
 function describeMethods(study: Study): string[] {
   if (study.results.kind !== "methods") return [];
-  const { list, leftOut } = recommend(study);
-  const text = list.map(describeRecommendation).join("; ");
-  return [...(text === "" ? [] : [`${text[0]!.toUpperCase()}${text.slice(1)}.`]), ...leftOut];
+  const text = recommend(study).list.map(describeRecommendation).join("; ");
+  return text === "" ? [] : [`${text[0]!.toUpperCase()}${text.slice(1)}.`];
 }
 
-function describeAlignment({ results }: Study): string[] {
+/** Whether a better fit of data and task went with larger gains. */
+export function describeAlignment({ results }: Study): string[] {
   if (results.predictions.length === 0) return [];
   const named = (scores: readonly { readonly score: AlignmentScore }[]) =>
     joinWords(scores.map(({ score }) => score));
@@ -154,13 +179,13 @@ function describeFailures({ results }: Study): string[] {
       ];
 }
 
-/** "gsm8k by +8.5 points with lora on math (95 % interval 5.0 to 12.1, which excludes zero)". */
+/** "gsm8k by +8.5 points with lora on math (95 % interval 5.0 to 12.1)". */
 function describeChange({ row, task, difference, seeds }: Found): string {
   const { change, unit, ends } = task.print;
   const direction = task.higherIsBetter ? "" : " (lower is better)";
   const over = seeds.length > 1 ? `mean of ${seeds.length} seeds, ` : "";
-  const zero = excludesZero(difference) ? "excludes" : "does not exclude";
-  return `${task.name} by ${change(difference.value)}${unit}${direction} with ${row.label} (${over}95 % interval ${ends(difference)}, which ${zero} zero)`;
+  const zero = excludesZero(difference) ? "" : ", which does not exclude zero";
+  return `${task.name} by ${change(difference.value)}${unit}${direction} with ${row.label} (${over}95 % interval ${ends(difference)}${zero})`;
 }
 
 const gain = (change: Found) => change.improvement;

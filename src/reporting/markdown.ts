@@ -1,10 +1,10 @@
 /** @file The report as Markdown: all that the page says, but for its charts. */
 
 import type { AlignmentScore, Flip } from "../study/results.ts";
-import { answer } from "./answer.ts";
+import { answer, describeAlignment, describeCost, describeDivergence } from "./answer.ts";
 import { formatNumber, formatRange, formatSigned } from "./format.ts";
 import { recommend } from "./recommend.ts";
-import type { Study } from "./study-rows.ts";
+import type { ModelRow, Study } from "./study-rows.ts";
 import {
   alignmentScores,
   alignmentTable,
@@ -42,7 +42,7 @@ export function renderMarkdown(study: Study): string {
   const parts = [
     `# ${escapeMarkdown(titleOf(study))}`,
     escapeMarkdown(describeModel(study)),
-    escapeMarkdown(answer(study).join(" ")),
+    list(answer(study).map(escapeMarkdown)),
     "## Gained and kept",
     "Change of each score from the base model with its 95 % interval; **bold**: the data were meant for the task; ▲ shown to be better, ▼ shown to be worse, no mark: no difference shown.",
     list(
@@ -53,15 +53,21 @@ export function renderMarkdown(study: Study): string {
       ),
     ),
     gainTable(study),
-    list(readingNotes(study).map(escapeMarkdown)),
+    list([...describeDivergence(study), ...readingNotes(study)].map(escapeMarkdown)),
     ...(isMethods
-      ? ["## Which method", table(recommendationTable(recommendations)), table(quantityTable(study))]
+      ? [
+          "## Which method",
+          table(recommendationTable(recommendations)),
+          ...recommendations.leftOut.map(escapeMarkdown),
+          table(quantityTable(study)),
+        ]
       : []),
     "## Loss",
     table(lossTable(study)),
     ...(results.alignment.length > 0
       ? [
           "## Alignment and gain",
+          ...describeAlignment(study).map(escapeMarkdown),
           table(alignmentTable(study)),
           list(
             (Object.keys(alignmentScores) as AlignmentScore[]).map((score) =>
@@ -71,6 +77,7 @@ export function renderMarkdown(study: Study): string {
         ]
       : []),
     "## Efficiency",
+    ...describeCost(study).map(escapeMarkdown),
     table(costTable(study)),
     ...(isMethods ? [] : [table(quantityTable(study)), quantityNote]),
     ...answers(study),
@@ -83,7 +90,7 @@ export function renderMarkdown(study: Study): string {
   return `${parts.join("\n\n")}\n`;
 }
 
-function gainTable({ tasks, rows }: Study): string {
+function gainTable({ tasks, rows, untuned }: Study): string {
   return rawTable(
     [
       "run",
@@ -91,33 +98,35 @@ function gainTable({ tasks, rows }: Study): string {
       "kept: mean change on other tasks",
       "divergence, nats",
     ],
-    rows.map((row) => {
-      if (row.cells.length === 0)
-        return [escapeMarkdown(row.label), ...tasks.map(() => "not computed"), "", ""];
-      const { retention, divergence } = row;
-      return [
-        escapeMarkdown(row.label),
-        ...tasks.map((task) => {
-          const change = row.changes.find((candidate) => candidate.task === task);
-          if (!change) return notMeasured;
-          const { difference, seeds, aligned } = change;
-          const print = escapeMarkdown(
-            `${task.print.change(difference.value)} ${task.print.range(difference)}${markOf(change)}`,
-          );
-          const list = seeds.length > 1 ? ` (seeds ${seeds.map(task.print.change).join(", ")})` : "";
-          return `${aligned ? `**${print}**` : print}${list}`;
-        }),
-        retention
-          ? escapeMarkdown(
-              `${formatSigned(100 * retention.value, 1)} ${formatRange({ low: 100 * retention.low, high: 100 * retention.high }, 1)}`,
-            )
-          : "no such task",
-        divergence
-          ? escapeMarkdown(`${formatNumber(divergence.value, 3)} ${formatRange(divergence, 3)}`)
-          : notMeasured,
-      ];
-    }),
+    [...untuned, ...rows].map((row) => [escapeMarkdown(row.label), ...gainCells(row, tasks)]),
   );
+}
+
+function gainCells(
+  { isComputed, changes, retention, divergence }: ModelRow,
+  tasks: Study["tasks"],
+): string[] {
+  if (!isComputed) return [...tasks.map(() => "not computed"), "", ""];
+  return [
+    ...tasks.map((task) => {
+      const change = changes.find((candidate) => candidate.task === task);
+      if (!change) return notMeasured;
+      const { difference, seeds, aligned } = change;
+      const print = escapeMarkdown(
+        `${task.print.change(difference.value)} ${task.print.range(difference)}${markOf(change)}`,
+      );
+      const list = seeds.length > 1 ? ` (seeds ${seeds.map(task.print.change).join(", ")})` : "";
+      return `${aligned ? `**${print}**` : print}${list}`;
+    }),
+    retention
+      ? escapeMarkdown(
+          `${formatSigned(100 * retention.value, 1)} ${formatRange({ low: 100 * retention.low, high: 100 * retention.high }, 1)}`,
+        )
+      : "no such task",
+    divergence
+      ? escapeMarkdown(`${formatNumber(divergence.value, 3)} ${formatRange(divergence, 3)}`)
+      : notMeasured,
+  ];
 }
 
 function answers({ rows }: Study): string[] {

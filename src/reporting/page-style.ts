@@ -28,10 +28,18 @@ small { display: block; font-size: .75rem; line-height: 1.35; font-weight: 400; 
 .about, .note, figcaption { color: var(--quiet); font-size: .875rem; }
 .note { margin: .6rem 0; }
 .answer { margin: 1.25rem 0; max-width: 52rem; font-size: 1.0625rem; line-height: 1.6; }
+.answer li { margin-bottom: .4rem; }
 nav { display: flex; flex-wrap: wrap; gap: .25rem 1.1rem; font-size: .9rem; }
 a { color: #0b5a97; text-decoration-thickness: 1px; text-underline-offset: .2em; }
 
-.scroll { overflow-x: auto; margin: 0 0 1rem; }
+/* A shadow at the edge beyond which there is more: the white ones move with the table and cover it at its ends. */
+.scroll {
+  overflow-x: auto; margin: 0 0 1rem; -webkit-overflow-scrolling: touch;
+  background: linear-gradient(to right, white 60%, transparent) left / 2.5rem 100% no-repeat local,
+    linear-gradient(to left, white 60%, transparent) right / 2.5rem 100% no-repeat local,
+    linear-gradient(to right, rgb(0 0 0 / .22), transparent) left / .9rem 100% no-repeat scroll,
+    linear-gradient(to left, rgb(0 0 0 / .22), transparent) right / .9rem 100% no-repeat scroll;
+}
 table { border-collapse: collapse; font-size: .875rem; line-height: 1.4; font-variant-numeric: tabular-nums; }
 th, td { padding: .4rem .8rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 th:first-child { padding-left: 0; }
@@ -57,8 +65,8 @@ td { min-width: 4.5rem; }
 .gains thead th:nth-child(n + 3) { width: 8.6rem; text-align: center; }
 .gains tbody th { vertical-align: middle; }
 .gains .first > * { border-top: 1px solid var(--line); }
-.better { background: color-mix(in oklab, var(--better) var(--strength), white); }
-.worse { background: color-mix(in oklab, var(--worse) var(--strength), white); }
+.better { background: var(--better); }
+.worse { background: var(--worse); }
 .aligned { outline: 2px solid var(--ink); outline-offset: -1px; }
 .missing { color: var(--quiet); font-size: .8rem; }
 td.missing[colspan] { background: var(--faint); }
@@ -89,6 +97,10 @@ pre { margin: 0; padding: .6rem .75rem; white-space: pre-wrap; overflow-wrap: an
   body { padding-top: 1.5rem; }
   h1 { font-size: 1.5rem; }
   .answer { font-size: 1.05rem; }
+  .wide::before {
+    content: "Swipe sideways for more columns →"; display: block; position: sticky; left: 0; width: max-content;
+    margin-bottom: .3rem; color: var(--quiet); font-size: .8125rem;
+  }
 }
 @media print {
   @page { margin: 14mm; }
@@ -98,7 +110,7 @@ pre { margin: 0; padding: .6rem .75rem; white-space: pre-wrap; overflow-wrap: an
   nav { display: none; }
   .answer { font-size: 11pt; }
   section { margin-top: 1.5rem; padding-top: 1rem; }
-  .scroll { overflow: visible; }
+  .scroll { overflow: visible; background: none; }
   th, td { padding: .25rem .6rem; }
   .gains :is(th, td) { padding: .3rem .35rem; }
   .gains thead th:nth-child(n + 3) { width: auto; }

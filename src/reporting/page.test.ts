@@ -14,7 +14,7 @@ describe("the gain matrix", () => {
   const document = open();
 
   test("has a row for each method on each set of data and a column for each task", () => {
-    expect(textsOf(document.querySelectorAll(".gains tbody tr > th:last-of-type"))).toEqual(
+    expect(textsOf(document.querySelectorAll(".gains tbody tr:not(.untuned) > th:last-of-type"))).toEqual(
       rows.map(({ method }) => method),
     );
     expect(textsOf(document.querySelectorAll(".gains tbody th[rowspan]"))).toEqual([
@@ -40,7 +40,7 @@ describe("the gain matrix", () => {
   });
 
   test("prints each change with its interval, and marks only what is shown", () => {
-    const cells = textsOf(document.querySelector(".gains tbody tr")!.querySelectorAll("td"));
+    const cells = textsOf(document.querySelector(".gains tbody tr:not(.untuned)")!.querySelectorAll("td"));
     expect(cells).toEqual([
       "+7.0 ▲[4.4, 9.6]",
       "−1.5[−3.6, 0.6]",
@@ -52,16 +52,39 @@ describe("the gain matrix", () => {
   });
 
   test("outlines the cells whose data were meant for the task", () => {
-    const outlined = [...document.querySelectorAll(".gains tbody tr")].map((row) =>
+    const outlined = [...document.querySelectorAll(".gains tbody tr:not(.untuned)")].map((row) =>
       [...row.querySelectorAll("td")].findIndex((cell) => cell.classList.contains("aligned")),
     );
     expect(outlined).toEqual([0, 0, 1, 1, 2, -1]);
   });
 
-  test("colours by improvement, so that a higher perplexity is worse", () => {
-    const [, , , perplexity] = document.querySelectorAll(".gains tbody tr:first-child td");
-    expect(perplexity!.classList.contains("worse")).toBe(true);
-    expect(perplexity!.getAttribute("style")).toMatch(/^--strength: [1-9]\d*%$/);
+  test("colours what is shown and nothing else, a higher perplexity as worse", () => {
+    const [first] = document.querySelectorAll(".gains tbody tr:not(.untuned)");
+    const colours = [...first!.querySelectorAll("td")].map(({ classList }) =>
+      ["better", "worse"].filter((colour) => classList.contains(colour)),
+    );
+    expect(colours).toEqual([["better"], [], [], ["worse"], [], []]);
+    for (const cell of document.querySelectorAll(".gains td")) {
+      const isColoured = cell.classList.contains("better") || cell.classList.contains("worse");
+      expect(isColoured, cell.textContent!).toBe(/[▲▼]/.test(cell.textContent!));
+      expect(cell.hasAttribute("style")).toBe(false);
+    }
+  });
+
+  test("begins with what quantizing alone changes", () => {
+    const [row, ...others] = document.querySelectorAll(".gains tbody .untuned");
+    expect(others).toEqual([]);
+    expect(textsOf([row!.querySelector("th")!])).toEqual(["base in nf4, not tuned"]);
+    expect(textsOf(row!.querySelectorAll("td"))).toEqual([
+      "−1.0[−3.6, 1.6]",
+      "−4.3 ▼[−6.4, −2.2]",
+      "−0.2[−3.4, 3.0]",
+      "+0.60 ▼[0.49, 0.71]",
+      "−1.8[−3.4, −0.3]",
+      "0.021[0.019, 0.024]",
+    ]);
+    const { quantizedBases: _, ...before } = slimmingStudy();
+    expect(open(before).querySelector(".untuned")).toBeNull();
   });
 
   test("says which cell could not be computed, and why", () => {
@@ -74,7 +97,7 @@ describe("the gain matrix", () => {
   });
 
   test("lists the seeds' changes and how many show them", () => {
-    const [row] = open(seedsStudy()).querySelectorAll(".gains tbody tr");
+    const [row] = open(seedsStudy()).querySelectorAll(".gains tbody tr:not(.untuned)");
     expect(textsOf(row!.querySelectorAll("th"))).toEqual(["math", "lora2 of 3 seeds"]);
     expect(textsOf(row!.querySelectorAll("td"))[0]).toContain("seeds +7.0, +7.4");
   });

@@ -1,7 +1,7 @@
 /** @file The report as one page of HTML that needs no network, no script and no other file. */
 
 import type { AlignmentScore } from "../study/results.ts";
-import { answer } from "./answer.ts";
+import { answer, describeAlignment, describeCost, describeDivergence } from "./answer.ts";
 import {
   alignmentCharts,
   type Chart,
@@ -75,7 +75,7 @@ ${pageStyle}
 <header>
 <h1>${title}</h1>
 <p class="about">${describeModel(study)}</p>
-<p class="answer">${answer(study).join(" ")}</p>
+<ul class="answer">${answer(study).map((part) => html`<li>${part}</li>`)}</ul>
 <nav>${sections.map(({ id, title }) => html`<a href="#${id}">${title}</a> `)}</nav>
 </header>
 <main>
@@ -98,13 +98,13 @@ function gains(study: Study): Section {
     title: "Gained and kept",
     content: html`<p>Change of each score from the base model, in points (hundredths of the score) where scores have them, with its 95 % interval.</p>
 <ul class="key">
-<li><span class="swatch better" style="--strength: 100%">▲</span>shown to be better</li>
-<li><span class="swatch worse" style="--strength: 100%">▼</span>shown to be worse</li>
-<li><span class="swatch"></span>no mark: no difference shown</li>
+<li><span class="swatch better">▲</span>shown to be better</li>
+<li><span class="swatch worse">▼</span>shown to be worse</li>
+<li><span class="swatch"></span>neither colour nor mark: no difference shown</li>
 ${outlined ? html`<li><span class="swatch aligned"></span>the data were meant for the task</li>` : undefined}
 </ul>
 ${gainMatrix(study)}
-${readingNotes(study).map((note) => html`<p class="note">${note}</p>`)}`,
+${[...describeDivergence(study), ...readingNotes(study)].map((note) => html`<p class="note">${note}</p>`)}`,
   };
 }
 
@@ -154,7 +154,7 @@ function alignment(study: Study): Section | undefined {
   return {
     id: "alignment",
     title: "Alignment and gain",
-    content: html`<p>How well each set of data fits each task, computed before tuning, against what tuning changed; only tasks in points are drawn. Filled: the data were meant for the task.</p>
+    content: html`<p>How well each set of data fits each task, computed before tuning, against what tuning changed; only tasks in points are drawn. Filled: the data were meant for the task. ${describeAlignment(study)}</p>
 ${charts.length > 0 ? key(markKey(study)) : undefined}
 ${figures(charts, captions)}
 ${table(alignmentTable(study))}
@@ -166,7 +166,8 @@ function efficiency(study: Study): Section {
   return {
     id: "efficiency",
     title: "Efficiency",
-    content: html`${table(costTable(study))}
+    content: html`<p>${describeCost(study)}</p>
+${table(costTable(study))}
 ${study.results.kind === "methods" ? undefined : html`${table(quantityTable(study))}<p class="note">${quantityNote}</p>`}`,
   };
 }
@@ -229,8 +230,12 @@ ${table(hashTable(study))}`,
   };
 }
 
+/** Columns that a phone shows beside each other. */
+const wideColumns = 3;
+
 function table({ headings, rows, numeric }: Table): Html {
-  return html`<div class="scroll"><table class="${numeric ? "numeric" : ""}">
+  const isWide = headings.length > wideColumns;
+  return html`<div class="scroll${isWide ? " wide" : ""}" role="region" aria-label="${headings[0]}" tabindex="0"><table class="${numeric ? "numeric" : ""}">
 <thead><tr>${headings.map((heading) => html`<th scope="col">${heading}</th>`)}</tr></thead>
 <tbody>
 ${rows.map(

@@ -67,6 +67,15 @@ const efficiency = z.object({
   seconds: z.number(),
 });
 
+const quantizedBase = z.object({
+  id: z.string(),
+  storage: z.string(),
+  error: z.string().exactOptional(),
+  evaluation: z.string().exactOptional(),
+  changes: z.record(z.string(), change).exactOptional(),
+  divergence: estimate.exactOptional(),
+});
+
 const cell = z.object({
   id: z.string(),
   method: z.string(),
@@ -123,6 +132,7 @@ const study: z.ZodType<StudyResults> = z
     ),
     tasks: z.array(task),
     base: z.object({ evaluation: z.string(), scores: z.record(z.string(), estimate) }),
+    quantizedBases: z.array(quantizedBase).exactOptional(),
     cells: z.array(cell),
     alignment: z.array(
       z.object({

@@ -5,6 +5,7 @@ import { createRandom } from "../random.ts";
 import type {
   Estimate,
   Flip,
+  QuantizedBaseResult,
   StudyAlignment,
   StudyCell,
   StudyChange,
@@ -173,6 +174,7 @@ export function hostileStudy(hostile: string): StudyResults {
       alignedData: task.alignedData.map(rename),
     })),
     base: { evaluation: hostile, scores: renameKeys(study.base.scores) },
+    quantizedBases: [{ id: hostile, storage: hostile, error: hostile }],
     cells: study.cells.map((cell) => ({
       ...cell,
       id: rename(cell.id),
@@ -247,6 +249,7 @@ function makeStudy(
       alignedData: task.alignedData.filter((name) => data.includes(name)),
     })),
     base: { evaluation: "base", scores: baseScores },
+    quantizedBases: methods.includes(qlora) ? [quantizedBase] : [],
     cells,
     alignment: data.flatMap((set) => tasks.map((task) => makeAlignment(set, task))),
     predictions: [
@@ -309,6 +312,19 @@ function makeCell(method: Method, data: string, seed: number, ofSeveral: boolean
     flips: data === "math" ? mathFlips : [],
   };
 }
+
+/** What NF4 alone changes. */
+const quantizedBase: QuantizedBaseResult = {
+  id: "base-nf4",
+  storage: "nf4",
+  evaluation: "evaluations/base-nf4",
+  changes: Object.fromEntries(
+    Object.entries({ gsm8k: -0.01, hellaswag: -0.043, mmlu_cs: -0.002, wikitext: 0.6 }).map(
+      ([name, difference]) => [name, makeChange(tasks.find((task) => task.name === name)!, difference)],
+    ),
+  ),
+  divergence: { value: 0.021, low: 0.019, high: 0.024 },
+};
 
 function makeChange(task: StudyTask, difference: number): StudyChange {
   const base = baseScores[task.name]!;

@@ -12,6 +12,8 @@ export interface Study {
   readonly targets: readonly string[];
   /** By data, then by method, in the order of the cells. */
   readonly rows: readonly StudyRow[];
+  /** The base model as methods keep it that quantize it, not tuned. */
+  readonly untuned: readonly UntunedRow[];
 }
 
 export interface ReportedTask extends StudyTask {
@@ -19,22 +21,32 @@ export interface ReportedTask extends StudyTask {
   readonly print: ScorePrinter;
 }
 
-export interface StudyRow {
-  readonly method: string;
-  readonly data: string;
+/** What a row says of a model against the base model. */
+export interface ModelRow {
   /** Such as "lora on math". */
   readonly label: string;
-  /** The cells that were computed, one for each seed. */
-  readonly cells: readonly FinishedCell[];
-  readonly failed: readonly StudyCell[];
+  readonly isComputed: boolean;
   /** In the order of the tasks. */
   readonly changes: readonly RowChange[];
-  /** Mean change over the targets, in shares; undefined if one was not evaluated. */
-  readonly score: Estimate | undefined;
   /** Mean change over the tasks in points that its data were not meant for. */
   readonly retention: Estimate | undefined;
   /** Kullback-Leibler divergence from the base model, in nats. */
   readonly divergence: Estimate | undefined;
+}
+
+/** A base model that is quantized and not tuned. */
+export interface UntunedRow extends ModelRow {
+  readonly storage: string;
+}
+
+export interface StudyRow extends ModelRow {
+  readonly method: string;
+  readonly data: string;
+  /** The cells that were computed, one for each seed. */
+  readonly cells: readonly FinishedCell[];
+  readonly failed: readonly StudyCell[];
+  /** Mean change over the targets, in shares; undefined if one was not evaluated. */
+  readonly score: Estimate | undefined;
 }
 
 export interface FinishedCell extends StudyCell {
@@ -76,7 +88,20 @@ export function arrangeStudy(results: StudyResults): Study {
       return cells.length === 0 ? [] : [arrangeRow(method, data, cells, tasks, targets, results)];
     }),
   );
-  return { results, tasks, targets, rows };
+  const untuned = (results.quantizedBases ?? []).map(({ storage, changes, divergence }): UntunedRow => {
+    const ofBase = tasks.flatMap((task) =>
+      poolSeeds(task, undefined, [{ ...(changes && { changes }) }], results),
+    );
+    return {
+      storage,
+      label: `base in ${storage}, not tuned`,
+      isComputed: changes !== undefined,
+      changes: ofBase,
+      retention: averageOfPoints(ofBase),
+      divergence,
+    };
+  });
+  return { results, tasks, targets, rows, untuned };
 }
 
 /** The methods or data of the cells, each once. */
@@ -96,25 +121,30 @@ function arrangeRow(
   const changes = tasks.flatMap((task) => poolSeeds(task, data, finished, results));
   const divergences = finished.flatMap(({ divergence }) => divergence ?? []);
   const score = changes.filter(({ task }) => targets.includes(task.name));
-  const kept = changes.filter(({ task, aligned }) => task.inPoints && !aligned);
   return {
     method,
     data,
     label: `${method} on ${data}`,
+    isComputed: finished.length > 0,
     cells: finished,
     failed: cells.filter((cell) => !finished.includes(cell as FinishedCell)),
     changes,
     score: score.length > 0 && score.length === targets.length ? averageImprovement(score) : undefined,
-    retention: kept.length > 0 ? averageImprovement(kept) : undefined,
+    retention: averageOfPoints(changes.filter(({ aligned }) => !aligned)),
     divergence: divergences.length > 0 ? averageOfSameItems(divergences) : undefined,
   };
+}
+
+function averageOfPoints(changes: readonly RowChange[]): Estimate | undefined {
+  const inPoints = changes.filter(({ task }) => task.inPoints);
+  return inPoints.length > 0 ? averageImprovement(inPoints) : undefined;
 }
 
 /** The change of one task over the seeds; nothing if none has it. */
 function poolSeeds(
   task: ReportedTask,
-  data: string,
-  cells: readonly FinishedCell[],
+  data: string | undefined,
+  cells: readonly Pick<StudyCell, "changes">[],
   results: StudyResults,
 ): RowChange[] {
   const seeds = cells.flatMap(({ changes }) => changes?.[task.name] ?? []);
@@ -126,7 +156,7 @@ function poolSeeds(
   return [
     {
       task,
-      aligned: task.alignedData.includes(data),
+      aligned: data !== undefined && task.alignedData.includes(data),
       difference,
       seeds: seeds.map((change) => change.difference.value),
       shownBetter,

@@ -148,7 +148,9 @@ export function alignmentTable({ results }: Study): Table {
 export function failureTable({ results }: Study): Table {
   return {
     headings: ["run", "why it could not be computed"],
-    rows: results.cells.flatMap(({ id, error }) => (error === undefined ? [] : [[id, error]])),
+    rows: [...(results.quantizedBases ?? []), ...results.cells].flatMap(({ id, error }) =>
+      error === undefined ? [] : [[id, error]],
+    ),
     numeric: false,
   };
 }

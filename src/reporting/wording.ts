@@ -44,7 +44,8 @@ export function markOf({ shownBetter, shownWorse, seeds }: RowChange): string {
 
 /** What a reader must know of the intervals, marks and seeds of this study. */
 export function readingNotes({ results, tasks, rows }: Study): string[] {
-  const changes = results.cells.flatMap((cell) => Object.values(cell.changes ?? {}));
+  const models = [...(results.quantizedBases ?? []), ...results.cells];
+  const changes = models.flatMap((model) => Object.values(model.changes ?? {}));
   const unlike = tasks.filter(({ inPoints }) => !inPoints);
   const notes: string[] = [];
   if (changes.length > 0) {
@@ -66,7 +67,7 @@ export function readingNotes({ results, tasks, rows }: Study): string[] {
   }
   if (unlike.length > 0) {
     notes.push(
-      `${joinWords(unlike.map(({ name, higherIsBetter }) => `${name} (${higherIsBetter ? "higher" : "lower"} is better)`))} ${unlike.length === 1 ? "has" : "have"} no points: changes are in the score’s own unit, and colours follow the change in per cent of the base score.`,
+      `${joinWords(unlike.map(({ name, higherIsBetter }) => `${name} (${higherIsBetter ? "higher" : "lower"} is better)`))} ${unlike.length === 1 ? "has" : "have"} no points: changes are in the score’s own unit.`,
     );
   }
   return notes;

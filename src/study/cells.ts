@@ -1,6 +1,7 @@
 /** @file The cells of a study: which model each tunes on what, and where its parts are. */
 
 import { existsSync } from "node:fs";
+import { isQuantized, type Storage } from "../models/linear.ts";
 import type { MethodName } from "../training/methods.ts";
 import { parseRunConfig, type RunOptions } from "../training/run-config.ts";
 import { runFolder } from "../training/run-folder.ts";
@@ -40,6 +41,18 @@ export function listCells(config: StudyConfig, data: readonly DataSource[], fold
       }),
     ),
   );
+}
+
+/** The base model as some of the methods keep it, not tuned: what quantizing alone changes. */
+export interface QuantizedBase {
+  /** Such as "base-nf4". */
+  readonly id: string;
+  readonly storage: Storage;
+}
+
+export function listQuantizedBases(cells: readonly Cell[]): QuantizedBase[] {
+  const storages = new Set(cells.map(({ run }) => parseRunConfig(run, "The study").storage));
+  return [...storages].filter(isQuantized).map((storage) => ({ id: `base-${storage}`, storage }));
 }
 
 /** The tuned model of a cell; undefined before its run is finished. */

@@ -15,15 +15,17 @@ import { resolveModel } from "../models/hub-model.ts";
 import { countParameters } from "../models/modules.ts";
 import { readMetrics } from "../training/metrics-log.ts";
 import { runFolder } from "../training/run-folder.ts";
-import { type Cell, listCells } from "./cells.ts";
+import { type Cell, listCells, listQuantizedBases, type QuantizedBase } from "./cells.ts";
 import { readMachines } from "./machine.ts";
 import { type DivergenceFile, type RunSummary, readJson, runSummaryPath } from "./perform-job.ts";
 import type {
   Estimate,
   Flip,
   Machine,
+  QuantizedBaseResult,
   StudyAlignment,
   StudyCell,
+  StudyChange,
   StudyData,
   StudyResults,
   StudyRun,
@@ -64,7 +66,11 @@ export async function collectResults(config: StudyConfig, folder: StudyFolder): 
   const failures = readFailures(folder);
   const collected: StudyCell[] = [];
   for (const cell of cells) collected.push(await collectCell(cell, chosen, folder, failures[cell.id]));
-  const studyCells = judgeTogether(collected);
+  const bases: QuantizedBaseResult[] = [];
+  for (const quantized of listQuantizedBases(cells))
+    bases.push(await collectQuantizedBase(quantized, chosen, folder, failures[quantized.id]));
+  const judge = judgeTogether([...collected, ...bases]);
+  const studyCells = collected.map(judge);
 
   const [machine, ...others] = readMachines(folder);
   const { slimtune } = readJson<EvaluationResults>(outputFolder(folder.base).results);
@@ -92,10 +98,11 @@ export async function collectResults(config: StudyConfig, folder: StudyFolder): 
         chosen.map((score) => [score.task, findScore(itself, score)!.before] as const),
       ),
     },
+    quantizedBases: bases.map(judge),
     cells: studyCells,
     alignment: alignments,
     predictions: predictGains(alignments, studyCells, tasks),
-    notes: [...describeLimits(config), ...describeMachines(others)],
+    notes: [...describeLimits(config, bases), ...describeMachines(others)],
   };
 }
 
@@ -119,12 +126,7 @@ async function collectCell(
   return {
     ...cell,
     run: collectRun(id, folder, rate),
-    changes: Object.fromEntries(
-      scores.map(({ fixed, broken, ...change }) => [
-        change.task,
-        { ...change, ...(fixed && broken && { fixed: fixed.length, broken: broken.length }) },
-      ]),
-    ),
+    changes: describeChanges(scores),
     divergence,
     flips: scores.flatMap(({ task, fixed = [], broken = [] }) => [
       ...fixed.slice(0, shownFlips).map((pair) => describeFlip(task, "fixed", pair)),
@@ -133,21 +135,47 @@ async function collectCell(
   };
 }
 
-/** Adjusts the p-values of all changes for their number in the whole study. */
-function judgeTogether(cells: readonly StudyCell[]): StudyCell[] {
-  const changes = cells.flatMap(({ changes = {} }) => Object.values(changes));
+async function collectQuantizedBase(
+  { id, storage }: QuantizedBase,
+  chosen: readonly ScoreName[],
+  folder: StudyFolder,
+  failure: string | undefined,
+): Promise<QuantizedBaseResult> {
+  if (failure !== undefined) return { id, storage, error: failure };
+  if (!existsSync(folder.baseDivergence(id))) return { id, storage, error: "It is not computed yet." };
+  const { scores } = await compare(folder.base, folder.evaluation(id), { scores: chosen });
+  const { divergence } = readJson<DivergenceFile>(folder.baseDivergence(id));
+  return { id, storage, evaluation: `evaluations/${id}`, changes: describeChanges(scores), divergence };
+}
+
+/** Each score's comparison, with the numbers of the items that became right and wrong in place of the items. */
+function describeChanges(scores: readonly ScoreComparison[]): Record<string, StudyChange> {
+  return Object.fromEntries(
+    scores.map(({ fixed, broken, ...change }) => [
+      change.task,
+      { ...change, ...(fixed && broken && { fixed: fixed.length, broken: broken.length }) },
+    ]),
+  );
+}
+
+interface Changed {
+  readonly changes?: Readonly<Record<string, StudyChange>>;
+}
+
+/** Adjusts the p-values of all changes for their number in the whole study. @returns what puts them in place */
+function judgeTogether(all: readonly Changed[]): <T extends Changed>(one: T) => T {
+  const changes = all.flatMap(({ changes = {} }) => Object.values(changes));
   const judged = judgeFamily(changes, "comparisons of the study");
   const byChange = new Map(changes.map((change, i) => [change, judged[i]!]));
-  return cells.map(({ changes, ...cell }) =>
-    changes
+  return (one) =>
+    one.changes
       ? {
-          ...cell,
+          ...one,
           changes: Object.fromEntries(
-            Object.entries(changes).map(([task, change]) => [task, byChange.get(change)!]),
+            Object.entries(one.changes).map(([task, change]) => [task, byChange.get(change)!]),
           ),
         }
-      : cell,
-  );
+      : one;
 }
 
 /** The mean of the scores of which a hundredth is a point. */
@@ -285,7 +313,7 @@ function describeMachines(others: readonly Machine[]): string[] {
   );
 }
 
-function describeLimits(config: StudyConfig): string[] {
+function describeLimits(config: StudyConfig, bases: readonly QuantizedBaseResult[]): string[] {
   const notes = [...describeSplits(config)];
   const limits = Object.entries(config.limits).map(([task, limit]) => `of ${task} ${limit}`);
   if (config.limit !== undefined) limits.unshift(`of each task ${config.limit}`);
@@ -294,9 +322,9 @@ function describeLimits(config: StudyConfig): string[] {
     notes.push(
       "Each model was tuned once, so the intervals are over the items and not over the training's chance.",
     );
-  if (config.methods.includes("qlora"))
+  if (bases.length > 0)
     notes.push(
-      "The changes of models on a base in NF4 are those by tuning and by quantizing the base, for the base model is in float32. They write their texts with that base in 8 bits; likelihoods are computed with NF4 itself.",
+      "The changes of models on a quantized base are those by tuning and by quantizing, for the base model is in float32; the rows of the base that is quantized and not tuned say what quantizing alone does. Models on a base in NF4 write their texts with that base in 8 bits; likelihoods are computed with NF4 itself.",
     );
   if (config.neutral_text === undefined)
     notes.push(

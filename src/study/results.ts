@@ -29,6 +29,8 @@ export interface StudyResults {
     /** By the task's name. */
     readonly scores: Readonly<Record<string, Estimate>>;
   };
+  /** The base model as the methods keep it that quantize it, not tuned, each once. Absent in studies of before. */
+  readonly quantizedBases?: readonly QuantizedBaseResult[];
   readonly cells: readonly StudyCell[];
   /** For each set of data and each task. */
   readonly alignment: readonly Alignment[];
@@ -100,6 +102,21 @@ export interface StudyCell {
   readonly divergence?: Estimate;
   /** Answers that changed, from each task: at most a few that became right and a few that became wrong. */
   readonly flips?: readonly Flip[];
+}
+
+/** What quantizing the base model changes without tuning. */
+export interface QuantizedBaseResult {
+  /** Such as "base-nf4". */
+  readonly id: string;
+  /** Such as "nf4". */
+  readonly storage: string;
+  /** Why it could not be computed; what follows is then absent. */
+  readonly error?: string;
+  /** Folder of its evaluation, below the study's. */
+  readonly evaluation?: string;
+  /** Against the base model in float32, as a cell's. */
+  readonly changes?: Readonly<Record<string, StudyChange>>;
+  readonly divergence?: Estimate;
 }
 
 /**

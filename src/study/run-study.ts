@@ -7,7 +7,7 @@ import { loadTasks } from "../evaluation/tasks/registry.ts";
 import { withLock } from "../files/lock.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { resolveModel } from "../models/hub-model.ts";
-import { type Cell, listCells, tunedModel } from "./cells.ts";
+import { type Cell, listCells, listQuantizedBases, tunedModel } from "./cells.ts";
 import { collectResults } from "./collect.ts";
 import { recordMachine } from "./machine.ts";
 import type { Job } from "./perform-job.ts";
@@ -38,7 +38,7 @@ export interface StudyPlan {
   readonly estimate: StudyEstimate;
 }
 
-/** A part of a study: the base model's evaluation, the alignment, or a cell's run, evaluation or divergence. */
+/** A part of a study: evaluation or divergence of a base model, the alignment, or a cell's run, evaluation or divergence. */
 export interface StudyPart {
   readonly number: number;
   readonly of: number;
@@ -93,7 +93,9 @@ async function computeStudy(
     parts: parts.length,
     done: parts.filter(({ isDone }) => isDone()).length,
     estimate: await estimateStudy(config, cells, {
-      base: !existsSync(outputFolder(folder.base).results),
+      bases: [folder.base, ...listQuantizedBases(cells).map(({ id }) => folder.evaluation(id))].filter(
+        (path) => !existsSync(outputFolder(path).results),
+      ).length,
       cells: cells.map(({ id }) => [!existsSync(folder.run(id)), !existsSync(folder.evaluation(id))]),
     }),
   });
@@ -114,7 +116,8 @@ async function computeStudy(
     recordFailure(folder, cell!, outcome.message);
     events.onPart?.(part, outcome.message);
   }
-  for (const { id } of cells) if (!failed.has(id)) recordFailure(folder, id, undefined);
+  const computed = [...cells, ...listQuantizedBases(cells)];
+  for (const { id } of computed) if (!failed.has(id)) recordFailure(folder, id, undefined);
 
   const results = await collectResults(config, folder);
   // The charts' library is slow to load, and whoever only reads a study's options does not need it.
@@ -138,7 +141,7 @@ function stopIfFatal(
 
 interface Part {
   readonly name: string;
-  /** The cell that it belongs to, without which the others go on. */
+  /** The cell or quantized base that it belongs to, without which the others go on. */
   readonly cell?: string;
   isDone(): boolean;
   job(): Job;
@@ -161,6 +164,17 @@ function listParts(
     isDone: () => existsSync(outputFolder(out).results),
     job: () => ({ type: "evaluate", config, tuned: tuned()!, out }),
   });
+  const divergence = (
+    name: string,
+    out: string,
+    tuned: () => ReturnType<typeof tunedModel>,
+    cell: string,
+  ): Part => ({
+    name,
+    cell,
+    isDone: () => existsSync(out),
+    job: () => ({ type: "diverge", config, tuned: tuned()!, out }),
+  });
   return [
     evaluation("base: evaluation", folder.base, () => ({ model: config.model })),
     {
@@ -168,6 +182,13 @@ function listParts(
       isDone: () => existsSync(folder.alignment),
       job: () => ({ type: "align", config, data, out: folder.alignment }),
     },
+    ...listQuantizedBases(cells).flatMap(({ id, storage }) => {
+      const choice = () => ({ model: config.model, storage });
+      return [
+        evaluation(`${id}: evaluation`, folder.evaluation(id), choice, id),
+        divergence(`${id}: divergence`, folder.baseDivergence(id), choice, id),
+      ];
+    }),
     ...cells.flatMap((cell): Part[] => {
       const { id, run } = cell;
       const tuned = () => tunedModel(cell, config, folder);
@@ -179,12 +200,7 @@ function listParts(
           job: () => ({ type: "tune", options: run }),
         },
         evaluation(`${id}: evaluation`, folder.evaluation(id), tuned, id),
-        {
-          name: `${id}: divergence`,
-          cell: id,
-          isDone: () => existsSync(folder.divergence(id)),
-          job: () => ({ type: "diverge", config, tuned: tuned()!, out: folder.divergence(id) }),
-        },
+        divergence(`${id}: divergence`, folder.divergence(id), tuned, id),
       ];
     }),
   ];

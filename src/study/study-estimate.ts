@@ -33,13 +33,14 @@ const startSeconds = 3;
  * Estimates the time of a study from the speed of matrix products, measured now, and the tokens of data and tasks. It is
  * within a factor of two where other programs do not disturb it.
  *
- * @param isLeft whether a cell's run, and whether its evaluation, is still to be computed; of the base model too
+ * @param left how many evaluations of base models are still to be computed, and of each cell whether its run and its
+ *   evaluation are
  */
 export async function estimateStudy(
   config: StudyConfig,
   cells: readonly Cell[],
-  isLeft: {
-    readonly base: boolean;
+  left: {
+    readonly bases: number;
     readonly cells: readonly (readonly [run: boolean, evaluation: boolean])[];
   },
 ): Promise<StudyEstimate> {
@@ -52,7 +53,7 @@ export async function estimateStudy(
     let tuningSeconds = 0;
     const datasets = new Map<string, { examples: number; tokens: number }>();
     for (const [index, cell] of cells.entries()) {
-      if (!isLeft.cells[index]![0]) continue;
+      if (!left.cells[index]![0]) continue;
       const run = parseRunConfig(cell.run, "The study");
       let dataset = datasets.get(cell.data.path);
       if (!dataset) {
@@ -91,7 +92,7 @@ export async function estimateStudy(
       (sum, request) => sum + countTokens(request, (text) => tokenizer.encode(text).length),
       0,
     );
-    const evaluations = Number(isLeft.base) + isLeft.cells.filter(([, evaluation]) => evaluation).length;
+    const evaluations = left.bases + left.cells.filter(([, evaluation]) => evaluation).length;
     return {
       tuningSeconds,
       evaluationSeconds: evaluations * (startSeconds + (tokens * flops) / rate),

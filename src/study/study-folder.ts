@@ -25,6 +25,8 @@ export interface StudyFolder {
   run(cell: string): string;
   evaluation(cell: string): string;
   divergence(cell: string): string;
+  /** Of a base model that is quantized and not tuned. */
+  baseDivergence(id: string): string;
 }
 
 export function studyFolder(path: string): StudyFolder {
@@ -39,6 +41,7 @@ export function studyFolder(path: string): StudyFolder {
     run: (cell) => join(path, "runs", cell),
     evaluation: (cell) => join(path, "evaluations", cell),
     divergence: (cell) => join(path, "runs", cell, "divergence.json"),
+    baseDivergence: (id) => join(path, "evaluations", id, "divergence.json"),
   };
 }
 
