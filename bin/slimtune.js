@@ -1,4 +1,11 @@
 #!/usr/bin/env node
-import { main } from "../dist/cli/main.js";
+import { existsSync } from "node:fs";
 
-process.exitCode = await main(process.argv);
+const program = new URL("../dist/cli/main.js", import.meta.url);
+if (existsSync(program)) {
+  const { main } = await import(program.href);
+  process.exitCode = await main(process.argv);
+} else {
+  console.error("slimtune: this clone is not built yet; run `npm run build` first.");
+  process.exitCode = 1;
+}

@@ -48,7 +48,7 @@ export function describeResult(
 ${stringify(metadata)}---
 # ${base}, tuned on ${data}
 
-${subject === "adapter" ? "An adapter for" : "A model made from"} ${base}, tuned with [slimtune](https://www.npmjs.com/package/slimtune).
+${subject === "adapter" ? "An adapter for" : "A model made from"} ${base}, tuned with slimtune.
 
 | | |
 | --- | --- |
