@@ -1,8 +1,11 @@
 /** @file Answers a request with one or several texts, whole or as a stream of server-sent events. */
 
 import { randomUUID } from "node:crypto";
-import type { Context } from "hono";
+import { setImmediate } from "node:timers/promises";
+import { InputError } from "../errors.ts";
 import type { Generation, GenerationRequest, Generator, Piece } from "../generation/generator.ts";
+import { ApiError } from "./api-error.ts";
+import { type PreparedRequest, toGenerationRequests } from "./prepare-request.ts";
 import type { RunningRequests } from "./running-requests.ts";
 
 /** How an endpoint puts texts into its responses; choices are numbered from 0. */
@@ -18,46 +21,71 @@ export interface AnswerFormat {
   ending(index: number, finishReason: Generation["finishReason"]): object;
 }
 
-export interface AnswerPlan {
-  readonly model: string;
-  /** One for each choice. */
-  readonly requests: readonly GenerationRequest[];
-  /** Tokens of the prompts, each counted once. */
-  readonly promptTokens: number;
-  readonly stream: boolean;
-  /** Whether a stream ends with the number of tokens. */
-  readonly includeUsage: boolean;
-  readonly format: AnswerFormat;
-}
-
 export interface AnswerContext {
-  readonly generator: Generator;
+  readonly generator: Pick<Generator, "generate">;
   readonly running: RunningRequests;
   /** The answer to a request that fails; unexpected errors are logged there. */
   readonly describeError: (error: unknown) => { toJSON(): object };
 }
 
-/** @throws ApiError as {@link RunningRequests.run} does; whatever the generator throws. */
-export async function answer(c: Context, plan: AnswerPlan, context: AnswerContext): Promise<Response> {
-  return plan.stream ? streamAnswer(c, plan, context) : wholeAnswer(c, plan, context);
+/** What is answered, and how. */
+interface Answer {
+  readonly prepared: PreparedRequest;
+  /** One for each choice. */
+  readonly requests: readonly GenerationRequest[];
+  readonly format: AnswerFormat;
 }
 
-async function wholeAnswer(c: Context, plan: AnswerPlan, context: AnswerContext): Promise<Response> {
-  const { requests, format } = plan;
-  const generations = await context.running.run(requests.length, c.req.raw.signal, (signal) =>
-    Promise.all(requests.map((request) => context.generator.generate(request, { signal }))),
+/**
+ * @param signal aborted when the client goes away
+ * @throws ApiError as {@link RunningRequests.run} does, or if the engine fails; whatever the generator throws.
+ */
+export async function answer(
+  prepared: PreparedRequest,
+  format: AnswerFormat,
+  signal: AbortSignal,
+  context: AnswerContext,
+): Promise<Response> {
+  const asked = { prepared, format, requests: toGenerationRequests(prepared) };
+  return prepared.stream ? streamAnswer(asked, signal, context) : wholeAnswer(asked, signal, context);
+}
+
+/** @throws ApiError 500 if the model is at fault, since the request has been checked; whatever else the generator throws. */
+async function generate(
+  { generator }: AnswerContext,
+  ...[request, events]: Parameters<Generator["generate"]>
+): Promise<Generation> {
+  try {
+    return await generator.generate(request, events);
+  } catch (error) {
+    throw error instanceof InputError ? new ApiError(500, error.message, { code: "engine_failed" }) : error;
+  }
+}
+
+async function wholeAnswer(asked: Answer, client: AbortSignal, context: AnswerContext): Promise<Response> {
+  const { requests } = asked;
+  const generations = await context.running.run(requests.length, client, (signal) =>
+    Promise.all(requests.map((request) => generate(context, request, { signal }))),
   );
-  return c.json({
-    ...envelope(plan, format.object),
-    choices: generations.map((generation, index) => format.whole(index, generation)),
-    usage: countUsage(plan, generations),
-  });
+  return respond(ReadableStream.from(writeWhole(asked, generations)), "application/json");
 }
 
-function streamAnswer(c: Context, plan: AnswerPlan, context: AnswerContext): Promise<Response> {
-  const { requests, format, includeUsage } = plan;
-  const head = envelope(plan, format.chunkObject);
-  const { readable, writable } = new TextEncoderStream();
+/** The JSON of all choices, one after the other, so that others have their turn between two. */
+async function* writeWhole(asked: Answer, generations: readonly Generation[]): AsyncGenerator<string> {
+  const { format } = asked;
+  yield `${JSON.stringify(envelope(asked, format.object)).slice(0, -1)},"choices":[`;
+  for (const [index, generation] of generations.entries()) {
+    yield `${index > 0 ? "," : ""}${JSON.stringify(format.whole(index, generation))}`;
+    await setImmediate();
+  }
+  yield `],"usage":${JSON.stringify(countUsage(asked, generations))}}`;
+}
+
+function streamAnswer(asked: Answer, client: AbortSignal, context: AnswerContext): Promise<Response> {
+  const { prepared, requests, format } = asked;
+  const { includeUsage } = prepared;
+  const head = envelope(asked, format.chunkObject);
+  const { readable, writable } = new TransformStream<string, string>();
   const writer = writable.getWriter();
   // Writing fails once the client is gone, and then nobody misses it.
   const ignore = () => {};
@@ -66,11 +94,16 @@ function streamAnswer(c: Context, plan: AnswerPlan, context: AnswerContext): Pro
     write(JSON.stringify({ ...head, choices: [choice], ...(includeUsage && { usage: null }) }));
 
   async function writeChoice(request: GenerationRequest, index: number, signal: AbortSignal) {
-    const opening = format.opening(index);
-    if (opening) send(opening);
-    const onPiece = (piece: Piece) => send(format.piece(index, piece));
-    const generation = await context.generator.generate(request, { signal, onPiece });
-    send(format.ending(index, generation.finishReason));
+    /** The opening, with the first of what follows: all at once they could be many megabytes. */
+    let opening = format.opening(index);
+    const sendNext = (choice: object) => {
+      if (opening) send(opening);
+      opening = undefined;
+      send(choice);
+    };
+    const onPiece = (piece: Piece) => sendNext(format.piece(index, piece));
+    const generation = await generate(context, request, { signal, onPiece });
+    sendNext(format.ending(index, generation.finishReason));
     return generation;
   }
 
@@ -80,7 +113,7 @@ function streamAnswer(c: Context, plan: AnswerPlan, context: AnswerContext): Pro
         requests.map((request, index) => writeChoice(request, index, signal)),
       );
       if (includeUsage) {
-        write(JSON.stringify({ ...head, choices: [], usage: countUsage(plan, generations) }));
+        write(JSON.stringify({ ...head, choices: [], usage: countUsage(asked, generations) }));
       }
       write("[DONE]");
     } catch (error) {
@@ -92,31 +125,33 @@ function streamAnswer(c: Context, plan: AnswerPlan, context: AnswerContext): Pro
 
   return new Promise((resolve, reject) => {
     context.running
-      .run(requests.length, c.req.raw.signal, (signal) => {
+      .run(requests.length, client, (signal) => {
         // The response begins when the request is admitted: a refusal still has a status of its own.
-        resolve(respond(readable));
+        resolve(respond(readable, "text/event-stream"));
         return writeAll(signal);
       })
       .catch(reject);
   });
 }
 
-function respond(body: ReadableStream): Response {
-  return new Response(body, {
-    headers: { "content-type": "text/event-stream", "cache-control": "no-cache" },
+function respond(body: ReadableStream<string>, type: string): Response {
+  return new Response(body.pipeThrough(new TextEncoderStream()), {
+    headers: { "content-type": type, "cache-control": "no-cache" },
   });
 }
 
-function envelope({ model, format }: AnswerPlan, object: string): object {
+function envelope({ prepared, format }: Answer, object: string): object {
   return {
     id: `${format.idPrefix}${randomUUID().replaceAll("-", "")}`,
     object,
     created: Math.floor(Date.now() / 1000),
-    model,
+    model: prepared.model,
   };
 }
 
-function countUsage({ promptTokens }: AnswerPlan, generations: readonly Generation[]): object {
+/** The tokens of each prompt are counted once. */
+function countUsage({ prepared }: Answer, generations: readonly Generation[]): object {
+  const promptTokens = prepared.prompts.reduce((sum, { ids }) => sum + ids.length, 0);
   const completionTokens = generations.reduce((sum, generation) => sum + generation.completionTokens, 0);
   return {
     prompt_tokens: promptTokens,

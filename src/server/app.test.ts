@@ -7,14 +7,17 @@ import { openHuggingFaceTokenizer } from "../tokenization/hugging-face.ts";
 import { type AppOptions, createApp } from "./app.ts";
 import { createFakeGenerator, type FakeGenerator } from "./fake-generator.fixture.ts";
 import { type HttpServer, listen } from "./http-server.ts";
+import { prepareRequest } from "./prepare-request.ts";
 import { EngineLostError } from "./remote-generator.ts";
 import { createRunningRequests, type RunningRequests } from "./running-requests.ts";
+import { createServedModel } from "./served-model.ts";
 
 const tokenizer = openHuggingFaceTokenizer("fixtures/embedded-model");
-const served = { id: "small", adapters: ["math"], tokenizer, contextLength: 512 };
+const names = { id: "small", adapters: ["math"] };
 const text = "the quick fox adds 12 and 30";
 
 let generator: FakeGenerator;
+let prepare: AppOptions["prepare"];
 let running: RunningRequests;
 let http: HttpServer;
 let client: OpenAI;
@@ -22,7 +25,9 @@ let client: OpenAI;
 async function start(options: Partial<AppOptions> = {}, limit = 1000): Promise<void> {
   generator = createFakeGenerator(tokenizer);
   running = createRunningRequests(limit);
-  const app = createApp({ served, generator, running, loopback: true, ...options });
+  const served = createServedModel({ ...names, tokenizer, contextLength: 512, maxTexts: limit });
+  prepare = async (endpoint, body) => prepareRequest(served, endpoint, body);
+  const app = createApp({ names, prepare, generator, running, loopback: true, ...options });
   http = await listen(app, "127.0.0.1", 0);
   client = new OpenAI({ baseURL: `${http.url}/v1`, apiKey: "none", maxRetries: 0 });
 }
@@ -497,7 +502,7 @@ describe("many and broken-off requests", () => {
     await stopped;
     await expect(fetch(`${http.url}/health`)).rejects.toThrow();
     const again = await listen(
-      createApp({ served, generator, running, loopback: true }),
+      createApp({ names, prepare, generator, running, loopback: true }),
       "127.0.0.1",
       Number(new URL(http.url).port),
     );

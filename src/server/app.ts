@@ -1,20 +1,25 @@
 /** @file The HTTP interface: OpenAI's endpoints over a generator. */
 
-import { Hono, type MiddlewareHandler } from "hono";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { InputError } from "../errors.ts";
 import type { Generator } from "../generation/generator.ts";
 import { requireAllowedOrigin, requireKey, requireLoopbackHost } from "./access.ts";
-import type { AnswerContext } from "./answer.ts";
+import { type AnswerContext, type AnswerFormat, answer } from "./answer.ts";
 import { ApiError } from "./api-error.ts";
-import { createChatCompletion } from "./chat-completions.ts";
-import { createCompletion } from "./completions.ts";
+import { formatChat } from "./chat-completions.ts";
+import { formatCompletion } from "./completions.ts";
+import type { Endpoint, PreparedRequest } from "./prepare-request.ts";
 import { EngineLostError } from "./remote-generator.ts";
+import { createBodyReader } from "./request-body.ts";
+import type { RequestThread } from "./request-thread.ts";
 import type { RunningRequests } from "./running-requests.ts";
-import type { ServedModel } from "./served-model.ts";
+import type { ModelNames } from "./served-model.ts";
 
 export interface AppOptions {
-  readonly served: ServedModel;
-  readonly generator: Generator;
+  readonly names: ModelNames;
+  /** Checks and encodes a request. */
+  readonly prepare: RequestThread["prepare"];
+  readonly generator: Pick<Generator, "generate">;
   readonly running: RunningRequests;
   /** Whether the server can only be reached from its own machine. */
   readonly loopback: boolean;
@@ -30,7 +35,7 @@ export interface AppOptions {
 
 /** The server's routes; `app.fetch` answers a request. */
 export function createApp(options: AppOptions): Hono {
-  const { served, generator, running, loopback, isReady = () => true } = options;
+  const { names, prepare, generator, running, loopback, isReady = () => true } = options;
   const { apiKey, allowedOrigins = [], onUnexpectedError = () => {} } = options;
   const describeError = (error: unknown): ApiError => {
     const described = toApiError(error);
@@ -38,7 +43,19 @@ export function createApp(options: AppOptions): Hono {
     return described;
   };
   const context: AnswerContext = { generator, running, describeError };
-  const models = listModels(served);
+  const models = listModels(names);
+  const bodies = createBodyReader();
+
+  async function complete(
+    c: Context,
+    endpoint: Endpoint,
+    format: (request: PreparedRequest) => AnswerFormat,
+  ): Promise<Response> {
+    running.check();
+    const { raw } = c.req;
+    const request = await bodies.read(raw, (body) => prepare(endpoint, body, raw.signal));
+    return answer(request, format(request), raw.signal, context);
+  }
 
   const app = new Hono();
   if (loopback) app.use(requireLoopbackHost);
@@ -53,8 +70,8 @@ export function createApp(options: AppOptions): Hono {
     const message = `There is no model ${JSON.stringify(c.req.param("id"))} here.`;
     throw new ApiError(404, message, { param: "model", code: "model_not_found" });
   });
-  app.post("/v1/chat/completions", (c) => createChatCompletion(c, served, context));
-  app.post("/v1/completions", (c) => createCompletion(c, served, context));
+  app.post("/v1/chat/completions", (c) => complete(c, "chat", formatChat));
+  app.post("/v1/completions", (c) => complete(c, "completion", formatCompletion));
 
   app.all("/health", refuseMethod("GET"));
   app.all("/v1/models/*", refuseMethod("GET"));
@@ -78,7 +95,7 @@ function refuseMethod(allowed: string): MiddlewareHandler {
   };
 }
 
-function listModels({ id, adapters }: ServedModel) {
+function listModels({ id, adapters }: ModelNames) {
   const created = Math.floor(Date.now() / 1000);
   const describe = (model: string, root: string) => ({
     id: model,

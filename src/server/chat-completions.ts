@@ -1,43 +1,13 @@
-/** @file POST /v1/chat/completions, after OpenAI's API reference ("Create chat completion"). */
+/** @file Answers of POST /v1/chat/completions, after OpenAI's API reference ("Create chat completion"). */
 
-import type { Context } from "hono";
 import type { GeneratedToken } from "../generation/generator.ts";
-import { encodeChat } from "../generation/prompt.ts";
-import { type AnswerContext, type AnswerFormat, answer } from "./answer.ts";
+import type { AnswerFormat } from "./answer.ts";
 import { chatLogprobs } from "./logprobs.ts";
-import { chatBody, readBody } from "./request-bodies.ts";
-import { checkPrompt, readSettings, repeat, type ServedModel } from "./served-model.ts";
+import type { PreparedRequest } from "./prepare-request.ts";
 
-/** @throws ApiError or InputError if the request cannot be answered. */
-export async function createChatCompletion(
-  c: Context,
-  served: ServedModel,
-  context: AnswerContext,
-): Promise<Response> {
-  const body = await readBody(c, chatBody);
-  const maxNewTokens = body.max_completion_tokens ?? body.max_tokens ?? served.contextLength;
-  const settings = readSettings(served, body, maxNewTokens);
-  const promptIds = encodeChat(served.tokenizer, body.messages, body.chat_template_kwargs);
-  checkPrompt(served, promptIds, "messages");
-  const logprobs = body.logprobs ? { logprobs: body.top_logprobs ?? 0 } : {};
-  return answer(
-    c,
-    {
-      model: body.model,
-      requests: repeat({ ...settings, ...logprobs, promptIds }, body.n),
-      promptTokens: promptIds.length,
-      stream: body.stream,
-      includeUsage: body.stream_options?.include_usage ?? false,
-      format: body.logprobs ? formatWithLogprobs : format,
-    },
-    context,
-  );
-}
-
-const format = chatFormat(() => null);
-const formatWithLogprobs = chatFormat(chatLogprobs);
-
-function chatFormat(describe: (tokens: readonly GeneratedToken[]) => object | null): AnswerFormat {
+export function formatChat({ settings }: PreparedRequest): AnswerFormat {
+  const describe = (tokens: readonly GeneratedToken[]): object | null =>
+    settings.logprobs === undefined ? null : chatLogprobs(tokens);
   const delta = (index: number, delta: object, logprobs: object | null = null) => ({
     index,
     delta,

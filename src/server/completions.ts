@@ -1,53 +1,16 @@
-/** @file POST /v1/completions, after OpenAI's API reference ("Create completion", legacy). */
+/** @file Answers of POST /v1/completions, after OpenAI's API reference ("Create completion", legacy). */
 
-import type { Context } from "hono";
 import type { GeneratedToken } from "../generation/generator.ts";
-import { encodeText } from "../generation/prompt.ts";
-import { type AnswerContext, type AnswerFormat, answer } from "./answer.ts";
+import type { AnswerFormat } from "./answer.ts";
 import { completionLogprobs, lengthOf } from "./logprobs.ts";
-import { completionBody, readBody } from "./request-bodies.ts";
-import { checkPrompt, readSettings, repeat, type ServedModel } from "./served-model.ts";
+import type { PreparedRequest } from "./prepare-request.ts";
 
-/** @throws ApiError or InputError if the request cannot be answered. */
-export async function createCompletion(
-  c: Context,
-  served: ServedModel,
-  context: AnswerContext,
-): Promise<Response> {
-  const body = await readBody(c, completionBody);
-  const { tokenizer } = served;
-  const settings = readSettings(served, body, body.max_tokens);
-  const logprobs = body.logprobs === undefined ? {} : { logprobs: body.logprobs };
-  const prompts = body.prompt.map((prompt) => {
-    const promptIds = typeof prompt === "string" ? encodeText(tokenizer, prompt) : prompt;
-    checkPrompt(served, promptIds, "prompt");
-    return promptIds;
-  });
-  /** The prompt of a choice, as text. */
-  const echo = (index: number): string => {
-    const prompt = body.prompt[Math.floor(index / body.n)]!;
-    return typeof prompt === "string" ? prompt : tokenizer.decode(prompt, { skipSpecialTokens: true });
-  };
-  return answer(
-    c,
-    {
-      model: body.model,
-      requests: prompts.flatMap((promptIds) => repeat({ ...settings, ...logprobs, promptIds }, body.n)),
-      promptTokens: prompts.reduce((sum, ids) => sum + ids.length, 0),
-      stream: body.stream,
-      includeUsage: body.stream_options?.include_usage ?? false,
-      format: completionFormat(body.echo ? echo : () => "", body.logprobs !== undefined),
-    },
-    context,
-  );
-}
-
-/** @param echo what stands before the text of a choice */
-function completionFormat(echo: (index: number) => string, withLogprobs: boolean): AnswerFormat {
+export function formatCompletion({ prompts, n, settings }: PreparedRequest): AnswerFormat {
+  const echo = (index: number): string => prompts[Math.floor(index / n)]!.echo;
   /** Where the next token of each choice begins in its text. */
   const offsets: number[] = [];
   const describe = (index: number, tokens: readonly GeneratedToken[]): object | null => {
-    if (!withLogprobs) return null;
+    if (settings.logprobs === undefined) return null;
     const start = offsets[index] ?? 0;
     offsets[index] = tokens.reduce((end, { text }) => end + lengthOf(text), start);
     return completionLogprobs(tokens, start);

@@ -17,9 +17,28 @@ export interface HttpServer {
 /** Milliseconds that clients have to take their last bytes. */
 const lastBytes = 1000;
 
+/** Milliseconds that a client has to send a request: its headers, and all of it. */
+export interface SendingTime {
+  readonly headers: number;
+  readonly request: number;
+}
+
 /** @throws InputError if the address cannot be listened on. */
-export async function listen(app: Hono, host: string, port: number): Promise<HttpServer> {
-  const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;
+export async function listen(
+  app: Hono,
+  host: string,
+  port: number,
+  time: SendingTime = { headers: 10_000, request: 60_000 },
+): Promise<HttpServer> {
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    overrideGlobalObjects: false,
+    serverOptions: {
+      headersTimeout: time.headers,
+      requestTimeout: time.request,
+      connectionsCheckingInterval: 1000,
+    },
+  }) as Server;
   try {
     server.listen(port, host);
     await once(server, "listening");

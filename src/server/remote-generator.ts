@@ -5,15 +5,17 @@ import type { Generation, GenerationRequest, Generator, Piece } from "../generat
 
 /** Messages to the process of the engine. */
 export type ToEngine =
-  | {
-      readonly type: "submit";
-      readonly id: number;
-      readonly request: GenerationRequest;
-      /** Whether pieces are wanted before the whole. */
-      readonly pieces: boolean;
-    }
+  /** Requests that are made at once come in one message, so that the prompt which they share is sent once. */
+  | { readonly type: "submit"; readonly requests: readonly Submitted[] }
   | { readonly type: "cancel"; readonly id: number }
   | { readonly type: "shutdown" };
+
+export interface Submitted {
+  readonly id: number;
+  readonly request: GenerationRequest;
+  /** Whether pieces are wanted before the whole. */
+  readonly pieces: boolean;
+}
 
 /** A failure, as far as it can be told to another process. */
 export interface Failure {
@@ -58,6 +60,18 @@ export function connectGenerator(port: Port<ToEngine, FromEngine>): RemoteGenera
   const waiting = new Map<number, Waiting>();
   let nextId = 0;
   let lost: EngineLostError | undefined;
+  let submitted: Submitted[] = [];
+
+  function submit(request: Submitted): void {
+    if (submitted.length === 0) queueMicrotask(sendSubmitted);
+    submitted.push(request);
+  }
+
+  function sendSubmitted(): void {
+    const requests = submitted.filter(({ id }) => waiting.has(id));
+    submitted = [];
+    if (requests.length > 0) port.send({ type: "submit", requests });
+  }
 
   port.listen((message) => {
     // Messages on cancelled requests may still be on their way.
@@ -81,7 +95,7 @@ export function connectGenerator(port: Port<ToEngine, FromEngine>): RemoteGenera
             reject(signal!.reason);
           };
           signal?.addEventListener("abort", cancel);
-          port.send({ type: "submit", id, request, pieces: onPiece !== undefined });
+          submit({ id, request, pieces: onPiece !== undefined });
         });
       } finally {
         signal?.removeEventListener("abort", cancel);
@@ -107,7 +121,7 @@ export function hostGenerator(
 ): void {
   const running = new Map<number, AbortController>();
 
-  async function answer({ id, request, pieces }: Extract<ToEngine, { type: "submit" }>): Promise<void> {
+  async function answer({ id, request, pieces }: Submitted): Promise<void> {
     const controller = new AbortController();
     const { signal } = controller;
     running.set(id, controller);
@@ -123,7 +137,7 @@ export function hostGenerator(
   }
 
   port.listen((message) => {
-    if (message.type === "submit") answer(message);
+    if (message.type === "submit") for (const request of message.requests) answer(request);
     else if (message.type === "cancel") running.get(message.id)?.abort();
     else onShutdown();
   });

@@ -3,14 +3,15 @@
 import { ApiError } from "./api-error.ts";
 
 export interface RunningRequests {
+  /** @throws ApiError as {@link run} does if not even one text more could be written. */
+  check(): void;
   /**
    * Runs one request's work.
    *
    * @param texts how many texts it writes
    * @param client aborted when the client goes away
    * @param work gets a signal that is aborted when nobody waits for the result any more
-   * @throws ApiError 429 if too many texts are waiting already, 503 if the server is shutting down, 400 if the
-   * request alone is too large.
+   * @throws ApiError 429 if too many texts are waiting already, 503 if the server is shutting down.
    */
   run<T>(texts: number, client: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T>;
   /** Takes no more requests; gives those under way some time to finish, then aborts them. */
@@ -26,12 +27,6 @@ export function createRunningRequests(limit: number): RunningRequests {
 
   function admit(count: number): void {
     if (closing) throw shuttingDown();
-    if (count > limit) {
-      throw new ApiError(
-        400,
-        `The request asks for ${count} texts, but at most ${limit} are written at once.`,
-      );
-    }
     if (texts + count > limit) {
       throw new ApiError(429, `The queue is full: ${texts} texts are waiting; try again later.`, {
         code: "queue_full",
@@ -41,6 +36,7 @@ export function createRunningRequests(limit: number): RunningRequests {
   }
 
   return {
+    check: () => admit(1),
     async run(count, client, work) {
       admit(count);
       const controller = new AbortController();

@@ -10,8 +10,9 @@ import { createApp } from "./app.ts";
 import { type EngineOptions, startEngine } from "./engine-process.ts";
 import { listen } from "./http-server.ts";
 import type { EngineLostError } from "./remote-generator.ts";
+import { startRequestThread } from "./request-thread.ts";
 import { createRunningRequests } from "./running-requests.ts";
-import type { ServedModel } from "./served-model.ts";
+import type { ModelNames } from "./served-model.ts";
 
 export interface ServeOptions extends Omit<EngineOptions, "adapters"> {
   /** Folders of adapters, by the ids under which they are offered. Default: none. */
@@ -58,53 +59,54 @@ export async function serveModel(options: ServeOptions): Promise<ModelServer> {
   const { apiKey, allowedOrigins, onUnexpectedError, ...engineOptions } = others;
   if (apiKey === "") throw new InputError("The API key is empty; set one, or leave it out to ask for none.");
   const path = await resolveModel(options.model);
-  const served = describeModel(options.model, path, Object.keys(adapters));
+  const names = nameModels(options.model, Object.keys(adapters));
+  // What is no model is said before anything is started.
+  openCheckpoint(path).close();
 
   const engine = startEngine({ ...engineOptions, adapters, model: path });
+  const requests = startRequestThread({ path, ...names, maxTexts: maxQueue });
+  let isReady = false;
+  const ready = Promise.all([engine.ready, requests.ready]).then(() => {
+    isReady = true;
+  });
+  // Whoever stops before it is ready need not wait for it.
+  ready.catch(() => {});
   const running = createRunningRequests(maxQueue);
   const app = createApp({
-    served,
+    names,
+    prepare: requests.prepare,
     generator: engine,
     running,
     loopback: isLoopback(host),
-    isReady: engine.isReady,
+    isReady: () => isReady,
     ...(apiKey !== undefined && { apiKey }),
     ...(allowedOrigins && { allowedOrigins }),
     ...(onUnexpectedError && { onUnexpectedError }),
   });
-  const http = await listen(app, host, port).catch((error) => {
+  const http = await listen(app, host, port).catch(async (error) => {
     engine.kill();
+    await requests.stop();
     throw error;
   });
 
   return {
     url: http.url,
-    modelIds: [served.id, ...served.adapters],
-    ready: engine.ready,
+    modelIds: [names.id, ...names.adapters],
+    ready,
     lost: engine.lost,
     async stop() {
-      await http.close(running.drain(engine.isReady() ? grace : 0));
-      await engine.close();
+      await http.close(running.drain(isReady ? grace : 0));
+      await Promise.all([engine.close(), requests.stop()]);
     },
     kill: engine.kill,
   };
 }
 
 /** What is served under which ids; a path is known by its last part. */
-function describeModel(name: string, path: string, adapters: readonly string[]): ServedModel {
+function nameModels(name: string, adapters: readonly string[]): ModelNames {
   const id = existsSync(name) ? basename(resolve(name), ".gguf") : name;
   if (adapters.includes(id)) {
     throw new InputError(`The adapter ${id} has the name of the base model; give it another name.`);
   }
-  const checkpoint = openCheckpoint(path);
-  try {
-    return {
-      id,
-      adapters,
-      tokenizer: checkpoint.tokenizer(),
-      contextLength: checkpoint.config.maxPositionEmbeddings,
-    };
-  } finally {
-    checkpoint.close();
-  }
+  return { id, adapters };
 }

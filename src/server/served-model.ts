@@ -4,16 +4,33 @@ import { randomInt } from "node:crypto";
 import type { GenerationRequest } from "../generation/generator.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
 import { ApiError } from "./api-error.ts";
-import type { CommonFields } from "./request-bodies.ts";
+import type { CommonFields } from "./request-schemas.ts";
 
-export interface ServedModel {
+/** The ids under which models are asked for. */
+export interface ModelNames {
   /** The id of the base model. */
   readonly id: string;
   /** Names of the loaded adapters, each offered as a model of its own. */
   readonly adapters: readonly string[];
+}
+
+export interface ServedModel extends ModelNames {
   readonly tokenizer: Tokenizer;
+  /** Characters of the vocabulary's longest token. */
+  readonly longestToken: number;
   /** The most tokens of prompt and answer together. */
   readonly contextLength: number;
+  /** The most texts that a request may ask for. */
+  readonly maxTexts: number;
+}
+
+export function createServedModel(options: Omit<ServedModel, "longestToken">): ServedModel {
+  const { tokenizer } = options;
+  let longestToken = 0;
+  for (let id = 0; id < tokenizer.vocabularySize; id++) {
+    longestToken = Math.max(longestToken, tokenizer.tokenOf(id)?.length ?? 0);
+  }
+  return { ...options, longestToken };
 }
 
 /** What requests of all endpoints say of how an answer is written. */
@@ -24,17 +41,17 @@ export type Settings = Omit<GenerationRequest, "promptIds">;
  *
  * @throws ApiError 404 if there is no such model.
  */
-export function readSettings(served: ServedModel, body: CommonFields, maxNewTokens: number): Settings {
+export function readSettings(names: ModelNames, body: CommonFields, maxNewTokens: number): Settings {
   const { model, temperature, top_p, top_k = 0, min_p, repetition_penalty, stop, seed } = body;
-  if (model !== served.id && !served.adapters.includes(model)) {
-    const known = [served.id, ...served.adapters].join(", ");
+  if (model !== names.id && !names.adapters.includes(model)) {
+    const known = [names.id, ...names.adapters].join(", ");
     throw new ApiError(404, `There is no model ${JSON.stringify(model)} here; there is ${known}.`, {
       param: "model",
       code: "model_not_found",
     });
   }
   return {
-    ...(model !== served.id && { adapter: model }),
+    ...(model !== names.id && { adapter: model }),
     maxNewTokens,
     temperature,
     topP: top_p,
@@ -54,20 +71,19 @@ export function checkPrompt(
   param: string,
 ): void {
   if (ids.length === 0) throw new ApiError(400, `${param}: it is empty.`, { param });
+  if (ids.length >= contextLength) throw tooLong(contextLength, param, ids.length);
   const unknown = ids.find((id) => id >= tokenizer.vocabularySize);
   if (unknown !== undefined) {
     throw new ApiError(400, `${param}: the model has no token ${unknown}.`, { param });
   }
-  if (ids.length >= contextLength) {
-    throw new ApiError(
-      400,
-      `This model's maximum context length is ${contextLength} tokens, of which at least one is for the answer, but the prompt has ${ids.length} tokens; shorten it.`,
-      { param, code: "context_length_exceeded" },
-    );
-  }
 }
 
-/** One request for each of `n` choices; their draws differ by the seed. */
-export function repeat(request: GenerationRequest, n: number): GenerationRequest[] {
-  return Array.from({ length: n }, (_, i) => ({ ...request, seed: (request.seed ?? 0) + i }));
+/** @param tokens of the prompt, if all were counted */
+export function tooLong(contextLength: number, param: string, tokens?: number): ApiError {
+  const has = tokens === undefined ? "more" : `${tokens} tokens`;
+  return new ApiError(
+    400,
+    `This model's maximum context length is ${contextLength} tokens, of which at least one is for the answer, but the prompt has ${has}; shorten it.`,
+    { param, code: "context_length_exceeded" },
+  );
 }

@@ -1,9 +1,7 @@
 /** @file What requests may contain: OpenAI's fields, some that other local servers add, and a word on all others. */
 
 import { isDeepStrictEqual } from "node:util";
-import type { Context } from "hono";
 import { z } from "zod";
-import { ApiError } from "./api-error.ts";
 
 /** A field that would change the answer in a way that is not supported: only values that ask for nothing pass. */
 function unsupported(...neutral: readonly unknown[]) {
@@ -18,7 +16,20 @@ function unsupported(...neutral: readonly unknown[]) {
 /** A field that changes nothing about the answer. */
 const withoutEffect = z.unknown().optional();
 
-const stopString = z.string().min(1);
+/** A list whose length is looked at before its elements are. */
+function boundedList<T extends z.ZodType>(element: T, longest: number, shortest = 0) {
+  return z
+    .array(z.unknown())
+    .min(shortest)
+    .max(longest, { error: `has more than ${longest} elements.`, abort: true })
+    .pipe(z.array(element));
+}
+
+/** More than any conversation has. */
+const mostMessages = 10_000;
+
+const longestStop = 4096;
+const stopString = z.string().min(1).max(longestStop);
 
 const commonFields = {
   model: z.string(),
@@ -27,8 +38,8 @@ const commonFields = {
   n: z.int().min(1).max(128).default(1),
   seed: z.int().optional(),
   stop: z
-    .union([stopString.transform((text) => [text]), z.array(stopString).max(16)], {
-      error: "must be a string, or an array of up to 16 strings, none of them empty.",
+    .union([stopString.transform((text) => [text]), boundedList(stopString, 16)], {
+      error: `must be a string, or an array of up to 16 strings, each of 1 to ${longestStop} characters.`,
     })
     .default([]),
   stream: z.boolean().default(false),
@@ -60,23 +71,30 @@ const textPart = z.strictObject({ type: z.literal("text"), text: z.string() });
 
 /** Parts of a message are joined by line breaks, as llama.cpp's and vLLM's servers do. */
 const content = z.union(
-  [z.string(), z.array(textPart).transform((parts) => parts.map(({ text }) => text).join("\n"))],
+  [
+    z.string(),
+    boundedList(textPart, mostMessages).transform((parts) => parts.map(({ text }) => text).join("\n")),
+  ],
   { error: 'must be a string or an array of parts of the type "text"; others are not supported.' },
 );
 
 const message = z
   .strictObject({
     role: z.enum(["system", "developer", "user", "assistant"]),
-    content,
+    content: content.optional(),
     name: z.string().optional(),
-    refusal: unsupported(null),
-    audio: unsupported(null),
+    refusal: unsupported(),
+    audio: unsupported(),
     annotations: withoutEffect,
-    tool_calls: unsupported(null, []),
-    function_call: unsupported(null),
+    tool_calls: unsupported([]),
+    function_call: unsupported(),
+  })
+  .refine(({ role, content }) => role === "assistant" || content !== undefined, {
+    path: ["content"],
+    error: "is missing.",
   })
   // Templates know "developer" by its older name.
-  .transform(({ role, content, name }) => ({
+  .transform(({ role, content = "", name }) => ({
     role: role === "developer" ? "system" : role,
     content,
     ...(name !== undefined && { name }),
@@ -86,7 +104,7 @@ const message = z
 export const chatBody = z
   .strictObject({
     ...commonFields,
-    messages: z.array(message).min(1),
+    messages: boundedList(message, mostMessages, 1),
     max_tokens: z.int().min(1).optional(),
     max_completion_tokens: z.int().min(1).optional(),
     logprobs: z.boolean().default(false),
@@ -117,36 +135,48 @@ export const chatBody = z
     error: "is only allowed when logprobs is true.",
   });
 
-const tokenIds = z.array(z.int().min(0)).min(1);
+/** A prompt as text or as token ids. */
+export type Prompt = string | readonly number[];
+
+function isTokenIds(value: unknown): value is readonly number[] {
+  return Array.isArray(value) && value.length > 0 && value.every((id) => Number.isSafeInteger(id) && id >= 0);
+}
+
+/** The four forms that prompts may have, told apart without an error for each element that is of none. */
+function asPrompts(value: unknown): readonly Prompt[] | undefined {
+  if (typeof value === "string") return [value];
+  if (isTokenIds(value)) return [value];
+  if (!Array.isArray(value) || value.length === 0) return undefined;
+  const alike = value.every((prompt) => typeof prompt === "string") || value.every(isTokenIds);
+  return alike ? value : undefined;
+}
 
 /** Body of POST /v1/completions. */
 export const completionBody = z
   .strictObject({
     ...commonFields,
-    prompt: z
-      .union(
-        [
-          z.string().transform((text) => [text]),
-          z.array(z.string()).min(1),
-          tokenIds.transform((ids) => [ids]),
-          z.array(tokenIds).min(1),
-        ],
-        {
-          error: "must be a string, an array of strings, an array of token ids, or an array of such arrays.",
-        },
-      )
-      // Each prompt as text or token ids.
-      .transform((prompts): readonly (string | readonly number[])[] => prompts),
+    prompt: z.unknown().transform((value, context) => {
+      const prompts = asPrompts(value);
+      if (prompts) return prompts;
+      context.addIssue(
+        "must be a string, an array of strings, an array of token ids, or an array of such arrays.",
+      );
+      return z.NEVER;
+    }),
     max_tokens: z.int().min(1).default(16),
     echo: z.boolean().default(false),
     logprobs: z.int().min(0).max(20).optional(),
 
-    best_of: unsupported(1),
+    best_of: z.int().optional(),
     suffix: unsupported(""),
   })
   .refine(({ stream, stream_options }) => stream || !stream_options, {
     path: ["stream_options"],
     error: "is only allowed when stream is true.",
+  })
+  .refine(({ best_of, n }) => best_of === undefined || best_of === n, {
+    path: ["best_of"],
+    error: "this server does not choose among texts; leave it out, or give it the value of n.",
   })
   .refine(({ echo, logprobs }) => !echo || logprobs === undefined, {
     path: ["logprobs"],
@@ -155,61 +185,3 @@ export const completionBody = z
   });
 
 export type CommonFields = Pick<z.output<typeof chatBody>, keyof typeof commonFields>;
-
-/**
- * The request's body. Fields that are null count as left out, as in OpenAI's API.
- *
- * @throws ApiError 400 that names the field at fault; 413 if the body is too large.
- */
-export async function readBody<T extends z.ZodType>(c: Context, schema: T): Promise<z.output<T>> {
-  const text = await readText(c);
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch (error) {
-    throw new ApiError(400, `The body of the request is not valid JSON: ${(error as Error).message}.`);
-  }
-  if (typeof body === "object" && body !== null && !Array.isArray(body)) {
-    body = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null));
-  }
-  const result = schema.safeParse(body);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0]!;
-  if (issue.code === "unrecognized_keys") {
-    const param = nameField([...issue.path, issue.keys[0]!]);
-    throw new ApiError(400, `${param}: this server does not know this field; leave it out.`, { param });
-  }
-  const param = nameField(issue.path);
-  throw new ApiError(400, `${param || "The body"}: ${issue.message}`, param === "" ? {} : { param });
-}
-
-/** Largest body in bytes: to tokenize more would keep others waiting for seconds. */
-const maximumBody = 2 * 2 ** 20;
-
-/** A body of more bytes is not even read to its end. */
-const endlessBody = 16 * maximumBody;
-
-async function readText(c: Context): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of c.req.raw.body ?? []) {
-    size += chunk.length;
-    if (size <= maximumBody) chunks.push(chunk);
-    if (size > endlessBody) throw tooLarge({ connection: "close" });
-  }
-  // Many clients read no response, and none may use the connection again, before the whole body is sent.
-  if (size > maximumBody) throw tooLarge();
-  return Buffer.concat(chunks).toString();
-}
-
-function tooLarge(headers: Readonly<Record<string, string>> = {}): ApiError {
-  return new ApiError(413, `The body of the request is larger than ${maximumBody} bytes.`, { headers });
-}
-
-/** ["messages", 0, "role"] as "messages[0].role". */
-function nameField(path: readonly PropertyKey[]): string {
-  return path
-    .map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`))
-    .join("")
-    .replace(/^\./, "");
-}
