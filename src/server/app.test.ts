@@ -3,7 +3,9 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import OpenAI from "openai";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { InputError } from "../errors.ts";
 import { openHuggingFaceTokenizer } from "../tokenization/hugging-face.ts";
+import { ApiError } from "./api-error.ts";
 import { type AppOptions, createApp } from "./app.ts";
 import { createFakeGenerator, type FakeGenerator } from "./fake-generator.fixture.ts";
 import { type HttpServer, listen } from "./http-server.ts";
@@ -41,7 +43,7 @@ const post = (path: string, body: unknown, headers: Record<string, string> = {})
   fetch(`${http.url}${path}`, {
     method: "POST",
     headers,
-    body: typeof body === "string" ? body : JSON.stringify(body),
+    body: typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body),
   });
 
 const complete = (prompt: string, options: Partial<OpenAI.CompletionCreateParamsNonStreaming> = {}) =>
@@ -301,6 +303,77 @@ describe("errors", () => {
       400,
       { param: "stream_options" },
     ],
+    [
+      "texts beyond what is ever written",
+      "completions",
+      { model: "small", prompt: Array(20).fill("a"), n: 128 },
+      400,
+      {},
+    ],
+    [
+      "many stop strings",
+      "completions",
+      { model: "small", prompt: "a", stop: Array(17).fill("a") },
+      400,
+      { param: "stop" },
+    ],
+    [
+      "a long stop string",
+      "completions",
+      { model: "small", prompt: "a", stop: "a".repeat(5000) },
+      400,
+      { param: "stop" },
+    ],
+    [
+      "many messages",
+      "chat/completions",
+      chat({ messages: Array(10_001).fill({ role: "user" }) }),
+      400,
+      { param: "messages" },
+    ],
+    [
+      "a question without content",
+      "chat/completions",
+      chat({ messages: [{ role: "user", content: null }] }),
+      400,
+      { param: "messages[0].content" },
+    ],
+    ["prompts of two forms", "completions", { model: "small", prompt: ["a", 1] }, 400, { param: "prompt" }],
+    [
+      "half of a surrogate pair in a prompt",
+      "completions",
+      '{"model": "small", "prompt": ["a", "\\ud83d"]}',
+      400,
+      { param: "prompt[1]" },
+    ],
+    [
+      "half of a surrogate pair in a message",
+      "chat/completions",
+      '{"model": "small", "messages": [{"role": "user", "content": "\\ude00"}]}',
+      400,
+      { param: "messages[0].content" },
+    ],
+    [
+      "bytes that are no text",
+      "completions",
+      Buffer.from([0x22, 0xff, 0x22]),
+      400,
+      { message: expect.stringMatching(/UTF-8/) },
+    ],
+    [
+      "endless nesting",
+      "chat/completions",
+      `{"model": "small", "messages": ${"[".repeat(100_000)}${"]".repeat(100_000)}}`,
+      400,
+      { param: "messages" },
+    ],
+    [
+      "a best of several",
+      "completions",
+      { model: "small", prompt: "a", n: 2, best_of: 3 },
+      400,
+      { param: "best_of" },
+    ],
     ["an unknown route", "embeddings", {}, 404, { code: "unknown_url" }],
     ["another method", "models", {}, 405, {}],
   ];
@@ -320,13 +393,72 @@ describe("errors", () => {
     });
   });
 
-  test("what asks for nothing special passes: nulls, neutral values, fields without effect", async () => {
-    const neutral = { tools: [], logit_bias: {}, presence_penalty: 0, response_format: { type: "text" } };
-    const response = await post(
-      "/v1/chat/completions",
-      chat({ ...neutral, user: "me", stop: null, seed: null }),
-    );
-    expect(response.status).toBe(200);
+  const neutral: [name: string, path: string, body: object][] = [
+    [
+      "neutral values",
+      "chat/completions",
+      chat({ tools: [], logit_bias: {}, presence_penalty: 0, response_format: { type: "text" }, user: "me" }),
+    ],
+    [
+      "nulls",
+      "chat/completions",
+      chat({
+        ...Object.fromEntries(
+          [
+            "stop",
+            "seed",
+            "n",
+            "stream",
+            "stream_options",
+            "logprobs",
+            "top_logprobs",
+            "logit_bias",
+            "tools",
+          ].map((field) => [field, null]),
+        ),
+        tool_choice: null,
+        response_format: null,
+        reasoning_effort: null,
+        chat_template_kwargs: { enable_thinking: null },
+        messages: [
+          { role: "system", content: "be brief", name: null },
+          { role: "user", content: [{ type: "text", text: "a", cache_control: null }] },
+          {
+            role: "assistant",
+            content: null,
+            refusal: null,
+            tool_calls: null,
+            function_call: null,
+            audio: null,
+          },
+          { role: "assistant" },
+          { role: "user", content: "b" },
+        ],
+      }),
+    ],
+    [
+      "nulls in options of a stream",
+      "chat/completions",
+      chat({ stream: true, stream_options: { include_usage: null } }),
+    ],
+    [
+      "nulls of a completion",
+      "completions",
+      {
+        model: "small",
+        prompt: "a",
+        suffix: null,
+        best_of: null,
+        logprobs: null,
+        echo: null,
+        max_tokens: null,
+      },
+    ],
+    ["a best of as many as are asked for", "completions", { model: "small", prompt: "a", n: 2, best_of: 2 }],
+    ["an empty list of stop strings", "completions", { model: "small", prompt: "a", stop: [] }],
+  ];
+  test.each(neutral)("none for what asks for nothing special: %s", async (_name, path, body) => {
+    expect((await post(`/v1/${path}`, body)).status).toBe(200);
   });
 
   test("are those of the client's classes", async () => {
@@ -346,6 +478,41 @@ describe("errors", () => {
     const body = new Blob([JSON.stringify(large)]).stream();
     const init = { method: "POST", body, duplex: "half" } as RequestInit;
     expect((await fetch(`${http.url}/v1/completions`, init)).status).toBe(413);
+  });
+
+  test("a full queue is told before a body is read, and texts are counted before any is encoded", async () => {
+    await stop();
+    await start({}, 2);
+    const encode = vi.spyOn(tokenizer, "encode");
+    const prompts = { model: "small", prompt: ["a", "b"], n: 2 };
+    expect((await post("/v1/completions", prompts)).status).toBe(400);
+    expect(encode).not.toHaveBeenCalled();
+    generator.pause = 10;
+    const one = complete(text, { n: 2 });
+    await vi.waitFor(() => expect(generator.running).toBe(2));
+    expect((await post("/v1/completions", "no JSON")).status).toBe(429);
+    await one;
+  });
+
+  test("long bodies of many clients at once are refused before they take all memory", async () => {
+    await stop();
+    let release = () => {};
+    const wait = new Promise<never>((_, reject) => {
+      release = () => reject(new ApiError(400, "Released."));
+    });
+    wait.catch(() => {});
+    await start({ prepare: () => wait });
+    const body = Buffer.alloc(2 * 2 ** 20);
+    const statuses: number[] = [];
+    const all = Array.from({ length: 70 }, async () => {
+      statuses.push((await post("/v1/completions", body)).status);
+    });
+    await vi.waitFor(() => expect(statuses.length).toBeGreaterThanOrEqual(6), { timeout: 20_000 });
+    expect(new Set(statuses)).toEqual(new Set([429]));
+    release();
+    await Promise.all(all);
+    expect(statuses.filter((status) => status === 400).length).toBeGreaterThan(32);
+    expect((await post("/v1/completions", body)).status).toBe(400);
   });
 
   test("a full queue", async () => {
@@ -375,6 +542,23 @@ describe("errors", () => {
     };
     await expect(read()).rejects.toBeInstanceOf(OpenAI.APIError);
     expect(texts).toEqual(["first"]);
+  });
+
+  test("a text whose model fails ends alone, with what is wrong", async () => {
+    const fault = "The model's logits are not numbers; its weights are damaged.";
+    const generate = generator.generate;
+    vi.spyOn(generator, "generate").mockImplementation(async (request, events) => {
+      if (request.adapter === "math") throw new InputError(fault);
+      return generate(request, events);
+    });
+    generator.pause = 5;
+    const other = complete(text);
+    await expect(complete(text, { model: "math" })).rejects.toMatchObject({
+      status: 500,
+      code: "engine_failed",
+      error: { message: fault },
+    });
+    expect((await other).choices[0]!.text).toBe(text);
   });
 
   test("a fault of the server's own is logged, not told", async () => {

@@ -27,11 +27,20 @@ export function createBodyReader(): BodyReader {
       const chunks: Uint8Array[] = [];
       let size = 0;
       let kept = 0;
+      const drop = () => {
+        chunks.length = 0;
+        held -= kept;
+        kept = 0;
+      };
       try {
         for await (const chunk of receive(request)) {
           size += chunk.length;
           if (size > endlessBody) throw tooLarge({ connection: "close" });
-          if (size > maximumBody || held + chunk.length > maximumHeld) continue;
+          const hasRoom = size <= maximumBody && held + chunk.length <= maximumHeld;
+          if (!hasRoom || kept < size - chunk.length) {
+            drop();
+            continue;
+          }
           chunks.push(chunk);
           kept += chunk.length;
           held += chunk.length;
@@ -41,7 +50,7 @@ export function createBodyReader(): BodyReader {
         if (kept < size) throw tooMany();
         return await use(Buffer.concat(chunks));
       } finally {
-        held -= kept;
+        drop();
       }
     },
   };

@@ -39,7 +39,7 @@ export interface RequestThread {
    * Prepares a request when those before it are.
    *
    * @param signal aborted when nobody waits for it any more
-   * @throws ApiError or InputError if it cannot be answered, takes too long or too much memory; the signal's reason.
+   * @throws ApiError or InputError if it cannot be answered, takes too long or too much memory; an AbortError if nobody waits for it.
    */
   prepare(endpoint: Endpoint, body: Uint8Array, signal: AbortSignal): Promise<PreparedRequest>;
   stop(): Promise<void>;
@@ -51,13 +51,17 @@ interface Job extends ToThread {
   reject(error: unknown): void;
 }
 
-/** Milliseconds that a request may take. The longest that fit into a context of 131,072 tokens take one or two seconds. */
-const longest = 10_000;
+/** What one request may take. */
+export interface RequestLimits {
+  readonly milliseconds: number;
+  /** Of the thread's own heap, tokenizer included. */
+  readonly megabytes: number;
+}
 
-/** Of the thread's own heap; a tokenizer with 256,000 tokens takes a quarter of it. */
-const memoryMegabytes = 2048;
+/** A text that fills a context of 131,072 tokens takes one or two seconds; a tokenizer of 256,000 tokens half a gigabyte. */
+const defaultLimits: RequestLimits = { milliseconds: 10_000, megabytes: 2048 };
 
-export function startRequestThread(options: RequestThreadOptions): RequestThread {
+export function startRequestThread(options: RequestThreadOptions, limits = defaultLimits): RequestThread {
   const queue: Job[] = [];
   let current: Job | undefined;
   let deadline: NodeJS.Timeout | undefined;
@@ -76,7 +80,7 @@ export function startRequestThread(options: RequestThreadOptions): RequestThread
   function start(): void {
     const started = new Worker(new URL("./request-worker.js", import.meta.url), {
       workerData: options,
-      resourceLimits: { maxOldGenerationSizeMb: memoryMegabytes },
+      resourceLimits: { maxOldGenerationSizeMb: limits.megabytes },
     });
     thread = started;
     isIdle = false;
@@ -113,14 +117,15 @@ export function startRequestThread(options: RequestThreadOptions): RequestThread
     if (!isIdle) return;
     current = queue.shift();
     while (current?.signal.aborted) {
-      current.reject(current.signal.reason);
+      current.reject(nobodyWaits());
       current = queue.shift();
     }
     if (!current) return;
     isIdle = false;
     const { endpoint, body } = current;
     thread.postMessage({ endpoint, body } satisfies ToThread);
-    deadline = setTimeout(() => giveUp(`takes more than ${longest / 1000} seconds to read`), longest);
+    const { milliseconds } = limits;
+    deadline = setTimeout(() => giveUp(`takes more than ${milliseconds} ms to read`), milliseconds);
   }
 
   /** Ends the thread with the request that it is at, and goes on with another. */
@@ -142,7 +147,7 @@ export function startRequestThread(options: RequestThreadOptions): RequestThread
   return {
     ready,
     async prepare(endpoint, body, signal) {
-      signal.throwIfAborted();
+      if (signal.aborted) throw nobodyWaits();
       if (failure) throw failure;
       return new Promise((resolve, reject) => {
         queue.push({ endpoint, body, signal, resolve, reject });
@@ -154,4 +159,8 @@ export function startRequestThread(options: RequestThreadOptions): RequestThread
       await thread.terminate();
     },
   };
+}
+
+function nobodyWaits(): Error {
+  return new DOMException("The client went away.", "AbortError");
 }
