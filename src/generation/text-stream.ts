@@ -31,6 +31,7 @@ export function createTextStream(tokenizer: Tokenizer, stop: readonly string[]):
   let text = "";
   let released = 0;
   let end: number | undefined;
+  let searches: readonly Search[] | undefined;
   const decode = (from: number, to: number) =>
     tokenizer.decode(ids.slice(from, to), { skipSpecialTokens: true });
 
@@ -40,11 +41,17 @@ export function createTextStream(tokenizer: Tokenizer, stop: readonly string[]):
     return piece;
   };
   const append = (piece: string) => {
-    const from = Math.max(0, text.length - Math.max(0, ...stop.map((string) => string.length - 1)));
+    searches ??= stop.map(createSearch);
+    for (const search of searches) {
+      const found = search.advance(piece);
+      if (found === undefined) continue;
+      const start = text.length + found - search.length;
+      if (end === undefined || start < end) end = start;
+    }
     text += piece;
-    const places = stop.map((string) => text.indexOf(string, from)).filter((place) => place >= 0);
-    if (places.length > 0) end = Math.min(...places);
   };
+  /** Length of the longest end of the text with which a stop string begins. */
+  const heldBack = () => Math.max(0, ...(searches ?? []).map(({ matched }) => matched));
 
   return {
     get stopped() {
@@ -64,7 +71,7 @@ export function createTextStream(tokenizer: Tokenizer, stop: readonly string[]):
       contextStart = decodedEnd;
       decodedEnd = ids.length;
       append(whole.slice(known.length));
-      return release(end ?? text.length - heldBack(text, stop));
+      return release(end ?? text.length - heldBack());
     },
     finish() {
       if (end === undefined && decodedEnd < ids.length)
@@ -74,13 +81,38 @@ export function createTextStream(tokenizer: Tokenizer, stop: readonly string[]):
   };
 }
 
-/** Length of the longest end of the text with which a stop string begins. */
-function heldBack(text: string, stop: readonly string[]): number {
-  let longest = 0;
-  for (const string of stop) {
-    for (let length = Math.min(string.length - 1, text.length); length > longest; length--) {
-      if (text.endsWith(string.slice(0, length))) longest = length;
-    }
-  }
-  return longest;
+/** The search for one string in a text that comes piece by piece. */
+interface Search {
+  readonly length: number;
+  /** Length of the longest end of the text with which the string begins. */
+  readonly matched: number;
+  /** @returns where in the piece the first occurrence of the string ends; undefined if there is none */
+  advance(piece: string): number | undefined;
+}
+
+/** Looks at each character once, however long the string is (Knuth, Morris and Pratt 1977). */
+function createSearch(string: string): Search {
+  // Of each beginning of the string: the length of the longest shorter beginning with which it ends.
+  const shorter = new Int32Array(string.length + 1);
+  const extend = (length: number, unit: number): number => {
+    let longest = length;
+    while (longest > 0 && string.charCodeAt(longest) !== unit) longest = shorter[longest]!;
+    return string.charCodeAt(longest) === unit ? longest + 1 : 0;
+  };
+  for (let i = 1; i < string.length; i++) shorter[i + 1] = extend(shorter[i]!, string.charCodeAt(i));
+
+  let matched = 0;
+  return {
+    length: string.length,
+    get matched() {
+      return matched;
+    },
+    advance(piece) {
+      for (let i = 0; i < piece.length; i++) {
+        matched = extend(matched, piece.charCodeAt(i));
+        if (matched === string.length) return i + 1;
+      }
+      return undefined;
+    },
+  };
 }
