@@ -57,12 +57,12 @@ test("an emoji of several tokens comes as one piece", () => {
 });
 
 test("a long stop string that nearly occurs at every place costs a look at each character", () => {
-  const text = "a".repeat(5000);
+  const text = "a".repeat(15_000) + "c".repeat(300);
   const started = performance.now();
   const { pieces, stream } = streamAll(text, Array(16).fill(`${"a".repeat(100_000)}b`));
   expect(performance.now() - started).toBeLessThan(5000);
-  expect(pieces.slice(0, -1).join("")).toBe("");
-  expect(stream.text).toBe(text);
+  expect(pieces.join("")).toBe(text);
+  expect(stream.stopped).toBe(false);
 
   const repeated = streamAll("abababac", ["ababac"]);
   expect(repeated.pieces.join("")).toBe("ab");
