@@ -2,7 +2,6 @@
 
 import { existsSync } from "node:fs";
 import { basename, extname } from "node:path";
-import { stdout } from "node:process";
 import { type Command, Option } from "commander";
 import { type AlignmentData, type AlignmentResult, measureAlignment } from "../alignment/align.ts";
 import { resolveDataset } from "../data/hub-dataset.ts";
@@ -10,7 +9,7 @@ import { loadTasks } from "../evaluation/tasks/registry.ts";
 import { storages } from "../models/linear.ts";
 import { openModel } from "../models/open-model.ts";
 import { parseFields, parseList, parseWhole } from "./arguments.ts";
-import { createStatusLine, formatDuration } from "./output.ts";
+import { createStatusLine, formatDuration, print } from "./output.ts";
 
 export function addAlignCommand(program: Command): void {
   program
@@ -70,9 +69,7 @@ Example:
         });
         status.done();
         const seconds = (performance.now() - started) / 1000;
-        stdout.write(
-          json ? `${JSON.stringify({ ...result, seed, seconds })}\n` : `${toText(result, seconds)}\n`,
-        );
+        print(json ? `${JSON.stringify({ ...result, seed, seconds })}\n` : `${toText(result, seconds)}\n`);
       } finally {
         status.done();
       }

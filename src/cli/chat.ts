@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import type { Command } from "commander";
 import { loadAdapter } from "../adapters/adapted-model.ts";
+import { showControls } from "../control-characters.ts";
 import { InputError } from "../errors.ts";
 import { createGenerator } from "../generation/batch-generator.ts";
 import type { Generation, GenerationRequest, Generator } from "../generation/generator.ts";
@@ -15,6 +16,7 @@ import { openModel } from "../models/open-model.ts";
 import type { ChatMessage } from "../tokenization/chat-template.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
 import { parseWhole } from "./arguments.ts";
+import { asWritten } from "./output.ts";
 import { addSamplingOptions, addWeightOptions, readBits } from "./writing-options.ts";
 
 export function addChatCommand(program: Command): void {
@@ -69,7 +71,7 @@ export interface ChatOptions extends Omit<GenerationRequest, "promptIds" | "adap
 export interface ChatStreams {
   readonly input: Readable;
   /** Gets the answers. */
-  readonly output: Writable;
+  readonly output: Writable & { readonly isTTY?: boolean };
   /** Gets everything else that is said. */
   readonly notices: Writable;
   /** Whether someone types at a terminal: there is a prompt, and Ctrl-C comes as a key. */
@@ -93,7 +95,7 @@ export async function chat(
   checkSampling(settings);
   // Says at once if there is no template, or it wants no system message.
   encodeChat(tokenizer, [...opening, { role: "user", content: "" }]);
-  const say = (text: string) => void notices.write(`${text}\n`);
+  const say = (text: string) => void notices.write(`${showControls(text)}\n`);
 
   /** The turns so far: a question, its answer, and so on. */
   let turns: ChatMessage[] = [];
@@ -131,7 +133,7 @@ export async function chat(
     let written = "";
     const onPiece = (piece: { readonly text: string }) => {
       written += piece.text;
-      output.write(piece.text);
+      output.write(asWritten(output, piece.text));
     };
     let generation: Generation | undefined;
     try {

@@ -1,12 +1,12 @@
 /** @file `slimtune compare`: two evaluations item by item, with what they show and what they could have shown. */
 
 import { dirname } from "node:path";
-import { stdout } from "node:process";
 import { type Command, Option } from "commander";
 import { compare } from "../evaluation/compare.ts";
 import { toPlain, toText } from "../evaluation/comparison-report.ts";
 import { makeFolder, writeWhole } from "../files/write.ts";
 import { parseList, parseWhole } from "./arguments.ts";
+import { print } from "./output.ts";
 
 export function addCompareCommand(program: Command): void {
   program
@@ -44,7 +44,7 @@ export function addCompareCommand(program: Command): void {
           ? comparison.toMarkdown()
           : toText(comparison, options.flips);
       if (options.out === undefined) {
-        stdout.write(text);
+        print(text);
       } else {
         makeFolder(dirname(options.out));
         writeWhole(options.out, text);

@@ -1,7 +1,6 @@
 /** @file `slimtune estimate`: the memory and time of a run before it starts. */
 
 import { freemem } from "node:os";
-import { stdout } from "node:process";
 import { type Command, Option } from "commander";
 import { measureProductRate } from "../engine/product-rate.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
@@ -14,7 +13,7 @@ import { chooseContext } from "../training/fine-tune.ts";
 import { createAdaptation, methodNames } from "../training/methods.ts";
 import { parseRunConfig } from "../training/run-config.ts";
 import { parsePositive, parseWhole } from "./arguments.ts";
-import { formatBytes, formatDuration } from "./output.ts";
+import { formatBytes, formatDuration, print } from "./output.ts";
 
 export function addEstimateCommand(program: Command): void {
   program
@@ -69,18 +68,18 @@ export function addEstimateCommand(program: Command): void {
       });
       const advice = adviseMemory(base, estimates, method, limit);
       if (options.json) {
-        stdout.write(
+        print(
           `${JSON.stringify({ flops_per_second: rate, limit_bytes: limit, estimates: withSpeed, advice })}\n`,
         );
         return;
       }
       const first = withSpeed[0]!;
-      stdout.write(
+      print(
         `${first.totalParameters.toLocaleString("en")} parameters, of which ${method} trains ${first.trainableParameters.toLocaleString("en")}; base in ${storage}, context ${options.context}.\n` +
           `Matrix products run at ${(rate / 1e9).toFixed(0)} GFLOP/s here (measured now).\n\n`,
       );
-      for (const estimate of withSpeed) stdout.write(`${describe(estimate, options.tokens)}\n`);
-      stdout.write(`\n${advice}\n`);
+      for (const estimate of withSpeed) print(`${describe(estimate, options.tokens)}\n`);
+      print(`\n${advice}\n`);
     });
 }
 

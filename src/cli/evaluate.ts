@@ -1,6 +1,6 @@
 /** @file `slimtune evaluate`: a model's scores on tasks, as lm-evaluation-harness computes them. */
 
-import process, { stderr, stdout } from "node:process";
+import process from "node:process";
 import type { Command } from "commander";
 import { describeLimits, renderItems, renderTable } from "../evaluation/report.ts";
 import {
@@ -9,7 +9,7 @@ import {
   runEvaluation,
 } from "../evaluation/run-evaluation.ts";
 import { parseList, parseWhole } from "./arguments.ts";
-import { createStatusLine, formatDuration } from "./output.ts";
+import { createStatusLine, formatDuration, note, print } from "./output.ts";
 import { addWeightOptions, readBits } from "./writing-options.ts";
 
 export function addEvaluateCommand(program: Command): void {
@@ -65,7 +65,7 @@ Example:
         events,
       ),
     );
-    stdout.write(json ? `${JSON.stringify(toPlain(outcome, show))}\n` : `${toText(outcome, show)}\n`);
+    print(json ? `${JSON.stringify(toPlain(outcome, show))}\n` : `${toText(outcome, show)}\n`);
   });
 }
 
@@ -79,7 +79,7 @@ async function withProgress<T>(run: (events: EvaluationRunEvents) => Promise<T>)
       folder === undefined
         ? "nothing was computed yet"
         : `the answers so far are in ${folder}; give the same command again to go on`;
-    stderr.write(`Stopped: ${hint}.\n`);
+    note(`Stopped: ${hint}.`);
     process.exit(130);
   };
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
@@ -92,7 +92,7 @@ async function withProgress<T>(run: (events: EvaluationRunEvents) => Promise<T>)
         started = performance.now();
         status.done();
         for (const { name, instances, size, numFewshot } of plan.tasks) {
-          stderr.write(`${name}: ${instances.length} of ${size} items, ${numFewshot}-shot\n`);
+          note(`${name}: ${instances.length} of ${size} items, ${numFewshot}-shot`);
         }
       },
       onProgress({ type, answered, total, tokens, secondsLeft }) {

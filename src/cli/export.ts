@@ -2,7 +2,6 @@
 
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { stdout } from "node:process";
 import { type Command, Option } from "commander";
 import { loadAdapter } from "../adapters/adapted-model.ts";
 import { InputError } from "../errors.ts";
@@ -14,7 +13,7 @@ import { type GgufFileType, ggufFileTypes } from "../models/write-gguf.ts";
 import type { Device } from "../runtime/device.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { openRunFolder } from "../training/run-folder.ts";
-import { formatBytes } from "./output.ts";
+import { formatBytes, print } from "./output.ts";
 
 const formats = ["safetensors", "gguf", "gguf-lora"] as const;
 
@@ -56,7 +55,7 @@ export function addExportCommand(program: Command): void {
         throw new InputError(`--type is for --format gguf only; ${options.format} is written in float32.`);
       }
       const check = await exportAs(options, await openSource(source, options.model));
-      stdout.write(
+      print(
         options.json
           ? `${JSON.stringify({ out: options.out, ...check })}\n`
           : `Wrote ${options.out}${describeSize(options.out)}; its logits differ by at most ${check.maxLogitDifference.toExponential(1)} (the largest is ${check.maxLogit.toFixed(1)}).\n`,

@@ -6,6 +6,7 @@ import { loadAdapter } from "../adapters/adapted-model.ts";
 import { generate } from "../generation/generate.ts";
 import { openModel } from "../models/open-model.ts";
 import { parseWhole } from "./arguments.ts";
+import { asWritten, print } from "./output.ts";
 import { addSamplingOptions, addWeightOptions, readBits } from "./writing-options.ts";
 
 export function addGenerateCommand(program: Command): void {
@@ -40,8 +41,8 @@ export function addGenerateCommand(program: Command): void {
       stop: options.stop ?? [],
       ...readBits(options),
       chat: options.chat ? model.tokenizer.chatTemplate !== undefined : false,
-      ...(!options.json && { onText: (piece: string) => void stdout.write(piece) }),
+      ...(!options.json && { onText: (piece: string) => void stdout.write(asWritten(stdout, piece)) }),
     });
-    stdout.write(options.json ? `${JSON.stringify({ prompt, text })}\n` : "\n");
+    print(options.json ? `${JSON.stringify({ prompt, text })}\n` : "\n");
   });
 }

@@ -8,7 +8,7 @@ import { loadDataset } from "../data/load-dataset.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { resolveModel } from "../models/hub-model.ts";
 import { parseFields, parseWhole } from "./arguments.ts";
-import { wantsColour } from "./output.ts";
+import { print, wantsColour } from "./output.ts";
 
 export function addInspectCommand(program: Command): void {
   program
@@ -60,13 +60,13 @@ export function addInspectCommand(program: Command): void {
       const shown = examples.slice(0, options.show);
       if (options.json) {
         const asJson = shown.map(({ ids, trained }) => ({ ids: [...ids], trained: [...trained] }));
-        stdout.write(`${JSON.stringify({ report, examples: asJson })}\n`);
+        print(`${JSON.stringify({ report, examples: asJson })}\n`);
         return;
       }
       for (const [index, example] of shown.entries()) {
-        stdout.write(`── example ${index + 1}, ${example.ids.length} tokens\n`);
-        stdout.write(`${renderExample(example, tokenizer, { colour: wantsColour(stdout) })}\n\n`);
+        print(`── example ${index + 1}, ${example.ids.length} tokens\n`);
+        print(`${renderExample(example, tokenizer, { colour: wantsColour(stdout) })}\n\n`);
       }
-      stdout.write(`${renderReport(report)}\n`);
+      print(`${renderReport(report)}\n`);
     });
 }

@@ -1,5 +1,6 @@
 /** @file The command line: `slimtune <command>`. */
 
+import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
 import { InputError } from "../errors.ts";
 import { explainError } from "../files/explain-error.ts";
@@ -12,6 +13,7 @@ import { addExportCommand } from "./export.ts";
 import { addGenerateCommand } from "./generate.ts";
 import { addInspectCommand } from "./inspect.ts";
 import { addMergeCommand } from "./merge.ts";
+import { note, print } from "./output.ts";
 import { addPushCommand } from "./push.ts";
 import { addQuickstartCommand } from "./quickstart.ts";
 import { addReportCommand } from "./report.ts";
@@ -22,7 +24,7 @@ import { addTuneCommands } from "./tune.ts";
 
 /** Ends the process when its output cannot be written: quietly when its reader has enough, as `head` does. */
 function onOutputError(error: NodeJS.ErrnoException): never {
-  if (error.code !== "EPIPE") console.error(`slimtune: ${explain(error) ?? error.message}`);
+  if (error.code !== "EPIPE") note(`slimtune: ${explain(error) ?? error.message}`);
   process.exit(1);
 }
 
@@ -38,6 +40,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .version("0.1.0")
     .option("--verbose", "show stack traces of errors")
     .showHelpAfterError("(add --help for the options and an example)")
+    .configureOutput({ writeOut: print, writeErr: (text) => note(text.trimEnd()) })
     .exitOverride();
   addQuickstartCommand(program);
   addTuneCommands(program);
@@ -66,9 +69,9 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1;
     const verbose = argv.includes("--verbose");
     const explanation = explain(error);
-    console.error(`slimtune: ${explanation ?? (error instanceof Error ? error.message : String(error))}`);
-    if (verbose) console.error(error);
-    else if (explanation === undefined) console.error("(add --verbose to see where it happened)");
+    note(`slimtune: ${explanation ?? (error instanceof Error ? error.message : String(error))}`);
+    if (verbose) note(inspect(error));
+    else if (explanation === undefined) note("(add --verbose to see where it happened)");
     return 1;
   }
 }

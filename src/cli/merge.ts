@@ -1,6 +1,5 @@
 /** @file `slimtune merge`: base model and adapter as one plain model. */
 
-import { stdout } from "node:process";
 import type { Command } from "commander";
 import { loadAdapter } from "../adapters/adapted-model.ts";
 import { InputError } from "../errors.ts";
@@ -10,6 +9,7 @@ import { openModel } from "../models/open-model.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { describeResult } from "../training/model-card.ts";
 import { openRunFolder } from "../training/run-folder.ts";
+import { print } from "./output.ts";
 
 export function addMergeCommand(program: Command): void {
   program
@@ -37,7 +37,7 @@ export function addMergeCommand(program: Command): void {
         options.out,
         { card: describeResult("model", folder, config, config.base_model_name ?? hubIdOf(config.model)) },
       );
-      stdout.write(
+      print(
         options.json
           ? `${JSON.stringify({ out: options.out, ...result })}\n`
           : `Wrote ${options.out}; its logits differ from base and adapter by at most ${result.maxLogitDifference.toExponential(1)} (the largest is ${result.maxLogit.toFixed(1)}).\n`,

@@ -1,6 +1,32 @@
 /** @file What commands print: to people on a terminal, to programs as JSON. */
 
-import { stderr } from "node:process";
+import { stderr, stdout } from "node:process";
+import { showControls } from "../control-characters.ts";
+
+/** Writes to standard output what people or programs read; {@link showControls} of all but our own colours. */
+export function print(text: string): void {
+  stdout.write(forStream(stdout, text));
+}
+
+/** Writes a line to standard error as {@link print} does. */
+export function note(text: string): void {
+  stderr.write(`${forStream(stderr, text)}\n`);
+}
+
+/** What a model writes: as it is for programs, with {@link showControls} on a terminal. */
+export function asWritten(stream: { readonly isTTY?: boolean }, text: string): string {
+  return stream.isTTY ? showControls(text) : text;
+}
+
+const colour = new RegExp(`(${String.fromCharCode(27)}\\[\\d+m)`);
+
+function forStream(stream: { readonly isTTY?: boolean }, text: string): string {
+  if (!wantsColour(stream)) return showControls(text);
+  return text
+    .split(colour)
+    .map((part, i) => (i % 2 === 0 ? showControls(part) : part))
+    .join("");
+}
 
 /** A status line on standard error that is rewritten in place on a terminal, and printed now and then elsewhere. */
 export interface StatusLine {
@@ -16,7 +42,8 @@ export function createStatusLine(): StatusLine {
   let lastPrinted = 0;
   let open = false;
   return {
-    update(text) {
+    update(line) {
+      const text = showControls(line);
       if (stderr.isTTY) {
         const width = stderr.columns ?? 80;
         stderr.write(`\r\x1b[K${text.length < width ? text : `${text.slice(0, width - 2)}…`}`);

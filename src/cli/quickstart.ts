@@ -1,13 +1,13 @@
 /** @file `slimtune quickstart`: the slimming study in miniature, on the embedded model. */
 
 import { join, relative } from "node:path";
-import process, { stdout } from "node:process";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import type { StudyCell, StudyResults } from "../study/results.ts";
 import { runStudy } from "../study/run-study.ts";
 import type { StudyOptions } from "../study/study-config.ts";
-import { createStatusLine, formatDuration } from "./output.ts";
+import { createStatusLine, formatDuration, print } from "./output.ts";
 
 const root = relative(process.cwd(), fileURLToPath(new URL("../../", import.meta.url)));
 const domains = ["math", "commonsense", "computing"];
@@ -81,26 +81,23 @@ async function showMiniature(out: string): Promise<void> {
   const status = createStatusLine();
   const interrupt = new AbortController();
   process.once("SIGINT", () => interrupt.abort());
-  stdout.write(
+  print(
     "The embedded model (1.1 million parameters, trained by this project) is tuned with LoRA and QLoRA on word problems, on\ncommon sense and on computing, and asked 200 other questions of each kind before and after.\n\n",
   );
   const { results, report } = await runStudy(study, out, {
     signal: interrupt.signal,
     onPlan({ parts, done }) {
-      if (done === parts)
-        stdout.write(`All of it was computed before; delete ${out} to compute it anew.\n\n`);
+      if (done === parts) print(`All of it was computed before; delete ${out} to compute it anew.\n\n`);
     },
     onProgress: ({ number, of, name }, text) => status.update(`${number}/${of} ${name}: ${text}`),
   });
   status.done();
   if (!results) {
-    stdout.write(
-      `Stopped; go on with \`slimtune quickstart${out === defaultOut ? "" : ` --out ${out}`}\`.\n`,
-    );
+    print(`Stopped; go on with \`slimtune quickstart${out === defaultOut ? "" : ` --out ${out}`}\`.\n`);
     process.exitCode = 130;
     return;
   }
-  stdout.write(
+  print(
     `Share of right answers of the base model, and what tuning changed, in points (95 % interval; * shown at the 5 % level):\n\n${describeResults(results)}\n\nDone in ${formatDuration((performance.now() - started) / 1000)}. The report is ${report}: open it in a browser.\n`,
   );
 }

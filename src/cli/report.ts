@@ -1,11 +1,11 @@
 /** @file `slimtune report`: a study's results as a page and as Markdown. */
 
 import { existsSync } from "node:fs";
-import { stdout } from "node:process";
 import type { Command } from "commander";
 import { collectResults } from "../study/collect.ts";
 import { readStudyConfig } from "../study/study-config.ts";
 import { studyFolder } from "../study/study-folder.ts";
+import { print } from "./output.ts";
 
 export function addReportCommand(program: Command): void {
   program
@@ -24,6 +24,6 @@ export function addReportCommand(program: Command): void {
         ? await collectResults(readStudyConfig(config), studyFolder(folder))
         : readStudy(folder);
       const { page, markdown } = writeReport(folder, results);
-      stdout.write(`The report is in ${page}, and as Markdown in ${markdown}.\n`);
+      print(`The report is in ${page}, and as Markdown in ${markdown}.\n`);
     });
 }

@@ -1,10 +1,12 @@
 /** @file `slimtune serve`: a model behind OpenAI's HTTP interface. */
 
-import process, { stderr, stdout } from "node:process";
+import process from "node:process";
+import { inspect } from "node:util";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { isLoopback } from "../server/access.ts";
 import { type ModelServer, serveModel } from "../server/serve.ts";
 import { parseWhole } from "./arguments.ts";
+import { note, print } from "./output.ts";
 import { addWeightOptions, readBits } from "./writing-options.ts";
 
 export function addServeCommand(program: Command): void {
@@ -46,14 +48,14 @@ Example:
       port: options.port,
       ...(options.apiKey !== undefined && { apiKey: options.apiKey }),
       allowedOrigins: options.allowOrigin ?? [],
-      onUnexpectedError: console.error,
+      onUnexpectedError: (error) => note(inspect(error)),
     });
     if (!isLoopback(options.host) && options.apiKey === undefined) {
-      stderr.write(
-        `Warning: whoever can reach ${options.host} can use this server, since no --api-key is set; nothing is encrypted either.\n`,
+      note(
+        `Warning: whoever can reach ${options.host} can use this server, since no --api-key is set; nothing is encrypted either.`,
       );
     }
-    await runUntilStopped(server, () => stdout.write(describe(server, options.apiKey !== undefined)));
+    await runUntilStopped(server, () => print(describe(server, options.apiKey !== undefined)));
   });
 }
 
@@ -93,7 +95,7 @@ async function runUntilStopped(server: ModelServer, onReady: () => void): Promis
         server.kill();
         process.exit(130);
       }
-      stderr.write("Stopping: requests under way get a few seconds (press Ctrl-C again to stop at once).\n");
+      note("Stopping: requests under way get a few seconds (press Ctrl-C again to stop at once).");
       resolve();
     };
   });

@@ -1,6 +1,6 @@
 /** @file `slimtune study`: tuned models against their base, in one report. */
 
-import process, { stderr, stdout } from "node:process";
+import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
 import { parse } from "yaml";
 import { InputError } from "../errors.ts";
@@ -9,7 +9,7 @@ import { parseStudyConfig, readStudyConfig } from "../study/study-config.ts";
 import { studyFolder } from "../study/study-folder.ts";
 import { parseList, parseWhole } from "./arguments.ts";
 import { readConfigFile } from "./config-file.ts";
-import { createStatusLine, formatDuration } from "./output.ts";
+import { createStatusLine, formatDuration, note, print } from "./output.ts";
 
 const kinds = {
   slimming: {
@@ -183,12 +183,11 @@ async function showStudy(
   run: (events: StudyEvents) => ReturnType<typeof runStudy>,
 ): Promise<void> {
   const status = createStatusLine();
-  const say = (text: string) => void stderr.write(`${text}\n`);
   const interrupt = new AbortController();
   const onSignal = () => {
     if (interrupt.signal.aborted) process.exit(130);
     status.done();
-    say("Stopping (press Ctrl-C again to stop at once).");
+    note("Stopping (press Ctrl-C again to stop at once).");
     interrupt.abort();
   };
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
@@ -199,17 +198,17 @@ async function showStudy(
       signal: interrupt.signal,
       onPlan(plan) {
         status.done();
-        say(describePlan(plan));
+        note(describePlan(plan));
       },
       onProgress: ({ number, of, name }, text) => status.update(`${number}/${of} ${name}: ${text}`),
       onPart({ number, of, name }, reason) {
         status.done();
-        say(`${number}/${of} ${name}${reason === undefined ? "" : ` failed: ${reason}`}`);
+        note(`${number}/${of} ${name}${reason === undefined ? "" : ` failed: ${reason}`}`);
       },
     });
     status.done();
     if (outcome === "interrupted") {
-      say(`Stopped; go on with \`slimtune study resume ${folder}\`.`);
+      note(`Stopped; go on with \`slimtune study resume ${folder}\`.`);
       process.exitCode = 130;
       return;
     }
@@ -218,7 +217,7 @@ async function showStudy(
       failed > 0
         ? `${failed} of ${results!.cells.length} cells failed; \`slimtune study resume ${folder}\` computes them again.\n`
         : "";
-    stdout.write(
+    print(
       json
         ? `${JSON.stringify(results)}\n`
         : `${failures}The study took ${formatDuration((performance.now() - started) / 1000)}. Its report is ${report}.\n`,

@@ -1,9 +1,9 @@
 /** @file `slimtune tasks`: the tasks and groups that can be evaluated. */
 
-import { stdout } from "node:process";
 import type { Command } from "commander";
 import { loadTasks } from "../evaluation/tasks/registry.ts";
 import type { TaskEntry } from "../evaluation/tasks/task-entry.ts";
+import { print } from "./output.ts";
 
 export function addTasksCommand(program: Command): void {
   program
@@ -23,7 +23,7 @@ export function addTasksCommand(program: Command): void {
           tasks,
         })),
       };
-      stdout.write(json ? `${JSON.stringify(listed)}\n` : `${renderList(listed)}\n`);
+      print(json ? `${JSON.stringify(listed)}\n` : `${renderList(listed)}\n`);
     });
 }
 

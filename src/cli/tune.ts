@@ -1,6 +1,6 @@
 /** @file `slimtune tune` and `slimtune resume`: a tuning run, with its progress. */
 
-import process, { stdout } from "node:process";
+import process from "node:process";
 import { type Command, Option } from "commander";
 import { stringify } from "yaml";
 import { loraConfigSchema } from "../adapters/lora.ts";
@@ -15,7 +15,7 @@ import { parseRunConfig, type RunOptions } from "../training/run-config.ts";
 import { schedulerTypes } from "../training/schedule.ts";
 import { parseFields, parseList, parseNumber } from "./arguments.ts";
 import { readConfigFile } from "./config-file.ts";
-import { createStatusLine, formatBytes, formatDuration } from "./output.ts";
+import { createStatusLine, formatBytes, formatDuration, note, print } from "./output.ts";
 
 export function addTuneCommands(program: Command): void {
   program
@@ -93,9 +93,7 @@ export function addTuneCommands(program: Command): void {
       const options = overrideOptions(config === undefined ? {} : readConfigFile(config), flags);
       const origin = config ?? "The command line";
       if (printConfig) {
-        stdout.write(
-          stringify(parseRunConfig({ model: "MODEL", data: "DATA", out: "OUT", ...options }, origin)),
-        );
+        print(stringify(parseRunConfig({ model: "MODEL", data: "DATA", out: "OUT", ...options }, origin)));
         return;
       }
       parseRunConfig(options, origin);
@@ -134,12 +132,11 @@ function overrideOptions(
 /** Runs with a progress line; Ctrl-C ends the run after the current step, with a checkpoint. */
 async function showRun(json: boolean, run: (events: RunEvents) => Promise<RunResult>): Promise<void> {
   const status = createStatusLine();
-  const say = (text: string) => void process.stderr.write(`${text}\n`);
   const interrupt = new AbortController();
   const onSignal = () => {
     if (interrupt.signal.aborted) process.exit(130);
     status.done();
-    say("Stopping after this step (press Ctrl-C again to stop at once; the last checkpoint is kept).");
+    note("Stopping after this step (press Ctrl-C again to stop at once; the last checkpoint is kept).");
     interrupt.abort();
   };
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
@@ -156,7 +153,7 @@ async function showRun(json: boolean, run: (events: RunEvents) => Promise<RunRes
       onPlan(given) {
         plan = given;
         status.done();
-        say(describePlan(given));
+        note(describePlan(given));
       },
       onStep(line, progress) {
         tokensPerSecond = progress.tokens / progress.seconds;
@@ -169,18 +166,18 @@ async function showRun(json: boolean, run: (events: RunEvents) => Promise<RunRes
       onEvaluation({ step, eval_loss }) {
         evaluations.push({ step, eval_loss });
         status.done();
-        say(`step ${step}: held-out loss ${eval_loss.toFixed(4)}`);
+        note(`step ${step}: held-out loss ${eval_loss.toFixed(4)}`);
       },
     });
     status.done();
     const seconds = (performance.now() - started) / 1000;
     if (json) {
       const { outcome, folder, output, progress, efficiency } = result;
-      stdout.write(
+      print(
         `${JSON.stringify({ outcome, folder, output, progress, evaluations, tokens_per_second: tokensPerSecond, peak_rss_bytes: peakBytes, seconds, efficiency })}\n`,
       );
     } else {
-      stdout.write(`${describeResult(result, evaluations, seconds)}\n`);
+      print(`${describeResult(result, evaluations, seconds)}\n`);
     }
     if (result.outcome === "interrupted") process.exitCode = 130;
   } catch (error) {

@@ -1,13 +1,14 @@
 /** @file Shows which tokens of an example are trained on. */
 
 import { styleText } from "node:util";
+import { showControls } from "../control-characters.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
 import type { TokenizedExample } from "./batch.ts";
 import type { DatasetReport } from "./load-dataset.ts";
 
 /**
  * An example's text with its trained tokens in green, or between ⟦ and ⟧ without colour. Special tokens are shown as
- * the vocabulary writes them.
+ * the vocabulary writes them, characters that a terminal would obey as JSON does.
  */
 export function renderExample(
   { ids, trained }: TokenizedExample,
@@ -18,7 +19,7 @@ export function renderExample(
   for (let start = 0; start < ids.length; ) {
     let end = start + 1;
     while (end < ids.length && trained[end] === trained[start]) end++;
-    const text = tokenizer.decode(Array.from(ids.subarray(start, end)));
+    const text = showControls(tokenizer.decode(Array.from(ids.subarray(start, end))));
     if (trained[start] === 0) rendered += colour ? styleText("dim", text, { validateStream: false }) : text;
     else rendered += colour ? styleText("green", text, { validateStream: false }) : `⟦${text}⟧`;
     start = end;

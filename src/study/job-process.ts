@@ -1,6 +1,8 @@
 /** @file The program of a study's process: does one job, and tells its parent how far it is. */
 
 import process from "node:process";
+import { inspect } from "node:util";
+import { showControls } from "../control-characters.ts";
 import { InputError, isDiskFull } from "../errors.ts";
 import { type Job, performJob } from "./perform-job.ts";
 import type { JobMessage } from "./run-job.ts";
@@ -26,7 +28,7 @@ try {
   });
   await send({ type: finished ? "finished" : "interrupted" });
 } catch (error) {
-  if (!(error instanceof InputError)) console.error(error);
+  if (!(error instanceof InputError)) process.stderr.write(`${showControls(inspect(error))}\n`);
   await send({ type: "failed", message: (error as Error).message, isFatal: isDiskFull(error) });
 }
 process.disconnect();
