@@ -1,12 +1,11 @@
 /** @file `slimtune generate`: a model's answer to a prompt. */
 
-import { stdout } from "node:process";
 import type { Command } from "commander";
 import { loadAdapter } from "../adapters/adapted-model.ts";
 import { generate } from "../generation/generate.ts";
 import { openModel } from "../models/open-model.ts";
 import { parseWhole } from "./arguments.ts";
-import { asWritten, print } from "./output.ts";
+import { print, printAnswer } from "./output.ts";
 import { addSamplingOptions, addWeightOptions, readBits } from "./writing-options.ts";
 
 export function addGenerateCommand(program: Command): void {
@@ -41,7 +40,7 @@ export function addGenerateCommand(program: Command): void {
       stop: options.stop ?? [],
       ...readBits(options),
       chat: options.chat ? model.tokenizer.chatTemplate !== undefined : false,
-      ...(!options.json && { onText: (piece: string) => void stdout.write(asWritten(stdout, piece)) }),
+      ...(!options.json && { onText: printAnswer }),
     });
     print(options.json ? `${JSON.stringify({ prompt, text })}\n` : "\n");
   });

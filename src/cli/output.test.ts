@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
@@ -90,4 +90,12 @@ test("tables, JSON and the status line are shown, with our own colours", () => {
   const before = err.length;
   createStatusLine().update(hostile);
   expect(err.slice(before).startsWith("\r\x1b[K\\u001b]0;owned")).toBe(true);
+});
+
+test("no command writes to the terminal by another way", () => {
+  const commands = readdirSync("src/cli").filter((name) => !/^output|\.(test|fixture)\.ts$/.test(name));
+  const others = commands.filter((name) =>
+    /\b(stdout|stderr)\.write\(|console\./.test(readFileSync(join("src/cli", name), "utf8")),
+  );
+  expect(others).toEqual([]);
 });

@@ -18,6 +18,11 @@ export function asWritten(stream: { readonly isTTY?: boolean }, text: string): s
   return stream.isTTY ? showControls(text) : text;
 }
 
+/** Writes what a model writes to standard output. */
+export function printAnswer(text: string): void {
+  stdout.write(asWritten(stdout, text));
+}
+
 const colour = new RegExp(`(${String.fromCharCode(27)}\\[\\d+m)`);
 
 function forStream(stream: { readonly isTTY?: boolean }, text: string): string {

@@ -2,12 +2,11 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { stdout } from "node:process";
 import type { Command } from "commander";
 import { InputError } from "../errors.ts";
 import { checkRepositoryName, listPushedFiles, push } from "../export/push.ts";
 import { openRunFolder } from "../training/run-folder.ts";
-import { createStatusLine, formatBytes } from "./output.ts";
+import { createStatusLine, formatBytes, print } from "./output.ts";
 
 interface PushFlags {
   readonly to: string;
@@ -44,20 +43,18 @@ export function addPushCommand(program: Command): void {
             onProgress: (file, share) => status.update(`sending ${file}: ${Math.round(100 * share)} %`),
           }).finally(() => status.done());
       if (json) {
-        stdout.write(
-          `${JSON.stringify({ to, public: options.public ?? false, files: list, url: url ?? null })}\n`,
-        );
+        print(`${JSON.stringify({ to, public: options.public ?? false, files: list, url: url ?? null })}\n`);
         return;
       }
       const lines = list.map(({ path, bytes }) => `  ${path} (${formatBytes(bytes)})\n`).join("");
       const readers = options.public ? "everyone" : "nobody else";
-      stdout.write(
+      print(
         url === undefined
           ? `Nothing was sent. To ${to}, which ${readers} could read, would go:\n${lines}`
           : `Sent to ${url}:\n${lines}`,
       );
       if (!list.some(({ path }) => path === "README.md"))
-        stdout.write(
+        print(
           "There is no model card (README.md) beside it: say there what it is and under which licence.\n",
         );
     });
