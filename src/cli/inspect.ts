@@ -65,7 +65,8 @@ export function addInspectCommand(program: Command): void {
       }
       for (const [index, example] of shown.entries()) {
         print(`── example ${index + 1}, ${example.ids.length} tokens\n`);
-        print(`${renderExample(example, tokenizer, { colour: wantsColour(stdout) })}\n\n`);
+        const colour = wantsColour(stdout);
+        print(`${renderExample(example, tokenizer, { colour })}\n\n`, { coloured: colour });
       }
       print(`${renderReport(report)}\n`);
     });

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterAll, afterEach, expect, test } from "vitest";
+import { showControls } from "../control-characters.ts";
 import { createFakeGenerator } from "../server/fake-generator.fixture.ts";
 import { openHuggingFaceTokenizer } from "../tokenization/hugging-face.ts";
 import { captureOutput, err, out } from "./captured-output.fixture.ts";
@@ -36,6 +37,7 @@ test.each([
   ["a task", ["evaluate", "--model", model, "--tasks", hostile]],
   ["a folder of results", ["compare", hostile, hostile]],
 ])("an error shows what is in the name of %s", async (_what, words) => {
+  pretendTerminal(true);
   expect(await run(...words)).toBe(1);
   expect(err).toContain("\\u001b]0;owned\\u0007");
   expect(err).not.toMatch(obeyed);
@@ -81,11 +83,13 @@ test("what a model writes goes to programs as it is, and is shown on a terminal"
   }
 });
 
-test("tables, JSON and the status line are shown, with our own colours", () => {
+test("tables and the status line are shown; colours are kept where the text has its own", () => {
   pretendTerminal(true);
-  print(`\x1b[32mgood\x1b[39m ${hostile.replace("\x1b[31m", "")}\n`);
-  expect(out.startsWith("\x1b[32mgood\x1b[39m \\u001b]0;owned")).toBe(true);
-  expect(out.slice(15)).not.toMatch(obeyed);
+  print(`\x1b[32mgood\x1b[39m ${showControls(hostile)}\n`, { coloured: true });
+  expect(out).toBe(`\x1b[32mgood\x1b[39m ${showControls(hostile)}\n`);
+  const printed = out.length;
+  print(hostile);
+  expect(out.slice(printed)).toBe(showControls(hostile));
 
   const before = err.length;
   createStatusLine().update(hostile);

@@ -3,14 +3,29 @@
 import { stderr, stdout } from "node:process";
 import { showControls } from "../control-characters.ts";
 
-/** Writes to standard output what people or programs read; {@link showControls} of all but our own colours. */
-export function print(text: string): void {
-  stdout.write(forStream(stdout, text));
+export interface Printing {
+  /** Whether the text has colours, which are kept; {@link showControls} of names and data in it is the caller's. Default false. */
+  readonly coloured?: boolean;
 }
 
-/** Writes a line to standard error as {@link print} does. */
-export function note(text: string): void {
-  stderr.write(`${forStream(stderr, text)}\n`);
+/** Writes {@link showControls} of a text to standard output. */
+export function print(text: string, printing: Printing = {}): void {
+  stdout.write(show(text, printing));
+}
+
+/** Writes {@link showControls} of a line to standard error. */
+export function note(text: string, printing: Printing = {}): void {
+  stderr.write(`${show(text, printing)}\n`);
+}
+
+const colour = new RegExp(`(${String.fromCharCode(27)}\\[\\d+m)`);
+
+function show(text: string, { coloured = false }: Printing): string {
+  if (!coloured) return showControls(text);
+  return text
+    .split(colour)
+    .map((part, i) => (i % 2 === 0 ? showControls(part) : part))
+    .join("");
 }
 
 /** What a model writes: as it is for programs, with {@link showControls} on a terminal. */
@@ -21,16 +36,6 @@ export function asWritten(stream: { readonly isTTY?: boolean }, text: string): s
 /** Writes what a model writes to standard output. */
 export function printAnswer(text: string): void {
   stdout.write(asWritten(stdout, text));
-}
-
-const colour = new RegExp(`(${String.fromCharCode(27)}\\[\\d+m)`);
-
-function forStream(stream: { readonly isTTY?: boolean }, text: string): string {
-  if (!wantsColour(stream)) return showControls(text);
-  return text
-    .split(colour)
-    .map((part, i) => (i % 2 === 0 ? showControls(part) : part))
-    .join("");
 }
 
 /** A status line on standard error that is rewritten in place on a terminal, and printed now and then elsewhere. */
