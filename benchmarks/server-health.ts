@@ -1,22 +1,19 @@
 /**
- * @file How soon a server says that it is well while it is sent bodies that are made to keep it busy.
- * `node build/benchmarks/server-health.js [model] [entry]`: the embedded model and this repository's command by default.
+ * @file How soon a server says that it is well while it is sent bodies that are made to keep it busy, each from another process.
+ * `node build/benchmarks/server-health.js [model] [command]`: the embedded model and this repository's command by default.
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { basename } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { median, note, printTable, writeResults } from "./measuring.ts";
-
-const [model = "fixtures/embedded-model", command = "bin/slimtune.js"] = process.argv.slice(2);
-const name = basename(model, ".gguf");
-
-/** How many of a body are sent at once. */
-const senders = 4;
+import { median, note, printTable, script, writeResults } from "./measuring.ts";
 
 /** A body is given up after so many milliseconds, and between two looks at the health so many pass. */
 const [patience, interval] = [60_000, 20];
+
+const [model = "fixtures/embedded-model", command = "bin/slimtune.js", url, sent] = process.argv.slice(2);
+const name = basename(model, ".gguf");
 
 const letters = (count: number) => Array.from({ length: count }, () => "a");
 const completion = (fields: object) => ["completions", JSON.stringify({ model: name, ...fields })] as const;
@@ -24,6 +21,7 @@ const chat = (content: string) =>
   ["chat/completions", JSON.stringify({ model: name, messages: [{ role: "user", content }] })] as const;
 
 const bodies: [what: string, body: readonly [path: string, text: string]][] = [
+  ["a short one, for comparison", completion({ prompt: "a", max_tokens: 256 })],
   ["128 prompts × n: 128", completion({ prompt: letters(128), n: 128, max_tokens: 1 })],
   ["524,000 prompts of one letter", completion({ prompt: letters(524_000) })],
   ["524,000 stop strings of one letter", completion({ prompt: "a", stop: letters(524_000) })],
@@ -66,51 +64,69 @@ async function look(url: string): Promise<number> {
   return performance.now() - begun;
 }
 
-async function send(url: string, [path, body]: readonly [string, string]): Promise<string> {
+/** Sends a body and prints the answer's status. */
+async function send([path, body]: readonly [string, string]): Promise<void> {
   const signal = AbortSignal.timeout(patience);
   try {
     const response = await fetch(`${url}/v1/${path}`, { method: "POST", body, signal });
-    await response.text();
-    return String(response.status);
-  } catch (error) {
-    return signal.aborted ? "none" : `none: ${(error as Error).cause ?? error}`;
+    console.log(response.status);
+  } catch {
+    console.log(signal.aborted ? `none in ${patience / 1000} s` : "none: the server ended");
   }
 }
 
-/** @returns the looks, the answers and the seconds until all had come */
-async function measure(body: readonly [string, string]) {
+/** @returns the looks from before the body is sent until it is answered, and the answer */
+async function measure(number: number) {
   const { server, url } = await start();
-  const looks = await Promise.all(Array.from({ length: 10 }, () => look(url)));
-  looks.length = 0;
+  for (let i = 0; i < 10; i++) await look(url);
+  const sender = spawn(process.execPath, [script("server-health.js"), model, command, url, String(number)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let answer = "";
+  sender.stdout.on("data", (chunk) => {
+    answer += chunk;
+  });
   const begun = performance.now();
   let underWay = true;
-  const answers = Promise.all(Array.from({ length: senders }, () => send(url, body))).finally(() => {
+  sender.once("close", () => {
     underWay = false;
   });
+  const looks: number[] = [];
   while (underWay) {
     looks.push(await look(url));
     await setTimeout(interval);
   }
   const seconds = (performance.now() - begun) / 1000;
-  const statuses = [...new Set(await answers)].join(", ");
-  server.kill("SIGKILL");
-  await once(server, "close");
-  return { looks: looks.length, median: median(looks), longest: Math.max(...looks), statuses, seconds };
+  if (server.exitCode === null && server.signalCode === null) {
+    server.kill("SIGKILL");
+    await once(server, "close");
+  }
+  return {
+    looks: looks.length,
+    median: median(looks),
+    longest: Math.max(...looks),
+    answer: answer.trim(),
+    seconds,
+  };
 }
 
-const results: ({ what: string } & Awaited<ReturnType<typeof measure>>)[] = [];
-for (const [what, body] of bodies) {
-  note(what);
-  results.push({ what, ...(await measure(body)) });
+if (sent !== undefined) {
+  await send(bodies[Number(sent)]![1]);
+} else {
+  const results: ({ what: string } & Awaited<ReturnType<typeof measure>>)[] = [];
+  for (const [number, [what]] of bodies.entries()) {
+    note(what);
+    results.push({ what, ...(await measure(number)) });
+  }
+  printTable(
+    ["body", "`/health`: median", "longest", "answered with", "after"],
+    results.map(({ what, answer, seconds, ...times }) => [
+      what,
+      `${times.median.toFixed(0)} ms`,
+      `${times.longest.toFixed(0)} ms`,
+      answer,
+      `${seconds.toFixed(1)} s`,
+    ]),
+  );
+  writeResults(`server-health-${name}`, { results });
 }
-printTable(
-  ["body, four at once", "`/health`: median", "longest", "answered with", "after"],
-  results.map(({ what, statuses, seconds, ...times }) => [
-    what,
-    `${times.median.toFixed(1)} ms`,
-    `${times.longest.toFixed(0)} ms`,
-    statuses,
-    `${seconds.toFixed(1)} s`,
-  ]),
-);
-writeResults(`server-health-${name}`, { results });

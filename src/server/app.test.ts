@@ -545,6 +545,9 @@ describe("errors", () => {
   });
 
   test("a text whose model fails ends alone, with what is wrong", async () => {
+    const onUnexpectedError = vi.fn();
+    await stop();
+    await start({ onUnexpectedError });
     const fault = "The model's logits are not numbers; its weights are damaged.";
     const generate = generator.generate;
     vi.spyOn(generator, "generate").mockImplementation(async (request, events) => {
@@ -559,6 +562,7 @@ describe("errors", () => {
       error: { message: fault },
     });
     expect((await other).choices[0]!.text).toBe(text);
+    expect(onUnexpectedError).not.toHaveBeenCalled();
   });
 
   test("a fault of the server's own is logged, not told", async () => {

@@ -39,7 +39,7 @@ export function createApp(options: AppOptions): Hono {
   const { apiKey, allowedOrigins = [], onUnexpectedError = () => {} } = options;
   const describeError = (error: unknown): ApiError => {
     const described = toApiError(error);
-    if (described.status === 500) onUnexpectedError(error);
+    if (described.status === 500 && described !== error) onUnexpectedError(error);
     return described;
   };
   const context: AnswerContext = { generator, running, describeError };

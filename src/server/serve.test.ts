@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -178,6 +178,18 @@ test("no body keeps the server from saying that it is well, and no client that l
   // It was 13 seconds and more; benchmarks/server-health.ts looks at it on a quiet machine.
   expect(await looks).toBeLessThan(2000);
   expect(output()).not.toMatch(/^ +at /m);
+});
+
+test("the example with OpenAI's client in docs/serving.md runs as it stands, but for the names", async () => {
+  const { url } = await start();
+  const code = /```js\n([\s\S]*?)```/.exec(readFileSync("docs/serving.md", "utf8"))![1]!;
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["--input-type=module"], {
+    input: code.replace("http://127.0.0.1:8000", url).replace('"math"', '"embedded-model"'),
+    encoding: "utf8",
+  });
+  expect(stderr).toBe("");
+  expect(status).toBe(0);
+  expect(stdout.trim()).not.toBe("");
 });
 
 test("when the engine's process is killed, those who wait get 503, and the server ends with exit code 1", async () => {
