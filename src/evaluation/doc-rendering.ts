@@ -1,6 +1,6 @@
 /** @file A document's text, choices and target, by the harness's rules for doc_to_text, doc_to_choice and doc_to_target. */
 
-import { type Literal, parseLiteral } from "./python/literal.ts";
+import { type Literal, parseLiteral } from "../python/literal.ts";
 import type { Doc } from "./task.ts";
 import { renderTaskTemplate } from "./task-template.ts";
 import type { TaskDefinition } from "./tasks/task-definition.ts";

@@ -5,6 +5,7 @@ import { createDecoder } from "../engine/decoder.ts";
 import { InputError } from "../errors.ts";
 import { createGenerator, type GeneratorOptions } from "../generation/batch-generator.ts";
 import { renderChat } from "../generation/prompt.ts";
+import { stripEnd } from "../python/text.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
 import {
@@ -15,7 +16,6 @@ import {
   type LoglikelihoodRequest,
   type LoglikelihoodResult,
 } from "./language-model.ts";
-import { stripEnd } from "./python/text.ts";
 import { type SequenceScore, scoreSequences, type TokenSequence } from "./scoring.ts";
 
 /**

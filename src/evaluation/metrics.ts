@@ -1,9 +1,9 @@
 /** @file What each metric gives for one item, from a model's answers to its requests. */
 
+import { removeAll } from "../python/regexp.ts";
+import { asciiPunctuation, countCodePoints, countWords } from "../python/text.ts";
 import type { ItemScore, MetricName } from "./aggregate.ts";
 import type { LoglikelihoodResult } from "./language-model.ts";
-import { removeAll } from "./python/regexp.ts";
-import { asciiPunctuation, countCodePoints, countWords } from "./python/text.ts";
 import type { Instance, InstanceRequests, Metric } from "./task.ts";
 
 export type ItemScores = Readonly<Partial<Record<MetricName, ItemScore>>>;

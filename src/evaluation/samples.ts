@@ -1,6 +1,8 @@
 /** @file Items as lm-evaluation-harness 0.4.12 logs them: one line of JSON for each item and filter. */
 
 import { createHash } from "node:crypto";
+import { formatJson } from "../python/json.ts";
+import { formatFloat } from "../python/number.ts";
 import type { Answer, Sample } from "./evaluate.ts";
 
 /** A line of samples_<task>.jsonl. The scores stand beside these entries, by the names of the metrics. */
@@ -37,7 +39,7 @@ export function describeSample({ instance, answers, filter, filtered, scores }: 
     filtered_resps: filtered === undefined ? responses : [filtered],
     filter,
     metrics: Object.keys(scores),
-    doc_hash: hash(JSON.stringify(instance.doc, undefined, 2)),
+    doc_hash: hash(formatJson(instance.doc, { indent: 2 })),
     prompt_hash: hash(calls[0]![0] as string),
     target_hash: hash(target),
     ...scores,
@@ -66,18 +68,7 @@ function listArguments(requests: Sample["instance"]["requests"]): readonly (read
 }
 
 function describeAnswer(answer: Answer): string | readonly string[] {
-  if (typeof answer === "number") return printNumber(answer);
+  if (typeof answer === "number") return formatFloat(answer);
   if ("text" in answer) return answer.text;
-  return [printNumber(answer.logLikelihood), answer.isGreedy ? "True" : "False"];
-}
-
-/** A finite number as Python's `str` writes a float. */
-function printNumber(value: number): string {
-  const [digits, exponent] = value.toExponential().split("e") as [string, string];
-  const power = Number(exponent);
-  if (power < -4 || power >= 16) {
-    return `${digits}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
-  }
-  const text = Object.is(value, -0) ? "-0" : String(value);
-  return text.includes(".") ? text : `${text}.0`;
+  return [formatFloat(answer.logLikelihood), answer.isGreedy ? "True" : "False"];
 }

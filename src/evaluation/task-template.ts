@@ -1,10 +1,10 @@
 /** @file Templates of tasks, rendered as lm-evaluation-harness renders them with Jinja2. */
 
-import { parseTemplate, runTemplate, type TemplateProgram } from "../tokenization/template-interpreter.ts";
+import { compileTemplate, renderTemplate, type Template } from "../templates/template.ts";
 import type { Doc } from "./task.ts";
 
 const constants = { true: true, false: false, none: null, True: true, False: false, None: null };
-const programs = new Map<string, TemplateProgram>();
+const compiled = new Map<string, Template>();
 
 /**
  * The text of a template with a document's fields as its variables.
@@ -12,10 +12,10 @@ const programs = new Map<string, TemplateProgram>();
  * @throws Error if the template has a syntax error, fails, or uses a name that is not defined.
  */
 export function renderTaskTemplate(template: string, doc: Doc): string {
-  let program = programs.get(template);
-  if (!program) {
-    program = parseTemplate(template, "keep");
-    programs.set(template, program);
+  let ready = compiled.get(template);
+  if (!ready) {
+    ready = compileTemplate(template, "lm-eval");
+    compiled.set(template, ready);
   }
-  return runTemplate(program, { ...constants, ...doc }, "error");
+  return renderTemplate(ready, { ...constants, ...doc });
 }

@@ -151,19 +151,22 @@ test("templates that are wrong, or would not end, are refused with their own mes
       /^The chat template refuses the conversation: No tools here\.$/,
     ],
     ["{{ messages[0].content.absent() }}", /cannot be rendered: /],
-    ["{% for a in range(10 ** 9) %}{% endfor %}", /a range of 1000000000 elements/],
-    ["{% for a in range(60000) %}{% for b in range(60000) %}{% endfor %}{% endfor %}", /500000 steps/],
+    ["{% for a in range(10 ** 9) %}{% endfor %}", /more time or memory than/],
+    [
+      "{% for a in range(60000) %}{% for b in range(60000) %}{% endfor %}{% endfor %}",
+      /more time or memory than/,
+    ],
     [
       "{% for a in range(1000) %}{% for b in range(1000) %}{% for c in range(1000) %}x{% endfor %}{% endfor %}{% endfor %}",
-      /500000 steps/,
+      /more time or memory than/,
     ],
     [
       "{% set ns = namespace(x='x') %}{% for a in range(99) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
-      /longer than 16777216 characters/,
+      /more time or memory than/,
     ],
     [
       "{% set ns = namespace(x=[1]) %}{% for a in range(99) %}{% set ns.x = ns.x + ns.x %}{% endfor %}",
-      /a list of more/,
+      /more time or memory than/,
     ],
     ["{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", /cannot be rendered: /],
     [`{{ ${"(".repeat(50_000)} }}`, /cannot be rendered: /],

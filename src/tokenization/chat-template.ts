@@ -1,8 +1,8 @@
 /** @file Chat templates: messages to text, and where in the text the assistant speaks. */
 
 import { InputError } from "../errors.ts";
+import { compileTemplate, renderTemplate, type Template } from "../templates/template.ts";
 import { formatTime } from "./strftime.ts";
-import { parseTemplate, runTemplate, type TemplateProgram } from "./template-interpreter.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** A message in the form that chat templates read. */
@@ -176,11 +176,11 @@ function printMarkers(template: string): string {
 }
 
 /** The last template that was compiled: a data set is rendered with one. */
-let compiled: { readonly template: string; readonly program: TemplateProgram } | undefined;
+let compiled: { readonly template: string; readonly program: Template } | undefined;
 
-function compile(template: string): TemplateProgram {
+function compile(template: string): Template {
   if (compiled?.template !== template) {
-    compiled = { template, program: parseTemplate(printMarkers(template)) };
+    compiled = { template, program: compileTemplate(printMarkers(template), "transformers") };
   }
   return compiled.program;
 }
@@ -221,7 +221,7 @@ function render(
     add_generation_prompt: addGenerationPrompt,
   };
   try {
-    return runTemplate(compile(template), { ...given, ...globals });
+    return renderTemplate(compile(template), { ...given, ...globals });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const verb = error instanceof RaisedByTemplate ? "refuses the conversation" : "cannot be rendered";

@@ -2,8 +2,8 @@
 
 import { readFileSync } from "node:fs";
 import type { Row } from "../../formats/rows.ts";
-import { compilePythonRegExp } from "../python/regexp.ts";
-import { strip } from "../python/text.ts";
+import { compilePythonRegExp } from "../../python/regexp.ts";
+import { strip } from "../../python/text.ts";
 import type { Doc } from "../task.ts";
 import { textField } from "./doc-fields.ts";
 import { defineTask } from "./task-definition.ts";

@@ -1,6 +1,6 @@
 /** @file Python's literals, in which rendered templates state lists of choices: `ast.literal_eval` for lists of texts. */
 
-import { InputError } from "../../errors.ts";
+import { InputError } from "../errors.ts";
 
 /** A literal that is treated here. Tuples are lists. */
 export type Literal = string | number | boolean | null | readonly Literal[];

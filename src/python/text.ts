@@ -1,4 +1,4 @@
-/** @file Python's operations on text that the definitions of tasks use, where JavaScript's differ. */
+/** @file Python's operations on text that templates and the definitions of tasks use, where JavaScript's differ. */
 
 /**
  * What Python's `str.isspace` accepts and `str.strip` removes, for a character class. Unlike JavaScript's whitespace
@@ -7,25 +7,43 @@
 export const whitespaceClass =
   "\\t-\\r\\x1c- \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
 
-const leading = new RegExp(`^[${whitespaceClass}]+`);
 const spaces = new RegExp(`[${whitespaceClass}]+`);
 const single = new RegExp(`^[${whitespaceClass}]$`);
+const isSpace = (character: string) => single.test(character);
 
-/** `str.strip()`. */
-export function strip(text: string): string {
-  return stripEnd(stripStart(text));
+/** `str.strip(characters)`, by default of whitespace. */
+export function strip(text: string, characters?: string): string {
+  return stripEnd(stripStart(text, characters), characters);
 }
 
-/** `str.rstrip()`. A regular expression would take the square of the length of a run of spaces within the text. */
-export function stripEnd(text: string): string {
+/** `str.rstrip`. A regular expression would take the square of the length of a run of spaces within the text. */
+export function stripEnd(text: string, characters?: string): string {
+  const isStripped = membership(characters);
   let end = text.length;
-  while (end > 0 && single.test(text[end - 1]!)) end--;
+  while (end > 0) {
+    const character = Array.from(text.slice(Math.max(0, end - 2), end)).at(-1)!;
+    if (!isStripped(character)) break;
+    end -= character.length;
+  }
   return text.slice(0, end);
 }
 
-/** `str.lstrip()`. */
-export function stripStart(text: string): string {
-  return text.replace(leading, "");
+/** `str.lstrip`. */
+export function stripStart(text: string, characters?: string): string {
+  const isStripped = membership(characters);
+  let start = 0;
+  while (start < text.length) {
+    const character = String.fromCodePoint(text.codePointAt(start)!);
+    if (!isStripped(character)) break;
+    start += character.length;
+  }
+  return text.slice(start);
+}
+
+function membership(characters: string | undefined): (character: string) => boolean {
+  if (characters === undefined) return isSpace;
+  const set = new Set(characters);
+  return (character) => set.has(character);
 }
 
 /** Whether a text ends with a character that `str.isspace` accepts. */
@@ -42,7 +60,7 @@ export function startsWithSpace(text: string): boolean {
  * The letters whose title case is neither their upper case, nor its first letter with the others in lower case. Each
  * pair is a letter and its title case.
  */
-const titleCase: ReadonlyMap<string, string> = new Map([
+const titleForms: ReadonlyMap<string, string> = new Map([
   ...["Ǆǅǆ", "Ǉǈǉ", "Ǌǋǌ", "Ǳǲǳ"].flatMap((forms) => [...forms].map((form) => [form, forms[1]!] as const)),
   ["ŉ", "ʼN"],
   // Greek letters with an iota have it below in their title case.
@@ -83,7 +101,12 @@ export function capitalize(text: string): string {
   // A final sigma is one that follows a letter, which may be the first character.
   const lowerRest = (first + rest).toLowerCase().slice(first.toLowerCase().length);
   const [upper = "", ...others] = first.toUpperCase();
-  return (titleCase.get(first) ?? upper + others.join("").toLowerCase()) + lowerRest;
+  return (titleForms.get(first) ?? upper + others.join("").toLowerCase()) + lowerRest;
+}
+
+/** `str.title()`: each word of letters with case is capitalized. */
+export function titleCase(text: string): string {
+  return text.replace(/\p{Cased}+/gu, capitalize);
 }
 
 /** `len(re.split(r"\\s+", text))`: whitespace at an end counts one word more. */
@@ -97,6 +120,36 @@ export function countCodePoints(text: string): number {
   for (const _ of text) count++;
   return count;
 }
+
+/** The line ends of `str.splitlines`, for a character class. */
+const lineEndClass = "\\n-\\r\\x1c-\\x1e\\x85\\u2028\\u2029";
+const lineEnd = new RegExp(`\\r\\n|[${lineEndClass}]`);
+
+/** `str.splitlines()`. */
+export function splitLines(text: string): string[] {
+  const lines = text.split(lineEnd);
+  return lines.at(-1) === "" ? lines.slice(0, -1) : lines;
+}
+
+/** `repr(text)`: characters that do not print are escaped. */
+export function quote(text: string): string {
+  const mark = text.includes("'") && !text.includes('"') ? '"' : "'";
+  const inside = text.replace(/[\\\p{C}\p{Z}']/gu, (character) => {
+    if (character === " ") return character;
+    if (character === "'") return mark === "'" ? "\\'" : "'";
+    const code = character.codePointAt(0)!;
+    const [letter, digits] = code > 0xffff ? ["U", 8] : code > 0xff ? ["u", 4] : ["x", 2];
+    return shortEscapes[character] ?? `\\${letter}${code.toString(16).padStart(digits, "0")}`;
+  });
+  return mark + inside + mark;
+}
+
+const shortEscapes: Readonly<Record<string, string>> = {
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
+  "\\": "\\\\",
+};
 
 /** `string.punctuation`. */
 export const asciiPunctuation = /[!-/:-@[-`{-~]/g;

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { InputError } from "../../errors.ts";
+import { InputError } from "../errors.ts";
 import { type Literal, parseLiteral } from "./literal.ts";
 import { createPythonRandom } from "./random.ts";
 import { compilePythonRegExp, findAll, removeAll } from "./regexp.ts";
@@ -78,7 +78,7 @@ describe("regular expressions", () => {
   test("a search that would not end is ended", () => {
     expect(() => findAll("(a|aa)+$", `${"a".repeat(100)}b`)).toThrow(
       new InputError(
-        'The regular expression "(a|aa)+$" takes more than 2 seconds on one answer; write it without a repetition within a repetition.',
+        'The regular expression "(a|aa)+$" takes more than 2 seconds on one text; write it without a repetition within a repetition.',
       ),
     );
   });
