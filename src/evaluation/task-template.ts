@@ -3,7 +3,6 @@
 import { compileTemplate, renderTemplate, type Template } from "../templates/template.ts";
 import type { Doc } from "./task.ts";
 
-const constants = { true: true, false: false, none: null, True: true, False: false, None: null };
 const compiled = new Map<string, Template>();
 
 /**
@@ -17,5 +16,5 @@ export function renderTaskTemplate(template: string, doc: Doc): string {
     ready = compileTemplate(template, "lm-eval");
     compiled.set(template, ready);
   }
-  return renderTemplate(ready, { ...constants, ...doc });
+  return renderTemplate(ready, doc);
 }

@@ -37,7 +37,7 @@ export function bindArguments(
 export function textArgument(value: Value | undefined, general: string): string {
   if (value === undefined) return general;
   if (typeof value === "string") return value;
-  throw new Error(`it gives a ${nameOf(value)} in place of a text`);
+  throw new Error(`it gives ${nameOf(value)} in place of a text`);
 }
 
 /** A small integer, or by default another one. */
@@ -46,7 +46,7 @@ export function integerArgument(value: Value | undefined, general: number): numb
   if (typeof value === "number") return value;
   if (typeof value === "boolean") return Number(value);
   throw new Error(
-    `it gives a ${isInteger(value) ? "very large integer" : nameOf(value)} in place of an integer`,
+    `it gives ${isInteger(value) ? "a very large integer" : nameOf(value)} in place of an integer`,
   );
 }
 

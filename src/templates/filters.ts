@@ -350,7 +350,7 @@ function sortKey(value: Value, isCaseSensitive: boolean, work: Work): Value {
 /** Numbers of equal values have the same key, and differ from texts. */
 function hashKey(value: Value): unknown {
   if (value !== null && typeof value === "object" && toNumeric(value) === undefined) {
-    throw new Error(`it makes a ${nameOf(value)} unique`);
+    throw new Error(`it makes ${nameOf(value)} unique`);
   }
   const number = toNumeric(value);
   return number === undefined ? value : Number(number);
@@ -374,10 +374,10 @@ function attributeOf(item: Value, attribute: Value | undefined, { work, itemOf }
 function numeric(value: Value): Numeric {
   const number = toNumeric(value);
   if (number !== undefined) return number;
-  throw value instanceof Undefined ? value.error : new Error(`it computes with a ${nameOf(value)}`);
+  throw value instanceof Undefined ? value.error : new Error(`it computes with ${nameOf(value)}`);
 }
 
 function dict(value: Value): Dict {
   if (value instanceof Map) return value;
-  throw value instanceof Undefined ? value.error : new Error(`it takes a ${nameOf(value)} for a dict`);
+  throw value instanceof Undefined ? value.error : new Error(`it takes ${nameOf(value)} for a dict`);
 }

@@ -1,6 +1,6 @@
 /** @file The interpreter of templates: Jinja2's statements and expressions over Python's values, within bounded work. */
 
-import { arithmetic, Float, negate, toInteger } from "../python/number.ts";
+import { arithmetic, Float, negate, readFloat, readInteger } from "../python/number.ts";
 import { type Arguments, bindArguments, noArguments } from "./arguments.ts";
 import { applyFilter, type FilterContext } from "./filters.ts";
 import { methodOf } from "./methods.ts";
@@ -46,6 +46,15 @@ class Scope {
   }
 }
 
+const constants: readonly (readonly [string, Value])[] = [
+  ["true", true],
+  ["True", true],
+  ["false", false],
+  ["False", false],
+  ["none", null],
+  ["None", null],
+];
+
 /** What statements print. */
 interface Output {
   text: string;
@@ -78,8 +87,9 @@ export class Interpreter {
     return this.#render(program.body!, new Scope(globals, variables));
   }
 
-  #globals(): [string, Callable][] {
+  #globals(): (readonly [string, Value])[] {
     return [
+      ...constants,
       ["range", (args) => this.#range(args)],
       [
         "namespace",
@@ -92,7 +102,7 @@ export class Interpreter {
   #range(args: readonly Value[]): Value {
     const [first = 0, second, step = 1] = args.map((arg) => {
       if (typeof arg === "number") return arg;
-      throw new Error(`it makes a range of a ${nameOf(arg)}`);
+      throw new Error(`it makes a range of ${nameOf(arg)}`);
     });
     const [start, stop] = second === undefined ? [0, first] : [first, second];
     if (step === 0) throw new Error("range() step must not be zero");
@@ -356,15 +366,15 @@ export class Interpreter {
     return new Map(
       Array.from(entries, ([keyNode, valueNode]) => {
         const key = this.#evaluate(keyNode, scope);
-        if (!isKey(key)) throw new Error(`it has a ${nameOf(key)} for a key`);
+        if (!isKey(key)) throw new Error(`it has ${nameOf(key)} for a key`);
         return [key, this.#evaluate(valueNode, scope)] as const;
       }),
     );
   }
 
   #name(name: string, scope: Scope): Value {
-    // An integer of many digits, see syntax.ts.
-    if (/^[-+]?\d/.test(name)) return toInteger(BigInt(name.replace("+", "")));
+    // See syntax.ts.
+    if (/^[-+]?\d/.test(name)) return readNumber(name);
     const value = scope.find(name);
     if (value !== undefined) return value;
     if (name === "varargs" || name === "kwargs") throw new Error(`it uses "${name}", which is not supported`);
@@ -414,10 +424,10 @@ export class Interpreter {
     const [first, end, stride] = [start, stop, step].map((part) => {
       const value = part ? this.#evaluate(part, scope) : null;
       if (value === null || typeof value === "number") return value;
-      throw new Error(`it slices at a ${nameOf(value)}`);
+      throw new Error(`it slices at ${nameOf(value)}`);
     });
     if (typeof object !== "string" && !Array.isArray(object) && !(object instanceof Tuple)) {
-      throw object instanceof Undefined ? object.error : new Error(`it slices a ${nameOf(object)}`);
+      throw object instanceof Undefined ? object.error : new Error(`it slices ${nameOf(object)}`);
     }
     const sliced = this.#work.list(
       slice(itemsOf(object, this.#work), first ?? null, end ?? null, stride ?? 1),
@@ -433,7 +443,7 @@ export class Interpreter {
 
   #call(callee: Value, { args, named }: Arguments): Value {
     if (typeof callee === "function") return callee(args, named);
-    throw callee instanceof Undefined ? callee.error : new Error(`it calls a ${nameOf(callee)}`);
+    throw callee instanceof Undefined ? callee.error : new Error(`it calls ${nameOf(callee)}`);
   }
 
   #arguments(nodes: readonly SyntaxNode[], scope: Scope): Arguments {
@@ -480,7 +490,7 @@ export class Interpreter {
     if (operator!.value === "not") return !isTrue(value);
     const number = toNumeric(value);
     if (number === undefined)
-      throw value instanceof Undefined ? value.error : new Error(`it computes with a ${nameOf(value)}`);
+      throw value instanceof Undefined ? value.error : new Error(`it computes with ${nameOf(value)}`);
     return operator!.value === "-" ? negate(number) : number;
   }
 
@@ -540,15 +550,25 @@ export class Interpreter {
         }
       }
     }
-    throw new Error(`it joins a ${nameOf(left)} and a ${nameOf(right)} by "${sign}"`);
+    throw new Error(`it joins ${nameOf(left)} and ${nameOf(right)} by "${sign}"`);
   }
 }
 
+/** @throws Error if it is none. */
+function readNumber(text: string): Value {
+  const bases: Readonly<Record<string, number>> = { b: 2, o: 8, x: 16 };
+  const number = readInteger(text, bases[text[1]!.toLowerCase()]) ?? readFloat(text);
+  if (number === undefined) throw new Error(`it holds the number ${text}, which is none`);
+  return number;
+}
+
 /** A name, or a part of one, as it stands in the template. */
-function writtenName({ value, object, property, computed }: SyntaxNode): string {
-  if (!object) return String(value ?? "…");
-  const part = String(property?.value ?? "…");
-  return computed ? `${writtenName(object)}[${part}]` : `${writtenName(object)}.${part}`;
+function writtenName({ type, value, object, property, computed }: SyntaxNode): string {
+  if (type === "MemberExpression") {
+    const part = writtenName(property!);
+    return computed ? `${writtenName(object!)}[${part}]` : `${writtenName(object!)}.${part}`;
+  }
+  return typeof value === "string" || typeof value === "number" ? String(value) : "…";
 }
 
 /** `items[start:stop:step]`. */

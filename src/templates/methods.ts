@@ -104,15 +104,11 @@ function splitting(fromEnd: boolean): Method<string> {
   return method("sep maxsplit", (self, [separator = null, limit], work) => {
     const most = integerArgument(limit, -1);
     const parts = separator === null ? words(self, work) : pieces(self, separatorOf(separator), work);
-    if (most < 0 || parts.length <= most + 1) return parts.map(([start, end]) => self.slice(start, end));
+    if (most < 0 || parts.length <= most) return parts.map(([start, end]) => self.slice(start, end));
     const kept = fromEnd ? parts.slice(parts.length - most) : parts.slice(0, most);
     const texts = kept.map(([start, end]) => self.slice(start, end));
-    if (fromEnd) {
-      const rest = self.slice(0, parts[parts.length - most - 1]![1]);
-      return [separator === null ? stripStart(rest) : rest, ...texts];
-    }
-    const rest = self.slice(parts[most]![0]);
-    return [...texts, separator === null ? stripEnd(rest) : rest];
+    const rest = fromEnd ? parts[parts.length - most - 1] : parts[most];
+    return fromEnd ? [self.slice(0, rest![1]), ...texts] : [...texts, self.slice(rest![0])];
   });
 }
 
@@ -339,7 +335,7 @@ export function methodOf(self: Value, name: string, work: Work): Callable | unde
   if (!isDict && !Array.isArray(self) && !(self instanceof Tuple)) return undefined;
   if (changingMethods.has(name) && !(self instanceof Tuple)) {
     return () => {
-      throw new Error(`it changes a ${nameOf(self)} by "${name}", which is not allowed`);
+      throw new Error(`it changes ${nameOf(self)} by "${name}", which is not allowed`);
     };
   }
   return isDict

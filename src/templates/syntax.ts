@@ -64,18 +64,39 @@ export function parseTemplate(template: string, lines: "trim" | "keep"): SyntaxN
   try {
     // The library takes the square of the length of a run of spaces.
     return withinPatience("it takes too long to read", () =>
-      parse(tokenize(source, { lstrip_blocks: trim, trim_blocks: trim }).map(keepDigits)),
+      parse(keepNumbers(tokenize(source, { lstrip_blocks: trim, trim_blocks: trim }))),
     );
   } catch (error) {
     throw new Error(`the template has a syntax error (${reasonOf(error).replace(/\.$/, "")})`);
   }
 }
 
-/** Integers that a number does not hold become names, of which the interpreter makes integers again. */
-function keepDigits(token: Token): Token {
-  const isLong = token.type === "NumericLiteral" && !token.value.includes(".") && token.value.length > 15;
-  return isLong ? { ...token, type: "Identifier" } : token;
+/**
+ * Numbers that the library does not read, or that JavaScript's do not hold, become names, of which the interpreter
+ * makes numbers again: integers of many digits, 1e5, 1_000, 0xff.
+ */
+function keepNumbers(tokens: readonly Token[]): Token[] {
+  const kept: Token[] = [];
+  for (let i = 0; i < tokens.length; i++) {
+    const token = tokens[i]!;
+    if (token.type !== "NumericLiteral") {
+      kept.push(token);
+      continue;
+    }
+    const tail = tokens[i + 1]?.type === "Identifier" && numberTail.test(tokens[i + 1]!.value) ? 1 : 0;
+    const isOpen = tail === 1 && /e$/i.test(tokens[i + 1]!.value);
+    const parts = tokens.slice(i, i + 1 + tail + (isOpen ? 2 : 0));
+    i += parts.length - 1;
+    const value = parts.map((part) => part.value).join("");
+    if (tail && tokens[i + 1]?.type === "Dot") throw new Error(`the number ${value}. is not supported`);
+    const isLong = !value.includes(".") && value.length > 15;
+    kept.push(parts.length > 1 || isLong ? { ...token, type: "Identifier", value } : token);
+  }
+  return kept;
 }
+
+/** What stands behind the first digits of a number, up to the sign of its exponent. */
+const numberTail = /^(?:(?:_\d+)*(?:e(?:\d+(?:_\d+)*)?)?|[box]_?[\da-f]+(?:_[\da-f]+)*)$/i;
 
 function reasonOf(error: unknown): string {
   if (error instanceof RangeError) return "it is nested too deeply";

@@ -76,7 +76,7 @@ function isSequence(value: Value): boolean {
 function remainder(value: Value, divisor: Value): number {
   const [a, b] = [toNumeric(value), toNumeric(divisor)];
   if (a !== undefined && b !== undefined) return Number(arithmetic["%"](a, b));
-  throw value instanceof Undefined ? value.error : new Error(`it divides a ${nameOf(value)}`);
+  throw value instanceof Undefined ? value.error : new Error(`it divides ${nameOf(value)}`);
 }
 
 function isCased(value: Value, change: (text: string) => string, cased: RegExp, work: Work): boolean {

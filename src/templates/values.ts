@@ -62,12 +62,12 @@ export class Undefined {
 /** What an error calls a value. */
 export function nameOf(value: Value): string {
   if (value === null) return "None";
-  if (value instanceof Undefined) return "value that is undefined";
-  if (typeof value === "string") return "text";
-  if (isInteger(value)) return "integer";
-  if (Array.isArray(value)) return "list";
-  if (value instanceof Map) return "dict";
-  return value instanceof Attributes ? "namespace" : value.constructor.name.toLowerCase();
+  if (value instanceof Undefined) return "what is undefined";
+  if (typeof value === "string") return "a text";
+  if (isInteger(value)) return "an integer";
+  if (Array.isArray(value)) return "a list";
+  if (value instanceof Map) return "a dict";
+  return value instanceof Attributes ? "a namespace" : `a ${value.constructor.name.toLowerCase()}`;
 }
 
 export function isInteger(value: Value): value is number | bigint {
@@ -133,13 +133,13 @@ export function compare(left: Value, right: Value, work: Work): number {
   if (a !== undefined && b !== undefined) return compareNumbers(a, b);
   if (left instanceof Undefined) throw left.error;
   if (right instanceof Undefined) throw right.error;
-  throw new Error(`it compares a ${nameOf(left)} with a ${nameOf(right)}`);
+  throw new Error(`it compares ${nameOf(left)} with ${nameOf(right)}`);
 }
 
 /** Whether `item in container`. */
 export function contains(container: Value, item: Value, work: Work): boolean {
   if (typeof container === "string") {
-    if (typeof item !== "string") throw new Error(`it looks for a ${nameOf(item)} in a text`);
+    if (typeof item !== "string") throw new Error(`it looks for ${nameOf(item)} in a text`);
     work.spendSearch(container, item);
     return container.includes(item);
   }
@@ -168,7 +168,7 @@ export function itemsOf(value: Value, work: Work): List {
     work.spendElements(value.size);
     return [...value.keys()];
   }
-  throw new Error(`it takes a ${nameOf(value)} for a list`);
+  throw new Error(`it takes ${nameOf(value)} for a list`);
 }
 
 /** `len(value)`. */
@@ -201,10 +201,7 @@ export function represent(value: Value, work: Work): string {
   if (value === null) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
   if (isInteger(value) || value instanceof Float) return work.text(String(value));
-  if (value instanceof Undefined) {
-    value.checkUse();
-    return "Undefined";
-  }
+  if (value instanceof Undefined) return "Undefined";
   const all = (items: List) => items.map((item) => represent(item, work));
   if (Array.isArray(value)) return work.text(`[${all(value).join(", ")}]`);
   if (value instanceof Tuple) {
@@ -218,7 +215,7 @@ export function represent(value: Value, work: Work): string {
     );
     return work.text(`{${entries.join(", ")}}`);
   }
-  throw new Error(`it prints a ${nameOf(value)}`);
+  throw new Error(`it prints ${nameOf(value)}`);
 }
 
 /** A value of JavaScript as a template's. Whole numbers are integers, others floats; functions take values. */
