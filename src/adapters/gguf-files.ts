@@ -13,7 +13,7 @@ import {
 } from "../models/gguf-model.ts";
 import { listLinearModules, nameInLayer } from "../models/modules.ts";
 import type { Adapter } from "./adapted-model.ts";
-import { type LoraConfig, lora, loraConfigSchema, rankAndScale } from "./lora.ts";
+import { adaptedModules, type LoraConfig, lora, loraConfigSchema, ranksAndScales } from "./lora.ts";
 import type { Parameter, Parameters } from "./parameters.ts";
 
 const alphaKey = "adapter.lora.alpha";
@@ -34,6 +34,7 @@ export async function writeGgufAdapter(
 ): Promise<void> {
   const architecture = ggufArchitecture(model);
   const alpha = Math.fround(settings.lora_alpha * (settings.use_rslora ? Math.sqrt(settings.r) : 1));
+  const targets = ranksAndScales(settings, adaptedModules(parameters));
   const tensors = [...parameters].map(([name, { dims, data }]): GgufTensorToWrite => {
     const [, module, matrix] = /^(.+)\.lora_(A|B)\.weight$/.exec(name) ?? [];
     if (module === undefined) {
@@ -48,7 +49,7 @@ export async function writeGgufAdapter(
       data: values,
     });
     if (matrix === "A") return write(() => data);
-    const { r, scale } = rankAndScale(settings, module);
+    const { r, scale } = targets.get(module)!;
     const ownAlpha = Math.fround(scale * r);
     const heads = interleavedHeads(architecture, module, model);
     return write(() => {

@@ -7,7 +7,8 @@ import type { ModelConfig } from "../models/config.ts";
 import type { Random } from "../random.ts";
 import type { Adaptation, LinearAdapter } from "./adaptation.ts";
 import { dora } from "./dora.ts";
-import { matchesPattern, selectTargetModules } from "./target-modules.ts";
+import type { Parameters } from "./parameters.ts";
+import { selectTargetModules, valuesByPattern } from "./target-modules.ts";
 
 /** LoRA's settings, named and meant as in PEFT's LoraConfig. */
 export const loraConfigSchema = z.strictObject({
@@ -39,23 +40,41 @@ export type LoraConfig = z.infer<typeof loraConfigSchema>;
  * @throws InputError if `target_modules` names no linear layer of the model.
  */
 export function lora(settings: LoraConfig, model: ModelConfig): Adaptation {
-  const targets = selectTargetModules(settings.target_modules, model);
+  const targets = ranksAndScales(settings, selectTargetModules(settings.target_modules, model));
   return {
     trains: () => false,
     adapterOf(name, outFeatures, inFeatures) {
-      if (!targets.has(name)) return undefined;
-      const { r, scale } = rankAndScale(settings, name);
-      const adapter = loraAdapter(outFeatures, inFeatures, r, scale, settings.lora_dropout);
+      const target = targets.get(name);
+      if (!target) return undefined;
+      const adapter = loraAdapter(outFeatures, inFeatures, target.r, target.scale, settings.lora_dropout);
       return settings.use_dora ? dora(adapter, outFeatures) : adapter;
     },
   };
 }
 
-/** The rank r of the update of the linear layer `name`, and the factor s of the product B A. */
-export function rankAndScale(settings: LoraConfig, name: string): { r: number; scale: number } {
-  const r = valueFor(name, settings.rank_pattern, settings.r);
-  const alpha = valueFor(name, settings.alpha_pattern, settings.lora_alpha);
-  return { r, scale: alpha / (settings.use_rslora ? Math.sqrt(r) : r) };
+/** The linear layers that parameters are for. */
+export function adaptedModules(parameters: Parameters): string[] {
+  const ending = ".lora_A.weight";
+  return [...parameters.keys()]
+    .filter((name) => name.endsWith(ending))
+    .map((name) => name.slice(0, -ending.length));
+}
+
+/** The rank r of the update of each of some linear layers, and the factor s of the product B A. */
+export function ranksAndScales(
+  settings: LoraConfig,
+  names: Iterable<string>,
+): ReadonlyMap<string, { readonly r: number; readonly scale: number }> {
+  const list = [...names];
+  const ranks = valuesByPattern(settings.rank_pattern, list);
+  const alphas = valuesByPattern(settings.alpha_pattern, list);
+  return new Map(
+    list.map((name) => {
+      const r = ranks.get(name) ?? settings.r;
+      const alpha = alphas.get(name) ?? settings.lora_alpha;
+      return [name, { r, scale: alpha / (settings.use_rslora ? Math.sqrt(r) : r) }];
+    }),
+  );
 }
 
 function loraAdapter(
@@ -90,10 +109,4 @@ function loraAdapter(
 function initializeA(r: number, inFeatures: number, random: Random): Float32Array {
   const bound = 1 / Math.sqrt(inFeatures);
   return Float32Array.from({ length: r * inFeatures }, () => (2 * random.uniform() - 1) * bound);
-}
-
-/** The value of the first pattern that fits the module's name, else the general one. */
-function valueFor(name: string, patterns: Readonly<Record<string, number>>, general: number): number {
-  const key = Object.keys(patterns).find((pattern) => matchesPattern(name, pattern));
-  return key === undefined ? general : patterns[key]!;
 }

@@ -9,7 +9,7 @@ import { listLinearModules, nameInLayer } from "../models/modules.ts";
 import type { ModelWeights } from "../models/weights.ts";
 import { createRandom } from "../random.ts";
 import { type Device, float32 } from "../runtime/device.ts";
-import { type LoraConfig, rankAndScale } from "./lora.ts";
+import { adaptedModules, type LoraConfig, ranksAndScales } from "./lora.ts";
 import { type Parameter, type Parameters, readBaseTensor } from "./parameters.ts";
 import { createTripletFinder, type SingularTriplets } from "./singular-triplets.ts";
 
@@ -45,13 +45,14 @@ export async function splitWeights(
       matmul(input("scaled B", "float32", ["out", "r"]), input("A", "float32", ["r", "in"])),
     ),
   });
+  const targets = ranksAndScales(settings, adaptedModules(parameters));
   const initial = new Map<string, Parameter>();
   for (let layer = 0; layer < config.numHiddenLayers; layer++) {
     for (const [index, { name: local, outFeatures, inFeatures }] of listLinearModules(config).entries()) {
       const name = nameInLayer(layer, local);
       const [A, B] = [parameters.get(`${name}.lora_A.weight`), parameters.get(`${name}.lora_B.weight`)];
       if (!A || !B) continue;
-      const { r, scale } = rankAndScale(settings, name);
+      const { r, scale } = targets.get(name)!;
       const triplets = Math.min(outFeatures, inFeatures);
       if (r > triplets) {
         throw new InputError(

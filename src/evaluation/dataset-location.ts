@@ -6,6 +6,7 @@ import { resolveDataset } from "../data/hub-dataset.ts";
 import { InputError } from "../errors.ts";
 import type { HubOptions } from "../formats/hub.ts";
 import { readRows } from "../formats/rows.ts";
+import { Float, toInteger } from "../python/number.ts";
 import type { Doc } from "./task.ts";
 import { parseSplit, type TaskDefinition } from "./tasks/task-definition.ts";
 import type { TaskEntry } from "./tasks/task-entry.ts";
@@ -121,8 +122,8 @@ async function readDocs(
 
 /** Parquet's whole numbers are read as BigInt. */
 function withNumbers(value: unknown): unknown {
-  if (typeof value === "bigint") return Number(value);
+  if (typeof value === "bigint") return toInteger(value);
   if (Array.isArray(value)) return value.map(withNumbers);
-  if (typeof value !== "object" || value === null) return value;
+  if (typeof value !== "object" || value === null || value instanceof Float) return value;
   return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, withNumbers(field)]));
 }

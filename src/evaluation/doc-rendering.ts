@@ -1,6 +1,7 @@
 /** @file A document's text, choices and target, by the harness's rules for doc_to_text, doc_to_choice and doc_to_target. */
 
 import { type Literal, parseLiteral } from "../python/literal.ts";
+import { Float, formatFloat } from "../python/number.ts";
 import type { Doc } from "./task.ts";
 import { renderTaskTemplate } from "./task-template.ts";
 import type { TaskDefinition } from "./tasks/task-definition.ts";
@@ -58,8 +59,10 @@ function renderValue(field: string | number | ((doc: Doc) => string | number), d
   if (typeof field === "function") return field(doc);
   if (!Object.hasOwn(doc, field)) return renderTaskTemplate(field, doc);
   const value = doc[field];
-  if (typeof value === "string" || typeof value === "number") return value;
+  if (typeof value === "string" || Number.isInteger(value)) return value as string | number;
   if (typeof value === "boolean") return Number(value);
+  if (typeof value === "number") return formatFloat(value);
+  if (typeof value === "bigint" || value instanceof Float) return String(value);
   throw new Error(`the field "${field}" is neither a text nor a number`);
 }
 

@@ -5,6 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../errors.ts";
 import { readRows } from "../formats/rows.ts";
+import { Float } from "../python/number.ts";
 import type { ItemScore } from "./aggregate.ts";
 import { parseFields } from "./parse-fields.ts";
 
@@ -256,10 +257,14 @@ function toItem(sample: Sample): RecordedItem {
 }
 
 function toScore(value: unknown): ItemScore | undefined {
-  if (typeof value === "number" || typeof value === "boolean") return Number(value);
+  if (isNumber(value) || typeof value === "boolean") return Number(value);
   if (!Array.isArray(value) || value.length !== 2) return undefined;
   const [logLikelihood, size] = value;
-  return typeof logLikelihood === "number" && typeof size === "number" ? [logLikelihood, size] : undefined;
+  return isNumber(logLikelihood) && isNumber(size) ? [Number(logLikelihood), Number(size)] : undefined;
+}
+
+function isNumber(value: unknown): value is number | Float {
+  return typeof value === "number" || value instanceof Float;
 }
 
 function asksChoices(requests: readonly unknown[][]): boolean {

@@ -7,6 +7,7 @@ import { cachePath } from "../cache-folder.ts";
 import { InputError } from "../errors.ts";
 import { isNewFolder } from "../files/folder.ts";
 import { makeFolder, writeWhole } from "../files/write.ts";
+import { formatJson } from "../python/json.ts";
 import { type Bits, type ModelIdentity, slimtuneVersion } from "./model-identity.ts";
 import type { EvaluationSettings, Results } from "./results.ts";
 import type { SampleLine } from "./samples.ts";
@@ -144,7 +145,10 @@ export function writeResults(
   samples: ReadonlyMap<string, readonly SampleLine[]>,
 ): void {
   for (const [task, lines] of samples) {
-    writeWhole(folder.samples(task), lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+    writeWhole(
+      folder.samples(task),
+      lines.map((line) => `${formatJson(line, { separators: [",", ":"] })}\n`).join(""),
+    );
   }
   writeWhole(folder.results, `${JSON.stringify(results, undefined, 2)}\n`);
 }

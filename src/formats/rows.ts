@@ -16,8 +16,11 @@ import {
 } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { InputError } from "../errors.ts";
+import { parseJson } from "../python/json.ts";
+import { Float } from "../python/number.ts";
 
 export interface Row {
+  /** Values as in JSON. Of numbers, those that JavaScript would take for others are as `parseJson` gives them. */
   readonly fields: Readonly<Record<string, unknown>>;
   /** Where the row stands: its (last) line in the file, or its number in .json and .parquet; counted from 1. */
   readonly line: number;
@@ -118,7 +121,7 @@ async function* readJsonLines(path: string): AsyncGenerator<Row> {
     if (text.trim() === "") continue;
     let value: unknown;
     try {
-      value = JSON.parse(text);
+      value = parseJson(text);
     } catch {
       throw new InputError(`${path}, line ${line}: it is not valid JSON.`);
     }
@@ -130,7 +133,7 @@ async function* readJson(path: string): AsyncGenerator<Row> {
   const text = decodeUtf8(readWhole(path), path).replace(/^\ufeff/, "");
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch {
     throw new InputError(`${path} is not valid JSON; if each line is an example, name the file .jsonl.`);
   }
@@ -182,15 +185,41 @@ async function* readParquet(path: string): AsyncGenerator<Row> {
     checkStruct({ view: new DataView(footer), offset: 0 });
     const metadata = await parquetMetadataAsync(file);
     checkMetadata(metadata, file.byteLength);
+    const schema = parquetSchema(metadata);
     for (const { num_rows } of metadata.row_groups) {
       const rowEnd = line + Number(num_rows);
       const read = { file, metadata, compressors: boundedCompressors, rowStart: line, rowEnd };
-      for (const fields of await parquetReadObjects(read)) yield { fields, line: ++line };
+      for (const fields of await parquetReadObjects(read)) {
+        yield { fields: keepFloats(fields, schema) as Row["fields"], line: ++line };
+      }
     }
   } catch (error) {
     const reason = (error as Error).message.replace(/\.?$/, ".");
     throw new InputError(`${path} cannot be read as Parquet: ${reason}`);
   }
+}
+
+/** A value of a column with its whole floats as such, which JavaScript would take for integers. */
+function keepFloats(value: unknown, { element, children }: SchemaTree): unknown {
+  if (typeof value === "number") {
+    const isFloat = element.type === "DOUBLE" || element.type === "FLOAT";
+    return isFloat && Number.isInteger(value) ? new Float(value) : value;
+  }
+  if (Array.isArray(value)) {
+    // A list is a group around a repeated group around its elements.
+    const items = children[0]?.children[0] ?? children[0] ?? { element, children };
+    return value.map((entry) => keepFloats(entry, items as SchemaTree));
+  }
+  if (children.length === 0 || typeof value !== "object" || value === null) return value;
+  const fields = children.map(
+    ({ element: { name }, ...rest }) => [name, { element: { name }, ...rest }] as const,
+  );
+  return Object.fromEntries(
+    fields.map(([name, child]) => [
+      name,
+      keepFloats((value as Record<string, unknown>)[name], child as SchemaTree),
+    ]),
+  );
 }
 
 interface Cursor {

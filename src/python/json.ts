@@ -145,6 +145,8 @@ function containerOf(value: object, { unwrap }: JsonOptions) {
   if (Array.isArray(value) || value instanceof Map) return value;
   const unwrapped = unwrap?.(value);
   if (unwrapped) return unwrapped;
-  if (!unwrap && typeof value === "object") return new Map(Object.entries(value));
+  if (!unwrap && typeof value === "object") {
+    return new Map(Object.entries(value).filter(([, entry]) => entry !== undefined));
+  }
   throw new Error("it writes as JSON what has no JSON");
 }

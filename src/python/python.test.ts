@@ -1,7 +1,11 @@
 import { readFileSync } from "node:fs";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { InputError } from "../errors.ts";
+import { compileTemplate, renderTemplate } from "../templates/template.ts";
+import { formatJson, parseJson } from "./json.ts";
 import { type Literal, parseLiteral } from "./literal.ts";
+import { Float } from "./number.ts";
 import { createPythonRandom } from "./random.ts";
 import { compilePythonRegExp, findAll, removeAll } from "./regexp.ts";
 import {
@@ -23,7 +27,10 @@ const golden: {
   uint32: number[];
   samples: { seed: number; size: number; count: number; draws: number[][] }[];
   patterns: { pattern: string; found: string[][][]; removed: string[] }[];
+  /** Patterns that Python does not compile. */
+  refusedPatterns: string[];
   subjects: string[];
+  json: { text: string; dumped: string; indented: string; printed: string }[];
   literals: { text: string; value?: Literal }[];
 } = JSON.parse(readFileSync("fixtures/evaluation/python.json", "utf8"));
 
@@ -83,16 +90,62 @@ describe("regular expressions", () => {
     );
   });
 
-  test.each(["(", "a++", "[\\S]", "\\q", "(?i:a)", "*", "(?P<n>a)(?P<n>b)", "(?x) a"])(
-    "%s is refused",
-    (pattern) => {
-      expect(() => compilePythonRegExp(pattern)).toThrow(InputError);
-      expect(() => compilePythonRegExp(pattern)).toThrow(JSON.stringify(pattern));
-    },
-  );
+  // Of these some are JavaScript's too, or are in newer versions of it.
+  test.each(
+    golden.refusedPatterns.concat([
+      "(?i:a)",
+      "(?-i:a)",
+      "(?s:.)",
+      "(?x) a",
+      "(?a)\\w",
+      "a++",
+      "a{1,2}+",
+      "(?>a)",
+      "(a)(?(1)b)",
+    ]),
+  )("%s is refused", (pattern) => {
+    expect(() => compilePythonRegExp(pattern)).toThrow(InputError);
+    expect(() => compilePythonRegExp(pattern)).toThrow(JSON.stringify(pattern));
+  });
+
+  test("an expression that is too large or too deep is refused", () => {
+    for (const pattern of ["()".repeat(20_000), `${"(".repeat(100_000)}a${")".repeat(100_000)}`]) {
+      expect(() => findAll(pattern, "a")).toThrow(InputError);
+    }
+  });
 });
 
 test.each(golden.literals)("the literal $text", ({ text, value }) => {
   if (value === undefined) expect(() => parseLiteral(text)).toThrow(InputError);
   else expect(parseLiteral(text)).toEqual(value);
+});
+
+describe("JSON", () => {
+  test.each(golden.json)("$text", ({ text, dumped, indented, printed }) => {
+    const value = parseJson(text);
+    expect(formatJson(value)).toBe(dumped);
+    expect(formatJson(value, { indent: 2, sortKeys: true, ensureAscii: true })).toBe(indented);
+    expect(renderTemplate(compileTemplate("{{ value }}", "lm-eval"), { value })).toBe(printed);
+  });
+
+  test("is read as by JSON.parse where no number is special", () => {
+    fc.assert(
+      fc.property(fc.json(), fc.constantFrom(undefined, 1), (json, indent) => {
+        const text = JSON.stringify(JSON.parse(json), undefined, indent);
+        // A float that is whole is written as an integer by JSON.stringify, one that is large with an exponent.
+        fc.pre(!/\d[eE]|\d{16}/.test(text));
+        expect(parseJson(text)).toEqual(JSON.parse(text));
+      }),
+    );
+  });
+
+  test("keeps what texts hold", () => {
+    const value = { text: '7.0, {"number":"7.0"} \\" 1e5', "a\\": [": 7.0 "] };
+    expect(parseJson(JSON.stringify({ ...value, seven: 0 }).replace(":0}", ":7.0}"))).toEqual({
+      ...value,
+      seven: new Float(7),
+    });
+    expect(() => parseJson('{"a": 7.0')).toThrow(SyntaxError);
+    expect(parseJson('{"number": "7.0", "b": [1e2]}')).toEqual({ number: "7.0", b: [new Float(100)] });
+  });
 });

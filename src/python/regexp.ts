@@ -26,7 +26,7 @@ const escapes: Readonly<Record<string, { readonly pattern?: string; readonly inC
 };
 
 /** The escape of a character by its number, or of another character. */
-const escapeForm = String.raw`\\(?:x[\da-fA-F]{2}|u[\da-fA-F]{4}|U[\da-fA-F]{8}|[1-9]\d?|[\s\S])`;
+const escapeForm = String.raw`\\(?:x[\da-fA-F]{2}|u[\da-fA-F]{4}|U[\da-fA-F]{8}|0[0-7]{0,2}|[1-9]\d?|[\s\S])`;
 
 /** Parts of a pattern: an escape, a character class, a comment, what opens a group, a repetition, a character. */
 const part = new RegExp(
@@ -162,11 +162,19 @@ function translateGroup(text: string, names: Set<string>): string {
 function translateClass(text: string): string {
   const [, opening = "", content = ""] = /^(\[\^?)([\s\S]*)\]$/.exec(text) ?? [];
   if (opening === "") throw new Error("brackets are not closed");
-  const translated = content.replace(classPart, (character) => {
+  // What stands for the other characters than some has no form inside of brackets, but beside them.
+  const others: string[] = [];
+  const characters = content.replace(classPart, (character) => {
+    if (character === "\\S" || character === "\\W") {
+      others.push(escapes[character[1]!]!.pattern!);
+      return "";
+    }
     if (character.startsWith("\\")) return translateEscape(character, true);
     return character === "[" || character === "]" ? `\\${character}` : character;
   });
-  return `${opening}${translated}]`;
+  if (others.length === 0) return `${opening}${characters}]`;
+  const either = (characters === "" ? others : [`[${characters}]`, ...others]).join("|");
+  return opening === "[" ? `(?:${either})` : `(?:(?!${either})[\\s\\S])`;
 }
 
 function translateEscape(text: string, inClass: boolean): string {
@@ -178,6 +186,7 @@ function translateEscape(text: string, inClass: boolean): string {
     return form;
   }
   if (/^\\U[\da-fA-F]{8}$/.test(text)) return `\\u{${text.slice(2)}}`;
+  if (letter === "0") return `\\x${Number.parseInt(text.slice(1), 8).toString(16).padStart(2, "0")}`;
   const isNumbered = /^\\(?:x[\da-fA-F]{2}|u[\da-fA-F]{4})$/.test(text);
   if (isNumbered || /[nrtfv]/.test(letter) || (!inClass && /[1-9]/.test(letter))) return text;
   if (/[a-zA-Z\d]/.test(letter)) throw new Error(`bad escape ${text}`);

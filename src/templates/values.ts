@@ -1,6 +1,6 @@
 /** @file The values of templates, which are Python's: what is true, equal, less, and how they are printed. */
 
-import { compareNumbers, Float, type Numeric } from "../python/number.ts";
+import { compareNumbers, Float, type Numeric, toInteger } from "../python/number.ts";
 import { countCodePoints, quote } from "../python/text.ts";
 import type { Work } from "./work.ts";
 
@@ -225,13 +225,10 @@ export function toValue(input: unknown, work: Work): Value {
       work.take(input.length);
       return input;
     case "number":
-      return Number.isInteger(input)
-        ? Number.isSafeInteger(input)
-          ? input + 0
-          : BigInt(input)
-        : new Float(input);
-    case "boolean":
+      return Number.isInteger(input) ? toInteger(input) : new Float(input);
     case "bigint":
+      return toInteger(input);
+    case "boolean":
       return input;
     case "function":
       return (args) => toValue(input(...args) ?? null, work);

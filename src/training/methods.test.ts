@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { type AdaptedModel, loadAdapter, noAdapter } from "../adapters/adapted-model.ts";
 import { freeze } from "../adapters/freeze.ts";
-import { loraConfigSchema, rankAndScale } from "../adapters/lora.ts";
+import { loraConfigSchema, ranksAndScales } from "../adapters/lora.ts";
 import { toLora } from "../adapters/pissa.ts";
 import { createEngine } from "../engine/engine.ts";
 import { mergeAdapter } from "../export/merge.ts";
@@ -130,9 +130,10 @@ test.each([true, false])("PiSSA's adapter keeps each layer's scale (use_rslora: 
     alpha_pattern: { "layers.1.v_proj": 5 },
   });
   const converted = toLora(settings, new Map(), new Map()).settings;
-  for (const name of ["layers.0.q_proj", "layers.1.v_proj", "layers.0.o_proj"]) {
-    const [before, after] = [rankAndScale(settings, name), rankAndScale(converted, name)];
-    expect(after.r).toBe(2 * before.r);
-    expect(after.scale).toBeCloseTo(before.scale, 12);
+  const names = ["layers.0.q_proj", "layers.1.v_proj", "layers.0.o_proj"];
+  const after = ranksAndScales(converted, names);
+  for (const [name, { r, scale }] of ranksAndScales(settings, names)) {
+    expect(after.get(name)!.r).toBe(2 * r);
+    expect(after.get(name)!.scale).toBeCloseTo(scale, 12);
   }
 });
