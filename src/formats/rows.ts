@@ -200,26 +200,24 @@ async function* readParquet(path: string): AsyncGenerator<Row> {
 }
 
 /** A value of a column with its whole floats as such, which JavaScript would take for integers. */
-function keepFloats(value: unknown, { element, children }: SchemaTree): unknown {
+function keepFloats(value: unknown, column: SchemaTree): unknown {
+  const { element, children } = column;
   if (typeof value === "number") {
     const isFloat = element.type === "DOUBLE" || element.type === "FLOAT";
     return isFloat && Number.isInteger(value) ? new Float(value) : value;
   }
   if (Array.isArray(value)) {
-    // A list is a group around a repeated group around its elements.
-    const items = children[0]?.children[0] ?? children[0] ?? { element, children };
-    return value.map((entry) => keepFloats(entry, items as SchemaTree));
+    const [inner = column] = children;
+    // Around the elements of a list stands a group of its own.
+    const items = inner.children.length === 1 ? inner.children[0]! : inner;
+    return value.map((entry) => keepFloats(entry, items));
   }
   if (children.length === 0 || typeof value !== "object" || value === null) return value;
-  const fields = children.map(
-    ({ element: { name }, ...rest }) => [name, { element: { name }, ...rest }] as const,
-  );
-  return Object.fromEntries(
-    fields.map(([name, child]) => [
-      name,
-      keepFloats((value as Record<string, unknown>)[name], child as SchemaTree),
-    ]),
-  );
+  const fields = Object.entries(value).map(([name, field]) => {
+    const child = children.find((candidate) => candidate.element.name === name);
+    return [name, child ? keepFloats(field, child) : field];
+  });
+  return Object.fromEntries(fields);
 }
 
 interface Cursor {

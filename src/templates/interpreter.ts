@@ -194,7 +194,7 @@ export class Interpreter {
     let isDone = false;
     for (const [i, item] of items.entries()) {
       this.#work.spendNode();
-      const turn = new Scope(scope, [["loop", new Attributes(this.#loopState(items, i))]]);
+      const turn = new Scope(scope, [["loop", new Attributes(() => this.#loopState(items, i))]]);
       this.#assign(loopvar!, item, turn);
       const exit = this.#execute(body!, turn, output);
       if (exit === "Break") break;
@@ -217,6 +217,7 @@ export class Interpreter {
   }
 
   #loopState(items: readonly Value[], i: number): Map<string, Value> {
+    this.#work.spendElements(12);
     const { length } = items;
     return new Map<string, Value>([
       ["index", i + 1],

@@ -36,3 +36,66 @@ test("what is not supported is refused, not guessed", () => {
     expect(() => applyChatTemplate(template, []), template).toThrow(InputError);
   }
 });
+
+/** Of each kind of work that a template can have done, one that would do far more than it may. */
+const greedy: Readonly<Record<string, string>> = {
+  "a value in itself, again and again":
+    "{% set ns=namespace(x=[1]) %}{% for i in range(40) %}{% set ns.x=[ns.x,ns.x] %}{% endfor %}{{ ns.x }}",
+  "the same as JSON":
+    "{% set ns=namespace(x=[1]) %}{% for i in range(40) %}{% set ns.x=[ns.x,ns.x] %}{% endfor %}{{ ns.x | tojson }}",
+  "the same compared":
+    "{% set ns=namespace(x=[1], y=[1]) %}{% for i in range(40) %}{% set ns.x=[ns.x,ns.x] %}{% set ns.y=[ns.y,ns.y] %}{% endfor %}{{ ns.x == ns.y }}",
+  "texts that are hoarded":
+    "{% set ns=namespace(x=[]) %}{% set t='a'*100000 %}{% for i in range(60000) %}{% set ns.x=ns.x+[t|upper] %}{% endfor %}",
+  "lists that are hoarded":
+    "{% set ns=namespace(x=[]) %}{% for i in range(60000) %}{% set ns.x=ns.x+[range(60000)] %}{% endfor %}",
+  "a long text": "{{ 'a' * 10 ** 12 }}",
+  "a long list": "{{ [1] * 10 ** 12 }}",
+  "a large integer": "{{ 10 ** (10 ** 10) }}",
+  "integers that grow":
+    "{% set ns=namespace(x=3) %}{% for i in range(60) %}{% set ns.x=ns.x*ns.x %}{% endfor %}",
+  "replacing by more": "{{ ('a' * 5000) | replace('a', 'b' * 5000) | replace('b', 'c' * 5000) }}",
+  "joining by more": "{{ range(60000) | join('a' * 60000) }}",
+  "indenting by more": "{{ ('\\n' * 60000) | indent(60000, true, true) }}",
+  "JSON with wide indents": "{{ range(60000) | list | tojson(indent=60000) }}",
+  padding: "{{ 'a'.ljust(10 ** 10) }}",
+  "a search for what is nearly there": "{{ ('b' ~ 'a' * 1000000) in 'a' * 9000000 }}",
+  "replacing what is nearly there": "{{ ('a' * 9000000).replace('b' ~ 'a' * 1000000, '') }}",
+  "splitting into characters": "{{ ('a' * 9000000) | list | length }}",
+  "sorting long texts": "{{ (['a' * 1000000] * 1000) | sort | length }}",
+  "a loop in a loop in a loop":
+    "{% for a in range(1000) %}{% for b in range(1000) %}{% for c in range(1000) %}{% endfor %}{% endfor %}{% endfor %}",
+  "a filter of a block":
+    "{% filter upper %}{% for a in range(999999) %}aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa{% endfor %}{% endfilter %}",
+  "macros that call themselves twice":
+    "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(60) }}",
+  "a macro that calls itself": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+  "values that are nested deeply":
+    "{% set ns=namespace(x=[]) %}{% for i in range(60000) %}{% set ns.x=[ns.x] %}{% endfor %}{{ ns.x }}",
+  "many arguments": "{% macro m() %}{% endmacro %}{{ m(*range(900000)) }}",
+};
+
+test.each(Object.entries(greedy))("%s is ended early", (_, template) => {
+  const before = process.cpuUsage();
+  expect(() => applyChatTemplate(template, [])).toThrow(
+    /more time or memory than|more than 4300 digits|too deeply|with 900000 arguments/,
+  );
+  const { user, system } = process.cpuUsage(before);
+  expect((user + system) / 1e6).toBeLessThan(2);
+});
+
+test("a template that takes long to read is refused", () => {
+  for (const part of [" ", "(", "{% for a in b %}"]) {
+    expect(() => applyChatTemplate(`${part.repeat(300_000)}{% if %}`, []), part).toThrow(InputError);
+  }
+});
+
+test("a long conversation is rendered whole", () => {
+  const messages = Array.from({ length: 10_000 }, (_, i) => ({
+    role: i % 2 ? "assistant" : "user",
+    content: "word ".repeat(60),
+  }));
+  const template =
+    "{% for message in messages %}{{ '<|' ~ message.role ~ '|>' ~ message['content'] | trim ~ '\\n' }}{% if loop.last and message.content.endswith('x') %}!{% endif %}{% endfor %}";
+  expect(applyChatTemplate(template, messages).text.length).toBe(10_000 * (299 + 5) + 5_000 * 13);
+});

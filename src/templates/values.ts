@@ -29,9 +29,16 @@ export class Tuple {
 
 /** What has attributes and is nothing else: a namespace, or the state of a loop. */
 export class Attributes {
-  readonly entries: Map<string, Value>;
-  constructor(entries: Map<string, Value>) {
-    this.entries = entries;
+  #entries: Map<string, Value> | (() => Map<string, Value>);
+
+  /** @param entries or what makes them when they are first asked for */
+  constructor(entries: Map<string, Value> | (() => Map<string, Value>)) {
+    this.#entries = entries;
+  }
+
+  get entries(): Map<string, Value> {
+    if (typeof this.#entries === "function") this.#entries = this.#entries();
+    return this.#entries;
   }
 }
 
@@ -93,7 +100,7 @@ export function isTrue(value: Value): boolean {
 
 /** `==`: 1 equals 1.0 and True, but "1" does not. */
 export function areEqual(left: Value, right: Value, work: Work): boolean {
-  work.spend(1);
+  work.spendVisit();
   for (const value of [left, right]) if (value instanceof Undefined) value.checkUse();
   if (typeof left === "string" && typeof right === "string") {
     if (left.length !== right.length) return false;
@@ -124,7 +131,7 @@ function areItemsEqual(left: List, right: List, work: Work): boolean {
  * @throws Error if they are not of kinds that have an order.
  */
 export function compare(left: Value, right: Value, work: Work): number {
-  work.spend(8);
+  work.spendVisit();
   if (typeof left === "string" && typeof right === "string") {
     work.spend(Math.min(left.length, right.length));
     return left < right ? -1 : left > right ? 1 : 0;
@@ -192,7 +199,7 @@ export function print(value: Value, work: Work): string {
 
 /** What Python's `repr` makes of a value. */
 export function represent(value: Value, work: Work): string {
-  work.spend(8);
+  work.spendVisit();
   if (typeof value === "string") {
     // The longest escape of a character.
     work.spend(10 * value.length);

@@ -10,6 +10,7 @@ const unitsPerInput = 16;
 /** What a part of a template costs that is evaluated, and an element of a list, with the values they make. */
 const unitsPerNode = 64;
 const unitsPerElement = 32;
+const unitsPerVisit = 16;
 
 /** Characters of a text that are compared with another's in the time of one unit. */
 const comparedPerUnit = 32;
@@ -30,6 +31,11 @@ export class Work {
 
   spendNode(): void {
     this.spend(unitsPerNode);
+  }
+
+  /** For looking at a value within another. */
+  spendVisit(): void {
+    this.spend(unitsPerVisit);
   }
 
   spendElements(count: number): void {
