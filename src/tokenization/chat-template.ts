@@ -117,7 +117,9 @@ const generationTag = /\{%(-?)\s*(end)?generation\s*(-?)%\}/g;
 
 /** Whether the template marks the assistant's text with `{% generation %}`, as Transformers' assistant masks need. */
 export function hasGenerationMarkers(template: string): boolean {
-  return template.replace(/\{#[\s\S]*?#\}/g, "").search(generationTag) >= 0;
+  // An expression would take the square of the number of comments that are not closed.
+  const parts = template.split("#}").map((part) => part.split("{#", 1)[0]!);
+  return parts.join("").search(generationTag) >= 0;
 }
 
 interface Markers {

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as library from "@huggingface/tokenizers";
 import { InputError } from "../errors.ts";
+import { boundTokenizer } from "./bounded-tokenizer.ts";
 import { type LibraryDecoder, useReferenceByteFallback } from "./byte-fallback.ts";
 import { type PreTokenizer, withReferenceClasses } from "./pre-tokenizer.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -72,6 +73,10 @@ export function readTokenizerFiles(folder: string): TokenizerFiles {
  * @throws InputError if the contents are no tokenizer or use a part that is not supported.
  */
 export function createTokenizer(files: TokenizerFiles, source: string): Tokenizer {
+  return boundTokenizer(files.tokenizer, source, () => buildTokenizer(files, source));
+}
+
+function buildTokenizer(files: TokenizerFiles, source: string): Tokenizer {
   const definition = asObject(files.tokenizer);
   const model = asObject(definition?.model);
   if (!definition || !model) throw new InputError(`${source} is not a tokenizer: it has no "model".`);
