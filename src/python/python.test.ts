@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { InputError } from "../errors.ts";
-import { compileTemplate, renderTemplate } from "../templates/template.ts";
 import { formatJson, parseJson } from "./json.ts";
 import { type Literal, parseLiteral } from "./literal.ts";
 import { Float } from "./number.ts";
@@ -30,7 +29,7 @@ const golden: {
   /** Patterns that Python does not compile. */
   refusedPatterns: string[];
   subjects: string[];
-  json: { text: string; dumped: string; indented: string; printed: string }[];
+  json: { text: string; dumped: string; indented: string }[];
   literals: { text: string; value?: Literal }[];
 } = JSON.parse(readFileSync("fixtures/evaluation/python.json", "utf8"));
 
@@ -121,11 +120,10 @@ test.each(golden.literals)("the literal $text", ({ text, value }) => {
 });
 
 describe("JSON", () => {
-  test.each(golden.json)("$text", ({ text, dumped, indented, printed }) => {
+  test.each(golden.json)("$text", ({ text, dumped, indented }) => {
     const value = parseJson(text);
     expect(formatJson(value)).toBe(dumped);
     expect(formatJson(value, { indent: 2, sortKeys: true, ensureAscii: true })).toBe(indented);
-    expect(renderTemplate(compileTemplate("{{ value }}", "lm-eval"), { value })).toBe(printed);
   });
 
   test("is read as by JSON.parse where no number is special", () => {

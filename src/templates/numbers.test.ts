@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { type Row, readRows } from "../formats/rows.ts";
+import { parseJson } from "../python/json.ts";
 import { compileTemplate, renderTemplate } from "./template.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-numbers-"));
@@ -26,6 +27,15 @@ test.each(["rows.jsonl", "rows.json"])("numbers of %s are printed as Python prin
   expect(print(fields)).toBe(
     "{'a': 7.0, 'b': [1, 1.0, 1e+20, 12345678901234567890], 'c': {'d': -0.0, 'e': 1e-07, 'f': 0.5}, 'g': True}",
   );
+});
+
+/** Made by CPython, see reference/python_semantics.py. */
+const python: { readonly json: readonly { readonly text: string; readonly printed: string }[] } = JSON.parse(
+  readFileSync("fixtures/evaluation/python.json", "utf8"),
+);
+
+test.each(python.json)("$text is printed as Python prints it", ({ text, printed }) => {
+  expect(print(parseJson(text))).toBe(printed);
 });
 
 /** Made by pyarrow, see reference/parquet_numbers.py. */
