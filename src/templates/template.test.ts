@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { InputError } from "../errors.ts";
 import { applyChatTemplate } from "../tokenization/chat-template.ts";
@@ -72,6 +73,8 @@ const greedy: Readonly<Record<string, string>> = {
   "a macro that calls itself": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
   "values that are nested deeply":
     "{% set ns=namespace(x=[]) %}{% for i in range(60000) %}{% set ns.x=[ns.x] %}{% endfor %}{{ ns.x }}",
+  "the results of a function that is given":
+    "{% set ns=namespace(x=[]) %}{% set t='%A'*100000 %}{% for i in range(60000) %}{% set ns.x=ns.x+[strftime_now(t)] %}{% endfor %}",
   "many arguments": "{% macro m() %}{% endmacro %}{{ m(*range(900000)) }}",
 };
 
@@ -98,4 +101,65 @@ test("a long conversation is rendered whole", () => {
   const template =
     "{% for message in messages %}{{ '<|' ~ message.role ~ '|>' ~ message['content'] | trim ~ '\\n' }}{% if loop.last and message.content.endswith('x') %}!{% endif %}{% endfor %}";
   expect(applyChatTemplate(template, messages).text.length).toBe(10_000 * (299 + 5) + 5_000 * 13);
+});
+
+test("whatever filters and methods are put together, they end early", () => {
+  const text = fc.constantFrom(
+    "ns.t",
+    "ns.u",
+    "'a'",
+    "('a' * 300000)",
+    "('ab\\n' * 9000)",
+    "'😀'",
+    "('b' ~ 'a' * 200000)",
+  );
+  const list = fc.constantFrom("ns.l", "ns.k", "[1]", "range(60000)", "[ns.l, ns.l]");
+  const number = fc.constantFrom("0", "2", "1000", "10 ** 6", "10 ** 4000");
+  /** A form with `T`, `L` and `N` for what it is made of. */
+  const fill = (form: string) =>
+    fc
+      .record({
+        texts: fc.array(text, { minLength: 4, maxLength: 4 }),
+        lists: fc.array(list, { minLength: 2, maxLength: 2 }),
+        number,
+      })
+      .map(({ texts, lists, number }) => {
+        let [t, l] = [0, 0];
+        return form.replace(/\b[TLN]\b/g, (kind) =>
+          kind === "N" ? number : kind === "T" ? texts[t++]! : lists[l++]!,
+        );
+      });
+  const textForms =
+    "(T ~ T)|(T * N)|(T | upper)|(T | title)|(T | trim)|(T | indent(N, true))|(T | indent(T, true, true))|(T | replace(T, T))|(T).replace('', T)|(L | join(T))|(L | tojson)|(L | tojson(indent=N))|(L | tojson(separators=(T, T)))|(L | string)|(T).strip(T)|(T).ljust(N)|(T)[::-1]|m(T)|(L | map('string') | join(T))|((T in T) | string)|((T == T) | string)|(T | tojson)|(T).join(L | map('string'))".split(
+      /\|(?=\(|m)/,
+    );
+  const listForms =
+    "(L + L)|(L * N)|[L, L]|[T, T]|(T | list)|(T).split('a')|(T).split(T)|(T).split()|(T).splitlines()|(L | map('string') | sort)|(L | map('string') | unique)|(L | map('string') | map('replace', 'a', T))|(L | list)[::2]|range(N)|({'a': T, 'b': L} | items)|[(L == L)]|(T).partition(T)".split(
+      /\|(?=[[(r])/,
+    );
+  const one = (forms: readonly string[]) => fc.oneof(...forms.map(fill));
+  const statement = fc.oneof(
+    one(textForms).map((value) => `{% set ns.t = ${value} %}{{ ns.t }}`),
+    one(textForms).map((value) => `{% set ns.u = ${value} %}`),
+    one(listForms).map((value) => `{% set ns.l = ${value} %}`),
+    one(listForms).map((value) => `{% set ns.k = ns.k + [${value}] %}`),
+  );
+  const template = fc
+    .array(fc.tuple(statement, statement), { minLength: 1, maxLength: 4 })
+    .map((loops) => loops.map(([a, b]) => `{% for i in range(60000) %}${a}${b}{% endfor %}`).join(""));
+  const before =
+    "{% macro m(a) %}{{ a }}{{ a }}{% endmacro %}{% set ns = namespace(t='ab\n', u='a', l=[1], k=[]) %}";
+  fc.assert(
+    fc.property(template, (body) => {
+      const { user, system } = process.cpuUsage();
+      try {
+        applyChatTemplate(before + body, []);
+      } catch (error) {
+        expect(error).toBeInstanceOf(InputError);
+      }
+      const after = process.cpuUsage();
+      expect(after.user + after.system - user - system).toBeLessThan(3e6);
+    }),
+    { numRuns: 20 },
+  );
 });

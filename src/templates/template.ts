@@ -34,10 +34,11 @@ export function renderTemplate(
     tojson: isTransformers ? "transformers" : "jinja2",
   });
   const given = Object.entries(variables).filter(([, value]) => value !== undefined);
+  const take = (units: number) => work.take(units);
   try {
     return interpreter.run(
       program,
-      given.map(([name, value]) => [name, toValue(value, work)] as const),
+      given.map(([name, value]) => [name, toValue(value, work, take)] as const),
     );
   } catch (error) {
     if (error instanceof RangeError) throw new Error("it calls itself, or nests its values, too deeply");

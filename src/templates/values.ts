@@ -2,7 +2,7 @@
 
 import { compareNumbers, Float, type Numeric, toInteger } from "../python/number.ts";
 import { countCodePoints, quote } from "../python/text.ts";
-import type { Work } from "./work.ts";
+import { unitsPerElement, type Work } from "./work.ts";
 
 /** Lists are arrays, dicts are maps. Nothing changes a value once it is made, except namespaces. */
 export type Value =
@@ -225,11 +225,15 @@ export function represent(value: Value, work: Work): string {
   throw new Error(`it prints ${nameOf(value)}`);
 }
 
-/** A value of JavaScript as a template's. Whole numbers are integers, others floats; functions take values. */
-export function toValue(input: unknown, work: Work): Value {
+/**
+ * A value of JavaScript as a template's. Whole numbers are integers, others floats; functions take values.
+ *
+ * @param count is told the size of all that is made, in units of work
+ */
+export function toValue(input: unknown, work: Work, count: (units: number) => void): Value {
   switch (typeof input) {
     case "string":
-      work.take(input.length);
+      count(input.length);
       return input;
     case "number":
       return Number.isInteger(input) ? toInteger(input) : new Float(input);
@@ -238,7 +242,10 @@ export function toValue(input: unknown, work: Work): Value {
     case "boolean":
       return input;
     case "function":
-      return (args) => toValue(input(...args) ?? null, work);
+      return (args) => {
+        for (const arg of args) if (typeof arg === "string") work.spendCall(arg);
+        return toValue(input(...args) ?? null, work, (units) => work.spend(units));
+      };
     case "object":
       break;
     default:
@@ -246,12 +253,10 @@ export function toValue(input: unknown, work: Work): Value {
   }
   if (input === null || input instanceof Float) return input;
   if (Array.isArray(input)) {
-    work.takeElements(input.length);
-    return input.map((element) => toValue(element, work));
+    count(unitsPerElement * input.length);
+    return input.map((element) => toValue(element, work, count));
   }
-  const entries = Object.entries(input);
-  work.takeElements(2 * entries.length);
-  return new Map(
-    entries.filter(([, value]) => value !== undefined).map(([key, value]) => [key, toValue(value, work)]),
-  );
+  const entries = Object.entries(input).filter(([, value]) => value !== undefined);
+  count(2 * unitsPerElement * entries.length);
+  return new Map(entries.map(([key, value]) => [key, toValue(value, work, count)]));
 }

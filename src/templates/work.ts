@@ -9,7 +9,7 @@ const unitsPerInput = 16;
 
 /** What a part of a template costs that is evaluated, and an element of a list, with the values they make. */
 const unitsPerNode = 64;
-const unitsPerElement = 32;
+export const unitsPerElement = 32;
 const unitsPerVisit = 16;
 
 /** Characters of a text that are compared with another's in the time of one unit. */
@@ -65,12 +65,13 @@ export class Work {
     return text;
   }
 
-  /** Counts characters, or elements, that the template is given. */
-  take(characters: number): void {
-    this.#left += unitsPerInput * characters;
+  /** For what a function that the template is given makes of a text. */
+  spendCall(text: string): void {
+    this.spend(unitsPerElement * text.length);
   }
 
-  takeElements(count: number): void {
-    this.take(unitsPerElement * count);
+  /** Counts the size of what the template is given. */
+  take(units: number): void {
+    this.#left += unitsPerInput * units;
   }
 }
