@@ -1,6 +1,6 @@
 /** @file Python's JSON: integers and floats stay what they are, and are written as Python writes them. */
 
-import { Float, toInteger } from "./number.ts";
+import { Float, readInteger, toInteger } from "./number.ts";
 
 /** A number outside of texts that JavaScript would take for another: a whole float, or an integer of many digits. */
 const special = /-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g;
@@ -10,7 +10,7 @@ const mayHoldSpecial = /(?:^|[[:,\s])-?(?:\d{16}|\d+\.0+(?![\d])|\d+(?:\.\d+)?[e
  * The value of a JSON text, as `JSON.parse` gives it, but for numbers that would become others in JavaScript: a float
  * with a whole value, such as 7.0 or 1e20, is a `Float`, and an integer beyond 2^53 a bigint.
  *
- * @throws SyntaxError as `JSON.parse` does.
+ * @throws SyntaxError as `JSON.parse` does; Error if an integer has more digits than Python reads.
  */
 export function parseJson(text: string): unknown {
   const value: unknown = JSON.parse(text);
@@ -24,7 +24,7 @@ export function parseJson(text: string): unknown {
 }
 
 function numberOf(text: string): number | bigint | Float {
-  return /[.eE]/.test(text) ? new Float(Number(text)) : toInteger(BigInt(text));
+  return /[.eE]/.test(text) ? new Float(Number(text)) : readInteger(text)!;
 }
 
 /** The text with its special numbers in objects under the given key. */

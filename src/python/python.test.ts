@@ -144,6 +144,7 @@ describe("JSON", () => {
       seven: new Float(7),
     });
     expect(() => parseJson('{"a": 7.0')).toThrow(SyntaxError);
+    expect(() => parseJson(`[${"1".repeat(1_000_000)}]`)).toThrow(/more than 4300 digits/);
     expect(parseJson('{"number": "7.0", "b": [1e2]}')).toEqual({ number: "7.0", b: [new Float(100)] });
   });
 });

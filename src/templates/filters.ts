@@ -59,7 +59,7 @@ function changing(change: (text: string) => string): Filter {
 }
 
 const length = filter("", (value, _, { work }) => lengthOf(value, work));
-const general = filter("default_value boolean", (value, [other = "", boolean = false]) =>
+const defaultValue = filter("default_value boolean", (value, [other = "", boolean = false]) =>
   value instanceof Undefined || (isTrue(boolean) && !isTrue(value)) ? other : value,
 );
 
@@ -67,8 +67,8 @@ const simpleFilters: ReadonlyMap<string, Filter> = new Map([
   ["abs", filter("", (value) => absolute(numeric(value)))],
   ["capitalize", changing(capitalize)],
   ["count", length],
-  ["d", general],
-  ["default", general],
+  ["d", defaultValue],
+  ["default", defaultValue],
   [
     "dictsort",
     filter(

@@ -24,7 +24,6 @@ import {
 } from "./values.ts";
 import type { Work } from "./work.ts";
 
-/** The parameters' names, if arguments may be named, else their number; and what it does. */
 interface Method<T> {
   readonly parameters: readonly string[];
   readonly apply: (self: T, args: readonly (Value | undefined)[], work: Work) => Value;
