@@ -2,10 +2,13 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import * as library from "@huggingface/tokenizers";
 import { InputError } from "../errors.ts";
-import { type LibraryDecoder, useReferenceByteFallback } from "./byte-fallback.ts";
-import { type PreTokenizer, withReferenceClasses } from "./pre-tokenizer.ts";
+import { type AddedToken, createAddedTokenFinder } from "./added-tokens.ts";
+import { type BytePairModel, byteToken, createWordEncoder } from "./byte-pair-model.ts";
+import { createDecoder, type Decoder } from "./decoder.ts";
+import { createNormalizer, keepsBeginning, type Normalizer } from "./normalizer.ts";
+import { type PostProcessor, readPostProcessor } from "./post-processor.ts";
+import { checkFirstPiece, createPreTokenizer, type PreTokenizer } from "./pre-tokenizer.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** The contents of the files that make up a tokenizer. */
@@ -75,36 +78,30 @@ export function createTokenizer(files: TokenizerFiles, source: string): Tokenize
   const definition = asObject(files.tokenizer);
   const model = asObject(definition?.model);
   if (!definition || !model) throw new InputError(`${source} is not a tokenizer: it has no "model".`);
-  const vocabulary = readVocabulary(model, source);
-  const addedTokens = readAddedTokens(definition.added_tokens, source);
+  const pairs = readModel(model, source);
+  const addedTokens = readAddedTokens(definition.added_tokens, pairs.vocabulary, source);
   const config = asObject(files.config) ?? {};
   const named = readNamedTokens(config, asObject(files.specialTokensMap) ?? {});
-
-  // Transformers makes special tokens of all that the configuration names as such.
-  const added = new Set(addedTokens.map(({ content }) => content));
-  for (const { content, id } of addedTokens) vocabulary.set(content, id);
-  let nextId = 0;
-  for (const id of vocabulary.values()) nextId = Math.max(nextId, id + 1);
-  for (const content of new Set(named.values())) {
-    if (added.has(content)) continue;
-    const id = vocabulary.get(content) ?? nextId++;
-    addedTokens.push({ id, content, special: true, normalized: false });
-    vocabulary.set(content, id);
-  }
-
-  const implementation = createLibraryTokenizer({ ...definition, added_tokens: addedTokens }, model, source);
+  const vocabulary = addNamedTokens(named, addedTokens, pairs.vocabulary);
+  const parts = createParts(definition, addedTokens, pairs, source);
   const generationConfig = asObject(files.generationConfig) ?? {};
   const idOfNamed = (name: string): number | undefined => {
-    const token = named.get(`${name}_token`) ?? (name === "unk" ? model.unk_token : undefined);
+    const token = named.get(`${name}_token`) ?? (name === "unk" ? pairs.unkToken : undefined);
     return typeof token === "string" ? vocabulary.get(token) : firstId(generationConfig[`${name}_token_id`]);
   };
   const bosTokenId = idOfNamed("bos");
   const tokens: string[] = [];
   for (const [token, id] of vocabulary) tokens[id] = token;
-  for (const { content, id } of addedTokens) tokens[id] = content;
   const specialIds = new Set(addedTokens.filter(({ special }) => special).map(({ id }) => id));
+  const { before, after } = parts.surroundings;
+  const absent = [...before, ...after].find((id) => tokens[id] === undefined);
+  if (absent !== undefined) {
+    throw new InputError(
+      `${source} cannot be used: it adds a special token that it does not have, of the id ${absent}.`,
+    );
+  }
   const encode: Tokenizer["encode"] = (text, { addSpecialTokens = false } = {}) =>
-    implementation.encode(text, { add_special_tokens: addSpecialTokens }).ids;
+    addSpecialTokens ? [...before, ...parts.encode(text), ...after] : parts.encode(text);
 
   return {
     vocabularySize: tokens.length,
@@ -120,19 +117,12 @@ export function createTokenizer(files: TokenizerFiles, source: string): Tokenize
       const known = ids.filter(
         (id) => tokens[id] !== undefined && !(skipSpecialTokens && specialIds.has(id)),
       );
-      return known.length === 0 ? "" : implementation.decode(known);
+      return parts.decode(known.map((id) => tokens[id]!));
     },
     tokenOf: (id) => tokens[id],
     idOf: (token) => vocabulary.get(token),
     isSpecial: (id) => specialIds.has(id),
   };
-}
-
-interface AddedToken {
-  readonly id: number;
-  readonly content: string;
-  readonly special: boolean;
-  readonly normalized: boolean;
 }
 
 type JsonObject = Readonly<Record<string, unknown>>;
@@ -149,54 +139,145 @@ const maximumId = 2 ** 22;
 function checkId(id: unknown, token: string, source: string): number {
   if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= maximumId) {
     throw new InputError(
-      `${source} gives the token ${JSON.stringify(token)} the id ${id}, which is not valid.`,
+      `${source} gives the token ${JSON.stringify(token)} the id ${describe(id)}, which is not valid.`,
     );
   }
   return id;
 }
 
-function readVocabulary(model: JsonObject, source: string): Map<string, number> {
-  const { type = "BPE", vocab, merges } = model;
+/** A value for a message. */
+function describe(value: unknown): string {
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  return typeof value === "object" && value !== null ? "an object" : String(JSON.stringify(value));
+}
+
+function readModel(model: JsonObject, source: string): BytePairModel {
+  const { type = "BPE", vocab, merges, unk_token } = model;
   const entries = asObject(vocab);
   if (type !== "BPE" || !entries || !Array.isArray(merges)) {
     throw new InputError(
-      `${source} holds a tokenizer of the type ${JSON.stringify(type)}${type === "BPE" ? " without a vocabulary and merges" : ""}; supported is BPE, which Llama, Mistral, Qwen and SmolLM use.`,
+      `${source} holds a tokenizer of the type ${describe(type)}${type === "BPE" ? " without a vocabulary and merges" : ""}; supported is BPE, which Llama, Mistral, Qwen and SmolLM use.`,
     );
   }
-  for (const option of ["dropout", "continuing_subword_prefix"]) {
+  for (const option of ["dropout", "continuing_subword_prefix", "end_of_word_suffix"]) {
     if (model[option])
       throw new InputError(`${source} sets "${option}", which is not supported; set it to null.`);
   }
-  for (const merge of merges) {
-    const parts: unknown[] = typeof merge === "string" ? merge.split(" ") : Array.isArray(merge) ? merge : [];
-    if (parts.length !== 2 || parts.some((part) => typeof part !== "string")) {
-      throw new InputError(`${source} holds a merge that is not two tokens: ${JSON.stringify(merge)}.`);
-    }
+  const flag = (option: string): boolean => {
+    const value = model[option] ?? false;
+    if (typeof value === "boolean") return value;
+    throw new InputError(`${source} sets "${option}" to ${describe(value)} in place of true or false.`);
+  };
+  if (unk_token !== undefined && unk_token !== null && typeof unk_token !== "string") {
+    throw new InputError(`${source} sets "unk_token" to ${describe(unk_token)} in place of a text.`);
   }
-  return new Map(Object.entries(entries).map(([token, id]) => [token, checkId(id, token, source)]));
+  const pairs = {
+    vocabulary: new Map(Object.entries(entries).map(([token, id]) => [token, checkId(id, token, source)])),
+    merges: merges.map((merge) => readMerge(merge, source)),
+    unkToken: unk_token ?? undefined,
+    fuseUnk: flag("fuse_unk"),
+    byteFallback: flag("byte_fallback"),
+    ignoreMerges: flag("ignore_merges"),
+  };
+  checkVocabulary(pairs, source);
+  return pairs;
 }
 
-function readAddedTokens(list: unknown, source: string): AddedToken[] {
+function readMerge(merge: unknown, source: string): readonly [string, string] {
+  const parts: unknown = typeof merge === "string" ? merge.split(" ") : merge;
+  if (Array.isArray(parts) && parts.length === 2 && parts.every((part) => typeof part === "string"))
+    return parts as unknown as readonly [string, string];
+  throw new InputError(`${source} holds a merge that is not two tokens: ${describe(merge)}.`);
+}
+
+/** Checks that each id has one token, and that merges join tokens to tokens. */
+function checkVocabulary(pairs: BytePairModel, source: string): void {
+  const { vocabulary, merges, unkToken, byteFallback } = pairs;
+  const tokens = new Map<number, string>();
+  for (const [token, id] of vocabulary) {
+    const other = tokens.get(id);
+    if (other !== undefined) {
+      throw new InputError(
+        `${source} gives the tokens ${JSON.stringify(other)} and ${JSON.stringify(token)} the same id ${id}.`,
+      );
+    }
+    tokens.set(id, token);
+  }
+  // They stand for characters that the vocabulary lacks, and are not joined.
+  const substitutes = new Set(byteFallback ? Array.from({ length: 256 }, (_, byte) => byteToken(byte)) : []);
+  if (unkToken !== undefined) substitutes.add(unkToken);
+  for (const [left, right] of merges) {
+    const absent = [left, right, left + right].find((token) => !vocabulary.has(token));
+    if (absent !== undefined) {
+      throw new InputError(
+        `${source} holds a merge of ${JSON.stringify(left)} and ${JSON.stringify(right)}, but its vocabulary lacks ${JSON.stringify(absent)}; download it again.`,
+      );
+    }
+    if (substitutes.has(left) || substitutes.has(right)) {
+      throw new InputError(
+        `${source} holds a merge of ${JSON.stringify(left)} and ${JSON.stringify(right)}, of which one stands for unknown characters; that is not supported.`,
+      );
+    }
+  }
+}
+
+/** Added tokens with the ids that Hugging Face's tokenizers give them: the vocabulary's, or those that follow it in turn. */
+function readAddedTokens(
+  list: unknown,
+  vocabulary: ReadonlyMap<string, number>,
+  source: string,
+): AddedToken[] {
   if (list === undefined || list === null) return [];
   if (!Array.isArray(list)) throw new InputError(`${source}: "added_tokens" is not a list.`);
+  let last = vocabulary.size - 1;
+  const seen = new Set<string>();
   return list.map((entry) => {
-    const { content, id, special, normalized, single_word } = asObject(entry) ?? {};
+    const { content, id, special, normalized, single_word, lstrip, rstrip } = asObject(entry) ?? {};
     if (typeof content !== "string" || content === "") {
       throw new InputError(`${source} holds an added token without a text.`);
     }
-    if (single_word === true) {
+    if (seen.has(content)) {
+      throw new InputError(`${source} holds the added token ${JSON.stringify(content)} twice.`);
+    }
+    seen.add(content);
+    const expected = vocabulary.get(content) ?? last + 1;
+    last = Math.max(last, expected);
+    if (checkId(id, content, source) !== expected) {
       throw new InputError(
-        `${source}: the added token ${JSON.stringify(content)} is to match whole words only ("single_word"), which is not supported.`,
+        `${source} gives the added token ${JSON.stringify(content)} the id ${id}, but Hugging Face's tokenizers count it as ${expected}; correct the id.`,
       );
     }
     return {
-      ...entry,
+      id: expected,
       content,
-      id: checkId(id, content, source),
       special: special === true,
       normalized: typeof normalized === "boolean" ? normalized : special !== true,
+      single_word: single_word === true,
+      lstrip: lstrip === true,
+      rstrip: rstrip === true,
     };
   });
+}
+
+/** Adds to the added tokens what the configuration names, of which Transformers makes special tokens. @returns all tokens */
+function addNamedTokens(
+  named: ReadonlyMap<string, string>,
+  addedTokens: AddedToken[],
+  vocabulary: ReadonlyMap<string, number>,
+): ReadonlyMap<string, number> {
+  const all = new Map(vocabulary);
+  for (const { content, id } of addedTokens) all.set(content, id);
+  let nextId = 0;
+  for (const id of all.values()) nextId = Math.max(nextId, id + 1);
+  const added = new Set(addedTokens.map(({ content }) => content));
+  for (const content of new Set(named.values())) {
+    if (added.has(content)) continue;
+    const id = all.get(content) ?? nextId++;
+    const flags = { normalized: false, single_word: false, lstrip: false, rstrip: false };
+    addedTokens.push({ id, content, special: true, ...flags });
+    all.set(content, id);
+  }
+  return all;
 }
 
 /** Tokens by the names that the configuration gives them (`bos_token`, ...). Each is a text or an AddedToken. */
@@ -232,38 +313,62 @@ function firstId(ids: unknown): number | undefined {
   return typeof id === "number" ? id : undefined;
 }
 
-/** The part of the library that is used here. Node's module resolution does not find its own declarations. */
-interface LibraryTokenizer {
-  readonly decoder: LibraryDecoder | null;
-  encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
-  decode(ids: readonly number[]): string;
+interface Parts {
+  encode(text: string): number[];
+  decode(tokens: readonly string[]): string;
+  readonly surroundings: ReturnType<typeof readPostProcessor>;
 }
 
-const { Tokenizer: Library } = library as unknown as {
-  readonly Tokenizer: new (tokenizer: object, config: object) => LibraryTokenizer;
-};
-
-function createLibraryTokenizer(definition: JsonObject, model: JsonObject, source: string): LibraryTokenizer {
-  const parts = { normalizer: null, post_processor: null, decoder: null };
-  const preTokenizer = asObject(definition.pre_tokenizer);
+function createParts(
+  definition: JsonObject,
+  addedTokens: readonly AddedToken[],
+  pairs: BytePairModel,
+  source: string,
+): Parts {
+  const part = <Config>(name: string) => asObject(definition[name]) as Config | undefined;
+  const [normalizer, preTokenizer] = [part<Normalizer>("normalizer"), part<PreTokenizer>("pre_tokenizer")];
+  const [postProcessor, decoder] = [part<PostProcessor>("post_processor"), part<Decoder>("decoder")];
   try {
-    const tokenizer = new Library(
-      {
-        ...parts,
-        ...definition,
-        pre_tokenizer: preTokenizer ? withReferenceClasses(preTokenizer as PreTokenizer) : null,
-        model: { type: "BPE", ...model },
-      },
-      // Transformers does not clean up the spaces that a BPE tokenizer decodes, whatever the configuration says.
-      { clean_up_tokenization_spaces: false },
+    if (nestsTooDeeply([normalizer, preTokenizer, postProcessor, decoder]))
+      throw new Error("it nests too deeply");
+    const normalize = normalizer ? createNormalizer(normalizer) : (text: string) => text;
+    const cut = preTokenizer ? createPreTokenizer(preTokenizer) : undefined;
+    if (preTokenizer) checkFirstPiece(preTokenizer, !normalizer || keepsBeginning(normalizer));
+    const decodeTokens = decoder ? createDecoder(decoder) : (tokens: readonly string[]) => [tokens.join(" ")];
+    const findPlain = createAddedTokenFinder(
+      addedTokens.filter(({ normalized }) => !normalized),
+      ({ content }) => content,
     );
-    useReferenceByteFallback(tokenizer.decoder);
-    // Some faults of the parts show only in use.
-    const { ids } = tokenizer.encode("a", { add_special_tokens: true });
-    if (!ids.every(Number.isInteger)) throw new Error("it adds a special token that it does not have");
-    return tokenizer;
+    const findNormalized = createAddedTokenFinder(
+      addedTokens.filter(({ normalized }) => normalized),
+      ({ content }) => normalize(content),
+    );
+    const encodeWord = createWordEncoder(pairs, source);
+    return {
+      encode: (text) =>
+        findPlain({ text, isFirst: true })
+          .flatMap((section) =>
+            typeof section === "number"
+              ? section
+              : findNormalized({ ...section, text: normalize(section.text) }),
+          )
+          .flatMap((section) =>
+            typeof section === "number"
+              ? section
+              : (cut?.(section) ?? [section]).flatMap(({ text: word }) => encodeWord(word)),
+          ),
+      decode: (tokens) => decodeTokens(tokens).join(""),
+      surroundings: postProcessor ? readPostProcessor(postProcessor) : { before: [], after: [] },
+    };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new InputError(`${source} cannot be used: ${reason.replace(/[.\s]+$/, "")}.`);
+    throw new InputError(`${source} cannot be used: ${(error as Error).message.replace(/[.\s]+$/, "")}.`);
   }
 }
+
+/** Whether objects and lists stand within one another more than any published tokenizer's. */
+function nestsTooDeeply(value: unknown, depth = 0): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return depth === maximumDepth || Object.values(value).some((inner) => nestsTooDeeply(inner, depth + 1));
+}
+
+const maximumDepth = 32;
