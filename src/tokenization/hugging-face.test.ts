@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -120,6 +120,13 @@ describe("the files of a tokenizer", () => {
       expect(openHuggingFaceTokenizer(folder).chatTemplate).toBe("in its own file");
       writeFileSync(join(folder, "tokenizer_config.json"), "{");
       expect(() => openHuggingFaceTokenizer(folder)).toThrow(/tokenizer_config\.json is not valid JSON/);
+      writeFileSync(join(folder, "tokenizer_config.json"), Buffer.of(0x22, 0xff, 0x22));
+      expect(() => openHuggingFaceTokenizer(folder)).toThrow(
+        /tokenizer_config\.json cannot be read as a text/,
+      );
+      rmSync(join(folder, "tokenizer_config.json"));
+      mkdirSync(join(folder, "tokenizer_config.json"));
+      expect(() => openHuggingFaceTokenizer(folder)).toThrow(/tokenizer_config\.json is not a file/);
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -141,6 +148,23 @@ describe("the files of a tokenizer", () => {
     expect(extended.vocabularySize).toBe(plain.vocabularySize + 1);
     expect(extended.encode("a<pad>")).toEqual([...plain.encode("a"), plain.vocabularySize]);
     expect(extended.isSpecial(plain.idOf("the")!)).toBe(true);
+  });
+
+  test("may add tokens in the configuration, and change their flags, as in Transformers", () => {
+    const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
+    const model = { type: "BPE", vocab: { a: 0, b: 1, ab: 2, " ": 3 }, merges: [["a", "b"]] };
+    const open = (added_tokens_decoder: object) =>
+      createTokenizer(
+        {
+          tokenizer: { model, added_tokens: [{ id: 4, content: "<x>", ...flags }] },
+          config: { added_tokens_decoder },
+        },
+        "tokenizer.json",
+      );
+    expect(open({ 5: { content: "<y>", ...flags } }).encode("a<y> <x>")).toEqual([0, 5, 3, 4]);
+    expect(open({ 4: { content: "<x>", ...flags, lstrip: true } }).encode("a <x>")).toEqual([0, 4]);
+    expect(open({ 4: { content: "<x>", ...flags, special: false } }).isSpecial(4)).toBe(false);
+    expect(() => open({ 9: { content: "<y>", ...flags } })).toThrow(/"<y>" the id 9, but .* count it as 5/);
   });
 
   test("decode to nothing where there is no token", () => {
@@ -183,6 +207,7 @@ describe("the files of a tokenizer", () => {
       ],
       [withModel({ dropout: 0.1 }), /"dropout"/],
       [withModel({ end_of_word_suffix: "</w>" }), /"end_of_word_suffix"/],
+      [withModel({ vocab: { "\ud83d": 0 }, merges: [] }), /a token that is no valid text: "\\ud83d"/],
       [withModel({ fuse_unk: 1 }), /"fuse_unk" to 1 in place of true or false/],
       [withModel({ unk_token: 0 }), /"unk_token" to 0 in place of a text/],
       [withModel({ type: deep }), /of the type a list of 1; supported is BPE/],

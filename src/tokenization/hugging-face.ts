@@ -1,6 +1,6 @@
 /** @file Tokenizers in Hugging Face's files: tokenizer.json and the files around it. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { InputError } from "../errors.ts";
 import { type AddedToken, createAddedTokenFinder } from "./added-tokens.ts";
@@ -43,7 +43,14 @@ export function openHuggingFaceTokenizer(folder: string): Tokenizer {
 export function readTokenizerFiles(folder: string): TokenizerFiles {
   const read = (name: string): string | undefined => {
     const path = join(folder, name);
-    return existsSync(path) ? readFileSync(path, "utf8") : undefined;
+    const entry = statSync(path, { throwIfNoEntry: false });
+    if (!entry) return undefined;
+    if (!entry.isFile()) throw new InputError(`${path} is not a file; download it again.`);
+    try {
+      return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));
+    } catch {
+      throw new InputError(`${path} cannot be read as a text in UTF-8; download it again.`);
+    }
   };
   const readJson = (name: string): unknown => {
     const text = read(name);
@@ -79,8 +86,12 @@ export function createTokenizer(files: TokenizerFiles, source: string): Tokenize
   const model = asObject(definition?.model);
   if (!definition || !model) throw new InputError(`${source} is not a tokenizer: it has no "model".`);
   const pairs = readModel(model, source);
-  const addedTokens = readAddedTokens(definition.added_tokens, pairs.vocabulary, source);
   const config = asObject(files.config) ?? {};
+  const addedTokens = readAddedTokens(
+    listAddedTokens(definition.added_tokens, config.added_tokens_decoder, source),
+    pairs.vocabulary,
+    source,
+  );
   const named = readNamedTokens(config, asObject(files.specialTokensMap) ?? {});
   const vocabulary = addNamedTokens(named, addedTokens, pairs.vocabulary);
   const parts = createParts(definition, addedTokens, pairs, source);
@@ -139,7 +150,7 @@ const maximumId = 2 ** 22;
 function checkId(id: unknown, token: string, source: string): number {
   if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= maximumId) {
     throw new InputError(
-      `${source} gives the token ${JSON.stringify(token)} the id ${describe(id)}, which is not valid.`,
+      `${source} gives the token ${describe(token)} the id ${describe(id)}, which is not valid.`,
     );
   }
   return id;
@@ -148,7 +159,17 @@ function checkId(id: unknown, token: string, source: string): number {
 /** A value for a message. */
 function describe(value: unknown): string {
   if (Array.isArray(value)) return `a list of ${value.length}`;
-  return typeof value === "object" && value !== null ? "an object" : String(JSON.stringify(value));
+  if (typeof value === "object" && value !== null) return "an object";
+  return String(
+    JSON.stringify(typeof value === "string" && value.length > 80 ? `${value.slice(0, 80)}…` : value),
+  );
+}
+
+/** A lone surrogate is no text, and Hugging Face's tokenizers cannot read it. */
+function checkText(token: string, source: string): string {
+  if (/\p{Surrogate}/u.test(token))
+    throw new InputError(`${source} has a token that is no valid text: ${describe(token)}.`);
+  return token;
 }
 
 function readModel(model: JsonObject, source: string): BytePairModel {
@@ -172,7 +193,9 @@ function readModel(model: JsonObject, source: string): BytePairModel {
     throw new InputError(`${source} sets "unk_token" to ${describe(unk_token)} in place of a text.`);
   }
   const pairs = {
-    vocabulary: new Map(Object.entries(entries).map(([token, id]) => [token, checkId(id, token, source)])),
+    vocabulary: new Map(
+      Object.entries(entries).map(([token, id]) => [checkText(token, source), checkId(id, token, source)]),
+    ),
     merges: merges.map((merge) => readMerge(merge, source)),
     unkToken: unk_token ?? undefined,
     fuseUnk: flag("fuse_unk"),
@@ -198,7 +221,7 @@ function checkVocabulary(pairs: BytePairModel, source: string): void {
     const other = tokens.get(id);
     if (other !== undefined) {
       throw new InputError(
-        `${source} gives the tokens ${JSON.stringify(other)} and ${JSON.stringify(token)} the same id ${id}.`,
+        `${source} gives the tokens ${describe(other)} and ${describe(token)} the same id ${id}.`,
       );
     }
     tokens.set(id, token);
@@ -210,25 +233,39 @@ function checkVocabulary(pairs: BytePairModel, source: string): void {
     const absent = [left, right, left + right].find((token) => !vocabulary.has(token));
     if (absent !== undefined) {
       throw new InputError(
-        `${source} holds a merge of ${JSON.stringify(left)} and ${JSON.stringify(right)}, but its vocabulary lacks ${JSON.stringify(absent)}; download it again.`,
+        `${source} holds a merge of ${describe(left)} and ${describe(right)}, but its vocabulary lacks ${describe(absent)}; download it again.`,
       );
     }
     if (substitutes.has(left) || substitutes.has(right)) {
       throw new InputError(
-        `${source} holds a merge of ${JSON.stringify(left)} and ${JSON.stringify(right)}, of which one stands for unknown characters; that is not supported.`,
+        `${source} holds a merge of ${describe(left)} and ${describe(right)}, of which one stands for unknown characters; that is not supported.`,
       );
     }
   }
 }
 
+/**
+ * The added tokens of tokenizer.json and those of the `added_tokens_decoder` in the configuration, which Transformers adds, or
+ * takes in the place of one of the same text.
+ */
+function listAddedTokens(list: unknown, byId: unknown, source: string): unknown[] {
+  if (!Array.isArray(list ?? [])) throw new InputError(`${source}: "added_tokens" is not a list.`);
+  const entries = [...((list ?? []) as unknown[])];
+  for (const [id, token] of Object.entries(asObject(byId) ?? {})) {
+    const entry = { ...asObject(token), id: Number(id) };
+    const index = entries.findIndex((other) => asObject(other)?.content === asObject(token)?.content);
+    if (index < 0) entries.push(entry);
+    else entries[index] = entry;
+  }
+  return entries;
+}
+
 /** Added tokens with the ids that Hugging Face's tokenizers give them: the vocabulary's, or those that follow it in turn. */
 function readAddedTokens(
-  list: unknown,
+  list: readonly unknown[],
   vocabulary: ReadonlyMap<string, number>,
   source: string,
 ): AddedToken[] {
-  if (list === undefined || list === null) return [];
-  if (!Array.isArray(list)) throw new InputError(`${source}: "added_tokens" is not a list.`);
   let last = vocabulary.size - 1;
   const seen = new Set<string>();
   return list.map((entry) => {
@@ -236,15 +273,16 @@ function readAddedTokens(
     if (typeof content !== "string" || content === "") {
       throw new InputError(`${source} holds an added token without a text.`);
     }
+    checkText(content, source);
     if (seen.has(content)) {
-      throw new InputError(`${source} holds the added token ${JSON.stringify(content)} twice.`);
+      throw new InputError(`${source} holds the added token ${describe(content)} twice.`);
     }
     seen.add(content);
     const expected = vocabulary.get(content) ?? last + 1;
     last = Math.max(last, expected);
     if (checkId(id, content, source) !== expected) {
       throw new InputError(
-        `${source} gives the added token ${JSON.stringify(content)} the id ${id}, but Hugging Face's tokenizers count it as ${expected}; correct the id.`,
+        `${source} gives the added token ${describe(content)} the id ${id}, but Hugging Face's tokenizers count it as ${expected}; correct the id.`,
       );
     }
     return {
@@ -290,8 +328,7 @@ function readNamedTokens(config: JsonObject, specialTokensMap: JsonObject): Map<
   }
   for (const name of ["additional_special_tokens", "extra_special_tokens"]) {
     const list = config[name] ?? specialTokensMap[name];
-    if (!Array.isArray(list)) continue;
-    for (const [i, entry] of list.entries()) {
+    for (const [i, entry] of typeof list === "object" && list !== null ? Object.entries(list) : []) {
       const token = textOf(entry);
       if (typeof token === "string" && token !== "") named.set(`${name} ${i}`, token);
     }

@@ -8,7 +8,7 @@ function refuse(options: Options, name: string, expected: string): never {
 
 /** @throws Error that names the type of a part, such as its decoder, as not supported. */
 export function refuseType(part: string, { type }: Options): never {
-  const name = typeof type === "string" ? JSON.stringify(type) : typeof type;
+  const name = typeof type === "string" ? JSON.stringify(type.slice(0, 80)) : typeof type;
   throw new Error(`its ${part} is of the type ${name}, which is not supported`);
 }
 
