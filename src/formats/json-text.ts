@@ -61,6 +61,9 @@ interface Container {
   readonly names: Set<string>;
 }
 
+/** Characters of a name or a word in a message. */
+const longestQuote = 80;
+
 const space = /[ \t\n\r]*/y;
 const scalar = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null/y;
 const word = /[\p{L}_$][\p{L}\p{N}_$]*/uy;
@@ -116,7 +119,7 @@ export function findJsonFault(text: string): JsonFault | undefined {
       if (expected === "name") {
         const name = JSON.parse(text.slice(index, end)) as string;
         if (container!.names.has(name))
-          return fault(`the field ${JSON.stringify(name)} stands in its object twice`);
+          return fault(`the field ${JSON.stringify(name.slice(0, longestQuote))} stands in its object twice`);
         container!.names.add(name);
       }
       index = end;
@@ -130,7 +133,7 @@ export function findJsonFault(text: string): JsonFault | undefined {
         return fault(afterComma ? "a comma stands before it, but nothing follows" : "a value is missing");
       if (character === "'" || character === "`" || character === "“")
         return fault("texts and names of fields stand in double quotes");
-      const found = match(word);
+      const found = match(word)?.slice(0, longestQuote);
       if (expected === "name")
         return fault(found ? `the name ${found} stands without quotes` : "the name of a field is missing");
       const length = match(scalar)?.length;

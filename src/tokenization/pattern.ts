@@ -50,6 +50,7 @@ function isWithinCharacter(text: string, index: number): boolean {
 
 /** `text` with `content` in the place of each match. */
 export function replaceMatches(text: string, pattern: RegExp, content: string): string {
+  if (text.search(pattern) < 0) return text;
   let replaced = "";
   let done = 0;
   for (const [start, end] of findMatches(text, pattern)) {
