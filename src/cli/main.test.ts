@@ -111,7 +111,7 @@ describe("bad input ends with one sentence and exit code 1", () => {
         "--data",
         write("broken.jsonl", '{"question":"a","answer":"b"}\n{"question":\n'),
       ],
-      "broken.jsonl, line 2: it is not valid JSON.",
+      'broken.jsonl, line 2, column 1: it is not valid JSON: it ends before the "{" is closed',
     ],
     "an empty file": () => [
       ["inspect", "--model", model, "--data", write("empty.jsonl", "\n")],

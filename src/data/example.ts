@@ -2,6 +2,7 @@
 
 import { InputError } from "../errors.ts";
 import type { Row } from "../formats/rows.ts";
+import { describeUnknownFields } from "./unknown-format.ts";
 
 export interface Message {
   readonly role: string;
@@ -177,9 +178,7 @@ export function createExampleReader(path: string, mapping: FieldMapping = {}): (
       format = eligible.find(fits);
       formatLine = line;
       if (!format) {
-        throw new InputError(
-          `${path}, line ${line}: the fields ${Object.keys(fields).join(", ")} fit no known format; map them with "fields", or use one of: ${known}.`,
-        );
+        throw new InputError(`${path}, line ${line}: ${describeUnknownFields(fields, formats)}.`);
       }
     } else if (!fits(format)) {
       throw new InputError(

@@ -201,7 +201,7 @@ test("train_on all trains on every token", async () => {
 
 describe("bad rows are named", () => {
   const cases: [name: string, content: string, sentence: RegExp][] = [
-    ["list.jsonl", "[1]", /line 1: the example is not an object/],
+    ["list.jsonl", "[1]", /line 1: a list begins here, not an object/],
     ["unknown.jsonl", '{"x":1}', /line 1: the fields x fit no known format/],
     [
       "mixed.jsonl",

@@ -113,7 +113,7 @@ describe("bad input ends with one sentence that names the file", () => {
     ],
     "a damaged line": () => [
       changed("damaged", (_, file) => edit(file("samples_counting"), (text) => text.replace(/\n\{/, "\n?"))),
-      /samples_counting.*, line 2: it is not valid JSON\.$/,
+      /samples_counting.*, line 2, column 1: it is not valid JSON: a value cannot begin with "\?"\.$/,
     ],
     "a line without a hash": () => [
       changed("no-hash", (_, file) =>

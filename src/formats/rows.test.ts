@@ -52,7 +52,9 @@ describe("JSON Lines", () => {
     const reading = (async () => {
       for await (const row of readRows(path)) rows.push(row);
     })();
-    await expect(reading).rejects.toThrow(`${path}, line 2: it is not valid JSON.`);
+    await expect(reading).rejects.toThrow(
+      `${path}, line 2, column 1: it is not valid JSON: it ends before the "{" is closed that stands here.`,
+    );
     expect(rows).toHaveLength(1);
   });
 });
@@ -84,6 +86,61 @@ test("CSV has its header's fields, and of a record of several lines the last lin
   ]);
 });
 
+describe("the columns of a CSV file", () => {
+  const rows = [
+    { question: "2 + 2?", answer: "4" },
+    { question: "1,5 oder 2; was?", answer: "2|\t" },
+  ];
+  const writeRows = (delimiter: string, quoted: boolean) =>
+    [["question", "answer"], ...rows.map(({ question, answer }) => [question, answer])]
+      .map((cells) =>
+        cells.map((cell) => (quoted || /[,;|\t]/.test(cell) ? `"${cell}"` : cell)).join(delimiter),
+      )
+      .join("\r\n");
+
+  test.each([",", ";", "\t", "|"])("are separated by %j, which is found", async (delimiter) => {
+    for (const quoted of [false, true]) {
+      for (const start of ["", "\ufeff"]) {
+        const path = write("delimiter.csv", start + writeRows(delimiter, quoted));
+        expect((await readAll(path)).map(({ fields }) => fields)).toEqual(rows);
+      }
+    }
+  });
+
+  test("are separated by tabs in .tsv, and by what Excel's first line names", async () => {
+    expect(await readAll(write("table.tsv", "a,b\tc\n1,2\t3\n"))).toEqual([
+      { fields: { "a,b": "1,2", c: "3" }, line: 2 },
+    ]);
+    expect(await readAll(write("sep.csv", "\ufeffsep=;\r\na,b;c,d\r\n1,2;3,4\r\n"))).toEqual([
+      { fields: { "a,b": "1,2", "c,d": "3,4" }, line: 3 },
+    ]);
+  });
+
+  test("may be one, whatever stands in it", async () => {
+    for (const text of ["a;b", "a b", "x|y\tz"]) {
+      expect(await readAll(write("one.csv", `text\n${text}\n"1,2"\n`))).toEqual([
+        { fields: { text }, line: 2 },
+        { fields: { text: "1,2" }, line: 3 },
+      ]);
+    }
+  });
+
+  test("are told from texts over more lines than are looked at", async () => {
+    const long = "a; b, c\n".repeat(20_000);
+    const path = write("long.csv", `question;answer\n"${long}";4\n`);
+    expect((await readAll(path)).map(({ fields }) => fields)).toEqual([{ question: long, answer: "4" }]);
+  });
+
+  test.each([
+    ["two.csv", "a;b,c\n1;2,3\n", /columns could be separated by commas or by semicolons; put the names/],
+    ["ragged.csv", "a;b\n1;2;3\n", /columns length is 2, got 3 on line 2\.$/],
+    ["twice.csv", "a,b,a\n1,2,3\n", /twice\.csv: two columns have the name "a"; rename one\.$/],
+    ["one-of-many.csv", "text\nHello, world\n", /columns length is 1, got 2 on line 2\.$/],
+  ])("that cannot be told are refused in %s", async (name, content, sentence) => {
+    await expect(readAll(write(name, content))).rejects.toThrow(sentence);
+  });
+});
+
 test("plain text is read by paragraphs", async () => {
   const path = write("story.txt", "\ufeff\r\nOne day.\r\nIt rained.\r\n \r\n\r\nThe end.");
   expect(await readAll(path)).toEqual([
@@ -104,6 +161,15 @@ test("Parquet gives pyarrow's rows, over row groups, compressions, nulls and nes
   const rows = await readAll(parquet);
   expect(rows.map(({ fields }) => fields)).toEqual(expected);
   expect(rows.map(({ line }) => line)).toEqual(expected.map((_: unknown, i: number) => i + 1));
+});
+
+test("Parquet's types are read as JSON would hold them", async () => {
+  const expected = JSON.parse(readFileSync("fixtures/formats/types-parquet.json", "utf8"));
+  const rows = await readAll("fixtures/formats/types.parquet");
+  expect(JSON.parse(JSON.stringify(rows.map(({ fields: { huge: _, ...fields } }) => fields)))).toEqual(
+    expected,
+  );
+  expect(rows.map(({ fields }) => fields.huge)).toEqual([2n ** 60n + 1n, -(2n ** 60n) - 1n]);
 });
 
 describe("a Parquet footer of a stranger", () => {
@@ -223,10 +289,40 @@ describe("a Parquet footer of a stranger", () => {
   });
 });
 
+describe("a file that is something else than its name says", () => {
+  const cases: [name: string, start: string, sentence: RegExp][] = [
+    ["book.csv", "PK\x03\x04\x14\0\x06\0[Content_Types].xml", /is an Excel workbook; save the sheet as CSV/],
+    ["archive.jsonl", "PK\x03\x04train.jsonl", /is a ZIP archive; unpack it first/],
+    ["old.csv", "\xd0\xcf\x11\xe0", /is an Excel workbook/],
+    ["packed.jsonl", "\x1f\x8b\x08", /is compressed with gzip; unpack it first/],
+    ["packed.txt", "\x28\xb5\x2f\xfd", /is compressed; unpack it first/],
+    ["parquet.json", "PAR1\x15", /is a Parquet file; name it \.parquet/],
+    ["pointer.json", "version https://git-lfs", /is only Git LFS's pointer to a file/],
+    ["page.jsonl", "\n<!DOCTYPE html><html>", /is a web page; download the file itself/],
+    ["page.parquet", "<html>", /is a web page/],
+    ["utf16.jsonl", "\xff\xfe{\0", /is in UTF-16; save it as UTF-8/],
+    ["utf16.csv", "\xfe\xff\0a", /is in UTF-16/],
+    ["utf16.txt", "a\0b\0", /is in UTF-16/],
+    ["utf16.json", "\0{\0}", /is in UTF-16/],
+    ["a.jsonl.gz", "", /is compressed with gzip; unpack it first; examples are read from/],
+    ["a.xlsx", "", /is an Excel workbook/],
+  ];
+  test.each(cases)("is named in %s", async (name, start, sentence) => {
+    const path = write(name, Buffer.from(start, "latin1"));
+    const error = await readAll(path).catch((reason) => reason);
+    expect(error).toBeInstanceOf(InputError);
+    expect(error.message).toMatch(sentence);
+  });
+});
+
 describe("what cannot be read is named", () => {
   const latin1 = Buffer.from('{"text":"caf\xe9"}\n', "latin1");
   const cases: [name: string, content: string | Uint8Array, sentence: RegExp][] = [
-    ["broken.jsonl", '{"a":1}\n{"a":}\n', /broken\.jsonl, line 2: it is not valid JSON\.$/],
+    [
+      "broken.jsonl",
+      '{"a":1}\n{"a":}\n',
+      /broken\.jsonl, line 2, column 6: it is not valid JSON: a value is missing\.$/,
+    ],
     ["number.jsonl", "1\n", /line 1: the example is not an object with named fields\.$/],
     [
       "latin1.jsonl",
@@ -236,8 +332,24 @@ describe("what cannot be read is named", () => {
     ["latin1.txt", latin1, /line 1: the text is not in UTF-8/],
     ["latin1.csv", latin1, /line 1: the text is not in UTF-8/],
     ["latin1.json", latin1, /latin1\.json: the text is not in UTF-8/],
-    ["cut.jsonl", '{"text":"a', /line 1: it is not valid JSON/],
-    ["lines.json", '{"a":1}\n{"a":2}\n', /if each line is an example, name the file \.jsonl\.$/],
+    [
+      "cut.jsonl",
+      '{"text":"a',
+      /line 1, column 9: it is not valid JSON: the text that begins here is not closed\.$/,
+    ],
+    ["lines.json", '{"a":1}\n{"a":2}\n', /each line is an example; name the file \.jsonl\.$/],
+    ["list.jsonl", '[{"a":1},{"a":2}]\n', /line 1: a list begins here, .* name it \.json\.$/],
+    ["pretty.jsonl", '{\n "a": 1\n}\n', /line 1: an example goes over several lines; write each on one/],
+    ["comma.jsonl", '{"a":1},\n{"a":2}\n', /line 1, column 8: .*: something follows the value: ","\.$/],
+    ["joined.jsonl", '{"a":1}{"a":2}\n', /line 1, column 8: .*: something follows the value: "\{"\.$/],
+    ["twice.jsonl", '{"a":1,"a":2}\n', /line 1, column 8: .*: the field "a" stands in its object twice\.$/],
+    ["half.jsonl", '{"a":1}\n{"a":"\\ud83d"}\n', /line 2: the field "a" holds "\\ud83d", half of a surrog/],
+    ["half.json", '[{"a":"\\ud83d"}]', /half\.json: the field "\[0\]\.a" holds "\\ud83d", half of a surrog/],
+    [
+      "broken.json",
+      '[\n {"a": 1}\n {"a": 2}\n]',
+      /broken\.json, line 3, column 2: .*: a comma is missing\.$/,
+    ],
     ["single.json", '{"a":1}', /holds no list of examples/],
     ["list.json", '[{"a":1},[2]]', /line 2: the example is not an object/],
     ["ragged.csv", "a,b\n1,2\n1,2,3\n", /ragged\.csv: .*got 3 on line 3\.$/],
@@ -256,7 +368,7 @@ describe("what cannot be read is named", () => {
     );
     const path = write("a.docx", "");
     await expect(readAll(path)).rejects.toThrow(
-      `${path} is of no known kind; examples are read from .jsonl, .ndjson, .json, .csv, .parquet, .txt.`,
+      `${path} is of no known kind; examples are read from .jsonl, .ndjson, .json, .csv, .tsv, .parquet, .txt.`,
     );
   });
 

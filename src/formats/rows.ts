@@ -1,4 +1,4 @@
-/** @file Files of rows: JSONL, JSON, CSV, Parquet and plain text, read one row at a time. */
+/** @file Files of rows: JSONL, JSON, CSV, TSV, Parquet and plain text, read one row at a time. */
 
 import { constants } from "node:buffer";
 import { createReadStream, readFileSync, statSync } from "node:fs";
@@ -16,8 +16,10 @@ import {
 } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { InputError } from "../errors.ts";
-import { parseJson } from "../python/json.ts";
 import { Float } from "../python/number.ts";
+import { detectDelimiter, recordDelimiters } from "./csv-delimiter.ts";
+import { expectNoWebPage, expectText, knownEndings } from "./file-kind.ts";
+import { parseJsonText } from "./json-text.ts";
 
 export interface Row {
   /** Values as in JSON. Of numbers, those that JavaScript would take for others are as `parseJson` gives them. */
@@ -33,6 +35,7 @@ const readers: Readonly<Record<string, RowReader>> = {
   ".ndjson": readJsonLines,
   ".json": readJson,
   ".csv": readCsv,
+  ".tsv": (path) => readCsv(path, "\t"),
   ".parquet": readParquet,
   ".txt": readText,
 };
@@ -50,12 +53,15 @@ export function readRows(path: string): AsyncIterable<Row> {
   const file = statSync(path, { throwIfNoEntry: false });
   if (!file) throw new InputError(`There is no file ${path}.`);
   if (file.isDirectory()) throw new InputError(`${path} is a folder; name a file of examples in it.`);
-  const reader = readers[extname(path).toLowerCase()];
+  if (!file.isFile()) throw new InputError(`${path} is not a file.`);
+  const extension = extname(path).toLowerCase();
+  const reader = readers[extension];
   if (!reader) {
-    throw new InputError(
-      `${path} is of no known kind; examples are read from ${rowFileExtensions.join(", ")}.`,
-    );
+    const kind = knownEndings[extension] ?? "is of no known kind";
+    throw new InputError(`${path} ${kind}; examples are read from ${rowFileExtensions.join(", ")}.`);
   }
+  if (extension !== ".parquet") expectText(path);
+  if (extension !== ".txt") expectNoWebPage(path);
   return reader(path);
 }
 
@@ -119,24 +125,26 @@ function decodeUtf8(bytes: Uint8Array, where: string): string {
 async function* readJsonLines(path: string): AsyncGenerator<Row> {
   for await (const { text, line } of readLines(path)) {
     if (text.trim() === "") continue;
-    let value: unknown;
-    try {
-      value = parseJson(text);
-    } catch {
-      throw new InputError(`${path}, line ${line}: it is not valid JSON.`);
+    if (text.trimStart().startsWith("[")) {
+      throw new InputError(
+        `${path}, line ${line}: a list begins here, not an object with named fields; if the file is one list of examples, name it .json.`,
+      );
     }
-    yield { fields: expectObject(value, path, line), line };
+    if (text.trim() === "{") {
+      throw new InputError(
+        `${path}, line ${line}: an example goes over several lines; write each on one line, or all as a list in a .json file.`,
+      );
+    }
+    yield { fields: expectObject(parseJsonText(text, path, line), path, line), line };
   }
 }
 
 async function* readJson(path: string): AsyncGenerator<Row> {
   const text = decodeUtf8(readWhole(path), path).replace(/^\ufeff/, "");
-  let value: unknown;
-  try {
-    value = parseJson(text);
-  } catch {
-    throw new InputError(`${path} is not valid JSON; if each line is an example, name the file .jsonl.`);
+  if (/^\s*\{[^\n]*\}\s*\n\s*\{/.test(text)) {
+    throw new InputError(`${path} is not valid JSON: each line is an example; name the file .jsonl.`);
   }
+  const value = parseJsonText(text, path);
   const rows = Array.isArray(value) ? value : (value as { data?: unknown } | null)?.data;
   if (!Array.isArray(rows)) throw new InputError(`${path} holds no list of examples.`);
   for (const [index, row] of rows.entries())
@@ -160,11 +168,35 @@ function expectObject(value: unknown, path: string, line: number): Record<string
   throw new InputError(`${path}, line ${line}: the example is not an object with named fields.`);
 }
 
-async function* readCsv(path: string): AsyncGenerator<Row> {
-  const options = { columns: true, info: true, skip_empty_lines: true, max_record_size: maximumLineBytes };
+/** Enough of a CSV file, in characters, to tell what separates its columns. */
+const sampleLength = 2 ** 16;
+
+async function* readCsv(path: string, separator?: string): AsyncGenerator<Row> {
+  const lines = readLines(path);
+  const first: string[] = [];
+  let length = 0;
+  let delimiter = separator;
+  for (let next = await lines.next(); !next.done; next = await lines.next()) {
+    const { text, line } = next.value;
+    // Excel names the separator in a line before the header, which is left empty to keep the count of lines.
+    const named = line === 1 ? /^sep=(.)\r?$/.exec(text)?.[1] : undefined;
+    delimiter = named ?? delimiter;
+    first.push(named === undefined ? `${text}\n` : "\n");
+    length += text.length;
+    if (length >= sampleLength) break;
+  }
   const source = async function* () {
-    for await (const { text } of readLines(path)) yield `${text}\n`;
+    yield* first;
+    for await (const { text } of lines) yield `${text}\n`;
   };
+  const options = {
+    columns: (names: string[]) => checkColumns(names, path),
+    delimiter: delimiter ?? detectDelimiter(first.join(""), path),
+    info: true,
+    record_delimiter: recordDelimiters,
+    skip_empty_lines: true,
+    max_record_size: maximumLineBytes,
+  } as const;
   // A failed source destroys the parser with its error, which the loop below throws.
   const parser = pipeline(Readable.from(source()), parseCsv(options), () => {});
   try {
@@ -173,6 +205,12 @@ async function* readCsv(path: string): AsyncGenerator<Row> {
     if (error instanceof InputError) throw error;
     throw new InputError(`${path}: ${(error as Error).message.replace(/\.?$/, ".")}`);
   }
+}
+
+function checkColumns(names: string[], path: string): string[] {
+  const twice = names.find((name, index) => name !== "" && names.indexOf(name) < index);
+  if (twice === undefined) return names;
+  throw new InputError(`${path}: two columns have the name "${twice}"; rename one.`);
 }
 
 async function* readParquet(path: string): AsyncGenerator<Row> {
@@ -186,11 +224,17 @@ async function* readParquet(path: string): AsyncGenerator<Row> {
     const metadata = await parquetMetadataAsync(file);
     checkMetadata(metadata, file.byteLength);
     const schema = parquetSchema(metadata);
+    const decimals = new Set(schema.children.filter(isDecimal).map(({ element }) => element.name));
     for (const { num_rows } of metadata.row_groups) {
       const rowEnd = line + Number(num_rows);
-      const read = { file, metadata, compressors: boundedCompressors, rowStart: line, rowEnd };
-      for (const fields of await parquetReadObjects(read)) {
-        yield { fields: keepFloats(fields, schema) as Row["fields"], line: ++line };
+      const read = { file, metadata, compressors: boundedCompressors, parsers, rowStart: line, rowEnd };
+      for (const row of await parquetReadObjects(read)) {
+        const fields = Object.entries(row).map(([name, value]) => [
+          name,
+          decimals.has(name) && typeof value === "number" ? roundDecimal(value) : toJsonValue(value),
+        ]);
+        const values = keepFloats(Object.fromEntries(fields), schema);
+        yield { fields: values as Row["fields"], line: ++line };
       }
     }
   } catch (error) {
@@ -218,6 +262,35 @@ function keepFloats(value: unknown, column: SchemaTree): unknown {
     return [name, child ? keepFloats(field, child) : field];
   });
   return Object.fromEntries(fields);
+}
+
+/** Texts that are no UTF-8, such as images in columns without a type, stay bytes. */
+const parsers = {
+  stringFromBytes(bytes: Uint8Array | undefined): string | Uint8Array | undefined {
+    try {
+      return bytes && utf8.decode(bytes);
+    } catch {
+      return bytes;
+    }
+  },
+};
+
+/** A value as JSON would hold it: whole numbers that are exact as numbers, and times as texts of ISO 8601. */
+function toJsonValue(value: unknown): unknown {
+  if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+  if (value instanceof Date) return value.toISOString();
+  if (Array.isArray(value)) return value.map(toJsonValue);
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, toJsonValue(field)]));
+}
+
+function isDecimal({ element }: SchemaTree): boolean {
+  return element.converted_type === "DECIMAL";
+}
+
+/** Decimals are read as multiples of a power of ten, whose error is beyond the digits that a number holds for certain. */
+function roundDecimal(value: number): number {
+  return Number(value.toPrecision(15));
 }
 
 interface Cursor {
@@ -280,6 +353,12 @@ function readVarint(cursor: Cursor): number {
  * footer says.
  */
 function checkMetadata(metadata: FileMetaData, byteLength: number): void {
+  for (const { name, converted_type } of metadata.schema) {
+    if (converted_type === "INTERVAL" || converted_type === "BSON")
+      throw new Error(
+        `the column "${name}" is of the type ${converted_type}, which is not supported; leave it out`,
+      );
+  }
   const leaves = leafPaths(parquetSchema(metadata));
   if (new Set(leaves).size !== leaves.length) throw new Error("two columns have the same name");
   for (const [index, { columns, num_rows }] of metadata.row_groups.entries()) {

@@ -120,6 +120,22 @@ test("what is damaged or not supported is refused", () => {
     [readMetadata("gpt2", { model: "bert" }), /"bert"; supported are "gpt2" .* and "llama"/],
     [readMetadata("gpt2", { pre: "unheard" }), /"unheard".*default, gpt-2, smollm, llama-bpe.*qwen2/],
     [readMetadata("gpt2", { token_type: [1] }), /token_type" is not a list of 600 numbers/],
+    [
+      readMetadata("gpt2", { merges: ["a absent"] }),
+      /a merge of "a" and "absent", but its vocabulary lacks "absent"/,
+    ],
+    [
+      readMetadata("gpt2", { tokens: ["a", "b", "a"], token_type: [1, 1, 1], merges: [] }),
+      /the token "a" twice, with the ids 0 and 2/,
+    ],
+    [readMetadata("gpt2", { eos_token_id: 600 }), /eos_token_id" is 600, but its tokenizer has 600 tokens/],
+    [readMetadata("gpt2", { bos_token_id: "0" }), /bos_token_id" is 0, but/],
+    [readMetadata("gpt2", { eos_token_id: 0, add_eos_token: 1 }), /add_eos_token" is not true or false/],
+    [readMetadata("llama2", { scores: [1] }), /scores" is not a list of 700 numbers/],
+    [
+      readMetadata("llama2", { scores: readGolden("llama2").gguf.scores.map(() => Number.NaN) }),
+      /scores" is not a list of 700 numbers/,
+    ],
     [readMetadata("llama2", { scores: undefined }), /lacks "tokenizer\.ggml\.scores"/],
     [readMetadata("llama2", { scores: "high" }), /scores" is not a list/],
     [

@@ -53,6 +53,16 @@ interface Vocabulary {
 function readVocabulary(metadata: GgufMetadata): Vocabulary {
   const tokens = readTexts(metadata, "tokens");
   const types = readNumbers(metadata, "token_type", tokens.length) ?? tokens.map(() => tokenTypes.normal);
+  const ids = new Map<string, number>();
+  for (const [id, token] of tokens.entries()) {
+    const earlier = ids.get(token);
+    if (earlier !== undefined) {
+      throw new InputError(
+        `The GGUF file's tokenizer has the token ${JSON.stringify(token.slice(0, 80))} twice, with the ids ${earlier} and ${id}.`,
+      );
+    }
+    ids.set(token, id);
+  }
   return { tokens, types };
 }
 
@@ -213,7 +223,12 @@ interface Parts {
 function assemble({ tokens, types }: Vocabulary, metadata: GgufMetadata, parts: Parts): ConvertedTokenizer {
   const tokenOf = (key: string): string | undefined => {
     const id = metadata.get(`${prefix}${key}`);
-    return typeof id === "number" || typeof id === "bigint" ? tokens[Number(id)] : undefined;
+    if (id === undefined) return undefined;
+    const token = typeof id === "number" || typeof id === "bigint" ? tokens[Number(id)] : undefined;
+    if (token !== undefined) return token;
+    throw new InputError(
+      `The GGUF file's "${prefix}${key}" is ${String(id).slice(0, 80)}, but its tokenizer has ${tokens.length} tokens.`,
+    );
   };
   const bos = tokenOf("bos_token_id");
   const eos = tokenOf("eos_token_id");
@@ -293,7 +308,11 @@ function readNumbers(metadata: GgufMetadata, key: string, length: number): Array
   const values = metadata.get(`${prefix}${key}`);
   if (values === undefined) return undefined;
   const list = ArrayBuffer.isView(values) ? Array.from(values as unknown as ArrayLike<unknown>) : values;
-  if (!Array.isArray(list) || list.length !== length || list.some((value) => typeof value !== "number")) {
+  if (
+    !Array.isArray(list) ||
+    list.length !== length ||
+    list.some((value) => typeof value !== "number" || Number.isNaN(value))
+  ) {
     throw new InputError(
       `The GGUF file's "${prefix}${key}" is not a list of ${length} numbers, one per token.`,
     );
@@ -302,6 +321,7 @@ function readNumbers(metadata: GgufMetadata, key: string, length: number): Array
 }
 
 function readFlag(metadata: GgufMetadata, key: string, byDefault: boolean): boolean {
-  const value = metadata.get(`${prefix}${key}`);
-  return typeof value === "boolean" ? value : byDefault;
+  const value = metadata.get(`${prefix}${key}`) ?? byDefault;
+  if (typeof value === "boolean") return value;
+  throw new InputError(`The GGUF file's "${prefix}${key}" is not true or false.`);
 }

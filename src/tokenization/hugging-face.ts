@@ -1,13 +1,17 @@
 /** @file Tokenizers in Hugging Face's files: tokenizer.json and the files around it. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import * as library from "@huggingface/tokenizers";
 import { InputError } from "../errors.ts";
+import { type AddedToken, createAddedTokenFinder } from "./added-tokens.ts";
 import { boundTokenizer } from "./bounded-tokenizer.ts";
-import { type LibraryDecoder, useReferenceByteFallback } from "./byte-fallback.ts";
-import { type PreTokenizer, withReferenceClasses } from "./pre-tokenizer.ts";
+import { type BytePairModel, createWordEncoder } from "./byte-pair-model.ts";
+import { createDecoder, type Decoder } from "./decoder.ts";
+import { createNormalizer, keepsBeginning, type Normalizer } from "./normalizer.ts";
+import { type PostProcessor, readPostProcessor } from "./post-processor.ts";
+import { checkFirstPiece, createPreTokenizer, type PreTokenizer } from "./pre-tokenizer.ts";
 import type { Tokenizer } from "./tokenizer.ts";
+import { addNamedTokens, asObject, type JsonObject, readAddedTokens, readModel } from "./vocabulary.ts";
 
 /** The contents of the files that make up a tokenizer. */
 export interface TokenizerFiles {
@@ -41,7 +45,14 @@ export function openHuggingFaceTokenizer(folder: string): Tokenizer {
 export function readTokenizerFiles(folder: string): TokenizerFiles {
   const read = (name: string): string | undefined => {
     const path = join(folder, name);
-    return existsSync(path) ? readFileSync(path, "utf8") : undefined;
+    const entry = statSync(path, { throwIfNoEntry: false });
+    if (!entry) return undefined;
+    if (!entry.isFile()) throw new InputError(`${path} is not a file; download it again.`);
+    try {
+      return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));
+    } catch {
+      throw new InputError(`${path} cannot be read as a text in UTF-8; download it again.`);
+    }
   };
   const readJson = (name: string): unknown => {
     const text = read(name);
@@ -80,36 +91,31 @@ function buildTokenizer(files: TokenizerFiles, source: string): Tokenizer {
   const definition = asObject(files.tokenizer);
   const model = asObject(definition?.model);
   if (!definition || !model) throw new InputError(`${source} is not a tokenizer: it has no "model".`);
-  const vocabulary = readVocabulary(model, source);
-  const addedTokens = readAddedTokens(definition.added_tokens, source);
+  const pairs = readModel(model, source);
   const config = asObject(files.config) ?? {};
+  const { added_tokens } = definition;
+  const addedTokens = readAddedTokens(added_tokens, config.added_tokens_decoder, pairs.vocabulary, source);
   const named = readNamedTokens(config, asObject(files.specialTokensMap) ?? {});
-
-  // Transformers makes special tokens of all that the configuration names as such.
-  const added = new Set(addedTokens.map(({ content }) => content));
-  for (const { content, id } of addedTokens) vocabulary.set(content, id);
-  let nextId = 0;
-  for (const id of vocabulary.values()) nextId = Math.max(nextId, id + 1);
-  for (const content of new Set(named.values())) {
-    if (added.has(content)) continue;
-    const id = vocabulary.get(content) ?? nextId++;
-    addedTokens.push({ id, content, special: true, normalized: false });
-    vocabulary.set(content, id);
-  }
-
-  const implementation = createLibraryTokenizer({ ...definition, added_tokens: addedTokens }, model, source);
+  const vocabulary = addNamedTokens(named, addedTokens, pairs.vocabulary);
+  const parts = createParts(definition, addedTokens, pairs, source);
   const generationConfig = asObject(files.generationConfig) ?? {};
   const idOfNamed = (name: string): number | undefined => {
-    const token = named.get(`${name}_token`) ?? (name === "unk" ? model.unk_token : undefined);
+    const token = named.get(`${name}_token`) ?? (name === "unk" ? pairs.unkToken : undefined);
     return typeof token === "string" ? vocabulary.get(token) : firstId(generationConfig[`${name}_token_id`]);
   };
   const bosTokenId = idOfNamed("bos");
   const tokens: string[] = [];
   for (const [token, id] of vocabulary) tokens[id] = token;
-  for (const { content, id } of addedTokens) tokens[id] = content;
   const specialIds = new Set(addedTokens.filter(({ special }) => special).map(({ id }) => id));
+  const { before, after } = parts.surroundings;
+  const absent = [...before, ...after].find((id) => tokens[id] === undefined);
+  if (absent !== undefined) {
+    throw new InputError(
+      `${source} cannot be used: it adds a special token that it does not have, of the id ${absent}.`,
+    );
+  }
   const encode: Tokenizer["encode"] = (text, { addSpecialTokens = false } = {}) =>
-    implementation.encode(text, { add_special_tokens: addSpecialTokens }).ids;
+    addSpecialTokens ? [...before, ...parts.encode(text), ...after] : parts.encode(text);
 
   return {
     vocabularySize: tokens.length,
@@ -117,7 +123,7 @@ function buildTokenizer(files: TokenizerFiles, source: string): Tokenizer {
     eosTokenId: idOfNamed("eos"),
     padTokenId: idOfNamed("pad"),
     unkTokenId: idOfNamed("unk"),
-    addsBosToken: bosTokenId !== undefined && encode("a", { addSpecialTokens: true })[0] === bosTokenId,
+    addsBosToken: bosTokenId !== undefined && before[0] === bosTokenId,
     chatTemplate: files.chatTemplate ?? readChatTemplate(config.chat_template),
     encode,
     decode(ids, { skipSpecialTokens = false } = {}) {
@@ -125,83 +131,12 @@ function buildTokenizer(files: TokenizerFiles, source: string): Tokenizer {
       const known = ids.filter(
         (id) => tokens[id] !== undefined && !(skipSpecialTokens && specialIds.has(id)),
       );
-      return known.length === 0 ? "" : implementation.decode(known);
+      return parts.decode(known.map((id) => tokens[id]!));
     },
     tokenOf: (id) => tokens[id],
     idOf: (token) => vocabulary.get(token),
     isSpecial: (id) => specialIds.has(id),
   };
-}
-
-interface AddedToken {
-  readonly id: number;
-  readonly content: string;
-  readonly special: boolean;
-  readonly normalized: boolean;
-}
-
-type JsonObject = Readonly<Record<string, unknown>>;
-
-function asObject(value: unknown): JsonObject | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? (value as JsonObject)
-    : undefined;
-}
-
-/** Ids above this are damage: no published vocabulary comes near, and tables are as long as the largest id. */
-const maximumId = 2 ** 22;
-
-function checkId(id: unknown, token: string, source: string): number {
-  if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= maximumId) {
-    throw new InputError(
-      `${source} gives the token ${JSON.stringify(token)} the id ${id}, which is not valid.`,
-    );
-  }
-  return id;
-}
-
-function readVocabulary(model: JsonObject, source: string): Map<string, number> {
-  const { type = "BPE", vocab, merges } = model;
-  const entries = asObject(vocab);
-  if (type !== "BPE" || !entries || !Array.isArray(merges)) {
-    throw new InputError(
-      `${source} holds a tokenizer of the type ${JSON.stringify(type)}${type === "BPE" ? " without a vocabulary and merges" : ""}; supported is BPE, which Llama, Mistral, Qwen and SmolLM use.`,
-    );
-  }
-  for (const option of ["dropout", "continuing_subword_prefix"]) {
-    if (model[option])
-      throw new InputError(`${source} sets "${option}", which is not supported; set it to null.`);
-  }
-  for (const merge of merges) {
-    const parts: unknown[] = typeof merge === "string" ? merge.split(" ") : Array.isArray(merge) ? merge : [];
-    if (parts.length !== 2 || parts.some((part) => typeof part !== "string")) {
-      throw new InputError(`${source} holds a merge that is not two tokens: ${JSON.stringify(merge)}.`);
-    }
-  }
-  return new Map(Object.entries(entries).map(([token, id]) => [token, checkId(id, token, source)]));
-}
-
-function readAddedTokens(list: unknown, source: string): AddedToken[] {
-  if (list === undefined || list === null) return [];
-  if (!Array.isArray(list)) throw new InputError(`${source}: "added_tokens" is not a list.`);
-  return list.map((entry) => {
-    const { content, id, special, normalized, single_word } = asObject(entry) ?? {};
-    if (typeof content !== "string" || content === "") {
-      throw new InputError(`${source} holds an added token without a text.`);
-    }
-    if (single_word === true) {
-      throw new InputError(
-        `${source}: the added token ${JSON.stringify(content)} is to match whole words only ("single_word"), which is not supported.`,
-      );
-    }
-    return {
-      ...entry,
-      content,
-      id: checkId(id, content, source),
-      special: special === true,
-      normalized: typeof normalized === "boolean" ? normalized : special !== true,
-    };
-  });
 }
 
 /** Tokens by the names that the configuration gives them (`bos_token`, ...). Each is a text or an AddedToken. */
@@ -214,8 +149,7 @@ function readNamedTokens(config: JsonObject, specialTokensMap: JsonObject): Map<
   }
   for (const name of ["additional_special_tokens", "extra_special_tokens"]) {
     const list = config[name] ?? specialTokensMap[name];
-    if (!Array.isArray(list)) continue;
-    for (const [i, entry] of list.entries()) {
+    for (const [i, entry] of typeof list === "object" && list !== null ? Object.entries(list) : []) {
       const token = textOf(entry);
       if (typeof token === "string" && token !== "") named.set(`${name} ${i}`, token);
     }
@@ -237,38 +171,62 @@ function firstId(ids: unknown): number | undefined {
   return typeof id === "number" ? id : undefined;
 }
 
-/** The part of the library that is used here. Node's module resolution does not find its own declarations. */
-interface LibraryTokenizer {
-  readonly decoder: LibraryDecoder | null;
-  encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
-  decode(ids: readonly number[]): string;
+interface Parts {
+  encode(text: string): number[];
+  decode(tokens: readonly string[]): string;
+  readonly surroundings: ReturnType<typeof readPostProcessor>;
 }
 
-const { Tokenizer: Library } = library as unknown as {
-  readonly Tokenizer: new (tokenizer: object, config: object) => LibraryTokenizer;
-};
-
-function createLibraryTokenizer(definition: JsonObject, model: JsonObject, source: string): LibraryTokenizer {
-  const parts = { normalizer: null, post_processor: null, decoder: null };
-  const preTokenizer = asObject(definition.pre_tokenizer);
+function createParts(
+  definition: JsonObject,
+  addedTokens: readonly AddedToken[],
+  pairs: BytePairModel,
+  source: string,
+): Parts {
+  const part = <Config>(name: string) => asObject(definition[name]) as Config | undefined;
+  const [normalizer, preTokenizer] = [part<Normalizer>("normalizer"), part<PreTokenizer>("pre_tokenizer")];
+  const [postProcessor, decoder] = [part<PostProcessor>("post_processor"), part<Decoder>("decoder")];
   try {
-    const tokenizer = new Library(
-      {
-        ...parts,
-        ...definition,
-        pre_tokenizer: preTokenizer ? withReferenceClasses(preTokenizer as PreTokenizer) : null,
-        model: { type: "BPE", ...model },
-      },
-      // Transformers does not clean up the spaces that a BPE tokenizer decodes, whatever the configuration says.
-      { clean_up_tokenization_spaces: false },
+    if (nestsTooDeeply([normalizer, preTokenizer, postProcessor, decoder]))
+      throw new Error("it nests too deeply");
+    const normalize = normalizer ? createNormalizer(normalizer) : (text: string) => text;
+    const cut = preTokenizer ? createPreTokenizer(preTokenizer) : undefined;
+    if (preTokenizer) checkFirstPiece(preTokenizer, !normalizer || keepsBeginning(normalizer));
+    const decodeTokens = decoder ? createDecoder(decoder) : (tokens: readonly string[]) => [tokens.join(" ")];
+    const findPlain = createAddedTokenFinder(
+      addedTokens.filter(({ normalized }) => !normalized),
+      ({ content }) => content,
     );
-    useReferenceByteFallback(tokenizer.decoder);
-    // Some faults of the parts show only in use.
-    const { ids } = tokenizer.encode("a", { add_special_tokens: true });
-    if (!ids.every(Number.isInteger)) throw new Error("it adds a special token that it does not have");
-    return tokenizer;
+    const findNormalized = createAddedTokenFinder(
+      addedTokens.filter(({ normalized }) => normalized),
+      ({ content }) => normalize(content),
+    );
+    const encodeWord = createWordEncoder(pairs, source);
+    return {
+      encode: (text) =>
+        findPlain({ text, isFirst: true })
+          .flatMap((section) =>
+            typeof section === "number"
+              ? section
+              : findNormalized({ ...section, text: normalize(section.text) }),
+          )
+          .flatMap((section) =>
+            typeof section === "number"
+              ? section
+              : (cut?.(section) ?? [section]).flatMap(({ text: word }) => encodeWord(word)),
+          ),
+      decode: (tokens) => decodeTokens(tokens).join(""),
+      surroundings: postProcessor ? readPostProcessor(postProcessor) : { before: [], after: [] },
+    };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new InputError(`${source} cannot be used: ${reason.replace(/[.\s]+$/, "")}.`);
+    throw new InputError(`${source} cannot be used: ${(error as Error).message.replace(/[.\s]+$/, "")}.`);
   }
 }
+
+/** Whether objects and lists stand within one another more than any published tokenizer's. */
+function nestsTooDeeply(value: unknown, depth = 0): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return depth === maximumDepth || Object.values(value).some((inner) => nestsTooDeeply(inner, depth + 1));
+}
+
+const maximumDepth = 32;
