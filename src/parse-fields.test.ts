@@ -45,7 +45,7 @@ const cases: [options: unknown, sentence: string][] = [
   [{ size: 0 }, 'the option "size" is 0; it must be at least 1.'],
   [{ targets: 5 }, 'the option "targets" is the number 5; give a text or a list: "5" in quotes.'],
   [{ targets: [] }, 'the option "targets" is a list of 0; give at least 1.'],
-  [{ targets: [5] }, 'the option "targets": 0: it is the number 5; give a text: "5" in quotes.'],
+  [{ targets: [5] }, 'the option "targets" is bad: 0: it is the number 5; give a text: "5" in quotes.'],
   [{ tasks: "gsm8k" }, 'the option "tasks" is the text "gsm8k"; give a list: [gsm8k].'],
   [{ limits: { gsm8k: "5" } }, 'the option "limits.gsm8k" is the text "5"; give a number: 5 without quotes.'],
   [{ once: 2 }, 'the option "once" is the number 2; give 1.'],
@@ -55,7 +55,7 @@ const cases: [options: unknown, sentence: string][] = [
     'there is no option "lora.rank"; the options of lora are r, alpha.',
   ],
   [{ rat: 1 }, 'there is no option "rat"; the options are rate, share, steps,'],
-  [{ named: "b" }, 'the option "named": names are of the letter a.'],
+  [{ named: "b" }, 'the option "named" is bad: names are of the letter a.'],
 ];
 
 test.each(cases)("options %j", (options, sentence) => {

@@ -39,7 +39,7 @@ export function parseOptions<T extends z.ZodType>(schema: T, options: unknown, o
     const level = path.length > 0 ? `the options of ${path.join(".")}` : "the options";
     throw new InputError(`${origin}: there is no option "${name}"; ${level} are ${message}.`);
   }
-  const problem = message.startsWith("it ") ? message.slice("it".length) : `: ${message}`;
+  const problem = message.startsWith("it ") ? message.slice("it".length) : ` is bad: ${message}`;
   throw new InputError(`${origin}: the option "${path.join(".")}"${problem.replace(/\.?$/, ".")}`);
 }
 
