@@ -126,6 +126,7 @@ test("the embedded model's scores on two tasks, as a table, as JSON and in files
   expect(out).toContain("1 + 1 = #### 2\n\n0 + 2 =\n── answer ──\n");
   expect(out).toContain("Only the first items were asked (10 of 12 of which, 10 of 120 of sums), so");
   expect(out).toContain("The results are in");
+  expect(out).toMatch(/Next:\n {2}to compare it with a tuned model's {2}slimtune compare \S+ TUNED\n$/);
   expect(readdirSync(folder).sort()).toEqual([
     "answers.jsonl",
     "evaluation.json",
