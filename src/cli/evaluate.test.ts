@@ -216,6 +216,14 @@ describe("bad input ends with one sentence and exit code 1", () => {
   });
 });
 
+test("without the network, the folder of the data is named as a way", async () => {
+  vi.stubEnv("HF_HUB_OFFLINE", "1");
+  vi.stubEnv("HF_HUB_CACHE", join(scratch, "empty"));
+  expect(await run("evaluate", ...model, "--tasks", "gsm8k")).toBe(1);
+  vi.unstubAllEnvs();
+  expect(err).toContain("or name a folder that holds gsm8k/test.jsonl with --data-dir.\n");
+});
+
 test("tasks are listed with their metrics and licences", async () => {
   expect(await run("tasks", ...taskFiles)).toBe(0);
   expect(out).toMatch(/^hellaswag +1\.0 +10042 +0 +acc, acc_norm +MIT/m);
