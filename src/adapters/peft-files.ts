@@ -124,7 +124,8 @@ export function readAdapter(folder: string, model: ModelConfig, fingerprint: str
   }
 }
 
-function readSettings(path: string): LoraConfig {
+/** Reads an adapter_config.json. @throws InputError as {@link readAdapter} */
+export function readSettings(path: string): LoraConfig {
   if (!existsSync(path)) throw new InputError(`There is no ${path}, so this folder is not an adapter.`);
   let json: unknown;
   try {

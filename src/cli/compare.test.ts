@@ -1,8 +1,9 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
-import { captureOutput, clearErr, err, out } from "./captured-output.fixture.ts";
+import { stripVTControlCharacters } from "node:util";
+import { afterAll, expect, test, vi } from "vitest";
+import { captureOutput, clearErr, clearOut, err, out } from "./captured-output.fixture.ts";
 import { main } from "./main.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-compare-cli-"));
@@ -17,6 +18,18 @@ test("a table and sentences are printed, with the items that changed", async () 
   expect(await run(...folders, "--metrics", "strict-match", "--flips", "2")).toBe(0);
   expect(out).toContain("sums_written, exact_match (strict-match): no difference shown: 6.0 points higher");
   expect(out.match(/──/g)).toHaveLength(4);
+});
+
+test("verdicts are coloured where colours are wanted, and say the same", async () => {
+  expect(await run(...folders)).toBe(0);
+  const plain = out;
+  clearOut();
+  vi.stubEnv("FORCE_COLOR", "1");
+  expect(await run(...folders)).toBe(0);
+  vi.unstubAllEnvs();
+  expect(out).toContain("\x1b[2mno difference shown\x1b[22m");
+  expect(stripVTControlCharacters(out)).toBe(plain);
+  expect(plain).not.toContain("\x1b");
 });
 
 test("--json prints one object", async () => {

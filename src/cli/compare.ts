@@ -1,7 +1,9 @@
 /** @file `slimtune compare`: two evaluations item by item, with what they show and what they could have shown. */
 
 import { dirname } from "node:path";
+import { stdout } from "node:process";
 import { type Command, Option } from "commander";
+import { createPaint, plain, wantsColour } from "../colours.ts";
 import { compare } from "../evaluation/compare.ts";
 import { toPlain, toText } from "../evaluation/comparison-report.ts";
 import { makeFolder, writeWhole } from "../files/write.ts";
@@ -42,9 +44,9 @@ export function addCompareCommand(program: Command): void {
         ? `${JSON.stringify(toPlain(comparison, options.flips))}\n`
         : options.markdown
           ? comparison.toMarkdown()
-          : toText(comparison, options.flips);
+          : toText(comparison, options.flips, options.out === undefined ? createPaint(stdout) : plain);
       if (options.out === undefined) {
-        print(text);
+        print(text, { coloured: !options.json && !options.markdown && wantsColour(stdout) });
       } else {
         makeFolder(dirname(options.out));
         writeWhole(options.out, text);

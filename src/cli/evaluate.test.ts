@@ -126,6 +126,7 @@ test("the embedded model's scores on two tasks, as a table, as JSON and in files
   expect(out).toContain("1 + 1 = #### 2\n\n0 + 2 =\n── answer ──\n");
   expect(out).toContain("Only the first items were asked (10 of 12 of which, 10 of 120 of sums), so");
   expect(out).toContain("The results are in");
+  expect(out).toMatch(/Next:\n {2}to compare it with a tuned model's {2}slimtune compare \S+ TUNED\n$/);
   expect(readdirSync(folder).sort()).toEqual([
     "answers.jsonl",
     "evaluation.json",
@@ -213,6 +214,14 @@ describe("bad input ends with one sentence and exit code 1", () => {
     expect(await run(...words, "--limit", "2")).toBe(1);
     expect(err).toContain(`${log}, line 1, is damaged`);
   });
+});
+
+test("without the network, the folder of the data is named as a way", async () => {
+  vi.stubEnv("HF_HUB_OFFLINE", "1");
+  vi.stubEnv("HF_HUB_CACHE", join(scratch, "empty"));
+  expect(await run("evaluate", ...model, "--tasks", "gsm8k")).toBe(1);
+  vi.unstubAllEnvs();
+  expect(err).toContain("or name a folder that holds gsm8k/test.jsonl with --data-dir.\n");
 });
 
 test("tasks are listed with their metrics and licences", async () => {

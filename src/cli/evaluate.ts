@@ -1,7 +1,8 @@
 /** @file `slimtune evaluate`: a model's scores on tasks, as lm-evaluation-harness computes them. */
 
-import process from "node:process";
+import process, { stdout } from "node:process";
 import type { Command } from "commander";
+import { createPaint, type Paint, wantsColour } from "../colours.ts";
 import { describeLimits, renderItems, renderTable } from "../evaluation/report.ts";
 import {
   type EvaluationOutcome,
@@ -9,6 +10,7 @@ import {
   runEvaluation,
 } from "../evaluation/run-evaluation.ts";
 import { parseList, parseWhole } from "./arguments.ts";
+import { type NextStep, renderNextSteps, repeatCommand } from "./next-steps.ts";
 import { createStatusLine, formatDuration, note, print } from "./output.ts";
 import { addWeightOptions, readBits } from "./writing-options.ts";
 
@@ -65,7 +67,14 @@ Example:
         events,
       ),
     );
-    print(json ? `${JSON.stringify(toPlain(outcome, show))}\n` : `${toText(outcome, show)}\n`);
+    if (json) print(`${JSON.stringify(toPlain(outcome, show))}\n`);
+    else {
+      const paint = createPaint(stdout);
+      const next = listNextSteps(command, options.adapter, outcome.folder.path);
+      print(`${toText(outcome, show, paint)}\n${renderNextSteps(next, paint)}\n`, {
+        coloured: wantsColour(stdout),
+      });
+    }
   });
 }
 
@@ -112,7 +121,19 @@ function toPlain({ folder, results, samples }: EvaluationOutcome, show: number) 
   return { folder: folder.path, ...results, ...(show > 0 && { samples: Object.fromEntries(shown) }) };
 }
 
-function toText({ folder, evaluation, results }: EvaluationOutcome, show: number): string {
+function listNextSteps(command: Command, adapter: string | undefined, folder: string): NextStep[] {
+  if (adapter === undefined) return [["to compare it with a tuned model's", ["compare", folder, "TUNED"]]];
+  const base = `${folder}-base`;
+  return [
+    [
+      "to evaluate the model without the adapter",
+      [...repeatCommand(command, ["adapter", "out"]), "--out", base],
+    ],
+    ["to compare both", ["compare", base, folder]],
+  ];
+}
+
+function toText({ folder, evaluation, results }: EvaluationOutcome, show: number, paint: Paint): string {
   const { requests, seconds, tokens, tokens_per_second } = results.slimtune;
   const speed =
     tokens_per_second === null
@@ -121,8 +142,8 @@ function toText({ folder, evaluation, results }: EvaluationOutcome, show: number
   const found = requests.found > 0 ? `${requests.found} answers were known from before` : "";
   return [
     ...evaluation.tasks.map((task) => (show > 0 ? renderItems(task, show) : "")),
-    renderTable(evaluation),
-    ...describeLimits(evaluation),
+    renderTable(evaluation).replace(/^.*/, (headings) => paint("heading", headings)),
+    ...describeLimits(evaluation).map((limit) => paint("warning", limit)),
     `${[speed, found].filter((part) => part !== "").join("; ")}.`,
     `The results are in ${folder.path}.`,
   ]

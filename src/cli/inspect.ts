@@ -2,13 +2,14 @@
 
 import { stdout } from "node:process";
 import { type Command, Option } from "commander";
+import { wantsColour } from "../colours.ts";
 import { resolveDataset } from "../data/hub-dataset.ts";
 import { renderExample, renderReport } from "../data/inspect.ts";
 import { loadDataset } from "../data/load-dataset.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { resolveModel } from "../models/hub-model.ts";
 import { parseFields, parseWhole } from "./arguments.ts";
-import { print, wantsColour } from "./output.ts";
+import { print } from "./output.ts";
 
 export function addInspectCommand(program: Command): void {
   program
@@ -39,7 +40,11 @@ export function addInspectCommand(program: Command): void {
         .choices(["completion", "all"])
         .default("completion"),
     )
-    .option("--show <n>", "examples to show", parseWhole(0), 3)
+    .option(
+      "--show <n>",
+      "read and show only the first n examples (default: show 3, and report on all; 0: report only)",
+      parseWhole(0),
+    )
     .option("--json", "print one JSON object instead of text")
     .addHelpText(
       "after",
@@ -56,8 +61,9 @@ export function addInspectCommand(program: Command): void {
         overlong: options.overlong,
         trainOn: options.trainOn,
         fields: options.fields,
+        limit: options.show || undefined,
       });
-      const shown = examples.slice(0, options.show);
+      const shown = examples.slice(0, options.show ?? 3);
       if (options.json) {
         const asJson = shown.map(({ ids, trained }) => ({ ids: [...ids], trained: [...trained] }));
         print(`${JSON.stringify({ report, examples: asJson })}\n`);

@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
 import { fillDisk } from "../files/disk.fixture.ts";
+import { readMetrics } from "../training/metrics-log.ts";
 import { captureOutput, clearErr, clearOut, err, out } from "./captured-output.fixture.ts";
 import { main } from "./main.ts";
 
@@ -186,6 +187,50 @@ describe("bad input ends with one sentence and exit code 1", () => {
       ],
       'typo.yaml: there is no option "learning_rat"',
     ],
+    "a number in quotes": () => [
+      [
+        "tune",
+        "--config",
+        write("quoted.yaml", 'learning_rate: "2e-4"\n'),
+        "--model",
+        model,
+        "--data",
+        data,
+        "--out",
+        "never",
+      ],
+      'quoted.yaml: the option "learning_rate" is the text "2e-4"; give a number: 2e-4 without quotes.',
+    ],
+    "a folder to go on with that is no adapter": () => [
+      [
+        "tune",
+        "--adapter",
+        "fixtures/reference/continued",
+        "--model",
+        model,
+        "--data",
+        data,
+        "--out",
+        "never",
+      ],
+      "so this folder is not an adapter",
+    ],
+    "a rank that is not the adapter's": () => [
+      [
+        "tune",
+        "--adapter",
+        "fixtures/reference/continued/adapter",
+        "--r",
+        "8",
+        "--model",
+        model,
+        "--data",
+        data,
+        "--out",
+        "never",
+      ],
+      'the option "lora.r" is 8, but the adapter',
+    ],
     "a required option left out": () => [
       ["tune", "--model", model, "--out", join(scratch, "never")],
       'the option "data" is missing.',
@@ -287,6 +332,7 @@ describe("a full disk", () => {
     const folder = join(scratch, "full");
     const words = ["--model", model, "--data", data, "--max-steps", "1", "--out", folder];
     expect(await run("tune", ...words)).toBe(0);
+    rmSync(join(folder, "adapter"), { recursive: true });
     const makeRoom = fillDisk("metrics.jsonl");
     clearErr();
     expect(await run("resume", folder)).toBe(1);
@@ -332,6 +378,25 @@ test("every command shows an example in its help", async () => {
   }
 });
 
+test("a run that is finished is not resumed, but named with its result", async () => {
+  const folder = join(scratch, "finished");
+  expect(await run("tune", "--model", model, "--data", data, "--max-steps", "1", "--out", folder)).toBe(0);
+  expect(out).not.toMatch(/AMU|PCU|AEC|\bTT\b/);
+  const next = `slimtune chat --model ${model} --adapter ${folder}/adapter\n`;
+  expect(out).toContain("Next:\n");
+  expect(out).toContain(next);
+  expect(out).toContain(`slimtune merge ${folder} --out ${folder}-merged\n`);
+  const written = readFileSync(join(folder, "metrics.jsonl"), "utf8");
+  clearOut();
+  expect(await run("resume", folder)).toBe(0);
+  expect(out).toContain(`The run in ${folder} is finished; its result is in ${folder}/adapter.\nNext:\n`);
+  expect(out).toContain(next);
+  clearOut();
+  expect(await run("resume", folder, "--json")).toBe(0);
+  expect(JSON.parse(out)).toEqual({ outcome: "finished", folder, output: join(folder, "adapter") });
+  expect(readFileSync(join(folder, "metrics.jsonl"), "utf8")).toBe(written);
+});
+
 test("--print-config shows every option, and what it shows is a configuration", async () => {
   expect(await run("tune", "--method", "qlora", "--r", "8", "--print-config")).toBe(0);
   const config = parse(out);
@@ -375,6 +440,51 @@ test("estimate knows every method and storage", async () => {
   expect(two.trainableParameters).toBe(2 * one.trainableParameters);
   expect(two.flops).toBeLessThan(full.flops);
   expect(full.trainableParameters).toBe(full.totalParameters);
+});
+
+test("estimate and tune choose the same segments, and count the same steps and evaluations", async () => {
+  const words = [
+    "--model",
+    model,
+    "--data",
+    data,
+    "--max-steps",
+    "8",
+    "--validation",
+    "5",
+    "--eval-steps",
+    "3",
+  ];
+  expect(await run("estimate", ...words, "--json")).toBe(0);
+  const estimated = JSON.parse(out);
+  const folder = join(scratch, "estimated");
+  expect(await run("tune", ...words, "--out", folder)).toBe(0);
+  const config = parse(readFileSync(join(folder, "config.yaml"), "utf8"));
+  expect(config.segment_size).toBe(estimated.segment_size);
+  const metrics = readMetrics(join(folder, "metrics.jsonl"));
+  const steps = metrics.filter((line) => "loss" in line);
+  expect(steps).toHaveLength(estimated.steps);
+  expect(metrics.length - steps.length).toBe(estimated.evaluations);
+  expect(estimated.evaluations).toBe(4);
+  expect(err).toContain("the loss of 5 held-out examples is measured 4 times");
+  const tokens = steps.reduce((sum, line) => sum + line.tokens, 0);
+  expect(Math.abs(tokens / estimated.trained_tokens - 1)).toBeLessThan(0.1);
+});
+
+test("inspect --show reads no more rows than it shows", async () => {
+  const lines = readFileSync(data, "utf8").split("\n").slice(0, 3);
+  const file = write("shown.jsonl", `${lines.join("\n")}\nno JSON\n`);
+  expect(await run("inspect", "--model", model, "--data", file, "--show", "3")).toBe(0);
+  expect(out.match(/── example/g)).toHaveLength(3);
+  expect(out).toContain("3 examples");
+  expect(await run("inspect", "--model", model, "--data", file)).toBe(1);
+  expect(err).toContain("line 4: it is not valid JSON");
+});
+
+test("groups come first among the tasks", async () => {
+  expect(await run("tasks")).toBe(0);
+  expect(out.indexOf("group ")).toBe(0);
+  expect(out.indexOf("\ntask ")).toBeGreaterThan(0);
 });
 
 test("estimate says what to change when memory does not suffice", async () => {

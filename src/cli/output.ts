@@ -70,11 +70,6 @@ export function createStatusLine(): StatusLine {
   };
 }
 
-/** Whether colours are wanted: on a terminal, unless NO_COLOR is set (no-color.org). */
-export function wantsColour(stream: { readonly isTTY?: boolean }): boolean {
-  return stream.isTTY === true && !process.env.NO_COLOR;
-}
-
 /** A number of bytes in the unit that suits it, such as "1.4 GB". */
 export function formatBytes(bytes: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];

@@ -50,12 +50,8 @@ test("a damaged study ends with one sentence and exit code 1, and nothing is wri
       JSON.stringify(study).slice(0, 999),
       /study\.json is damaged: it is no JSON; run the study again\.$/,
     ],
-    ["other", "[1]", /study\.json: Invalid input: expected object, received array\.$/],
-    [
-      "kind",
-      JSON.stringify({ ...study, kind: "neither" }),
-      /study\.json: kind: Invalid option: .*"slimming"/,
-    ],
+    ["other", "[1]", /study\.json: it is a list; give a table of names and values\.$/],
+    ["kind", JSON.stringify({ ...study, kind: "neither" }), /study\.json: kind: it is .*; give "slimming"/],
     ["no-cells", JSON.stringify({ ...study, cells: undefined }), /study\.json: cells: it is missing\.$/],
     [
       "no-number",
@@ -63,7 +59,7 @@ test("a damaged study ends with one sentence and exit code 1, and nothing is wri
         ...study,
         cells: [{ ...study.cells[0]!, divergence: { value: null, low: 0, high: 1 } }],
       }),
-      /study\.json: cells\.0\.divergence\.value: .*received null\.$/,
+      /study\.json: cells\.0\.divergence\.value: it is empty; give a number\.$/,
     ],
     [
       "no-base",

@@ -68,7 +68,7 @@ function renderList({
     ["group", "version", "tasks", "what it asks"],
     ...groups.map((group) => [group.name, group.version, String(group.tasks.length), group.description]),
   ]);
-  return [ofTasks, ...(groups.length > 0 ? ["", ofGroups] : [])].join("\n");
+  return [...(groups.length > 0 ? [ofGroups, ""] : []), ofTasks].join("\n");
 }
 
 function renderColumns(rows: readonly (readonly string[])[]): string {

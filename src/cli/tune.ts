@@ -1,102 +1,42 @@
 /** @file `slimtune tune` and `slimtune resume`: a tuning run, with its progress. */
 
-import process from "node:process";
-import { type Command, Option } from "commander";
+import process, { stderr, stdout } from "node:process";
+import type { Command } from "commander";
 import { stringify } from "yaml";
-import { loraConfigSchema } from "../adapters/lora.ts";
+import { createPaint, type Paint, wantsColour } from "../colours.ts";
 import { renderReport } from "../data/inspect.ts";
 import type { Efficiency } from "../efficiency/efficiency.ts";
 import { InputError, isDiskFull } from "../errors.ts";
-import { storages } from "../models/linear.ts";
-import { deviceNames } from "../runtime/onnx-runtime.ts";
 import { fineTune, type RunEvents, type RunPlan, type RunResult, resumeRun } from "../training/fine-tune.ts";
-import { methodNames } from "../training/methods.ts";
-import { parseRunConfig, type RunOptions } from "../training/run-config.ts";
-import { schedulerTypes } from "../training/schedule.ts";
-import { parseFields, parseList, parseNumber } from "./arguments.ts";
-import { readConfigFile } from "./config-file.ts";
+import { completeOptions } from "../training/initial-adapter.ts";
+import type { RunConfig, RunOptions } from "../training/run-config.ts";
+import { findResult, openRunFolder } from "../training/run-folder.ts";
+import { type NextStep, renderNextSteps } from "./next-steps.ts";
 import { createStatusLine, formatBytes, formatDuration, note, print } from "./output.ts";
+import { addRunOptions, readRunOptions } from "./run-options.ts";
 
 export function addTuneCommands(program: Command): void {
-  program
+  const tune = program
     .command("tune")
     .description(
       "Tune a model on a file of examples; the result is an adapter in PEFT's layout or, with the methods freeze and full, a model.",
     )
-    .option("--config <file>", "YAML file with any of the options; those given here come first")
-    .option("--print-config", "print the complete configuration and stop")
-    .option("--model <path or id>", "folder, .gguf file or Hub id of the model")
-    .option("--revision <name>", "branch, tag or commit of a Hub model")
-    .option("--base-model-name <id>", "the model's id on the Hub, named in what is handed on")
-    .option(
-      "--data <path or id>",
-      "file of examples (JSONL, JSON, CSV, Parquet, text) or Hub id of a dataset",
-    )
-    .option("--data-split <name>", "split of a Hub dataset")
-    .option("--fields <mapping>", "fields of a row, such as prompt=question,completion=answer", parseFields)
-    .addOption(new Option("--train-on <what>", "tokens in the loss").choices(["completion", "all"]))
-    .addOption(
-      new Option("--overlong <what>", "examples beyond the context").choices(["error", "drop", "truncate"]),
-    )
-    .addOption(new Option("--method <name>", "tuning method (docs/methods.md)").choices(methodNames))
-    .addOption(new Option("--storage <kind>", "how base weights are kept").choices(storages))
-    .option(
-      "--weights-on-disk",
-      "read a quantized base from disk block by block, in place of keeping it in memory",
-    )
-    .option("--r <n>", "rank of the adapter", parseNumber)
-    .option("--lora-alpha <n>", "scale of the adapter, over r", parseNumber)
-    .option("--lora-dropout <share>", "share of the adapter's inputs dropped", parseNumber)
-    .option("--target-modules <names>", "all-linear, or names such as q_proj,v_proj", parseTargets)
-    .option("--use-rslora", "scale by alpha over the root of r")
-    .option("--use-dora", "train the lengths of the weights' rows as well")
-    .addOption(new Option("--init-lora-weights <kind>", "how the adapter begins").choices(["pissa"]))
-    .option("--loraplus-lr-ratio <x>", "lora+: learning rate of B over that of A", parseNumber)
-    .option("--freeze-trainable-layers <n>", "freeze: how many of the last blocks are trained", parseNumber)
-    .option("--context <tokens>", "longest example", parseNumber)
-    .option("--micro-batch-tokens <n>", "tokens computed at a time", parseNumber)
-    .option("--no-packing", "one example a row, padded")
-    .option("--no-apply-chat-template", "prompt and completion as they are, without the model's template")
-    .option("--batch-size <n>", "examples per optimizer step", parseNumber)
-    .option("--num-train-epochs <n>", "passes over the data", parseNumber)
-    .option("--max-steps <n>", "optimizer steps, in place of epochs", parseNumber)
-    .option("--learning-rate <x>", "highest learning rate", parseNumber)
-    .addOption(
-      new Option("--lr-scheduler-type <name>", "course of the learning rate").choices(schedulerTypes),
-    )
-    .option("--warmup-ratio <share>", "share of steps in which it rises", parseNumber)
-    .option("--weight-decay <x>", "AdamW's decay of what is trained", parseNumber)
-    .option(
-      "--validation <share or n>",
-      "examples held out for evaluation (default: 5 %, 100 at most)",
-      parseNumber,
-    )
-    .option("--eval-steps <n>", "steps between evaluations", parseNumber)
-    .option("--save-steps <n>", "steps between checkpoints", parseNumber)
-    .option("--early-stopping-patience <n>", "evaluations without improvement before it stops", parseNumber)
-    .option("--seed <n>", "seed of everything random", parseNumber)
-    .addOption(new Option("--device <name>", "where to compute").choices(deviceNames))
-    .option("--threads <n>", "threads for arithmetic", parseNumber)
-    .option("--segment-size <auto or n>", "decoder blocks per program", (text) =>
-      text === "auto" ? text : parseNumber(text),
-    )
+    .option("--print-config", "print the complete configuration and stop");
+  addRunOptions(tune)
     .option("--out <folder>", "folder of the run")
     .option("--json", "print one JSON object at the end instead of text")
     .addHelpText(
       "after",
       "\nExample:\n  slimtune tune --model model.gguf --data gsm8k/train.jsonl --method qlora --out runs/math",
     )
-    .action(async ({ config, printConfig, json, verbose: _, ...flags }, command: Command) => {
-      // Commander's defaults for --no-… must not override the file.
-      for (const name of ["packing", "applyChatTemplate"])
-        if (command.getOptionValueSource(name) === "default") delete flags[name];
-      const options = overrideOptions(config === undefined ? {} : readConfigFile(config), flags);
-      const origin = config ?? "The command line";
+    .action(async ({ printConfig, json, verbose: _, ...flags }, command: Command) => {
+      const { options, origin } = readRunOptions(flags, command);
       if (printConfig) {
-        print(stringify(parseRunConfig({ model: "MODEL", data: "DATA", out: "OUT", ...options }, origin)));
+        const shown = { model: "MODEL", data: "DATA", out: "OUT", ...options };
+        print(stringify(completeOptions(shown, origin)));
         return;
       }
-      parseRunConfig(options, origin);
+      completeOptions(options as RunOptions, origin);
       await showRun(json, (events) => fineTune(options as RunOptions, events));
     });
 
@@ -106,43 +46,39 @@ export function addTuneCommands(program: Command): void {
     .argument("<run>", "folder of the run")
     .option("--json", "print one JSON object at the end instead of text")
     .addHelpText("after", "\nExample:\n  slimtune resume runs/math")
-    .action((run: string, { json }) => showRun(json, (events) => resumeRun(run, events)));
+    .action(async (run: string, { json }) => {
+      const { folder, config } = openRunFolder(run);
+      const output = findResult(folder, config);
+      if (output === undefined) await showRun(json, (events) => resumeRun(run, events));
+      else if (json) print(`${JSON.stringify({ outcome: "finished", folder: run, output })}\n`);
+      else {
+        const next = renderNextSteps(listNextSteps(run, output, config), createPaint(stdout));
+        print(`The run in ${run} is finished; its result is in ${output}.\n${next}\n`, {
+          coloured: wantsColour(stdout),
+        });
+      }
+    });
 }
 
-function parseTargets(text: string): string | string[] {
-  if (text === "all-linear" || !/^[\w.,\s]+$/.test(text)) return text;
-  return parseList(text);
-}
-
-/** A file's options with flags in their place: under the names of the configuration, those of LoRA in their own table. */
-function overrideOptions(
-  fromFile: Readonly<Record<string, unknown>>,
-  flags: Readonly<Record<string, unknown>>,
-): Record<string, unknown> {
-  const options: Record<string, unknown> = { ...fromFile };
-  for (const [flag, value] of Object.entries(flags)) {
-    const name = flag.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-    if (Object.hasOwn(loraConfigSchema.shape, name))
-      options.lora = { ...(options.lora as object), [name]: value };
-    else options[name] = value;
-  }
-  return options;
-}
-
-/** Runs with a progress line; Ctrl-C ends the run after the current step, with a checkpoint. */
+/** Runs with a progress line; Ctrl-C ends the run at once, with a checkpoint of its last whole step. */
 async function showRun(json: boolean, run: (events: RunEvents) => Promise<RunResult>): Promise<void> {
   const status = createStatusLine();
+  const paint = createPaint(stderr);
   const interrupt = new AbortController();
+  let plan: RunPlan | undefined;
   const onSignal = () => {
-    if (interrupt.signal.aborted) process.exit(130);
     status.done();
-    note("Stopping after this step (press Ctrl-C again to stop at once; the last checkpoint is kept).");
+    if (!plan) {
+      note("Stopped before the first step.");
+      process.exit(130);
+    }
+    if (interrupt.signal.aborted) process.exit(130);
+    note("Stopping (press Ctrl-C again to end without saving the last steps).");
     interrupt.abort();
   };
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
 
   const started = performance.now();
-  let plan: RunPlan | undefined;
   let tokensPerSecond = 0;
   let peakBytes = 0;
   const evaluations: { step: number; eval_loss: number }[] = [];
@@ -155,18 +91,21 @@ async function showRun(json: boolean, run: (events: RunEvents) => Promise<RunRes
         status.done();
         note(describePlan(given));
       },
-      onStep(line, progress) {
+      onStep(line, progress, secondsLeft) {
         tokensPerSecond = progress.tokens / progress.seconds;
         peakBytes = line.peak_rss_bytes;
-        const left = ((plan!.totalSteps - line.step) * progress.seconds) / line.step;
         status.update(
-          `step ${line.step}/${plan!.totalSteps}  loss ${line.loss.toFixed(4)}  ${tokensPerSecond.toFixed(0)} tokens/s  ${formatDuration(left)} left  peak ${formatBytes(peakBytes)}`,
+          `step ${line.step}/${plan!.totalSteps}  loss ${line.loss.toFixed(4)}  ${tokensPerSecond.toFixed(0)} tokens/s  ${formatDuration(secondsLeft)} left  peak ${formatBytes(peakBytes)}`,
         );
       },
       onEvaluation({ step, eval_loss }) {
+        const best = Math.min(...evaluations.map((evaluation) => evaluation.eval_loss));
         evaluations.push({ step, eval_loss });
         status.done();
-        note(`step ${step}: held-out loss ${eval_loss.toFixed(4)}`);
+        const shown = eval_loss.toFixed(4);
+        note(
+          `step ${step}: held-out loss ${step === 0 ? shown : paintChange(shown, eval_loss - best, paint)}`,
+        );
       },
     });
     status.done();
@@ -177,7 +116,7 @@ async function showRun(json: boolean, run: (events: RunEvents) => Promise<RunRes
         `${JSON.stringify({ outcome, folder, output, progress, evaluations, tokens_per_second: tokensPerSecond, peak_rss_bytes: peakBytes, seconds, efficiency })}\n`,
       );
     } else {
-      print(`${describeResult(result, evaluations, seconds)}\n`);
+      print(`${describeResult(result, plan!, evaluations, seconds)}\n`, { coloured: wantsColour(stdout) });
     }
     if (result.outcome === "interrupted") process.exitCode = 130;
   } catch (error) {
@@ -193,51 +132,77 @@ async function showRun(json: boolean, run: (events: RunEvents) => Promise<RunRes
   }
 }
 
+/** A loss in green where it fell, in red where it rose. */
+function paintChange(text: string, change: number, paint: Paint): string {
+  return change === 0 ? text : paint(change < 0 ? "good" : "bad", text);
+}
+
 function describePlan({
   config,
   dataset,
   heldOut,
   totalSteps,
+  evaluations,
   segmentSize,
   trainableParameters,
 }: RunPlan): string {
+  const measured =
+    heldOut > 0
+      ? `the loss of ${heldOut} held-out ${heldOut === 1 ? "example" : "examples"} is measured ${evaluations} times`
+      : config.validation === undefined
+        ? "too few to measure a held-out loss (--validation 20 holds 20 examples out)"
+        : "no held-out loss is measured";
   const lines = [
     renderReport(dataset),
-    `${heldOut} examples are held out; ${totalSteps} steps of ${config.batch_size} examples`,
+    `${totalSteps} steps of ${config.batch_size} examples; ${measured}`,
     `${config.method} trains ${trainableParameters.toLocaleString("en")} parameters; segments of ${segmentSize} blocks, base in ${config.storage}`,
+    ...(config.adapter === undefined ? [] : [`It goes on with the adapter ${config.adapter}`]),
   ];
   return lines.join("\n");
 }
 
 function describeResult(
   { outcome, folder, output, progress, efficiency }: RunResult,
+  { config }: RunPlan,
   evaluations: readonly { step: number; eval_loss: number }[],
   seconds: number,
 ): string {
+  const paint = createPaint(stdout);
   if (outcome === "interrupted") {
     return `Stopped after step ${progress.step}; go on with \`slimtune resume ${folder}\`.`;
   }
   const before = evaluations.find(({ step }) => step === 0);
+  const { best } = progress;
   const gain =
-    before && progress.best
-      ? `; held-out loss ${before.eval_loss.toFixed(4)} before, ${progress.best.eval_loss.toFixed(4)} after step ${progress.best.step}`
+    before && best
+      ? `; held-out loss ${before.eval_loss.toFixed(4)} before, ${paintChange(best.eval_loss.toFixed(4), best.eval_loss - before.eval_loss, paint)} after step ${best.step}`
       : "";
   const stopped = outcome === "stopped early" ? ", stopped early" : "";
   return [
-    `Tuned in ${formatDuration(seconds)} (${progress.step} steps${stopped})${gain}.`,
+    `${paint("heading", `Tuned in ${formatDuration(seconds)}`)} (${progress.step} steps${stopped})${gain}.`,
     ...(efficiency ? describeEfficiency(efficiency) : []),
     `The result is in ${output}.`,
+    renderNextSteps(listNextSteps(folder, output!, config), paint),
   ].join("\n");
 }
 
-/** EfficientLLM's quantities, by the initials under which docs/efficiency.md explains them. */
+/** What to do with a run's result. */
+function listNextSteps(folder: string, output: string, { model, lora }: RunConfig): NextStep[] {
+  const tuned = lora ? ["--model", model, "--adapter", output] : ["--model", output];
+  return [
+    ["to talk to it", ["chat", ...tuned]],
+    ["to measure it", ["evaluate", ...tuned, "--tasks", "gsm8k", "--limit", "100"]],
+    ...(lora
+      ? [["to make a plain model of it", ["merge", folder, "--out", `${folder}-merged`]] satisfies NextStep]
+      : []),
+  ];
+}
+
+/** What a run took, in words; docs/efficiency.md explains the quantities. */
 function describeEfficiency(efficiency: Efficiency): string[] {
   const { averagePower, averageUtilization, averageLatency } = efficiency;
-  const power = averagePower === null ? "not measurable here" : `${averagePower.toFixed(1)} W`;
-  const perParameter = (value: number) => value.toExponential(2);
+  const power = averagePower === null ? "" : `; ${averagePower.toFixed(1)} W`;
   return [
-    `Memory (AMU) ${formatBytes(efficiency.averageMemoryBytes)} on average, ${formatBytes(efficiency.peakMemoryBytes)} at most; cores (PCU) ${(100 * averageUtilization).toFixed(0)} % busy; power (AEC) ${power}`,
-    `Step (AL) ${averageLatency.toPrecision(3)} s; ${efficiency.tokensPerSecond.toFixed(0)} tokens/s, ${efficiency.samplesPerSecond.toPrecision(3)} examples/s`,
-    `Per parameter and second: ${perParameter(efficiency.tokenThroughput)} tokens (TT), ${perParameter(efficiency.sampleThroughput)} examples (ST)`,
+    `${averageLatency.toPrecision(3)} s a step, ${efficiency.tokensPerSecond.toFixed(0)} tokens/s; memory ${formatBytes(efficiency.peakMemoryBytes)} at most; cores ${(100 * averageUtilization).toFixed(0)} % busy${power}.`,
   ];
 }

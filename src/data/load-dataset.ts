@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { InputError } from "../errors.ts";
-import { readRows } from "../formats/rows.ts";
+import { type Row, readRows } from "../formats/rows.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
 import type { TokenizedExample } from "./batch.ts";
 import { createExampleReader, type FieldMapping } from "./example.ts";
@@ -65,8 +65,7 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
   const counts = { truncated: 0, dropped: 0, withoutLabels: 0, duplicates: 0 };
   const seen = new Set<string>();
   let rows = 0;
-  for await (const row of readRows(path)) {
-    if (rows === limit) break;
+  for await (const row of takeFirst(readRows(path), limit)) {
     rows++;
     let example = tokenizeExample(read(row), tokenizer, { trainOn, applyChatTemplate }, path);
     const { length } = example.ids;
@@ -111,4 +110,13 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
       ...counts,
     },
   };
+}
+
+/** The first `count` rows, of which no further one is read. */
+async function* takeFirst(rows: AsyncIterable<Row>, count: number): AsyncGenerator<Row> {
+  let taken = 0;
+  for await (const row of rows) {
+    yield row;
+    if (++taken === count) return;
+  }
 }

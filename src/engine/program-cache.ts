@@ -17,6 +17,8 @@ export function createProgramCache(device: Device): ProgramCache {
       if (known) return known;
       const program = device.compile(build());
       programs.set(key, program);
+      // What could not be compiled cannot be released.
+      program.catch(() => programs.delete(key));
       return program;
     },
     async release() {

@@ -1,5 +1,6 @@
 /** @file A comparison of two evaluations as text, as Markdown and as JSON. */
 
+import { type Paint, plain } from "../colours.ts";
 import type { ComparedScores, Estimate, Run, ScoreComparison } from "./compare.ts";
 import type { ItemPair } from "./paired-items.ts";
 
@@ -15,23 +16,28 @@ const headings = [
   "fixed / broken",
 ];
 
+const meanings = { better: "good", worse: "bad", "no difference shown": "aside" } as const;
+
 /** The comparison for a terminal: a table, a sentence for each score, up to `flips` items each way, and the notes. */
-export function toText(compared: ComparedScores, flips = 0): string {
+export function toText(compared: ComparedScores, flips = 0, paint: Paint = plain): string {
   const rows = [headings, ...compared.scores.map(toCells)];
   const widths = headings.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const table = rows.map((row) =>
-    row
+  const table = rows.map((row, index) => {
+    const line = row
       .map((cell, column) => cell.padEnd(widths[column]!))
       .join("  ")
-      .trimEnd(),
-  );
+      .trimEnd();
+    return index === 0 ? paint("heading", line) : line;
+  });
+  const describePainted = (score: ScoreComparison) =>
+    describeScore(score).replace(score.verdict, (verdict) => paint(meanings[score.verdict], verdict));
   const sections = [
     [`before: ${describeRun(compared.before)}`, `after:  ${describeRun(compared.after)}`],
     table,
-    compared.scores.map((score) => `${nameOf(score)}: ${describeScore(score)}`),
+    compared.scores.map((score) => `${nameOf(score)}: ${describePainted(score)}`),
     ...compared.scores.flatMap((score) => listFlips(score, flips).map(describeFlip)),
-    compared.notes.map((note) => `Note: ${note}`),
-    explainMethods(compared),
+    compared.notes.map((note) => `${paint("warning", "Note:")} ${note}`),
+    explainMethods(compared).map((line) => paint("aside", line)),
   ];
   return `${sections.flatMap((lines) => (lines.length > 0 ? [lines.join("\n")] : [])).join("\n\n")}\n`;
 }

@@ -55,7 +55,7 @@ function locateWhole(entry: TaskEntry, dataDir: string | undefined, hub: HubOpti
   const { definition, local } = entry;
   if (dataDir === undefined || !local) {
     const files = definition.dataset_kwargs?.data_files;
-    const resolve = files ? fileOfSplit(entry.name, files) : hubFile(definition, hub);
+    const resolve = files ? fileOfSplit(entry.name, files) : hubFile(entry, hub);
     const readSplit = async (split: string) => readDocs(definition, await resolve(split), readRows);
     return { definition, source: {}, readSplit };
   }
@@ -97,9 +97,14 @@ function fileOfSplit(task: string, files: Readonly<Record<string, string>>) {
   };
 }
 
-function hubFile({ dataset_path, dataset_name }: TaskDefinition, hub: HubOptions) {
+function hubFile({ definition, local }: TaskEntry, hub: HubOptions) {
+  const { dataset_path, dataset_name } = definition;
   const id = dataset_name === undefined ? dataset_path : `${dataset_path}:${dataset_name}`;
-  return (split: string) => resolveDataset(id, split, hub);
+  return (split: string) => {
+    const [file] = [local?.splits[split] ?? []].flat();
+    const hint = file && { alternative: `name a folder that holds ${file} with --data-dir` };
+    return resolveDataset(id, split, { ...hub, ...hint });
+  };
 }
 
 async function readDocs(

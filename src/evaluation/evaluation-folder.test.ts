@@ -109,7 +109,7 @@ describe("bad input ends with one sentence that names the file", () => {
     ],
     "results of another form": () => [
       changed("other-json", (_, file) => writeFileSync(file("results"), "[]")),
-      /results_.*: Invalid input/,
+      /results_.*: it is a list; give a table of names and values\.$/,
     ],
     "a damaged line": () => [
       changed("damaged", (_, file) => edit(file("samples_counting"), (text) => text.replace(/\n\{/, "\n?"))),
@@ -127,7 +127,7 @@ describe("bad input ends with one sentence that names the file", () => {
           text.replace(/"gen_args_0": \{[^}]*\}/, '"gen_args_0": null'),
         ),
       ),
-      /samples_counting.*, line 1: arguments: Invalid input/,
+      /samples_counting.*, line 1: arguments: gen_args_0: it is empty; give a table/,
     ],
     "an item twice": () => [
       changed("twice", (_, file) => edit(file("samples_counting"), (text) => text + text.split("\n")[0])),

@@ -5,9 +5,9 @@ import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../errors.ts";
 import { readRows } from "../formats/rows.ts";
+import { parseFields } from "../parse-fields.ts";
 import { Float } from "../python/number.ts";
 import type { ItemScore } from "./aggregate.ts";
-import { parseFields } from "./parse-fields.ts";
 
 export interface RecordedEvaluation {
   /** The file of results. */

@@ -27,6 +27,8 @@ export interface HubOptions {
   readonly cacheDir?: string;
   /** Default: HF_ENDPOINT, or https://huggingface.co. */
   readonly hubUrl?: string;
+  /** What to do without the Hub, for messages. Default: "give a local path". */
+  readonly alternative?: string;
   /** Called before each file that is not in the cache; `index` and `count` are among these. */
   readonly onDownload?: (file: string, index: number, count: number) => void;
 }
@@ -50,10 +52,15 @@ export async function fetchFromHub(
   wanted: (path: string) => boolean,
   options: HubOptions = {},
 ): Promise<string> {
-  const { revision = "main", cacheDir = getHFHubCachePath(), onDownload } = options;
+  const {
+    revision = "main",
+    cacheDir = getHFHubCachePath(),
+    alternative = "give a local path",
+    onDownload,
+  } = options;
   if (!isSafePath(revision)) throw new InputError(`"${revision}" is not the name of a revision.`);
   const offline = options.offline ?? /^(?:1|on|yes|true)$/i.test(process.env.HF_HUB_OFFLINE ?? "");
-  if (offline) return findInCache(repo, revision, cacheDir);
+  if (offline) return findInCache(repo, revision, cacheDir, alternative);
 
   const hub = { repo, ...hubAccess(options.hubUrl) };
   const root = join(cacheDir, getRepoFolderName(repo));
@@ -79,7 +86,7 @@ export async function fetchFromHub(
     if (revision !== commit) writeReference(join(root, "refs", revision), commit);
     return folder;
   } catch (error) {
-    throw describeFailure(error, repo, revision);
+    throw describeFailure(error, repo, revision, alternative);
   }
 }
 
@@ -152,7 +159,12 @@ function writeReference(path: string, commit: string): void {
   writeWhole(path, commit);
 }
 
-function describeFailure(error: unknown, { type, name }: RepoId, revision: string): unknown {
+function describeFailure(
+  error: unknown,
+  { type, name }: RepoId,
+  revision: string,
+  alternative: string,
+): unknown {
   // Errors of the file system are described with their paths by who runs the command.
   if (error instanceof InputError || (error as NodeJS.ErrnoException).syscall !== undefined) return error;
   const status = error instanceof HubApiError ? error.statusCode : undefined;
@@ -163,25 +175,25 @@ function describeFailure(error: unknown, { type, name }: RepoId, revision: strin
   }
   if (status === 404) {
     return new InputError(
-      `The Hub has no ${type} ${name} with the revision ${revision}; check both, or give a local path.`,
+      `The Hub has no ${type} ${name} with the revision ${revision}; check both, or ${alternative}.`,
     );
   }
   // Of a failed connection, the cause says why.
   const { cause, message } = error instanceof Error ? error : new Error(String(error));
   const reason = cause instanceof Error && cause.message !== "" ? cause.message : message;
   return new InputError(
-    `The Hub's ${type} ${name} (revision ${revision}) cannot be fetched: ${reason.replace(/\.$/, "")}; try again, set HF_HUB_OFFLINE=1 to use what was fetched before, or give a local path.`,
+    `The Hub's ${type} ${name} (revision ${revision}) cannot be fetched: ${reason.replace(/\.$/, "")}; try again, set HF_HUB_OFFLINE=1 to use what was fetched before, or ${alternative}.`,
   );
 }
 
-function findInCache(repo: RepoId, revision: string, cacheDir: string): string {
+function findInCache(repo: RepoId, revision: string, cacheDir: string, alternative: string): string {
   const root = join(cacheDir, getRepoFolderName(repo));
   const reference = join(root, "refs", revision);
   const commit = existsSync(reference) ? readFileSync(reference, "utf8").trim() : revision;
   const folder = join(root, "snapshots", commit);
   if (isSafePath(commit) && existsSync(folder)) return folder;
   throw new InputError(
-    `The ${repo.type} ${repo.name} (revision ${revision}) is not in the cache ${cacheDir}, and the Hub may not be asked (offline); connect once, or give a local path.`,
+    `The ${repo.type} ${repo.name} (revision ${revision}) is not in the cache ${cacheDir}, and the Hub may not be asked (offline); connect once, or ${alternative}.`,
   );
 }
 

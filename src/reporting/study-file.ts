@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../errors.ts";
-import { parseFields } from "../evaluation/parse-fields.ts";
+import { parseFields } from "../parse-fields.ts";
 import type { StudyResults } from "../study/results.ts";
 
 /** The name of the file of results in a study's folder. */

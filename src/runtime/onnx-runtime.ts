@@ -4,7 +4,8 @@ import { availableParallelism } from "node:os";
 import * as ort from "onnxruntime-node";
 import { InputError } from "../errors.ts";
 import { encodeOnnx } from "../graph/onnx.ts";
-import type { DType, Tensor, TensorData } from "../graph/tensor.ts";
+import { exp } from "../graph/operators/elementwise.ts";
+import { type DType, input, type Tensor, type TensorData } from "../graph/tensor.ts";
 import type { Device, HostTensor, Program } from "./device.ts";
 
 export const deviceNames = ["cpu", "webgpu"] as const;
@@ -23,7 +24,7 @@ export interface DeviceOptions {
 /**
  * Opens a device by name.
  *
- * @throws InputError if the name is unknown.
+ * @throws InputError if the name is unknown; and, when it compiles, if there is no such device in the machine.
  */
 export function openDevice(
   name: DeviceName,
@@ -61,10 +62,27 @@ export function openDevice(
         profilePrefix === undefined
           ? options
           : { ...options, enableProfiling: true, profileFilePrefix: `${profilePrefix}-${compiled++}` },
-      );
+      ).catch((error) => {
+        throw describeFailure(error);
+      });
       return createProgram(session, inputs, outputs, profilePrefix !== undefined);
     },
   };
+}
+
+/** Compiles the smallest program. @throws InputError if there is no such device in the machine. */
+export async function checkDevice(device: Device): Promise<void> {
+  const program = await device.compile({ y: exp(input("x", "float32", [1])) });
+  await program.release();
+}
+
+function describeFailure(error: Error): Error {
+  const [reason] = /Failed to get a WebGPU adapter.*/.exec(error.message) ?? [];
+  if (reason === undefined) return error;
+  return new InputError(
+    `There is no WebGPU device here (${reason}); choose the device "cpu", or install the driver of the graphics card.`,
+    { cause: error },
+  );
 }
 
 function createProgram(

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { parse, YAMLParseError } from "yaml";
 import { z } from "zod";
 import { InputError } from "../errors.ts";
+import { parseOptions } from "../parse-fields.ts";
 import { type MethodName, methodNames, methodOf } from "../training/methods.ts";
 import { parseRunConfig } from "../training/run-config.ts";
 
@@ -55,7 +56,17 @@ export type StudyOptions = z.input<typeof studyConfigSchema>;
 export type StudyConfig = z.output<typeof studyConfigSchema>;
 
 /** Options of a run that the study decides. */
-const decided = ["model", "data", "data_split", "method", "seed", "out", "apply_chat_template", "device"];
+const decided = [
+  "model",
+  "data",
+  "data_split",
+  "method",
+  "adapter",
+  "seed",
+  "out",
+  "apply_chat_template",
+  "device",
+];
 
 /**
  * Fills in the defaults and checks every option.
@@ -64,16 +75,7 @@ const decided = ["model", "data", "data_split", "method", "seed", "out", "apply_
  * @throws InputError naming the first option that is unknown or has a bad value.
  */
 export function parseStudyConfig(options: unknown, origin: string): StudyConfig {
-  const parsed = studyConfigSchema.safeParse(options);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    if (issue.code === "unrecognized_keys") {
-      const known = Object.keys(studyConfigSchema.shape).join(", ");
-      throw new InputError(`${origin}: there is no option "${issue.keys[0]}"; the options are ${known}.`);
-    }
-    throw new InputError(`${origin}: the option "${issue.path.join(".")}" is bad: ${issue.message}.`);
-  }
-  const config = parsed.data;
+  const config = parseOptions(studyConfigSchema, options, origin);
   if (Object.keys(config.data).length === 0) throw new InputError(`${origin}: there is no data to tune on.`);
   for (const list of ["methods", "tasks", "seeds"] as const) {
     const values: readonly unknown[] = config[list];

@@ -13,6 +13,8 @@ import type { Moments } from "./adamw.ts";
 const progressSchema = z.strictObject({
   /** Optimizer steps done. */
   step: z.int().min(0),
+  /** Whether the evaluation after this step, where one is due, is done: an interruption may have cut it off. */
+  evaluated: z.boolean().default(true),
   trained_tokens: z.int().min(0),
   tokens: z.int().min(0),
   /** Examples that were trained on. */
@@ -32,6 +34,7 @@ export type Progress = z.infer<typeof progressSchema>;
 
 export const initialProgress: Progress = {
   step: 0,
+  evaluated: false,
   trained_tokens: 0,
   tokens: 0,
   samples: 0,

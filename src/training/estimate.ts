@@ -1,5 +1,6 @@
 /** @file What a run will need: memory and arithmetic, found by walking the graphs that it would run. */
 
+import { freemem } from "node:os";
 import type { Adaptation } from "../adapters/adaptation.ts";
 import { listParameters } from "../adapters/parameters.ts";
 import { chooseQueryChunks } from "../engine/attention-mask.ts";
@@ -49,6 +50,8 @@ export interface StepEstimate {
   readonly peakBytes: number;
   /** Floating-point operations of the matrix products in one forward and backward pass. */
   readonly flops: number;
+  /** The same of an evaluation, which is a forward pass segment by segment. */
+  readonly evaluationFlops: number;
   readonly trainableParameters: number;
   readonly totalParameters: number;
 }
@@ -85,6 +88,16 @@ export function estimateStep(
   const cost = (outputs: readonly Tensor[], more: Sizes = sizes): GraphCost => measureCost(outputs, more);
   const options = { storage, dropout: false, queryChunks };
 
+  const tileSizes = {
+    N: Math.min(defaultOutputTile.rows, labels),
+    V: Math.min(defaultOutputTile.entries, config.vocabSize),
+  };
+  const tiles = (labels / tileSizes.N) * (config.vocabSize / tileSizes.V);
+  const costOfSlice = (weighted: boolean) =>
+    cost(Object.values(buildSoftmaxSlice(config, headOptions.headDtype, weighted)), tileSizes);
+  const block = cost(Object.values(buildForward(config, layers.slice(-1), options)));
+  const evaluationFlops = config.numHiddenLayers * block.flops + tiles * costOfSlice(false).flops;
+
   const kind = segmentSize >= config.numHiddenLayers ? "whole" : "segments";
   let activationBytes: number;
   let flops: number;
@@ -99,13 +112,7 @@ export function estimateStep(
     const backwardSegments = segments - Math.floor(firstTrained / segmentSize);
     const forward = cost(Object.values(buildForward(config, segment, options)));
     const backward = cost(Object.values(buildBackward(config, segment, options, true)));
-    const slice = buildSoftmaxSlice(config, headOptions.headDtype, true);
-    const tileSizes = {
-      N: Math.min(defaultOutputTile.rows, labels),
-      V: Math.min(defaultOutputTile.entries, config.vocabSize),
-    };
-    const head = cost(Object.values(slice), tileSizes);
-    const tiles = (labels / tileSizes.N) * (config.vocabSize / tileSizes.V);
+    const head = costOfSlice(true);
     // Programs keep their arenas, so their peaks add up.
     const hiddenStates = (backwardSegments + 2) * rows * length * config.hiddenSize * 4;
     activationBytes = forward.peakBytes + backward.peakBytes + head.peakBytes + hiddenStates;
@@ -123,14 +130,30 @@ export function estimateStep(
     activationBytes,
     peakBytes: processBytes + weightBytes + trainingBytes + activationBytes * arenaOverhead[kind],
     flops,
+    evaluationFlops,
     trainableParameters,
     totalParameters: countParameters(config),
   };
 }
 
+/** Memory that a run may plan with: most of what is free before its model is loaded, since others need some too. */
+export function findUsableMemory(): number {
+  return 0.8 * freemem();
+}
+
 /**
- * The largest segments whose estimate stays within `memoryBytes`: all blocks in one if possible, since then nothing
- * is computed twice; else one block at a time, because sizes between cost memory and save nothing.
+ * The largest micro-batch of a run: one row of the longest example, or of as many tokens as are computed at a time, with a
+ * label on each, which is the most that the output layer can cost.
+ */
+export function findLargestShape(microBatchTokens: number, longestExample: number): StepShape {
+  const length = Math.max(microBatchTokens, longestExample);
+  return { rows: 1, length, labels: length };
+}
+
+/**
+ * Decoder blocks per segment where none are asked for: all in one if their estimate stays within `memoryBytes`, since then
+ * nothing is computed twice; else one at a time, because sizes between cost memory and save nothing. Of a base that is not
+ * kept in float32, which is chosen for its memory, one at a time as well.
  */
 export function chooseSegmentSize(
   base: StoredModel,
@@ -138,6 +161,7 @@ export function chooseSegmentSize(
   shape: StepShape,
   memoryBytes: number,
 ): number {
+  if (base.storage !== "float32") return 1;
   const { numHiddenLayers } = base.config;
   const whole = estimateStep(base, adaptation, shape, numHiddenLayers);
   return whole.peakBytes <= memoryBytes ? numHiddenLayers : 1;
@@ -162,25 +186,27 @@ function countWeightBytes({ config, storage, tableDtype, weightsOnDisk }: Stored
 /** Share of the measured rate of matrix products that a training step reaches (see benchmarks/README.md). */
 export const expectedEfficiency = 0.8;
 
-/** Says whether a run fits, and what to change if it does not. */
+/** Says whether a run fits, and what to change if it does not. @param estimate of the segment size that the run would take */
 export function adviseMemory(
   base: StoredModel,
-  estimates: readonly StepEstimate[],
+  estimate: StepEstimate,
   method: MethodName,
   memoryBytes: number,
 ): string {
   const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
-  const fitting = estimates.filter(({ peakBytes }) => peakBytes <= memoryBytes).at(-1);
-  if (fitting) return `It fits into ${gigabytes(memoryBytes)} with --segment-size ${fitting.segmentSize}.`;
-  const smallest = estimates[0]!;
+  const { segmentSize, peakBytes, weightBytes, activationBytes } = estimate;
+  if (peakBytes <= memoryBytes) {
+    const blocks = segmentSize === 1 ? "one block" : `all ${segmentSize} blocks`;
+    return `It fits into ${gigabytes(memoryBytes)}: \`tune\` computes ${blocks} at a time (--segment-size ${segmentSize}).`;
+  }
   const changes: string[] = [];
   if (!methodOf(method).lora)
     changes.push("choose --method lora or qlora, which keep no moments of the base weights");
   else if (base.storage !== "nf4") {
-    const saved = smallest.weightBytes - countWeightBytes({ ...base, storage: "nf4" });
+    const saved = weightBytes - countWeightBytes({ ...base, storage: "nf4" });
     changes.push(`choose --method qlora, which saves ${gigabytes(saved)} of weights`);
   }
-  if (smallest.activationBytes > smallest.peakBytes / 4) changes.push("lower --context");
+  if (activationBytes > peakBytes / 4) changes.push("lower --context");
   changes.push("take a smaller model");
-  return `It needs ${gigabytes(smallest.peakBytes)} at least, more than the ${gigabytes(memoryBytes)} there are: ${changes.join("; or ")}.`;
+  return `It needs ${gigabytes(peakBytes)} at least, more than the ${gigabytes(memoryBytes)} there are: ${changes.join("; or ")}.`;
 }

@@ -2,29 +2,31 @@
 
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { freemem } from "node:os";
+import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Adaptation } from "../adapters/adaptation.ts";
 import type { AdaptedModel, Adapter } from "../adapters/adapted-model.ts";
 import { loraPlusFactor } from "../adapters/lora-plus.ts";
 import { initializeParameters, type Parameters } from "../adapters/parameters.ts";
+import { readAdapter } from "../adapters/peft-files.ts";
 import { splitWeights } from "../adapters/pissa.ts";
 import { type BatchOptions, buildMicroBatches, type TokenizedExample } from "../data/batch.ts";
 import { resolveDataset } from "../data/hub-dataset.ts";
-import { type DatasetReport, loadDataset } from "../data/load-dataset.ts";
-import { createSampler, splitExamples } from "../data/sampler.ts";
+import { type Dataset, type DatasetReport, loadDataset } from "../data/load-dataset.ts";
 import { computeEfficiency, type Efficiency } from "../efficiency/efficiency.ts";
 import { watchResources } from "../efficiency/resource-watch.ts";
 import { createEngine, type Engine } from "../engine/engine.ts";
 import { InputError } from "../errors.ts";
 import { withLock } from "../files/lock.ts";
-import { openCheckpoint } from "../models/checkpoint.ts";
+import { type Checkpoint, openCheckpoint } from "../models/checkpoint.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { resolveModel } from "../models/hub-model.ts";
+import { chooseTableDtype, fingerprintModel } from "../models/load-weights.ts";
 import { countParameters } from "../models/modules.ts";
 import { loadModel, type Model } from "../models/open-model.ts";
 import type { Device } from "../runtime/device.ts";
-import { openDevice } from "../runtime/onnx-runtime.ts";
+import { makeInterruptible } from "../runtime/interruptible.ts";
+import { checkDevice, openDevice } from "../runtime/onnx-runtime.ts";
 import { createMoments } from "./adamw.ts";
 import {
   initialProgress,
@@ -33,11 +35,12 @@ import {
   readCheckpoint,
   writeCheckpoint,
 } from "./checkpoint.ts";
-import { chooseSegmentSize, type StepShape } from "./estimate.ts";
+import { chooseSegmentSize, findLargestShape, findUsableMemory } from "./estimate.ts";
+import { completeOptions, findAdapter } from "./initial-adapter.ts";
 import { type LoopOutcome, type LoopPlan, runTrainingLoop, type TrainingState } from "./loop.ts";
 import { createAdaptation } from "./methods.ts";
 import { type EvaluationMetrics, openMetricsLog, type StepMetrics } from "./metrics-log.ts";
-import { parseRunConfig, type RunConfig, type RunOptions } from "./run-config.ts";
+import type { RunConfig, RunOptions } from "./run-config.ts";
 import {
   beginRun,
   checkInputs,
@@ -46,6 +49,7 @@ import {
   type RunFolder,
   writeEfficiency,
 } from "./run-folder.ts";
+import { estimateSecondsLeft, planSteps, type StepPlan } from "./step-plan.ts";
 import { openEventLog } from "./tensorboard.ts";
 import { writeResult } from "./write-result.ts";
 
@@ -55,9 +59,10 @@ export interface RunEvents {
   onStage?(stage: string): void;
   /** The run as planned, before its first step. */
   onPlan?(plan: RunPlan): void;
-  onStep?(metrics: StepMetrics, progress: Progress): void;
+  /** @param secondsLeft until the end of the run, evaluations included */
+  onStep?(metrics: StepMetrics, progress: Progress, secondsLeft: number): void;
   onEvaluation?(metrics: EvaluationMetrics): void;
-  /** Aborting it ends the run after the current step, with a checkpoint. */
+  /** Aborting it ends the run as soon as a program has run, with a checkpoint of the last whole step. */
   readonly signal?: AbortSignal;
 }
 
@@ -66,6 +71,8 @@ export interface RunPlan {
   readonly dataset: DatasetReport;
   readonly heldOut: number;
   readonly totalSteps: number;
+  /** How often the held-out loss is looked at in the whole run. */
+  readonly evaluations: number;
   readonly segmentSize: number;
   readonly trainableParameters: number;
 }
@@ -91,13 +98,14 @@ export interface RunResult {
  * @throws InputError if an option, the model or the data are bad, or the loss stops being finite.
  */
 export async function fineTune(options: RunOptions, events: RunEvents = {}): Promise<RunResult> {
-  const config = parseRunConfig(options, "The run's options");
+  const config = completeOptions(options, "The run's options");
   checkRunFolder(config.out);
   const inputs = await readInputs(config, events);
+  const complete = { ...config, segment_size: inputs.segmentSize };
   return withLock(config.out, "run", () => {
     // Another process may have begun one while the data were read.
     checkRunFolder(config.out);
-    return train(beginRun(config, inputs), config, inputs, events);
+    return train(beginRun(complete, inputs), complete, inputs, events);
   });
 }
 
@@ -108,7 +116,8 @@ export async function fineTune(options: RunOptions, events: RunEvents = {}): Pro
  * @throws InputError if `path` is not a run's folder, or its model or data have changed.
  */
 export async function resumeRun(path: string, events: RunEvents = {}): Promise<RunResult> {
-  const { folder, config } = openRunFolder(path);
+  const { folder, config: recorded } = openRunFolder(path);
+  const config = completeOptions(recorded, folder.config);
   const inputs = await readInputs(config, events);
   checkInputs(folder, inputs);
   return withLock(path, "run", () => train(folder, config, inputs, events));
@@ -118,54 +127,84 @@ interface RunInputs {
   readonly model: Model;
   readonly modelFingerprint: string;
   readonly dataSha256: string;
+  readonly adapterSha256?: string;
   readonly adaptation: Adaptation;
-  readonly training: readonly TokenizedExample[];
-  readonly heldOut: readonly TokenizedExample[];
+  /** The tensors of the adapter that the run goes on with. */
+  readonly initial?: Parameters;
+  readonly examples: readonly TokenizedExample[];
   readonly report: DatasetReport;
+  readonly steps: StepPlan;
+  readonly segmentSize: number;
 }
 
 /** Reads model and data, the cheap checks first: nothing is written and no weight is loaded before they pass. */
 async function readInputs(config: RunConfig, events: RunEvents): Promise<RunInputs> {
+  await checkDevice(openRunDevice(config));
   const modelPath = await resolveModel(config.model, { revision: config.revision });
   const dataPath = await resolveDataset(config.data, config.data_split);
   const checkpoint = openCheckpoint(modelPath);
   try {
-    const context = chooseContext(config.context, config.model, checkpoint.config);
     const adaptation = createAdaptation(config, checkpoint.config);
-    events.onStage?.("reading the data");
-    const { examples, report } = await loadDataset(dataPath, {
-      tokenizer: checkpoint.tokenizer(),
-      context,
-      overlong: config.overlong,
-      trainOn: config.train_on,
-      applyChatTemplate: config.apply_chat_template,
-      fields: config.fields,
-      onProgress: (count) => events.onStage?.(`reading the data: ${count} examples`),
-    });
-    const heldOut = config.validation ?? Math.min(100, Math.round(0.05 * examples.length));
-    const split = splitExamples(examples.length, heldOut, config.seed);
-    if (split.training.length === 0) {
-      throw new InputError(`All ${examples.length} examples would be held out; lower "validation".`);
-    }
+    const adapter =
+      config.adapter === undefined ? {} : await readInitialAdapter(findAdapter(config.adapter), checkpoint);
+    const { examples, report } = await readExamples(config, dataPath, checkpoint, events);
+    const steps = planSteps(
+      config,
+      examples.map(({ ids }) => ids.length),
+    );
+    const segmentSize = pickSegmentSize(config, checkpoint, adaptation, report.longest);
     const model = await loadModel(config.model, checkpoint, {
       storage: config.storage,
       doubleQuantization: config.double_quantization,
       weightsOnDisk: config.weights_on_disk,
       onProgress: (share) => events.onStage?.(`loading the model: ${Math.round(100 * share)} %`),
     });
-    const pick = (indices: readonly number[]) => indices.map((index) => examples[index]!);
     return {
       model,
       modelFingerprint: model.fingerprint,
       dataSha256: await hashFile(dataPath),
+      ...adapter,
       adaptation,
-      training: pick(split.training),
-      heldOut: pick(split.heldOut),
+      examples,
       report,
+      steps,
+      segmentSize,
     };
   } finally {
     checkpoint.close();
   }
+}
+
+/**
+ * The examples of a run as tokens.
+ *
+ * @param path of their file
+ * @throws InputError as `loadDataset` does, or if the context is longer than the model's.
+ */
+export function readExamples(
+  config: RunConfig,
+  path: string,
+  checkpoint: Checkpoint,
+  events: RunEvents = {},
+): Promise<Dataset> {
+  events.onStage?.("reading the data");
+  return loadDataset(path, {
+    tokenizer: checkpoint.tokenizer(),
+    context: chooseContext(config.context, config.model, checkpoint.config),
+    overlong: config.overlong,
+    trainOn: config.train_on,
+    applyChatTemplate: config.apply_chat_template,
+    fields: config.fields,
+    onProgress: (count) => events.onStage?.(`reading the data: ${count} examples`),
+  });
+}
+
+async function readInitialAdapter(
+  folder: string,
+  checkpoint: Checkpoint,
+): Promise<Pick<Required<RunInputs>, "initial" | "adapterSha256">> {
+  const { parameters } = readAdapter(folder, checkpoint.config, fingerprintModel(checkpoint));
+  return { initial: parameters, adapterSha256: await hashFile(join(folder, "adapter_model.safetensors")) };
 }
 
 /**
@@ -192,16 +231,25 @@ async function hashFile(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
+function openRunDevice({ device, threads }: RunConfig): Device {
+  return openDevice(device, threads === undefined ? {} : { threads });
+}
+
 async function train(
   folder: RunFolder,
   config: RunConfig,
   inputs: RunInputs,
   events: RunEvents,
 ): Promise<RunResult> {
-  const { model, adaptation } = inputs;
-  const segmentSize = pickSegmentSize(config, inputs);
-  const device = openDevice(config.device, config.threads === undefined ? {} : { threads: config.threads });
-  const engine = createEngine(device, model.config, model.weights, adaptation, { segmentSize });
+  const { model, adaptation, steps, segmentSize } = inputs;
+  const device = openRunDevice(config);
+  const engine = createEngine(
+    events.signal ? makeInterruptible(device, events.signal) : device,
+    model.config,
+    model.weights,
+    adaptation,
+    { segmentSize },
+  );
   try {
     const { parameters, initial } = await begin(config, device, inputs, events);
     const state: TrainingState = {
@@ -217,14 +265,15 @@ async function train(
     events.onPlan?.({
       config,
       dataset: inputs.report,
-      heldOut: inputs.heldOut.length,
-      totalSteps: plan.totalSteps,
+      heldOut: steps.heldOut.length,
+      totalSteps: steps.totalSteps,
+      evaluations: steps.evaluations,
       segmentSize,
       trainableParameters: [...parameters.values()].reduce((sum, { data }) => sum + data.length, 0),
     });
     const parameterCount = countAllParameters(model.config, { adaptation, parameters });
     const measure = () => computeEfficiency(state.progress, state.progress.usage, parameterCount);
-    const outcome = await runAndLog(engine, plan, state, { folder, events, measure });
+    const outcome = await runAndLog(engine, plan, state, { folder, steps, events, measure });
     const tuned: AdaptedModel = { ...model, adapter: { adaptation, parameters } };
     const efficiency = measure();
     const result = {
@@ -250,14 +299,14 @@ function countAllParameters(model: ModelConfig, { adaptation, parameters }: Adap
   return added.reduce((sum, [, { data }]) => sum + data.length, countParameters(model));
 }
 
-/** The trained tensors at the start, and with PiSSA a copy of them, since it changes the base weights accordingly. */
+/** The trained tensors at the start: those of the given adapter, or new ones; with PiSSA also a copy, as it changes the base weights. */
 async function begin(
   { lora, seed }: RunConfig,
   device: Device,
-  { model: { config, weights }, adaptation }: RunInputs,
+  { model: { config, weights }, adaptation, initial: given }: RunInputs,
   events: RunEvents,
 ): Promise<{ parameters: Parameters; initial?: Parameters }> {
-  const parameters = initializeParameters(config, adaptation, weights, seed);
+  const parameters = given ?? initializeParameters(config, adaptation, weights, seed);
   if (lora?.init_lora_weights !== "pissa") return { parameters };
   const onProgress = (share: number) =>
     events.onStage?.(`finding the principal parts of the weights: ${Math.round(100 * share)} %`);
@@ -265,42 +314,51 @@ async function begin(
   return { parameters, initial };
 }
 
-function pickSegmentSize(config: RunConfig, { model, adaptation, report }: RunInputs): number {
-  const { numHiddenLayers } = model.config;
-  if (config.segment_size !== "auto") {
-    if (config.segment_size <= numHiddenLayers) return config.segment_size;
+/**
+ * The segment size that a run asks for or, with "auto", that suits the memory.
+ *
+ * @param longestExample in tokens
+ * @param memoryBytes that it has to stay within
+ * @throws InputError if the model has fewer blocks than are asked for.
+ */
+export function pickSegmentSize(
+  { segment_size, storage, micro_batch_tokens, weights_on_disk }: RunConfig,
+  checkpoint: Checkpoint,
+  adaptation: Adaptation,
+  longestExample: number,
+  memoryBytes = findUsableMemory(),
+): number {
+  const { config } = checkpoint;
+  if (segment_size !== "auto") {
+    if (segment_size <= config.numHiddenLayers) return segment_size;
     throw new InputError(
-      `"segment_size" is ${config.segment_size}, but the model has ${numHiddenLayers} blocks; give a number up to that, or "auto".`,
+      `"segment_size" is ${segment_size}, but the model has ${config.numHiddenLayers} blocks; give a number up to that, or "auto".`,
     );
   }
-  // QLoRA is chosen for its memory: one block at a time.
-  if (config.storage !== "float32") return 1;
-  const shape = typicalShape(config, report);
-  const base = { config: model.config, storage: config.storage, tableDtype: config.storage } as const;
-  return chooseSegmentSize(base, adaptation, shape, 0.8 * freemem());
+  const tableDtype = chooseTableDtype(checkpoint, storage);
+  const base = { config, storage, tableDtype, weightsOnDisk: weights_on_disk };
+  return chooseSegmentSize(
+    base,
+    adaptation,
+    findLargestShape(micro_batch_tokens, longestExample),
+    memoryBytes,
+  );
 }
 
-/** A full micro-batch with the data's share of labels. */
-function typicalShape(config: RunConfig, { tokens, trainedTokens }: DatasetReport): StepShape {
-  const length = config.micro_batch_tokens;
-  return { rows: 1, length, labels: Math.max(1, Math.round((length * trainedTokens) / tokens)) };
-}
-
-function planLoop(config: RunConfig, { training, heldOut }: RunInputs): LoopPlan {
+function planLoop(config: RunConfig, { examples, steps }: RunInputs): LoopPlan {
   const batching: BatchOptions = { microBatchTokens: config.micro_batch_tokens, packing: config.packing };
-  const sampler = createSampler(training.length, config.batch_size, config.seed);
-  const totalSteps =
-    config.max_steps ?? Math.max(1, Math.round(config.num_train_epochs * sampler.stepsPerEpoch));
+  const batches = (indices: readonly number[]) =>
+    buildMicroBatches(
+      indices.map((index) => examples[index]!),
+      batching,
+    );
+  const { sampler, totalSteps } = steps;
   return {
     totalSteps,
     stepsPerEpoch: sampler.stepsPerEpoch,
-    microBatches: (step) =>
-      buildMicroBatches(
-        sampler.examplesOf(step).map((index) => training[index]!),
-        batching,
-      ),
-    evaluation: buildMicroBatches(heldOut, batching),
-    evalSteps: config.eval_steps ?? Math.max(1, Math.ceil(totalSteps / 10)),
+    microBatches: (step) => batches(sampler.examplesOf(step).map((index) => steps.training[index]!)),
+    evaluation: batches(steps.heldOut),
+    evalSteps: steps.evalSteps,
     saveSteps: config.save_steps ?? Math.max(1, Math.ceil(totalSteps / 20)),
     earlyStoppingPatience: config.early_stopping_patience,
     optimizer: {
@@ -328,13 +386,15 @@ async function runAndLog(
   state: TrainingState,
   {
     folder,
+    steps,
     events,
     measure,
-  }: { folder: RunFolder; events: RunEvents; measure: () => Efficiency | undefined },
+  }: { folder: RunFolder; steps: StepPlan; events: RunEvents; measure: () => Efficiency | undefined },
 ): Promise<LoopOutcome> {
-  const metrics = openMetricsLog(folder.metrics, state.progress.step);
+  const metrics = openMetricsLog(folder.metrics, state.progress);
   const tensorboard = openEventLog(folder.tensorboard);
   const watch = watchResources(state.progress.usage);
+  let evaluationSeconds: number | undefined;
   try {
     return await runTrainingLoop(engine, plan, state, {
       ...(events.signal && { signal: events.signal }),
@@ -346,11 +406,13 @@ async function runAndLog(
           "train/learning_rate": learning_rate,
           "train/grad_norm": grad_norm,
         });
-        events.onStep?.(line, state.progress);
+        const secondsLeft = estimateSecondsLeft(steps, state.progress, evaluationSeconds);
+        events.onStep?.(line, state.progress, secondsLeft);
       },
       onEvaluating: (done, batches) => events.onStage?.(`held-out loss: ${done}/${batches}`),
       onEvaluation(line) {
         metrics.append(line);
+        evaluationSeconds = line.seconds;
         tensorboard.append(line.step, { "eval/loss": line.eval_loss });
         events.onEvaluation?.(line);
       },

@@ -19,7 +19,6 @@ import { createMoments } from "./adamw.ts";
 import { initialProgress } from "./checkpoint.ts";
 import { type LoopPlan, runTrainingLoop } from "./loop.ts";
 import type { StepMetrics } from "./metrics-log.ts";
-import type { SchedulerType } from "./schedule.ts";
 
 // Made by reference/training.py with PyTorch, PEFT and bitsandbytes.
 const folder = "fixtures/reference";
@@ -33,7 +32,7 @@ interface Sequence {
 interface Run {
   readonly base: string;
   readonly learning_rate: number;
-  readonly schedule: SchedulerType;
+  readonly schedule: "linear" | "cosine";
   readonly quantization: { readonly double_quantization: boolean } | null;
   /** By default that of the base model's name. */
   readonly initial_adapter?: string;
@@ -123,7 +122,7 @@ async function train(
     },
     learningRate: run.learning_rate,
     ...(run.loraplus_lr_ratio !== undefined && { learningRateFactor: loraPlusFactor(run.loraplus_lr_ratio) }),
-    scheduler: run.schedule,
+    scheduler: `transformers_${run.schedule}`,
     warmupSteps: settings.warmup_steps,
     maxGradNorm: settings.max_grad_norm,
     seed: 0,

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { lora, loraConfigSchema } from "../adapters/lora.ts";
 import { initializeParameters, type Parameters, zerosLike } from "../adapters/parameters.ts";
 import { type BatchOptions, buildMicroBatches, type TokenizedExample } from "../data/batch.ts";
@@ -10,6 +10,7 @@ import { createEngine, type Engine } from "../engine/engine.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { loadWeights } from "../models/load-weights.ts";
 import { createRandom } from "../random.ts";
+import { makeInterruptible } from "../runtime/interruptible.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { createMoments } from "./adamw.ts";
 import { initialProgress, listCheckpoints, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
@@ -54,7 +55,7 @@ function createPlan(overrides: Partial<LoopPlan> = {}): LoopPlan {
     saveSteps: 3,
     earlyStoppingPatience: undefined,
     optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01 },
-    learningRate: 1e-2,
+    learningRate: 5e-3,
     scheduler: "cosine",
     warmupSteps: 2,
     maxGradNorm: 1,
@@ -64,14 +65,17 @@ function createPlan(overrides: Partial<LoopPlan> = {}): LoopPlan {
   };
 }
 
-const createTestEngine = () => createEngine(device, config, weights, adaptation, { segmentSize: 1 });
+const createTestEngine = (signal?: AbortSignal) =>
+  createEngine(signal ? makeInterruptible(device, signal) : device, config, weights, adaptation, {
+    segmentSize: 1,
+  });
 
 /** Runs the loop with checkpoints in a folder of its own, and keeps what it tells. */
 async function run(name: string, state: TrainingState, plan: LoopPlan, extra: Partial<LoopEvents> = {}) {
   const folder = join(scratch, name);
   const steps: StepMetrics[] = [];
   const evaluations: EvaluationMetrics[] = [];
-  const outcome = await runTrainingLoop(createTestEngine(), plan, state, {
+  const outcome = await runTrainingLoop(createTestEngine(extra.signal), plan, state, {
     onStep: (metrics) => steps.push(metrics),
     onEvaluation: (metrics) => evaluations.push(metrics),
     save: ({ progress, parameters, moments }) => writeCheckpoint(folder, progress, parameters, moments),
@@ -117,6 +121,67 @@ test("a run resumed from a checkpoint equals one that was not interrupted, bit f
   const losses = (lines: StepMetrics[]) =>
     lines.map(({ step, loss, grad_norm }) => ({ step, loss, grad_norm }));
   expect(losses(resumed.steps)).toEqual(losses(uninterrupted.steps).slice(5));
+});
+
+/** Where a run can be stopped, by what it tells, and the step whose state is then saved. */
+const stops: Record<string, (interrupt: AbortController) => [events: Partial<LoopEvents>, step: number]> = {
+  "before its first step, in the middle of the evaluation": (interrupt) => [
+    { onEvaluating: (done) => done === 1 && interrupt.abort() },
+    0,
+  ],
+  "in the middle of the evaluation after a step": (interrupt) => {
+    let evaluations = 0;
+    const onEvaluating = (done: number) => {
+      if (done === 0) evaluations++;
+      if (evaluations === 2 && done === 1) interrupt.abort();
+    };
+    return [{ onEvaluating }, 4];
+  },
+  "at the end of a step that an evaluation follows": (interrupt) => [
+    { onStep: ({ step }) => step === 8 && interrupt.abort() },
+    8,
+  ],
+  "in the middle of a step": (interrupt) => [
+    // The next step begins, and its first program takes longer than this.
+    { onStep: ({ step }) => step === 6 && setImmediate(() => setImmediate(() => interrupt.abort())) },
+    6,
+  ],
+  "in the middle of the last evaluation": (interrupt) => {
+    let evaluations = 0;
+    const onEvaluating = (done: number) => {
+      if (done === 0) evaluations++;
+      if (evaluations === 4) interrupt.abort();
+    };
+    return [{ onEvaluating }, 12];
+  },
+};
+
+describe("a run that is stopped keeps its last whole step, and goes on bit for bit", () => {
+  const plan = createPlan({
+    evaluation: buildMicroBatches(examples.slice(-4), { microBatchTokens: 20, packing: false }),
+  });
+
+  test.each(Object.entries(stops))("%s", async (name, create) => {
+    const whole = createState();
+    const uninterrupted = await run(`whole ${name}`, whole, plan);
+
+    const interrupt = new AbortController();
+    const [events, step] = create(interrupt);
+    const stopped = await run(name, createState(), plan, { ...events, signal: interrupt.signal });
+    expect(stopped.outcome).toBe("interrupted");
+    expect(listCheckpoints(stopped.folder).at(-1)).toBe(step);
+
+    const state = createState();
+    state.progress = readCheckpoint(stopped.folder, step, state.parameters, state.moments);
+    const resumed = await run(name, state, plan);
+    expect(resumed.outcome).toBe("finished");
+    expect(bitsOf(state.parameters)).toEqual(bitsOf(whole.parameters));
+    expect(state.progress.best).toEqual(whole.progress.best);
+    const losses = (lines: EvaluationMetrics[]) => lines.map((line) => [line.step, line.eval_loss]);
+    expect(losses([...stopped.evaluations, ...resumed.evaluations])).toEqual(
+      losses(uninterrupted.evaluations),
+    );
+  });
 });
 
 test("what a killed process leaves of a checkpoint is not taken for one", async () => {

@@ -47,14 +47,15 @@ export interface LoopEvents {
   onEvaluation(metrics: EvaluationMetrics): void;
   /** Saves the state; it is whole between two steps. */
   save(state: TrainingState): Promise<void>;
-  /** Stops the run after the current step when aborted. */
+  /** When it is aborted, and the engine throws its reason, the run is interrupted. */
   readonly signal?: AbortSignal;
 }
 
 export type LoopOutcome = "finished" | "stopped early" | "interrupted";
 
 /**
- * Trains until the last step, an early stop or an interruption. The state is saved before it returns.
+ * Trains until the last step, an early stop or an interruption. The state is saved before it returns: that after the last
+ * whole step, whatever an interruption cut off.
  *
  * @throws InputError if the loss or the gradients are not finite; the last checkpoint is then the state before.
  */
@@ -65,28 +66,33 @@ export async function runTrainingLoop(
   events: LoopEvents,
 ): Promise<LoopOutcome> {
   const gradients = zerosLike(state.parameters);
-  if (state.progress.step === 0 && plan.evaluation.length > 0)
-    await evaluateHeldOut(engine, plan, state, events);
-
-  while (state.progress.step < plan.totalSteps) {
-    if (events.signal?.aborted) {
-      await events.save(state);
-      return "interrupted";
-    }
-    await trainStep(engine, plan, state, gradients, events);
-    const { step } = state.progress;
-    const last = step === plan.totalSteps;
-    if (plan.evaluation.length > 0 && (step % plan.evalSteps === 0 || last)) {
-      await evaluateHeldOut(engine, plan, state, events);
-      const { evaluations_without_improvement: worse } = state.progress;
-      if (plan.earlyStoppingPatience !== undefined && worse >= plan.earlyStoppingPatience) {
-        await events.save(state);
-        return "stopped early";
+  try {
+    for (let changed = false; ; changed = true) {
+      const { step } = state.progress;
+      if (isEvaluationDue(plan, state.progress)) {
+        await evaluateHeldOut(engine, plan, state, events);
+        changed = step > 0;
       }
+      const { best, evaluations_without_improvement: worse } = state.progress;
+      const isLast = step === plan.totalSteps;
+      const stopsEarly = plan.earlyStoppingPatience !== undefined && worse >= plan.earlyStoppingPatience;
+      if (changed && (step % plan.saveSteps === 0 || isLast || stopsEarly || best?.step === step))
+        await events.save(state);
+      if (stopsEarly) return "stopped early";
+      if (isLast) return "finished";
+      await trainStep(engine, plan, state, gradients, events);
     }
-    if (step % plan.saveSteps === 0 || last || state.progress.best?.step === step) await events.save(state);
+  } catch (error) {
+    if (!events.signal?.aborted || error !== events.signal.reason) throw error;
+    await events.save(state);
+    return "interrupted";
   }
-  return "finished";
+}
+
+function isEvaluationDue(plan: LoopPlan, { step, evaluated }: Progress): boolean {
+  return (
+    plan.evaluation.length > 0 && !evaluated && (step % plan.evalSteps === 0 || step === plan.totalSteps)
+  );
 }
 
 async function trainStep(
@@ -128,6 +134,7 @@ async function trainStep(
   state.progress = {
     ...progress,
     step: number,
+    evaluated: false,
     trained_tokens: progress.trained_tokens + labels,
     tokens: progress.tokens + tokens,
     samples: progress.samples + microBatches.reduce((sum, batch) => sum + countExamples(batch), 0),
@@ -174,6 +181,7 @@ async function evaluateHeldOut(
   const better = progress.step > 0 && (progress.best === null || evalLoss < progress.best.eval_loss);
   state.progress = {
     ...progress,
+    evaluated: true,
     best: better ? { step: progress.step, eval_loss: evalLoss } : progress.best,
     evaluations_without_improvement:
       better || progress.step === 0 ? 0 : progress.evaluations_without_improvement + 1,

@@ -3,6 +3,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { openAppendLog } from "../files/append-log.ts";
 import { writeWhole } from "../files/write.ts";
+import type { Progress } from "./checkpoint.ts";
 
 /** One optimizer step. */
 export interface StepMetrics {
@@ -51,10 +52,10 @@ export function readMetrics(path: string): Metrics[] {
   return metrics;
 }
 
-/** Opens the log to go on after `step` updates: lines of later steps, of a run that was interrupted, are dropped. */
-export function openMetricsLog(path: string, step: number): MetricsLog {
-  // The evaluation before the first step is done again.
-  const kept = step === 0 ? [] : readMetrics(path).filter((line) => line.step <= step);
+/** Opens the log to go on from `progress`: lines of what comes after it, of a run that was interrupted, are dropped. */
+export function openMetricsLog(path: string, { step, evaluated }: Progress): MetricsLog {
+  const isDone = (line: Metrics) => line.step < step || (line.step === step && ("loss" in line || evaluated));
+  const kept = readMetrics(path).filter(isDone);
   writeWhole(path, kept.map((line) => `${JSON.stringify(line)}\n`).join(""));
   const log = openAppendLog(path);
   return { append: (line) => log.append(`${JSON.stringify(line)}\n`), close: log.close };

@@ -44,7 +44,15 @@ describe("contradictions are refused", () => {
       { method: "full", freeze_trainable_layers: 1 },
       '"freeze_trainable_layers" is an option of method "freeze"',
     ],
-    [{ method: "lora+", loraplus_lr_ratio: 0.5 }, 'the option "loraplus_lr_ratio" is bad'],
+    [
+      { method: "lora+", loraplus_lr_ratio: 0.5 },
+      'the option "loraplus_lr_ratio" is 0.5; it must be at least 1',
+    ],
+    [
+      { learning_rate: "2e-4" },
+      'the option "learning_rate" is the text "2e-4"; give a number: 2e-4 without quotes.',
+    ],
+    [{ lora: { rank: 8 } }, 'there is no option "lora.rank"; the options of lora are r, lora_alpha,'],
   ])("%j", (options, sentence) => {
     expect(() => parse(options)).toThrow(sentence);
   });

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { loraConfigSchema } from "../adapters/lora.ts";
 import { InputError } from "../errors.ts";
 import { isQuantized, storages } from "../models/linear.ts";
+import { parseOptions } from "../parse-fields.ts";
 import { deviceNames } from "../runtime/onnx-runtime.ts";
 import { methodNames, methodOf } from "./methods.ts";
 import { schedulerTypes } from "./schedule.ts";
@@ -31,6 +32,11 @@ const given = z.strictObject({
   /** What happens to an example longer than the context. */
   overlong: z.enum(["error", "drop", "truncate"]).default("error"),
   method: z.enum(methodNames).default("lora"),
+  /**
+   * Folder of an adapter to go on with, PEFT's or a run's. LoRA's options are then the adapter's own; the optimizer begins
+   * anew.
+   */
+  adapter: z.string().min(1).optional(),
   /** How the base model's linear weights are kept; by default float32, and nf4 for qlora. */
   storage: z.enum(storages).optional(),
   /** Quantize the scales of NF4 blocks as well. */
@@ -108,30 +114,19 @@ export type RunConfig = z.output<typeof runConfigSchema>;
  * @throws InputError naming the first option that is unknown or has a bad value, or a contradiction between options.
  */
 export function parseRunConfig(options: unknown, origin: string): RunConfig {
-  const parsed = runConfigSchema.safeParse(options);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    if (issue.code === "unrecognized_keys") {
-      const known = Object.keys(given.shape).join(", ");
-      throw new InputError(`${origin}: there is no option "${issue.keys[0]}"; the options are ${known}.`);
-    }
-    const name = issue.path.join(".");
-    const missing = issue.code === "invalid_type" && issue.input === undefined;
-    throw new InputError(
-      missing
-        ? `${origin}: the option "${name}" is missing.`
-        : `${origin}: the option "${name}" is bad: ${issue.message}.`,
-    );
-  }
-  const problem = findContradiction(parsed.data, options as RunOptions);
+  const config = parseOptions(runConfigSchema, options, origin);
+  const problem = findContradiction(config, options as RunOptions);
   if (problem !== undefined) throw new InputError(`${origin}: ${problem}`);
-  return parsed.data;
+  return config;
 }
 
 /** What two options say against each other, in a sentence. */
 function findContradiction(config: RunConfig, given: RunOptions): string | undefined {
   const { method, storage, lora } = config;
   const { lora: fixed, ...defaults } = methodOf(method);
+  if (!lora && given.adapter !== undefined) {
+    return `method "${method}" trains the model's own weights, so it cannot go on with an adapter; merge the adapter first, or choose method "lora".`;
+  }
   if (!lora && given.lora) {
     return `method "${method}" trains the model's own weights and has no adapter; leave out the options of LoRA, such as r.`;
   }

@@ -42,10 +42,11 @@ export function runFolder(path: string): RunFolder {
   };
 }
 
-/** What identifies a run's base model and data, so that it is not resumed with others. */
+/** What identifies a run's base model and data, and the adapter that it goes on with, so that it is not resumed with others. */
 export interface RunIdentity {
   readonly modelFingerprint: string;
   readonly dataSha256: string;
+  readonly adapterSha256?: string;
 }
 
 /** @throws InputError if the folder of a new run has something in it already. */
@@ -57,9 +58,12 @@ export function checkRunFolder(path: string): void {
 }
 
 /** Writes the identity and, last, the configuration of a new run into its folder. */
-export function beginRun(config: RunConfig, { modelFingerprint, dataSha256 }: RunIdentity): RunFolder {
+export function beginRun(
+  config: RunConfig,
+  { modelFingerprint, dataSha256, adapterSha256 }: RunIdentity,
+): RunFolder {
   const folder = runFolder(config.out);
-  writeWhole(folder.inputs, `${JSON.stringify({ modelFingerprint, dataSha256 }, null, 2)}\n`);
+  writeWhole(folder.inputs, `${JSON.stringify({ modelFingerprint, dataSha256, adapterSha256 }, null, 2)}\n`);
   writeWhole(folder.config, stringify(config));
   return folder;
 }
@@ -74,14 +78,13 @@ export function readIdentity(folder: RunFolder): RunIdentity {
 }
 
 /** @throws InputError if a run that is resumed would go on with another model or other data. */
-export function checkInputs(folder: RunFolder, { modelFingerprint, dataSha256 }: RunIdentity): void {
+export function checkInputs(folder: RunFolder, identity: RunIdentity): void {
   const recorded = readIdentity(folder);
-  const changed =
-    recorded.modelFingerprint !== modelFingerprint
-      ? "model"
-      : recorded.dataSha256 !== dataSha256
-        ? "data"
-        : undefined;
+  const names = { modelFingerprint: "model", dataSha256: "data", adapterSha256: "adapter" } as const;
+  const [, changed] =
+    Object.entries(names).find(
+      ([key]) => recorded[key as keyof RunIdentity] !== identity[key as keyof RunIdentity],
+    ) ?? [];
   if (changed) {
     throw new InputError(
       `The ${changed} of the run in ${folder.path} changed since it was begun, so it cannot be resumed; restore the ${changed}, or begin a new run.`,
@@ -101,4 +104,10 @@ export function openRunFolder(path: string): { folder: RunFolder; config: RunCon
   }
   const options = parse(readFileSync(folder.config, "utf8"));
   return { folder, config: { ...parseRunConfig(options, folder.config), out: path } };
+}
+
+/** Where the result of a finished run is; undefined if the run is not finished. */
+export function findResult({ adapter, model }: RunFolder, { lora }: RunConfig): string | undefined {
+  const [result, lastFile] = lora ? [adapter, "adapter_config.json"] : [model, "config.json"];
+  return existsSync(join(result, lastFile)) ? result : undefined;
 }

@@ -1,11 +1,22 @@
-/** @file Learning rate schedules, with Transformers' names and values. */
+/** @file Learning rate schedules: ours, whose warm-up begins above 0, and Transformers', by the names that are put before them. */
 
-export const schedulerTypes = ["constant", "constant_with_warmup", "linear", "cosine"] as const;
+const shapes = ["constant_with_warmup", "linear", "cosine"] as const;
+type Shape = (typeof shapes)[number];
+
+/** What stands before the name of a schedule with Transformers' warm-up. */
+const theirs = "transformers_";
+
+export const schedulerTypes = [
+  "constant",
+  ...shapes,
+  ...shapes.map((shape) => `${theirs}${shape}` as const),
+] as const;
 export type SchedulerType = (typeof schedulerTypes)[number];
 
 /**
- * The factor of the learning rate at `step`, counted from 0. During the warm-up it rises from 0, so that the first
- * update of a warmed-up run changes nothing, as in Transformers.
+ * The factor of the learning rate at `step`, counted from 0. During the warm-up it rises from 1 / warmupSteps to 1 by equal
+ * parts; with Transformers' schedules from 0, so that the first update changes nothing, and reaches 1 in the step after it.
+ * Behind the warm-up both are the same.
  */
 export function scheduleFactor(
   type: SchedulerType,
@@ -14,9 +25,10 @@ export function scheduleFactor(
   warmupSteps: number,
 ): number {
   if (type === "constant") return 1;
-  if (step < warmupSteps) return step / Math.max(1, warmupSteps);
+  const isTheirs = type.startsWith(theirs);
+  if (step < warmupSteps) return (isTheirs ? step : step + 1) / warmupSteps;
   const progress = (step - warmupSteps) / Math.max(1, totalSteps - warmupSteps);
-  switch (type) {
+  switch ((isTheirs ? type.slice(theirs.length) : type) as Shape) {
     case "constant_with_warmup":
       return 1;
     case "linear":

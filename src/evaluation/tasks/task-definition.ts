@@ -2,9 +2,9 @@
 
 import { z } from "zod";
 import { InputError } from "../../errors.ts";
+import { parseFields } from "../../parse-fields.ts";
 import { judges } from "../judges.ts";
 import type { GenerationKwargs } from "../language-model.ts";
-import { parseFields } from "../parse-fields.ts";
 import type { Doc, Filter, Judge } from "../task.ts";
 
 const text = z.string();

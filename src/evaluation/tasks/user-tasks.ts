@@ -5,7 +5,7 @@ import { dirname, extname, join, resolve } from "node:path";
 import { isMap, parseDocument, visit } from "yaml";
 import { z } from "zod";
 import { InputError } from "../../errors.ts";
-import { parseFields } from "../parse-fields.ts";
+import { parseFields } from "../../parse-fields.ts";
 import { checkDefinition, parseSplit, type TaskDefinition } from "./task-definition.ts";
 import type { GroupEntry, TaskEntry } from "./task-entry.ts";
 

@@ -1,0 +1,115 @@
+/** @file The options of a tuning run on the command line: those of `tune`, and of what tells about a run beforehand. */
+
+import { type Command, Option } from "commander";
+import { loraConfigSchema } from "../adapters/lora.ts";
+import { storages } from "../models/linear.ts";
+import { deviceNames } from "../runtime/onnx-runtime.ts";
+import { methodNames } from "../training/methods.ts";
+import type { RunOptions } from "../training/run-config.ts";
+import { schedulerTypes } from "../training/schedule.ts";
+import { parseFields, parseList, parseNumber, parseWhole } from "./arguments.ts";
+import { readConfigFile } from "./config-file.ts";
+
+/** Adds all options of a run, but for its folder. */
+export function addRunOptions(command: Command): Command {
+  return command
+    .option("--config <file>", "YAML file with any of the options; those given here come first")
+    .option("--model <path or id>", "folder, .gguf file or Hub id of the model")
+    .option("--revision <name>", "branch, tag or commit of a Hub model")
+    .option("--base-model-name <id>", "the model's id on the Hub, named in what is handed on")
+    .option(
+      "--data <path or id>",
+      "file of examples (JSONL, JSON, CSV, Parquet, text) or Hub id of a dataset",
+    )
+    .option("--data-split <name>", "split of a Hub dataset")
+    .option("--fields <mapping>", "fields of a row, such as prompt=question,completion=answer", parseFields)
+    .addOption(new Option("--train-on <what>", "tokens in the loss").choices(["completion", "all"]))
+    .addOption(
+      new Option("--overlong <what>", "examples beyond the context").choices(["error", "drop", "truncate"]),
+    )
+    .addOption(new Option("--method <name>", "tuning method (docs/methods.md)").choices(methodNames))
+    .option("--adapter <folder>", "adapter to go on with, in PEFT's layout, or the run that tuned it")
+    .addOption(new Option("--storage <kind>", "how base weights are kept").choices(storages))
+    .option(
+      "--weights-on-disk",
+      "read a quantized base from disk block by block, in place of keeping it in memory",
+    )
+    .option("--r <n>", "rank of the adapter", parseWhole(1))
+    .option("--lora-alpha <n>", "scale of the adapter, over r", parseNumber)
+    .option("--lora-dropout <share>", "share of the adapter's inputs dropped", parseNumber)
+    .option("--target-modules <names>", "all-linear, or names such as q_proj,v_proj", parseTargets)
+    .option("--use-rslora", "scale by alpha over the root of r")
+    .option("--use-dora", "train the lengths of the weights' rows as well")
+    .addOption(new Option("--init-lora-weights <kind>", "how the adapter begins").choices(["pissa"]))
+    .option("--loraplus-lr-ratio <x>", "lora+: learning rate of B over that of A", parseNumber)
+    .option("--freeze-trainable-layers <n>", "freeze: how many of the last blocks are trained", parseWhole(1))
+    .option("--context <tokens>", "longest example", parseWhole(8))
+    .option("--micro-batch-tokens <n>", "tokens computed at a time", parseWhole(8))
+    .option("--no-packing", "one example a row, padded")
+    .option("--no-apply-chat-template", "prompt and completion as they are, without the model's template")
+    .option("--batch-size <n>", "examples per optimizer step", parseWhole(1))
+    .option("--num-train-epochs <n>", "passes over the data", parseNumber)
+    .option("--max-steps <n>", "optimizer steps, in place of epochs", parseWhole(1))
+    .option("--learning-rate <x>", "highest learning rate", parseNumber)
+    .addOption(
+      new Option("--lr-scheduler-type <name>", "course of the learning rate").choices(schedulerTypes),
+    )
+    .option("--warmup-ratio <share>", "share of steps in which it rises", parseNumber)
+    .option("--weight-decay <x>", "AdamW's decay of what is trained", parseNumber)
+    .option(
+      "--validation <share or n>",
+      "examples held out for evaluation (default: 5 %, 100 at most, fewer in a short run)",
+      parseNumber,
+    )
+    .option("--eval-steps <n>", "steps between evaluations", parseWhole(1))
+    .option("--save-steps <n>", "steps between checkpoints", parseWhole(1))
+    .option("--early-stopping-patience <n>", "evaluations without improvement before it stops", parseWhole(1))
+    .option("--seed <n>", "seed of everything random", parseWhole(0))
+    .addOption(new Option("--device <name>", "where to compute").choices(deviceNames))
+    .option("--threads <n>", "threads for arithmetic", parseWhole(1))
+    .option("--segment-size <auto or n>", "decoder blocks per program", (text) =>
+      text === "auto" ? text : parseWhole(1)(text),
+    );
+}
+
+/**
+ * The options of a run as they were given: those of the file that `--config` names, with the flags in their place.
+ *
+ * @param flags Commander's values of the options that {@link addRunOptions} adds, and of `--out`
+ * @returns them under the names of the configuration, not checked yet, and where they come from
+ * @throws InputError if the file cannot be read.
+ */
+export function readRunOptions(
+  { config, ...flags }: Readonly<Record<string, unknown>>,
+  command: Command,
+): { readonly options: Partial<RunOptions>; readonly origin: string } {
+  const given: Record<string, unknown> = { ...flags };
+  // Commander's defaults for --no-… must not override the file.
+  for (const name of ["packing", "applyChatTemplate"])
+    if (command.getOptionValueSource(name) === "default") delete given[name];
+  const fromFile = config === undefined ? {} : readConfigFile(config as string);
+  return {
+    options: overrideOptions(fromFile, given),
+    origin: config === undefined ? "The command line" : (config as string),
+  };
+}
+
+function parseTargets(text: string): string | string[] {
+  if (text === "all-linear" || !/^[\w.,\s]+$/.test(text)) return text;
+  return parseList(text);
+}
+
+/** A file's options with flags in their place: under the names of the configuration, those of LoRA in their own table. */
+function overrideOptions(
+  fromFile: Readonly<Record<string, unknown>>,
+  flags: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const options: Record<string, unknown> = { ...fromFile };
+  for (const [flag, value] of Object.entries(flags)) {
+    const name = flag.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    if (Object.hasOwn(loraConfigSchema.shape, name))
+      options.lora = { ...(options.lora as object), [name]: value };
+    else options[name] = value;
+  }
+  return options;
+}
