@@ -10,7 +10,7 @@ import { InputError } from "../errors.ts";
 import { openGguf } from "../formats/gguf.ts";
 import { openSafetensors } from "../formats/safetensors.ts";
 import { openModel } from "../models/open-model.ts";
-import { writableTypes } from "../quantization/ggml-blocks.ts";
+import { writableTypes } from "../quantization/ggml-encoding.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { splitBy } from "../tokenization/pre-tokenizer.ts";
 import { exportGguf, exportGgufAdapter } from "./gguf.ts";

@@ -28,26 +28,30 @@ export function decodeBfloat16(bits: Uint16Array): Float32Array {
 export function encodeFloat16(values: Float32Array): Uint16Array {
   const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const bits = new Uint16Array(values.length);
-  for (let i = 0; i < values.length; i++) {
-    const word = words[i]!;
-    const sign = (word >>> 16) & 0x8000;
-    const magnitude = word & 0x7fffffff;
-    if (magnitude > 0x7f800000) {
-      bits[i] = sign | 0x7e00;
-    } else if (magnitude >= 0x477ff000) {
-      // At least half a step above 65,504.
-      bits[i] = sign | 0x7c00;
-    } else if (magnitude >= 0x38800000) {
-      // Normal: the exponent's bias goes from 127 to 15, and 13 bits are rounded off, ties to even.
-      bits[i] = sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
-    } else {
-      // Subnormal: a whole number of 2^-24. Adding 2^23 · 2^-24 makes float32 arithmetic round it, ties to even.
-      bits[i] = sign | roundSubnormal(Math.abs(values[i]!));
-    }
-  }
+  for (let i = 0; i < values.length; i++) bits[i] = roundToFloat16(words[i]!, values[i]!);
   return bits;
 }
 
-function roundSubnormal(value: number): number {
-  return (Math.fround(value + 0.5) - 0.5) * 2 ** 24;
+const oneValue = new Float32Array(1);
+const oneWord = new Uint32Array(oneValue.buffer);
+
+/** The bits of the binary16 number nearest to one float32. */
+export function encodeFloat16Number(value: number): number {
+  oneValue[0] = value;
+  return roundToFloat16(oneWord[0]!, value);
+}
+
+/** @param word the bits of the float32 `value` */
+function roundToFloat16(word: number, value: number): number {
+  const sign = (word >>> 16) & 0x8000;
+  const magnitude = word & 0x7fffffff;
+  if (magnitude > 0x7f800000) return sign | 0x7e00;
+  // At least half a step above 65,504.
+  if (magnitude >= 0x477ff000) return sign | 0x7c00;
+  // Normal: the exponent's bias goes from 127 to 15, and 13 bits are rounded off, ties to even.
+  if (magnitude >= 0x38800000) {
+    return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
+  }
+  // Subnormal: a whole number of 2^-24. Adding 2^23 · 2^-24 makes float32 arithmetic round it, ties to even.
+  return sign | ((Math.fround(Math.abs(value) + 0.5) - 0.5) * 2 ** 24);
 }

@@ -2,7 +2,7 @@
 
 import { InputError } from "../errors.ts";
 import { writeInParts } from "../files/write.ts";
-import { type WritableType, writableTypes } from "../quantization/ggml-blocks.ts";
+import { type WritableType, writableTypes } from "../quantization/ggml-encoding.ts";
 import { defaultAlignment, magic, maxKeyBytes, maxTensorNameBytes, valueTypes } from "./gguf.ts";
 import { quote } from "./weight-file.ts";
 

@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import { InputError } from "../errors.ts";
 import { openGguf } from "../formats/gguf.ts";
 import { type GgufTensorToWrite, type GgufValueToWrite, writeGguf } from "../formats/gguf-writer.ts";
-import { writableTypes } from "../quantization/ggml-blocks.ts";
+import { writableTypes } from "../quantization/ggml-encoding.ts";
 import { readTokenizerFiles } from "../tokenization/hugging-face.ts";
 import { encodeGgufTokenizer } from "../tokenization/to-gguf.ts";
 import {

@@ -1,6 +1,6 @@
-/** @file The block formats of ggml, as GGUF files hold them, to float32 and back with the rounding of ggml's own code. */
+/** @file The block formats of ggml, as GGUF files hold them, to float32 with the rounding of ggml's own code. */
 
-import { decodeBfloat16, decodeFloat16, encodeFloat16 } from "../formats/float16.ts";
+import { decodeBfloat16, decodeFloat16 } from "../formats/float16.ts";
 
 export interface BlockType {
   readonly name: string;
@@ -15,7 +15,8 @@ const { fround } = Math;
 /** float32 value of each binary16 number. */
 const float16 = decodeFloat16(Uint16Array.from({ length: 65_536 }, (_, bits) => bits));
 
-function half(bytes: Uint8Array, at: number): number {
+/** The value of the binary16 number at byte `at`. */
+export function half(bytes: Uint8Array, at: number): number {
   return float16[bytes[at]! | (bytes[at + 1]! << 8)]!;
 }
 
@@ -71,7 +72,7 @@ function legacy(name: string, { hasMin, hasFifthBit }: { hasMin: boolean; hasFif
 }
 
 /** The 6-bit scale or least value of one of eight groups, packed in twelve bytes from `at`. */
-function packedScale(bytes: Uint8Array, at: number, group: number, kind: 0 | 1): number {
+export function packedScale(bytes: Uint8Array, at: number, group: number, kind: 0 | 1): number {
   if (group < 4) return bytes[at + 4 * kind + group]! & 63;
   const low = bytes[at + 4 + group]!;
   return (kind === 0 ? low & 15 : low >> 4) | ((bytes[at + 4 * kind + group - 4]! >> 2) & 48);
@@ -135,48 +136,4 @@ export const blockTypes: ReadonlyMap<number, BlockType> = new Map([
 /** Decodes whole blocks into the front of `values`. */
 export function dequantizeBlocks(type: BlockType, blocks: Uint8Array, values: Float32Array): void {
   type.decode(blocks, values);
-}
-
-/** A type that is written as well as read. */
-export interface WritableType extends BlockType {
-  /** ggml's number of it. */
-  readonly number: number;
-  /** Encodes whole blocks. */
-  readonly encode: (values: Float32Array) => Uint8Array;
-}
-
-export const writableTypes = {
-  F32: { ...f32, number: 0, encode: (values) => bytesOf(values) },
-  F16: { ...f16, number: 1, encode: (values) => bytesOf(encodeFloat16(values)) },
-  Q8_0: { ...q8_0, number: 8, encode: encodeQ8_0 },
-} as const satisfies Record<string, WritableType>;
-
-function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
-}
-
-/** Codes of 8 bits under the scale that makes the largest magnitude of a block 127, halves rounded away from zero. */
-function encodeQ8_0(values: Float32Array): Uint8Array {
-  const { blockElements, blockBytes } = q8_0;
-  const count = values.length / blockElements;
-  const blocks = new Uint8Array(count * blockBytes);
-  const scales = new Float32Array(count);
-  for (let block = 0; block < count; block++) {
-    const from = block * blockElements;
-    const to = block * blockBytes + 2;
-    let largest = 0;
-    for (let i = 0; i < blockElements; i++) largest = Math.max(largest, Math.abs(values[from + i]!));
-    const scale = fround(largest / 127);
-    const inverse = scale === 0 ? 0 : fround(1 / scale);
-    for (let i = 0; i < blockElements; i++) {
-      const code = fround(values[from + i]! * inverse);
-      blocks[to + i] = Math.sign(code) * Math.floor(Math.abs(code) + 0.5);
-    }
-    scales[block] = scale;
-  }
-  for (const [block, bits] of encodeFloat16(scales).entries()) {
-    blocks[block * blockBytes] = bits & 255;
-    blocks[block * blockBytes + 1] = bits >> 8;
-  }
-  return blocks;
 }
