@@ -5,7 +5,7 @@ import type { Example, FieldMapping } from "../data/example.ts";
 import { createSampler } from "../data/sampler.ts";
 import { type TrainOn, tokenizeExample } from "../data/tokenize-example.ts";
 import { InputError } from "../errors.ts";
-import { encodePair } from "../evaluation/local-model.ts";
+import { encodePair } from "../evaluation/request-encoding.ts";
 import { loadTasks, type TaskRegistry } from "../evaluation/tasks/registry.ts";
 import type { Model } from "../models/open-model.ts";
 import type { Device } from "../runtime/device.ts";

@@ -5,7 +5,6 @@ import { createDecoder } from "../engine/decoder.ts";
 import { InputError } from "../errors.ts";
 import { createGenerator, type GeneratorOptions } from "../generation/batch-generator.ts";
 import { renderChat } from "../generation/prompt.ts";
-import { stripEnd } from "../python/text.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
 import {
@@ -13,9 +12,9 @@ import {
   type GenerateUntilResult,
   type GenerationKwargs,
   type LanguageModel,
-  type LoglikelihoodRequest,
   type LoglikelihoodResult,
 } from "./language-model.ts";
+import { encodePair, encodeText, encodeWindows } from "./request-encoding.ts";
 import { type SequenceScore, scoreSequences, type TokenSequence } from "./scoring.ts";
 
 /**
@@ -62,10 +61,7 @@ export function createLocalModel(
 
     async loglikelihoodRolling(requests, onResult) {
       const windows = requests.flatMap(({ text }, request) =>
-        rollingWindows(encodeText(tokenizer, text), beginningToken(tokenizer), maxLength).map((sequence) => ({
-          request,
-          sequence,
-        })),
+        encodeWindows(tokenizer, text, maxLength).map((sequence) => ({ request, sequence })),
       );
       const sums = new Array<number>(requests.length).fill(0);
       const missing = new Array<number>(requests.length).fill(0);
@@ -118,63 +114,6 @@ export function createLocalModel(
       await generator.close();
     },
   } satisfies LanguageModel & { release(): Promise<void> };
-}
-
-/** What a text begins with if nothing stands before it. */
-function beginningToken({ bosTokenId, eosTokenId }: Tokenizer): number {
-  const token = bosTokenId ?? eosTokenId;
-  if (token === undefined) {
-    throw new InputError(
-      "The model has no token to begin a text with, so texts without a context cannot be scored.",
-    );
-  }
-  return token;
-}
-
-/** Tokens with those that the tokenizer adds, unless the text has a beginning of its own. */
-function encodeText(tokenizer: Tokenizer, text: string): number[] {
-  const beginning = tokenizer.bosTokenId ?? tokenizer.eosTokenId;
-  const token = beginning === undefined ? undefined : tokenizer.tokenOf(beginning);
-  return tokenizer.encode(text, { addSpecialTokens: token === undefined || !text.startsWith(token) });
-}
-
-/** White space at the context's end is taken to be the continuation's, so that words are tokenized as in running text. */
-export function encodePair(
-  tokenizer: Tokenizer,
-  { context, continuation }: LoglikelihoodRequest,
-  maxLength: number,
-): TokenSequence & { readonly isCut: boolean } {
-  let ids: number[];
-  let scored: number;
-  if (context === "") {
-    const beginning = beginningToken(tokenizer);
-    const rest = tokenizer.encode(continuation);
-    ids = rest[0] === beginning ? rest : [beginning, ...rest];
-    scored = ids.length - 1;
-  } else {
-    const stripped = stripEnd(context);
-    ids = encodeText(tokenizer, context + continuation);
-    scored = ids.length - encodeText(tokenizer, stripped).length;
-  }
-  if (scored < 1 || scored >= ids.length || scored > maxLength) {
-    throw new InputError(
-      `The continuation ${JSON.stringify(continuation.slice(0, 60))} has ${Math.max(0, scored)} tokens after its context; it must have between 1 and ${maxLength}.`,
-    );
-  }
-  return { ids: ids.slice(-(maxLength + 1)), scored, isCut: ids.length > maxLength + 1 };
-}
-
-/** Windows over a text in which each token is scored once, with as much before it as its window has. */
-function rollingWindows(ids: readonly number[], beginning: number, maxLength: number): TokenSequence[] {
-  const windows: TokenSequence[] = [];
-  const whole = [beginning, ...ids];
-  for (let scored = 0; scored < ids.length; ) {
-    const count = Math.min(maxLength, ids.length - scored);
-    const end = scored + count + 1;
-    windows.push({ ids: whole.slice(Math.max(0, end - maxLength - 1), end), scored: count });
-    scored += count;
-  }
-  return windows;
 }
 
 function samplingOf(options: GenerationKwargs, tokenizer: Tokenizer) {

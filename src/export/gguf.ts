@@ -3,8 +3,9 @@
 import type { AdaptedModel } from "../adapters/adapted-model.ts";
 import { readGgufAdapter, writeGgufAdapter } from "../adapters/gguf-files.ts";
 import { readAdapter } from "../adapters/peft-files.ts";
+import type { GgufFileType } from "../models/gguf-tensor-types.ts";
 import { type Model, openModel } from "../models/open-model.ts";
-import { checkGgufPath, type GgufFileType, writeGgufModel } from "../models/write-gguf.ts";
+import { checkGgufPath, writeGgufModel } from "../models/write-gguf.ts";
 import type { Device } from "../runtime/device.ts";
 import { checkLogits, float32Tolerance, type LogitCheck } from "./logit-check.ts";
 import { mergeWeights } from "./merged-weights.ts";

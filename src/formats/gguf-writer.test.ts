@@ -82,6 +82,14 @@ const refused: Record<string, [GgufTensorToWrite, string]> = {
     { ...tensor("a", "F16", [1]), data: () => Float32Array.of(-65_520) },
     `The tensor "a" has values beyond float16's range; choose the type f32.`,
   ],
+  "a block beyond float16": [
+    { ...tensor("a", "Q4_K", [256]), data: () => new Float32Array(256).fill(65_520) },
+    `The tensor "a" has values beyond float16's range; choose the type f32.`,
+  ],
+  "not a number": [
+    { ...tensor("a", "Q8_0", [32]), data: () => new Float32Array(32).fill(Number.NaN) },
+    `The tensor "a" has values that are no finite numbers`,
+  ],
   "too long a name": [tensor("a".repeat(64), "F32", [1]), "is longer than the 63 bytes that GGUF allows"],
 };
 

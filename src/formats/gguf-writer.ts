@@ -36,7 +36,7 @@ const encodedValues = 2 ** 22;
  * Writes a GGUF file, one tensor at a time, under a temporary name that is changed when it is whole.
  *
  * @throws InputError if a tensor does not have the values that its shape needs, has rows that are no whole blocks or
- * values beyond its type's range, a name is too long for the format, or the disk does not take the file; then none is
+ * values that are no finite numbers or beyond its type's range, a name is too long for the format, or the disk does not take the file; then none is
  * left behind.
  */
 export async function writeGguf(
@@ -78,7 +78,13 @@ export async function writeGguf(
           `The tensor ${quote(name)} has ${tensor.length} values, but its shape needs ${countElements(shape)}.`,
         );
       }
-      if (type === "F16" && tensor.some((value) => Math.abs(value) > 65_504)) {
+      if (!tensor.every(Number.isFinite)) {
+        throw new InputError(
+          `The tensor ${quote(name)} has values that are no finite numbers; the model computes nothing with them.`,
+        );
+      }
+      // Scales of blocks are in float16 too.
+      if (type !== "F32" && tensor.some((value) => Math.abs(value) > 65_504)) {
         throw new InputError(
           `The tensor ${quote(name)} has values beyond float16's range; choose the type f32.`,
         );

@@ -5,7 +5,6 @@ import { basename, join } from "node:path";
 import { InputError } from "../errors.ts";
 import { openGguf } from "../formats/gguf.ts";
 import { type GgufTensorToWrite, type GgufValueToWrite, writeGguf } from "../formats/gguf-writer.ts";
-import { writableTypes } from "../quantization/ggml-encoding.ts";
 import { readTokenizerFiles } from "../tokenization/hugging-face.ts";
 import { encodeGgufTokenizer } from "../tokenization/to-gguf.ts";
 import {
@@ -16,23 +15,14 @@ import {
   interleaveHalves,
   ropeFactorsName,
 } from "./gguf-model.ts";
+import { chooseTensorType, fileTypes, type GgufFileType } from "./gguf-tensor-types.ts";
 import type { Model } from "./open-model.ts";
 import { rotaryFactors } from "./rotary.ts";
 import { listTensors } from "./write-model.ts";
 
-/** How a file's matrices may be stored, with ggml's type and GGUF's number of such files. */
-const fileTypes = {
-  f32: { type: "F32", number: 0 },
-  f16: { type: "F16", number: 1 },
-  q8_0: { type: "Q8_0", number: 7 },
-} as const;
-
-export type GgufFileType = keyof typeof fileTypes;
-export const ggufFileTypes = Object.keys(fileTypes) as GgufFileType[];
-
 /**
- * Writes `model` with the given weights as one GGUF file: matrices in the given type (in F16 where rows are no whole
- * blocks of it), vectors in float32. The metadata of a model that came as GGUF are carried over, its tokenizer unchanged.
+ * Writes `model` with the given weights as one GGUF file: matrices in the types that llama.cpp gives them in such
+ * a file, vectors in float32. The metadata of a model that came as GGUF are carried over, its tokenizer unchanged.
  *
  * @param tensor the weights by Hugging Face's names, asked for one at a time
  * @throws InputError if the file exists or is not named *.gguf, or GGUF cannot express the model or its tokenizer.
@@ -45,11 +35,10 @@ export async function writeGgufModel(
 ): Promise<void> {
   checkGgufPath(path);
   const { config } = model;
-  const { type, number } = fileTypes[fileType];
   const metadata = statSync(model.path).isDirectory() ? describeFolder(model) : copyMetadata(model.path);
   metadata
     .set("general.type", "model")
-    .set("general.file_type", number)
+    .set("general.file_type", fileTypes[fileType].number)
     // Of ggml's quantized formats.
     .set("general.quantization_version", 2);
 
@@ -57,8 +46,7 @@ export async function writeGgufModel(
     const heads = interleavedHeads(ggufArchitecture(config), name, config);
     return {
       name: ggufTensorName(name),
-      type:
-        shape.length === 1 ? "F32" : shape.at(-1)! % writableTypes[type].blockElements === 0 ? type : "F16",
+      type: chooseTensorType(fileType, { name, shape }, config),
       shape,
       data: async () => {
         const values = await tensor(name);

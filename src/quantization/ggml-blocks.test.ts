@@ -15,4 +15,3 @@ test.each([...blockTypes.values()].map((type) => [type.name, type] as const))(
     expect(new Uint32Array(values.buffer)).toEqual(new Uint32Array(expected.buffer));
   },
 );
-

@@ -12,14 +12,15 @@ test.each(["F32", "F16", "Q8_0"] as const)("%s is encoded as gguf encodes it, to
   expect(Buffer.compare(encoded, rounded.readBytes(`rounded.${name}`))).toBe(0);
 });
 
-test.each(
-  Object.entries(writableTypes).filter(([name]) => name !== "F32" && name !== "F16"),
-)("%s is quantized as llama.cpp quantizes it, to the bit", (name, { encode, blockElements, blockBytes }) => {
-  const values = quantized.readFloat32("values");
-  const expected = quantized.readBytes(name);
-  for (let block = 0; block < values.length / blockElements; block++) {
-    const encoded = encode(values.subarray(block * blockElements, (block + 1) * blockElements));
-    const golden = expected.subarray(block * blockBytes, (block + 1) * blockBytes);
-    expect([...encoded], `block ${block}`).toEqual([...golden]);
-  }
-});
+test.each(Object.entries(writableTypes).filter(([name]) => name !== "F32" && name !== "F16"))(
+  "%s is quantized as llama.cpp quantizes it, to the bit",
+  (name, { encode, blockElements, blockBytes }) => {
+    const values = quantized.readFloat32("values");
+    const expected = quantized.readBytes(name);
+    for (let block = 0; block < values.length / blockElements; block++) {
+      const encoded = encode(values.subarray(block * blockElements, (block + 1) * blockElements));
+      const golden = expected.subarray(block * blockBytes, (block + 1) * blockBytes);
+      expect([...encoded], `block ${block}`).toEqual([...golden]);
+    }
+  },
+);

@@ -148,10 +148,7 @@ const weights = new Float32Array(32);
 const trialCodes = new Uint8Array(32);
 
 /** Eight groups of 32, whose scales and least values are codes of 6 bits themselves. */
-function encodeSuperBlock(
-  search: ScaleSearch,
-  ...[values, from, blocks, at]: Parameters<EncodeBlock>
-): void {
+function encodeSuperBlock(search: ScaleSearch, ...[values, from, blocks, at]: Parameters<EncodeBlock>): void {
   let greatestScale = 0;
   let greatestDepth = 0;
   for (let group = 0; group < 8; group++) {
@@ -267,7 +264,7 @@ function fitGroup(
 function tryCodes(inverse: number, low: number, greatest: number, values: Float32Array, from: number): void {
   for (let i = 0; i < 32; i++) {
     const code = nearest(fround(inverse * fround(values[from + i]! - low)));
-    trialCodes[i] = code < 0 ? 0 : code > greatest ? greatest : code;
+    trialCodes[i] = max(0, min(greatest, code));
   }
 }
 
@@ -282,13 +279,7 @@ function measureError(scale: number, low: number, most: number, values: Float32A
 }
 
 /** Packs a group's scale and least value, of 6 bits each, into the twelve bytes from `at`, as {@link packedScale} reads them. */
-function storePackedScale(
-  bytes: Uint8Array,
-  at: number,
-  group: number,
-  scale: number,
-  least: number,
-): void {
+function storePackedScale(bytes: Uint8Array, at: number, group: number, scale: number, least: number): void {
   if (group < 4) {
     bytes[at + group]! |= scale;
     bytes[at + 4 + group]! |= least;
@@ -331,7 +322,7 @@ function encodeQ6_K(...[values, from, blocks, at]: Parameters<EncodeBlock>): voi
 }
 
 function clampSigned(code: number): number {
-  return code < -32 ? -32 : code > 31 ? 31 : code;
+  return max(-32, min(31, code));
 }
 
 /**
