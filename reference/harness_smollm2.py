@@ -1,9 +1,10 @@
 """What lm-evaluation-harness 0.4.12 itself finds for a model, item by item (transformers 5.24.0, torch 2.15.0, CPU, float32).
 
-    python reference/harness_smollm2.py <model.gguf> <data folder> <output.json> [task:limit:shots ...]
+    python reference/harness_smollm2.py <model> <data folder> <output.json> [task:limit:shots ...]
 
-The tasks are the harness's own, with their datasets read from local files: HellaSwag's validation split, GSM8K, and the
-four computer-science subjects of MMLU. The output holds, for each item, the log-likelihoods of the choices or the text that
+The tasks are the harness's own, with their datasets read from local files: HellaSwag's and ARC-easy's validation splits, GSM8K,
+and the four computer-science subjects of MMLU. fixtures/evaluation/tinystories.json is of TinyStories-656K, a folder, with
+hellaswag:100:0 hellaswag:100:5 arc_easy:100:0 arc_easy:100:5. The output holds, for each item, the log-likelihoods of the choices or the text that
 was generated, and the harness's scores; SLIMTUNE_TIMING=1 adds the seconds in which the model answered. A selection may end
 in the number of requests that are computed at a time: gsm8k:16:5:16.
 """
@@ -21,7 +22,7 @@ import lm_eval
 from tokenizers import pre_tokenizers
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks._yaml_loader import load_yaml
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 TASKS = Path(lm_eval.__file__).parent / "tasks"
 SUBJECTS = ["college_computer_science", "high_school_computer_science", "computer_security", "machine_learning"]
@@ -47,6 +48,10 @@ def local_task(name, data, folder):
         config = load_yaml(TASKS / "hellaswag/hellaswag.yaml")
         config["training_split"] = None
         files = {"validation": str(data / "hellaswag/hellaswag_val.jsonl")}
+    elif name == "arc_easy":
+        config = load_yaml(TASKS / "arc/arc_easy.yaml")
+        config["training_split"] = config["test_split"] = None
+        files = {"validation": str(data / "retention/arc_easy_validation.jsonl")}
     else:
         config = load_yaml(TASKS / f"gsm8k/{name}.yaml")
         files = {split: str(data / f"gsm8k/{split}.jsonl") for split in ("train", "test")}
@@ -54,12 +59,16 @@ def local_task(name, data, folder):
 
 
 def open_tokenizer(source):
-    """The model's tokenizer. Transformers reads every GGUF file of this kind as GPT-2's; SmolLM2's own tokenizer.json cuts numbers into digits first."""
+    """The model's tokenizer. Transformers reads every GGUF file of this kind as GPT-2's; SmolLM2's own tokenizer.json cuts numbers into digits first.
+
+    Of TinyStories-656K's tokenizer.json AutoTokenizer keeps vocabulary and merges only, and loses its unknown token.
+    """
+    if "gguf_file" not in source:
+        return PreTrainedTokenizerFast.from_pretrained(**source)
     tokenizer = AutoTokenizer.from_pretrained(**source)
-    if "gguf_file" in source:
-        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)]
-        )
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)]
+    )
     return tokenizer
 
 

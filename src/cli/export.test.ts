@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
@@ -58,15 +58,38 @@ test("a run as GGUF writes what base and adapter write", async () => {
   expect(await answer("--model", model)).not.toBe(adapted);
 });
 
-test("f16 is the default, and text tells the size and the difference", async () => {
+test("f16 is the default, and text tells the size and how near the predictions on the run's data are", async () => {
   const path = join(scratch, "small.gguf");
   expect(await run("export", tuned, "--format", "gguf", "--out", path)).toBe(0);
   expect(out).toMatch(
-    /^Wrote .*small\.gguf \(.* MB\); its logits differ by at most .* \(the largest is .*\)\.$/m,
+    /^Wrote .*small\.gguf \(.* MB\); it is equal to the tuned model: 100\.0 % of likeliest tokens equal on 512 tokens of your data, divergence .* nats\.$/m,
   );
   const file = openGguf(path);
   expect(file.tensors.get("blk.0.ffn_up.weight")?.dtype).toBe("F16");
   file.close();
+});
+
+test("q4_k_m is as near as 4 bits are, and Ollama's file stands beside it", async () => {
+  const path = join(scratch, "smallest.gguf");
+  expect(await run("export", tuned, "--format", "gguf", "--type", "q4_k_m", "--out", path)).toBe(0);
+  expect(out).toMatch(
+    /it is close to the tuned model: 9\d\.\d % of likeliest tokens equal on 512 tokens of your data/,
+  );
+  expect(out).toContain(`ollama create smallest -f ${join(scratch, "smallest.Modelfile")}`);
+  const file = openGguf(path);
+  expect(file.metadata.get("general.file_type")).toBe(15);
+  file.close();
+  expect(readFileSync(join(scratch, "smallest.Modelfile"), "utf8")).toContain("FROM ./smallest.gguf\n");
+});
+
+test("a run whose data are gone is checked on plain English", async () => {
+  const config = join(tuned, "config.yaml");
+  const before = readFileSync(config, "utf8");
+  writeFileSync(config, before.replace("math-train.jsonl", "gone.jsonl"));
+  const path = join(scratch, "gone.gguf");
+  expect(await run("export", tuned, "--format", "gguf-lora", "--out", path)).toBe(0);
+  writeFileSync(config, before);
+  expect(out).toContain("on 512 tokens of plain English");
 });
 
 test("an adapter alone, from a run or from its folder, is the same GGUF file", async () => {

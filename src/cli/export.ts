@@ -1,17 +1,20 @@
 /** @file `slimtune export`: a tuned model, or its adapter, in the formats of other programs. */
 
 import { existsSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type Command, Option } from "commander";
 import { loadAdapter } from "../adapters/adapted-model.ts";
+import type { TokenizedExample } from "../data/batch.ts";
 import { InputError } from "../errors.ts";
 import { exportGguf, exportGgufAdapter } from "../export/gguf.ts";
-import type { LogitCheck } from "../export/logit-check.ts";
+import { describeCheck, type LogitCheck } from "../export/logit-check.ts";
 import { mergeAdapter } from "../export/merge.ts";
+import { modelfilePath } from "../export/modelfile.ts";
 import { type GgufFileType, ggufFileTypes } from "../models/gguf-tensor-types.ts";
 import { type Model, openModel } from "../models/open-model.ts";
 import type { Device } from "../runtime/device.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
+import { readFirstExamples } from "../training/run-data.ts";
 import { openRunFolder } from "../training/run-folder.ts";
 import { formatBytes, print } from "./output.ts";
 
@@ -28,7 +31,7 @@ interface ExportOptions {
 export function addExportCommand(program: Command): void {
   program
     .command("export")
-    .description("Write a tuned model, or its adapter alone, for other programs, checked by its logits.")
+    .description("Write a tuned model, or its adapter alone, for other programs, checked by its predictions.")
     .argument("<source>", "folder of a run, or of an adapter in PEFT's layout")
     .addOption(
       new Option(
@@ -39,16 +42,17 @@ export function addExportCommand(program: Command): void {
         .makeOptionMandatory(),
     )
     .addOption(
-      new Option("--type <name>", "how a GGUF model's matrices are stored (default: f16)").choices(
-        ggufFileTypes,
-      ),
+      new Option(
+        "--type <name>",
+        "how a GGUF model's matrices are stored, largest first (default: f16)",
+      ).choices(ggufFileTypes),
     )
     .option("--model <path or id>", "the base model (default: the run's)")
     .requiredOption("--out <path>", "folder or .gguf file to be written")
     .option("--json", "print one JSON object instead of text")
     .addHelpText(
       "after",
-      "\nExample:\n  slimtune export runs/math --format gguf --type q8_0 --out math.gguf\n  slimtune export runs/math --format gguf-lora --out math-lora.gguf",
+      "\nExample:\n  slimtune export runs/math --format gguf --type q4_k_m --out math.gguf\n  slimtune export runs/math --format gguf-lora --out math-lora.gguf",
     )
     .action(async (source: string, options: ExportOptions) => {
       if (options.type !== undefined && options.format !== "gguf") {
@@ -58,7 +62,7 @@ export function addExportCommand(program: Command): void {
       print(
         options.json
           ? `${JSON.stringify({ out: options.out, ...check })}\n`
-          : `Wrote ${options.out}${describeSize(options.out)}; its logits differ by at most ${check.maxLogitDifference.toExponential(1)} (the largest is ${check.maxLogit.toFixed(1)}).\n`,
+          : `Wrote ${options.out}${describeSize(options.out)}; it is ${describeCheck(check)}.\n${describeNext(options)}`,
       );
     });
 }
@@ -68,6 +72,8 @@ interface Source {
   readonly model: Model;
   /** Undefined where the model itself was tuned. */
   readonly adapter: string | undefined;
+  /** What the model was tuned on, where a run says it. */
+  readonly examples: readonly TokenizedExample[] | undefined;
 }
 
 /** Opens a run's result, or an adapter, on the model that it was tuned on. */
@@ -76,38 +82,46 @@ async function openSource(source: string, model: string | undefined): Promise<So
     if (model === undefined) {
       throw new InputError(`${source} is not the folder of a run; name an adapter's base model by --model.`);
     }
-    return { device: openDevice("cpu"), model: await openModel(model), adapter: source };
+    return { device: openDevice("cpu"), model: await openModel(model), adapter: source, examples: undefined };
   }
   const { folder, config } = openRunFolder(source);
   const device = openDevice(config.device);
   if (existsSync(folder.model)) {
-    return { device, model: await openModel(folder.model), adapter: undefined };
+    const tuned = await openModel(folder.model);
+    return { device, model: tuned, adapter: undefined, examples: await readFirstExamples(config, tuned) };
   }
   const base = await openModel(model ?? config.model, {
     revision: config.revision,
     storage: config.storage,
     doubleQuantization: config.double_quantization,
   });
-  return { device, model: base, adapter: folder.adapter };
+  return { device, model: base, adapter: folder.adapter, examples: await readFirstExamples(config, base) };
 }
 
 async function exportAs(
   { format, type, out }: ExportOptions,
-  { device, model, adapter }: Source,
+  { device, model, adapter, examples }: Source,
 ): Promise<LogitCheck> {
   if (adapter === undefined && format !== "gguf") {
     throw new InputError(
       `The run tuned the model itself, which ${model.path} already holds in Hugging Face's layout; only --format gguf remains.`,
     );
   }
-  if (format === "gguf-lora") return exportGgufAdapter(device, model, adapter!, out);
+  const probe = examples && { examples };
+  if (format === "gguf-lora") return exportGgufAdapter(device, model, adapter!, out, probe);
   const adapted = adapter === undefined ? model : loadAdapter(model, adapter);
   return format === "gguf"
-    ? exportGguf(device, adapted, out, type === undefined ? {} : { type })
-    : mergeAdapter(device, adapted, out);
+    ? exportGguf(device, adapted, out, { ...probe, ...(type !== undefined && { type }) })
+    : mergeAdapter(device, adapted, out, probe);
 }
 
 function describeSize(path: string): string {
   const stats = statSync(path);
   return stats.isFile() ? ` (${formatBytes(stats.size)})` : "";
+}
+
+function describeNext({ format, out }: ExportOptions): string {
+  return format === "safetensors"
+    ? ""
+    : `For Ollama: ollama create ${basename(out, ".gguf")} -f ${modelfilePath(out)}\n`;
 }

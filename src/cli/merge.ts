@@ -3,18 +3,20 @@
 import type { Command } from "commander";
 import { loadAdapter } from "../adapters/adapted-model.ts";
 import { InputError } from "../errors.ts";
+import { describeCheck } from "../export/logit-check.ts";
 import { mergeAdapter } from "../export/merge.ts";
 import { hubIdOf } from "../models/hub-model.ts";
 import { openModel } from "../models/open-model.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { describeResult } from "../training/model-card.ts";
+import { readFirstExamples } from "../training/run-data.ts";
 import { openRunFolder } from "../training/run-folder.ts";
 import { print } from "./output.ts";
 
 export function addMergeCommand(program: Command): void {
   program
     .command("merge")
-    .description("Write a run's base model and adapter as one plain model, checked by its logits.")
+    .description("Write a run's base model and adapter as one plain model, checked by its predictions.")
     .argument("<run>", "folder of the run")
     .requiredOption("--out <folder>", "folder for the merged model (Hugging Face's layout, float32)")
     .option("--json", "print one JSON object instead of text")
@@ -31,16 +33,20 @@ export function addMergeCommand(program: Command): void {
         storage: config.storage,
         doubleQuantization: config.double_quantization,
       });
+      const examples = await readFirstExamples(config, base);
       const result = await mergeAdapter(
         openDevice(config.device),
         loadAdapter(base, folder.adapter),
         options.out,
-        { card: describeResult("model", folder, config, config.base_model_name ?? hubIdOf(config.model)) },
+        {
+          card: describeResult("model", folder, config, config.base_model_name ?? hubIdOf(config.model)),
+          ...(examples && { examples }),
+        },
       );
       print(
         options.json
           ? `${JSON.stringify({ out: options.out, ...result })}\n`
-          : `Wrote ${options.out}; its logits differ from base and adapter by at most ${result.maxLogitDifference.toExponential(1)} (the largest is ${result.maxLogit.toFixed(1)}).\n`,
+          : `Wrote ${options.out}; it is ${describeCheck(result)}.\n`,
       );
     });
 }

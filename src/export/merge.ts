@@ -8,17 +8,17 @@ import { writeFolderWhole, writeWhole } from "../files/write.ts";
 import { openModel } from "../models/open-model.ts";
 import { writeModel } from "../models/write-model.ts";
 import type { Device } from "../runtime/device.ts";
-import { checkLogits, float32Tolerance, type LogitCheck } from "./logit-check.ts";
+import { checkLogits, float32Tolerance, type LogitCheck, type LogitCheckOptions } from "./logit-check.ts";
 import { mergeWeights } from "./merged-weights.ts";
 
-export interface MergeOptions {
+export interface MergeOptions extends Pick<LogitCheckOptions, "examples"> {
   /** The merged model's card (README.md). Default: none. */
   readonly card?: string;
 }
 
 /**
  * Writes base model and adapter as one plain model (float32, Hugging Face's layout), and checks it: the folder is
- * opened again and its logits are compared with those of base and adapter.
+ * opened again and its predictions are compared with those of base and adapter.
  *
  * @throws InputError if the folder is not empty, or the merged model computes something else.
  */
@@ -26,7 +26,7 @@ export async function mergeAdapter(
   device: Device,
   model: AdaptedModel,
   folder: string,
-  { card }: MergeOptions = {},
+  { card, examples }: MergeOptions = {},
 ): Promise<LogitCheck> {
   if (!model.adapter) throw new InputError("The model has no adapter, so there is nothing to merge.");
   checkNewFolder(folder);
@@ -38,6 +38,7 @@ export async function mergeAdapter(
     return checkLogits(device, model, await openModel(temporary), {
       path: folder,
       tolerance: float32Tolerance,
+      ...(examples && { examples }),
     });
   });
 }

@@ -1,12 +1,10 @@
 /** @file How far tuning has moved a model's predictions on text that it was not tuned on. */
 
-import { type AdaptedModel, noAdapter } from "../adapters/adapted-model.ts";
-import { createDecoder, type Decoder, extendText } from "../engine/decoder.ts";
-import { createKeyValues } from "../engine/key-values.ts";
+import type { AdaptedModel } from "../adapters/adapted-model.ts";
 import { InputError } from "../errors.ts";
 import { pairedBootstrap } from "../evaluation/statistics/paired-bootstrap.ts";
 import type { Estimate } from "../evaluation/statistics/wilson.ts";
-import { logNormalizer } from "../generation/sample.ts";
+import { createPairedReader, klDivergence } from "../generation/paired-predictions.ts";
 import type { Device } from "../runtime/device.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
@@ -29,9 +27,6 @@ export interface Divergence extends Estimate {
   readonly positions: number;
 }
 
-/** Logits of each model that are alive at a time. */
-const chunkLogits = 2 ** 23;
-
 /**
  * The mean Kullback-Leibler divergence of the next token, KL(base ‖ tuned) = Σ p_base (ln p_base - ln p_tuned), over all
  * positions of windows of a text, in nats per token (Kullback and Leibler 1951). 0 means that the models predict alike; its
@@ -50,11 +45,15 @@ export async function measureDivergence(
 ): Promise<Divergence> {
   const { seed = 0, device = openDevice("cpu"), onWindow } = options;
   const windows = cutWindows(base, encodeAlike(base, tuned, text), options);
-  const readers = [base, tuned].map((model) => createReader(device, model));
+  const reader = createPairedReader(device, base, tuned);
   try {
     const means: number[] = [];
     for (const ids of windows) {
-      means.push(await meanDivergence(readers, ids, base.config.vocabSize));
+      let sum = 0;
+      await reader.read(ids, (ofBase, ofTuned) => {
+        sum += klDivergence(ofBase, ofTuned);
+      });
+      means.push(sum / ids.length);
       onWindow?.(means.length, windows.length);
     }
     const meanOf = (drawn: Uint32Array) =>
@@ -66,7 +65,7 @@ export async function measureDivergence(
       positions: windows.reduce((sum, { length }) => sum + length, 0),
     };
   } finally {
-    for (const { decoder } of readers) await decoder.release();
+    await reader.release();
   }
 }
 
@@ -110,54 +109,4 @@ function cutWindows(
 
 function beginningOf({ addsBosToken, bosTokenId }: Tokenizer): number[] {
   return addsBosToken && bosTokenId !== undefined ? [bosTokenId] : [];
-}
-
-/** A model that reads one text at a time. */
-interface Reader {
-  readonly decoder: Decoder;
-  /** Reads a text, and gives the logits after any of its tokens, float32 [positions, vocabSize]. */
-  read(ids: readonly number[]): Promise<(positions: Int32Array) => Promise<Float32Array>>;
-}
-
-function createReader(device: Device, model: AdaptedModel): Reader {
-  const decoder = createDecoder(device, model, model.adapter ?? noAdapter);
-  const nothing = createKeyValues(model.config, 1, 0);
-  return {
-    decoder,
-    async read(ids) {
-      const { hidden } = await extendText(decoder, ids, nothing);
-      return (positions) => decoder.logits(hidden, positions);
-    },
-  };
-}
-
-/** The mean over one window's positions, a few at a time, so that their logits never exist as a whole. */
-async function meanDivergence(
-  [base, tuned]: readonly Reader[],
-  ids: readonly number[],
-  vocabSize: number,
-): Promise<number> {
-  const [logitsOfBase, logitsOfTuned] = [await base!.read(ids), await tuned!.read(ids)];
-  const step = Math.max(1, Math.floor(chunkLogits / vocabSize));
-  let sum = 0;
-  for (let start = 0; start < ids.length; start += step) {
-    const positions = Int32Array.from(ids.slice(start, start + step).keys(), (i) => start + i);
-    const [ofBase, ofTuned] = [await logitsOfBase(positions), await logitsOfTuned(positions)];
-    for (let row = 0; row < positions.length; row++) {
-      const [from, to] = [row * vocabSize, (row + 1) * vocabSize];
-      sum += klDivergence(ofBase.subarray(from, to), ofTuned.subarray(from, to));
-    }
-  }
-  return sum / ids.length;
-}
-
-/** KL(p ‖ q) in nats, of the distributions whose logits are given. */
-function klDivergence(p: Float32Array, q: Float32Array): number {
-  const [normalizerP, normalizerQ] = [logNormalizer(p), logNormalizer(q)];
-  let sum = 0;
-  for (let i = 0; i < p.length; i++) {
-    const logP = p[i]! - normalizerP;
-    sum += Math.exp(logP) * (logP - (q[i]! - normalizerQ));
-  }
-  return sum;
 }
