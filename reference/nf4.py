@@ -41,4 +41,13 @@ for name, values in inputs.items():
     tensors[f"{name}.nested_absmax"] = nested.state2.absmax
     tensors[f"{name}.dequantized"] = F.dequantize_4bit(codes, state).flatten()
     offsets[name] = nested.offset.item()
-save_file(tensors, out / "nf4.safetensors", metadata={"offsets": json.dumps(offsets)})
+# Scales of many sizes, of which bitsandbytes takes a few for codes that are not the nearest.
+scales = torch.randn(8192).exp()
+weights = torch.zeros(len(scales), 64)
+weights[:, 0] = scales
+_, nested = F.quantize_4bit(weights, blocksize=64, quant_type="nf4", compress_statistics=True)
+tensors["scales"] = scales
+tensors["scales.codes"] = nested.absmax
+tensors["scales.absmax"] = nested.state2.absmax
+offset_of_scales = nested.offset.item()
+save_file(tensors, out / "nf4.safetensors", metadata={"offsets": json.dumps(offsets), "scales_offset": json.dumps(offset_of_scales)})
