@@ -11,6 +11,7 @@ import { openModel } from "../models/open-model.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { fineTune } from "../training/fine-tune.ts";
 import { exportGguf, exportGgufAdapter } from "./gguf.ts";
+import { describeCheck } from "./logit-check.ts";
 import { mergeAdapter } from "./merge.ts";
 import { openTinyModel, tinyAdapters, tinyModels } from "./tiny-models.fixture.ts";
 
@@ -169,16 +170,16 @@ describe.runIf(hasLlama && file)("SmolLM2-135M-Instruct, tuned and exported", ()
     prompts = questions.map((content) => encodeChat(adapted.tokenizer, [{ role: "user", content }]));
   }, 600_000);
 
-  test.each(["f32", "f16", "q8_0"] as const)(
+  test.each(["f32", "f16", "q8_0", "q5_k_m", "q4_k_m", "q4_0"] as const)(
     "as GGUF in %s: llama.cpp writes what we write",
     async (type) => {
       const exported = path(`model-${type}.gguf`);
       const check = await exportGguf(device, adapted, exported, { type });
       const gaps = await partings(await openModel(exported), prompts, await write(exported));
       console.info(
-        `${type}: logits differ by ${check.maxLogitDifference.toExponential(1)} of ${check.maxLogit.toFixed(1)}; answers part at ${gaps.length} of ${prompts.length} prompts, gaps ${gaps} nats`,
+        `${type}: ${describeCheck(check)}; answers part at ${gaps.length} of ${prompts.length} prompts, gaps ${gaps} nats`,
       );
-      for (const gap of gaps) expect(gap).toBeLessThan(type === "q8_0" ? eightBits : sixteenBits);
+      for (const gap of gaps) expect(gap).toBeLessThan(type.startsWith("q") ? eightBits : sixteenBits);
     },
   );
 
