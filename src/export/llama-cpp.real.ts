@@ -56,7 +56,7 @@ beforeAll(async () => {
   if (!hasLlama) return;
   const module = await import(pathToFileURL(llamaPath).href);
   llama = await module.getLlama({ gpu: false, build: "never", logLevel: "error" });
-});
+}, 600_000);
 afterAll(async () => {
   await llama?.dispose();
   rmSync(scratch, { recursive: true });

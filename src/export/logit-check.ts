@@ -3,7 +3,7 @@
 import type { AdaptedModel } from "../adapters/adapted-model.ts";
 import type { TokenizedExample } from "../data/batch.ts";
 import { InputError } from "../errors.ts";
-import { createPairedReader, klDivergence } from "../generation/paired-predictions.ts";
+import { createPairedReader, klDivergence, type PairedReader } from "../generation/paired-predictions.ts";
 import { indexOfLargest } from "../generation/sample.ts";
 import type { Device } from "../runtime/device.ts";
 import { adjustBeginning } from "../tokenization/beginning.ts";
@@ -81,7 +81,7 @@ export async function checkLogits(
   const relativeError = Math.sqrt(difference / spread);
   if (!(relativeError <= tolerance)) {
     throw new InputError(
-      `What was written to ${path} does not compute what model and adapter do: its logits differ by ${formatPercent(relativeError)} of their spread, and its type explains ${formatPercent(tolerance)} at most; do not use it.`,
+      `What was written to ${path} does not compute what model and adapter do: its logits differ by ${(100 * relativeError).toPrecision(2)} % of their spread, and its type explains ${(100 * tolerance).toPrecision(2)} % at most; do not use it.`,
     );
   }
   return {
@@ -98,11 +98,7 @@ export async function checkLogits(
 
 /** A check in words, such as "close to the tuned model: 98.4 % of likeliest tokens equal on 512 tokens of your data". */
 export function describeCheck({ verdict, sameLikeliest, positions, text, divergence }: LogitCheck): string {
-  return `${verdict} the tuned model: ${formatPercent(sameLikeliest)} of likeliest tokens equal on ${positions} tokens of ${text}, divergence ${divergence.toPrecision(2)} nats`;
-}
-
-function formatPercent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
+  return `${verdict} the tuned model: ${(100 * sameLikeliest).toFixed(1)} % of likeliest tokens equal on ${positions} tokens of ${text}, divergence ${divergence.toPrecision(2)} nats`;
 }
 
 function encodePlainText({ tokenizer }: AdaptedModel): number[] {
@@ -125,7 +121,7 @@ function takeTokens(texts: readonly (readonly number[])[], context: number): num
 }
 
 /** Sums and extremes over all positions of the texts. */
-async function compare(reader: ReturnType<typeof createPairedReader>, texts: readonly (readonly number[])[]) {
+async function compare(reader: PairedReader, texts: readonly (readonly number[])[]) {
   const sums = {
     positions: 0,
     same: 0,
