@@ -1,9 +1,10 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { openGguf } from "../formats/gguf.ts";
 import { fineTune } from "../training/fine-tune.ts";
+import { captureOutput, clearOut, err, out } from "./captured-output.fixture.ts";
 import { main } from "./main.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-export-"));
@@ -12,20 +13,7 @@ const model = "fixtures/embedded-model";
 const tuned = join(scratch, "run");
 const full = join(scratch, "full");
 
-let out = "";
-let err = "";
-beforeEach(() => {
-  out = "";
-  err = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-    out += text;
-    return true;
-  });
-  vi.spyOn(process.stderr, "write").mockImplementation(() => true);
-  vi.spyOn(console, "error").mockImplementation((text) => {
-    err += `${text}\n`;
-  });
-});
+captureOutput();
 
 const run = (...words: string[]) => main(["node", "slimtune", ...words]);
 
@@ -42,7 +30,7 @@ beforeAll(async () => {
 }, 60_000);
 
 async function answer(...words: string[]): Promise<string> {
-  out = "";
+  clearOut();
   expect(
     await run("generate", "--json", ...words, "Tom has 3 pens and buys 4 pens. How many pens has Tom?"),
   ).toBe(0);
