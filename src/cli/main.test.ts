@@ -478,7 +478,7 @@ test("inspect --show reads no more rows than it shows", async () => {
   expect(out.match(/── example/g)).toHaveLength(3);
   expect(out).toContain("3 examples");
   expect(await run("inspect", "--model", model, "--data", file)).toBe(1);
-  expect(err).toContain("line 4, column 2: it is not valid JSON");
+  expect(err).toContain("line 4, column 1: it is not valid JSON");
 });
 
 test("groups come first among the tasks", async () => {

@@ -65,10 +65,9 @@ test("all positions are compared: likeliest tokens, divergence, and differences 
         const row = { rows: 1, length: ids.length, inputIds: ids, positionIds: places, segmentIds };
         const logits = await engine.logits(row, places, new Map());
         await engine.release();
-        return ids.reduce<number[][]>(
-          (rows, _, i) => [...rows, [...logits.subarray(i * config.vocabSize, (i + 1) * config.vocabSize)]],
-          [],
-        );
+        return Array.from(ids, (_, i) => [
+          ...logits.subarray(i * config.vocabSize, (i + 1) * config.vocabSize),
+        ]);
       }),
     );
     for (const [i, p] of before!.entries()) {

@@ -6,6 +6,7 @@ import {
   copyFileSync,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -155,7 +156,7 @@ export function writeAll(descriptor: number, content: string | Uint8Array): void
 
 /** Gives what was written its name. */
 function place(temporary: string, target: string): void {
-  if (isFilledFolder(target)) {
+  if (lstatSync(temporary).isDirectory() && isFilledFolder(target)) {
     for (const name of readdirSync(temporary)) renameSync(join(temporary, name), join(target, name));
     rmdirSync(temporary);
   } else renameSync(temporary, target);
