@@ -28,6 +28,11 @@ function onOutputError(error: NodeJS.ErrnoException): never {
   process.exit(1);
 }
 
+/** Says a warning as an error is said, without Node's hint how to trace it. */
+function onWarning({ name, message }: Error): void {
+  console.error(name === "SlimtuneWarning" ? `slimtune: Note: ${message}` : `${name}: ${message}`);
+}
+
 /**
  * Runs one command.
  *
@@ -62,6 +67,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     command.option("--verbose", "show stack traces of errors").exitOverride();
 
   process.stdout.on("error", onOutputError);
+  process.removeAllListeners("warning").on("warning", onWarning);
   try {
     await program.parseAsync(argv as string[]);
     return typeof process.exitCode === "number" ? process.exitCode : 0;

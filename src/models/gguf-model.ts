@@ -3,7 +3,8 @@
 import { InputError } from "../errors.ts";
 import type { GgufFile } from "../formats/gguf.ts";
 import type { GgufValueToWrite } from "../formats/gguf-writer.ts";
-import { type ModelConfig, type ModelType, parseConfig } from "./config.ts";
+import { type ModelConfig, parseConfig } from "./config.ts";
+import type { ModelType } from "./families.ts";
 import { rotaryFactors } from "./rotary.ts";
 import { embeddingName, headName, normName } from "./weights.ts";
 

@@ -1,0 +1,16 @@
+/** @file What a user should know although the work goes on. */
+
+import process from "node:process";
+
+const given = new Set<string>();
+
+/**
+ * Warns once of each thing, as Node does: on standard error, and to programs by the process' event "warning".
+ *
+ * @param message one sentence, as an error's
+ */
+export function warn(message: string): void {
+  if (given.has(message)) return;
+  given.add(message);
+  process.emitWarning(message, "SlimtuneWarning");
+}
