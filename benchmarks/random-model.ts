@@ -6,7 +6,7 @@ import { cachePath } from "../src/cache-folder.ts";
 import { encodeFloat16 } from "../src/formats/float16.ts";
 import { type TensorToWrite, writeSafetensors } from "../src/formats/safetensors.ts";
 import { parseConfig } from "../src/models/config.ts";
-import { listTensors } from "../src/models/write-model.ts";
+import { listTensors } from "../src/models/modules.ts";
 import { createRandom } from "../src/random.ts";
 
 const llama = { architectures: ["LlamaForCausalLM"], model_type: "llama", rms_norm_eps: 1e-5 } as const;

@@ -3,11 +3,14 @@
     python reference/tiny_models.py fixtures/reference/models
 
 One complete Hub folder per model and in it `golden.safetensors`: the logits of a batch, and of two sequences
-packed into one row (each run alone, so that the golden values hold no leak from one to the other).
+packed into one row (each run alone, so that the golden values hold no leak from one to the other). Beside them
+`variants.json`, configurations of the same weights with some keys changed, and `variants.safetensors`, their logits.
 """
 
 import json
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import torch
@@ -65,6 +68,31 @@ SHARDED = {"llama-bias": "40KB"}
 # Hub folders from before Transformers 5 say `rope_theta`, `rope_scaling` and `torch_dtype`.
 CLASSIC_CONFIG = ["llama", "llama-rope3", "qwen2"]
 
+WINDOW = dict(use_sliding_window=True, sliding_window=8)
+# A key at None is taken out of the file.
+VARIANTS = {
+    "sliding layers": ("qwen2", dict(WINDOW, layer_types=["sliding_attention"] * 2)),
+    "sliding layers of qwen3": ("qwen3", dict(WINDOW, layer_types=["sliding_attention"] * 2)),
+    "layers from 0 on": ("qwen3", dict(WINDOW, layer_types=None, max_window_layers=0)),
+    "full layers beside a window": ("qwen3", dict(WINDOW, layer_types=["full_attention"] * 2, max_window_layers=0)),
+    "full layers of mistral": ("mistral", dict(layer_types=["full_attention"] * 2)),
+    "no window given": ("mistral", dict(sliding_window=None)),
+    "scaling beside parameters": ("llama-tied-f32", dict(rope_scaling=dict(type="linear", factor=4.0))),
+    "no original length": (
+        "llama-rope3",
+        dict(max_position_embeddings=32, rope_scaling=dict(LLAMA3_ROPE, original_max_position_embeddings=None)),
+    ),
+    "swish": ("llama", dict(hidden_act="swish")),
+    "tied beside another head": ("llama", dict(tie_word_embeddings=True)),
+    "defaults": ("llama", dict(rms_norm_eps=None, rope_theta=None, hidden_act=None, tie_word_embeddings=None)),
+}
+
+
+def without_none(values):
+    """The dictionary, and those in it, without keys at None."""
+    kept = {key: value for key, value in values.items() if value is not None}
+    return {key: without_none(value) if isinstance(value, dict) else value for key, value in kept.items()}
+
 
 def randomize(model, generator):
     """Normal weights everywhere; norms around 1, so that no norm or bias is left at a value that hides a mistake."""
@@ -103,6 +131,23 @@ def golden(model, generator):
     }
 
 
+@torch.no_grad()
+def variants(models):
+    generator = torch.Generator().manual_seed(900)
+    tensors = dict(input_ids=torch.randint(0, SIZES["vocab_size"], (1, LENGTH), generator=generator))
+    for name, (base, changes) in VARIANTS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(models / base, folder, dirs_exist_ok=True)
+            path = Path(folder) / "config.json"
+            path.write_text(json.dumps(without_none(json.loads(path.read_text()) | changes)))
+            tensors[name] = load(folder)(tensors["input_ids"]).logits
+            before = load(models / base)(tensors["input_ids"]).logits
+            print(f"{name}: differs from {base} by {(tensors[name] - before).abs().max():.1e}")
+    save_file(tensors, models / "variants.safetensors")
+    listed = {name: dict(model=base, changes=changes) for name, (base, changes) in VARIANTS.items()}
+    (models / "variants.json").write_text(json.dumps(listed, indent=2) + "\n")
+
+
 def main():
     out = Path(sys.argv[1])
     torch.set_num_threads(1)
@@ -124,6 +169,7 @@ def main():
         values = golden(stored, generator)
         save_file(values, folder / "golden.safetensors")
         print(name, rope, f"logits deviate by {values['logits'].std():.2f}")
+    variants(out)
 
 
 if __name__ == "__main__":

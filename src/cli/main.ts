@@ -30,7 +30,7 @@ function onOutputError(error: NodeJS.ErrnoException): never {
 
 /** Says a warning as an error is said, without Node's hint how to trace it. */
 function onWarning({ name, message }: Error): void {
-  console.error(name === "SlimtuneWarning" ? `slimtune: Note: ${message}` : `${name}: ${message}`);
+  console.error(name === "SlimtuneWarning" ? `slimtune: warning: ${message}` : `${name}: ${message}`);
 }
 
 /**

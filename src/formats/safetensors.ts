@@ -1,6 +1,6 @@
 /** @file The safetensors format: reading one file or a sharded model, and writing. */
 
-import { closeSync, existsSync, fstatSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../errors.ts";
@@ -200,9 +200,7 @@ export function openSafetensorsModel(folder: string): WeightFile {
   const single = join(folder, "model.safetensors");
   if (existsSync(single)) return openSafetensors(single);
   const indexPath = join(folder, "model.safetensors.index.json");
-  if (!existsSync(indexPath)) {
-    throw new InputError(`${folder} holds neither model.safetensors nor model.safetensors.index.json.`);
-  }
+  if (!existsSync(indexPath)) throw new InputError(explainMissingWeights(folder));
   const shardOf = readIndex(indexPath);
   const shards = new Map<string, SafetensorsFile>();
   const close = () => {
@@ -234,6 +232,17 @@ export function openSafetensorsModel(folder: string): WeightFile {
     close();
     throw error;
   }
+}
+
+/** Names of files of weights in formats that are not read. */
+const otherWeights = /\.(?:bin|pth?|ckpt|h5|msgpack|onnx|gguf)$/;
+
+function explainMissingWeights(folder: string): string {
+  const missing = `${folder} holds neither model.safetensors nor model.safetensors.index.json`;
+  const other = readdirSync(folder).find((name) => otherWeights.test(name));
+  if (other === undefined) return `${missing}.`;
+  if (other.endsWith(".gguf")) return `${missing}, but ${other}; name that file itself.`;
+  return `${missing}, but ${other}, which is not read; convert it with Transformers: AutoModelForCausalLM.from_pretrained(folder).save_pretrained(other_folder).`;
 }
 
 function readIndex(path: string): Map<string, string> {

@@ -6,7 +6,7 @@ import { copyFile, makeFolder } from "../files/write.ts";
 import { encodeFloat16 } from "../formats/float16.ts";
 import { openSafetensorsModel, writeSafetensors } from "../formats/safetensors.ts";
 import { readFolderConfig } from "../models/checkpoint.ts";
-import { listTensors } from "../models/write-model.ts";
+import { listTensors } from "../models/modules.ts";
 import { createRandom } from "../random.ts";
 
 const files = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"];

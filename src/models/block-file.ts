@@ -24,7 +24,7 @@ import {
 import { nameInLayer } from "./modules.ts";
 
 /** Changes whenever the same model would be stored otherwise. */
-const formatVersion = 2;
+const formatVersion = 3;
 
 /** The file's element types. */
 const kinds = {

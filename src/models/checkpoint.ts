@@ -14,6 +14,7 @@ import { openHuggingFaceTokenizer } from "../tokenization/hugging-face.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
 import { type ModelConfig, parseConfig } from "./config.ts";
 import { ggufTensorName, interleavedHeads, readGgufConfig, separateHalves } from "./gguf-model.ts";
+import { addModelPrefix, checkStoredTensors, untieStoredHead } from "./stored-tensors.ts";
 
 /** A model on disk, opened. The tensors are read when asked for. */
 export interface Checkpoint {
@@ -62,8 +63,13 @@ export function readFolderConfig(folder: string): ModelConfig {
 }
 
 function openFolder(folder: string): Checkpoint {
-  const config = readFolderConfig(folder);
-  const file = openSafetensorsModel(folder);
+  const described = readFolderConfig(folder);
+  const file = addModelPrefix(openSafetensorsModel(folder));
+  const config = closingOnError(file, () => {
+    const config = untieStoredHead(described, file);
+    checkStoredTensors(config, file);
+    return config;
+  });
   const readNF4 = (name: string, shape: readonly number[]) => {
     const quantized = readBnbNF4(file, name);
     if (quantized) checkShape(folder, name, quantized.shape, shape);
@@ -97,7 +103,7 @@ function openGgufFile(path: string): Checkpoint {
     throw new InputError(`${path} is neither a model folder nor a .gguf file.`);
   }
   const file = openGguf(path);
-  const config = readGgufConfig(file);
+  const config = closingOnError(file, () => readGgufConfig(file));
   const headsOf = (name: string) => interleavedHeads(file.metadata.get("general.architecture"), name, config);
   const find = (name: string, shape: readonly number[]): string => {
     const stored = ggufTensorName(name);
@@ -123,6 +129,15 @@ function openGgufFile(path: string): Checkpoint {
     readNF4: () => undefined,
     close: () => file.close(),
   };
+}
+
+function closingOnError<T>(file: WeightFile, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    file.close();
+    throw error;
+  }
 }
 
 /** Elements decoded at a time. */

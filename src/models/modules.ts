@@ -1,6 +1,7 @@
-/** @file The named parts of a decoder block, as Hugging Face names them, with their sizes. */
+/** @file The named parts of a model and of its decoder blocks, as Hugging Face names them, with their sizes. */
 
 import type { ModelConfig } from "./config.ts";
+import { embeddingName, headName, normName } from "./weights.ts";
 
 export interface LinearModule {
   /** Name within the block, such as "self_attn.q_proj". */
@@ -66,6 +67,24 @@ export function listVectors(config: ModelConfig): { name: string; size: number }
 /** The full name of a part of block `layer`: the prefix of Hugging Face's state dictionaries. */
 export function nameInLayer(layer: number, name: string): string {
   return `model.layers.${layer}.${name}`;
+}
+
+/** Names and shapes of all tensors of a model. */
+export function listTensors(config: ModelConfig): { name: string; shape: number[] }[] {
+  const table = [config.vocabSize, config.hiddenSize];
+  const blocks = Array.from({ length: config.numHiddenLayers }, (_, layer) => [
+    ...listVectors(config).map(({ name, size }) => ({ name: nameInLayer(layer, name), shape: [size] })),
+    ...listLinearModules(config).map(({ name, outFeatures, inFeatures }) => ({
+      name: nameInLayer(layer, `${name}.weight`),
+      shape: [outFeatures, inFeatures],
+    })),
+  ]).flat();
+  return [
+    { name: embeddingName, shape: table },
+    ...blocks,
+    { name: normName, shape: [config.hiddenSize] },
+    ...(config.tieWordEmbeddings ? [] : [{ name: headName, shape: table }]),
+  ];
 }
 
 /** Weights of one decoder block, norms and biases included. */

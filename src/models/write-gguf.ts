@@ -16,9 +16,9 @@ import {
   ropeFactorsName,
 } from "./gguf-model.ts";
 import { chooseTensorType, fileTypes, type GgufFileType } from "./gguf-tensor-types.ts";
+import { listTensors } from "./modules.ts";
 import type { Model } from "./open-model.ts";
 import { rotaryFactors } from "./rotary.ts";
-import { listTensors } from "./write-model.ts";
 
 /**
  * Writes `model` with the given weights as one GGUF file: matrices in the types that llama.cpp gives them in such

@@ -8,9 +8,8 @@ import { openGguf } from "../formats/gguf.ts";
 import { type TensorToWrite, writeSafetensors } from "../formats/safetensors.ts";
 import { convertGgufTokenizer } from "../tokenization/gguf.ts";
 import type { ModelConfig } from "./config.ts";
-import { listLinearModules, listVectors, nameInLayer } from "./modules.ts";
+import { listTensors } from "./modules.ts";
 import type { Model } from "./open-model.ts";
-import { embeddingName, headName, normName } from "./weights.ts";
 
 /** Files of a model folder that do not depend on the weights. */
 const carriedFiles = [
@@ -41,10 +40,17 @@ export async function writeModel(
     for (const name of carriedFiles) {
       if (existsSync(join(model.path, name))) copyFile(join(model.path, name), join(folder, name));
     }
-    const { quantization_config: _, ...config } = JSON.parse(
-      readFileSync(join(model.path, "config.json"), "utf8"),
-    );
-    writeJson("config.json", { ...config, torch_dtype: "float32" });
+    const {
+      quantization_config: _,
+      dtype: __,
+      ...config
+    } = JSON.parse(readFileSync(join(model.path, "config.json"), "utf8"));
+    writeJson("config.json", {
+      ...config,
+      architectures: [architectures[model.config.modelType]],
+      tie_word_embeddings: model.config.tieWordEmbeddings,
+      torch_dtype: "float32",
+    });
   } else {
     const file = openGguf(model.path);
     const { tokenizer, config } = convertGgufTokenizer(file.metadata);
@@ -58,24 +64,6 @@ export async function writeModel(
       eos_token_id: eosTokenId ?? null,
     });
   }
-}
-
-/** Names and shapes of all tensors of a model. */
-export function listTensors(config: ModelConfig): { name: string; shape: number[] }[] {
-  const table = [config.vocabSize, config.hiddenSize];
-  const blocks = Array.from({ length: config.numHiddenLayers }, (_, layer) => [
-    ...listVectors(config).map(({ name, size }) => ({ name: nameInLayer(layer, name), shape: [size] })),
-    ...listLinearModules(config).map(({ name, outFeatures, inFeatures }) => ({
-      name: nameInLayer(layer, `${name}.weight`),
-      shape: [outFeatures, inFeatures],
-    })),
-  ]).flat();
-  return [
-    { name: embeddingName, shape: table },
-    ...blocks,
-    { name: normName, shape: [config.hiddenSize] },
-    ...(config.tieWordEmbeddings ? [] : [{ name: headName, shape: table }]),
-  ];
 }
 
 const architectures = {

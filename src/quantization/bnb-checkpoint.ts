@@ -18,6 +18,14 @@ const stateSchema = z.object({
   nested_offset: z.number().optional(),
 });
 
+const partName =
+  /^(.+)\.(?:absmax|quant_map|nested_absmax|nested_quant_map|quant_state\.bitsandbytes__(?:nf4|fp4))$/;
+
+/** The quantized weight that the tensor `name` is a part of, besides its codes. */
+export function quantizedWeightOf(name: string): string | undefined {
+  return partName.exec(name)?.[1];
+}
+
 /**
  * Reads a weight that is stored in NF4. Beside its codes stand its scales, `<name>.absmax`, the values of the codes,
  * `<name>.quant_map`, and the rest as JSON, `<name>.quant_state.bitsandbytes__nf4`; with double quantization the
