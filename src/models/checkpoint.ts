@@ -13,7 +13,13 @@ import { openGgufTokenizer } from "../tokenization/gguf.ts";
 import { openHuggingFaceTokenizer } from "../tokenization/hugging-face.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
 import { type ModelConfig, parseConfig } from "./config.ts";
-import { ggufTensorName, interleavedHeads, readGgufConfig, separateHalves } from "./gguf-model.ts";
+import {
+  checkGgufTensors,
+  ggufTensorName,
+  interleavedHeads,
+  readGgufConfig,
+  separateHalves,
+} from "./gguf-model.ts";
 import { addModelPrefix, checkStoredTensors, untieStoredHead } from "./stored-tensors.ts";
 
 /** A model on disk, opened. The tensors are read when asked for. */
@@ -103,7 +109,11 @@ function openGgufFile(path: string): Checkpoint {
     throw new InputError(`${path} is neither a model folder nor a .gguf file.`);
   }
   const file = openGguf(path);
-  const config = closingOnError(file, () => readGgufConfig(file));
+  const config = closingOnError(file, () => {
+    const config = readGgufConfig(file);
+    checkGgufTensors(config, file);
+    return config;
+  });
   const headsOf = (name: string) => interleavedHeads(file.metadata.get("general.architecture"), name, config);
   const find = (name: string, shape: readonly number[]): string => {
     const stored = ggufTensorName(name);

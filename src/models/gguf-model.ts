@@ -3,9 +3,13 @@
 import { InputError } from "../errors.ts";
 import type { GgufFile } from "../formats/gguf.ts";
 import type { GgufValueToWrite } from "../formats/gguf-writer.ts";
+import { checkKeys } from "../formats/known-keys.ts";
 import { type ModelConfig, parseConfig } from "./config.ts";
 import type { ModelType } from "./families.ts";
+import { ggufKeys } from "./gguf-keys.ts";
+import { listTensors } from "./modules.ts";
 import { rotaryFactors } from "./rotary.ts";
+import { refuseSurplus } from "./stored-tensors.ts";
 import { embeddingName, headName, normName } from "./weights.ts";
 
 /**
@@ -69,10 +73,8 @@ export function readGgufConfig(file: GgufFile): ModelConfig {
       `${path} holds a model of the architecture "${architecture}", which is not supported; supported are ${supported.join(", ")}.`,
     );
   }
-  const optional = (key: string): number | undefined => {
-    const value = metadata.get(`${architecture}.${key}`);
-    return typeof value === "number" || typeof value === "bigint" ? Number(value) : undefined;
-  };
+  checkKeys(metadata, ggufKeys, path, (key) => nameInTable(key, String(architecture)));
+  const optional = (key: string) => readNumber(file, `${architecture}.${key}`);
   const required = (key: string): number => {
     const value = optional(key);
     if (value === undefined) throw new InputError(`${path} lacks the metadata "${architecture}.${key}".`);
@@ -81,33 +83,99 @@ export function readGgufConfig(file: GgufFile): ModelConfig {
   const embedding = file.tensors.get("token_embd.weight");
   if (!embedding) throw new InputError(`${path} lacks the tensor "token_embd.weight".`);
 
-  const scaling = metadata.get(`${architecture}.rope.scaling.type`);
+  const hiddenSize = required("embedding_length");
+  const heads = required("attention.head_count");
+  const headDim = optional("attention.key_length") ?? hiddenSize / heads;
+  const expectHeadDim = (key: string, byDefault: number) => {
+    const value = optional(key) ?? byDefault;
+    if (value === headDim) return;
+    throw new InputError(
+      `${path} has heads of ${headDim} elements, but ${value} as "${architecture}.${key}", which is not supported.`,
+    );
+  };
+  expectHeadDim("attention.value_length", hiddenSize / heads);
+  expectHeadDim("rope.dimension_count", headDim);
+  const context = required("context_length");
+  const window = optional("attention.sliding_window") ?? 0;
+  if (window > 0 && window < context) {
+    throw new InputError(
+      `${path} has a sliding window of ${window} tokens in a context of ${context}, which is not supported in GGUF files; use the model's Hugging Face folder.`,
+    );
+  }
   const config = parseConfig(
     {
       model_type: architecture,
       vocab_size: embedding.shape[0],
-      hidden_size: required("embedding_length"),
+      hidden_size: hiddenSize,
       intermediate_size: required("feed_forward_length"),
       num_hidden_layers: required("block_count"),
-      num_attention_heads: required("attention.head_count"),
-      num_key_value_heads: optional("attention.head_count_kv"),
-      head_dim: optional("attention.key_length"),
-      max_position_embeddings: required("context_length"),
+      num_attention_heads: heads,
+      num_key_value_heads: optional("attention.head_count_kv") ?? heads,
+      head_dim: headDim,
+      max_position_embeddings: context,
       rms_norm_eps: required("attention.layer_norm_rms_epsilon"),
       rope_theta: optional("rope.freq_base"),
-      rope_scaling:
-        typeof scaling === "string" && scaling !== "none"
-          ? { rope_type: scaling, factor: optional("rope.scaling.factor") }
-          : undefined,
+      rope_scaling: readScaling(file, `${architecture}.rope`),
       tie_word_embeddings: !file.tensors.has("output.weight"),
       attention_bias: file.tensors.has("blk.0.attn_q.bias"),
-      mlp_bias: file.tensors.has("blk.0.ffn_up.bias"),
+      // Biases elsewhere than in Llama's are refused with the tensors that are left over.
+      ...(architecture === "llama" && { mlp_bias: file.tensors.has("blk.0.ffn_up.bias") }),
     },
     path,
   );
-  // Llama 3's scaling is stored as the divisors of the frequencies themselves.
-  if (!file.tensors.has(ropeFactorsName)) return config;
-  return { ...config, ropeScaling: { type: "factors", factors: file.readFloat32(ropeFactorsName) } };
+  return { ...config, ...readFactors(file, config) };
+}
+
+/** A key as the table of keys has it. */
+function nameInTable(key: string, architecture: string): string {
+  return key.startsWith(`${architecture}.`) ? `{arch}${key.slice(architecture.length)}` : key;
+}
+
+/** A number of the metadata; one for each layer counts as one number where all are equal. */
+function readNumber({ metadata, path }: GgufFile, key: string): number | undefined {
+  const value = metadata.get(key);
+  if (value === undefined) return undefined;
+  const values = new Set((Array.isArray(value) ? value : [value]).map(toNumber));
+  const [first] = values;
+  if (values.size === 1 && first !== undefined) return first;
+  throw new InputError(
+    `${path}: the metadata "${key}" is not a number, or not the same for all layers, which is not supported.`,
+  );
+}
+
+function toNumber(value: unknown): number | undefined {
+  return typeof value === "number" || typeof value === "bigint" ? Number(value) : undefined;
+}
+
+/**
+ * The rotary scaling as llama.cpp reads it: by "linear" where no type is given, by an older key where there is no factor, and
+ * not at all by a factor of 0.
+ */
+function readScaling(file: GgufFile, prefix: string): object | undefined {
+  const type = file.metadata.get(`${prefix}.scaling.type`) ?? "linear";
+  const factor =
+    readNumber(file, `${prefix}.scaling.factor`) ?? readNumber(file, `${prefix}.scale_linear`) ?? 0;
+  if (type === "none" || (type === "linear" && (factor === 0 || factor === 1))) return undefined;
+  return { rope_type: type, factor };
+}
+
+/** Llama 3's scaling, which is stored as the divisors of the frequencies themselves. */
+function readFactors(file: GgufFile, config: ModelConfig): Pick<ModelConfig, "ropeScaling"> | undefined {
+  const factors = config.modelType === "llama" ? file.tensors.get(ropeFactorsName) : undefined;
+  if (!factors) return undefined;
+  if (config.ropeScaling || factors.shape.join() !== String(config.headDim / 2)) {
+    throw new InputError(
+      `${file.path}: the tensor "${ropeFactorsName}" has the shape [${factors.shape.join(", ")}] or stands beside another rotary scaling; it must have [${config.headDim / 2}], alone.`,
+    );
+  }
+  return { ropeScaling: { type: "factors", factors: file.readFloat32(ropeFactorsName) } };
+}
+
+/** @throws InputError if a GGUF file holds a tensor that the model has no use for. */
+export function checkGgufTensors(config: ModelConfig, file: GgufFile): void {
+  const expected = new Set(listTensors(config).map(({ name }) => ggufTensorName(name)));
+  if (config.ropeScaling?.type === "factors") expected.add(ropeFactorsName);
+  refuseSurplus(config, file, (name) => expected.has(name));
 }
 
 /** Divisors of the rotary frequencies, float32 [headDim / 2], which only "llama" files have. */
