@@ -30,6 +30,9 @@ CASES = {
     "llama-subset": ("llama", dict(target_modules=["q_proj", "v_proj"])),
     "llama-dora": ("llama", dict(target_modules="all-linear", use_dora=True)),
     "qwen2-dora": ("qwen2", dict(target_modules="all-linear", use_dora=True)),
+    "llama-layers": ("llama", dict(target_modules=["q_proj", "model.layers.0.mlp.down_proj"], layers_to_transform=1)),
+    "llama-excluded": ("llama", dict(target_modules="all-linear", exclude_modules=r".*\.(mlp\..*|[kv]_proj)")),
+    "llama-excluded-names": ("llama", dict(target_modules=["q_proj", "o_proj"], exclude_modules=["layers.1.self_attn.q_proj"])),
 }
 FULL_GRADIENTS = ["llama-rope3", "qwen2"]
 

@@ -3,6 +3,8 @@
 import { InputError } from "../errors.ts";
 import { openGguf } from "../formats/gguf.ts";
 import { type GgufTensorToWrite, type GgufValueToWrite, writeGguf } from "../formats/gguf-writer.ts";
+import { checkKeys } from "../formats/known-keys.ts";
+import { quote } from "../formats/weight-file.ts";
 import type { ModelConfig } from "../models/config.ts";
 import {
   ggufArchitecture,
@@ -13,6 +15,7 @@ import {
 } from "../models/gguf-model.ts";
 import { listLinearModules, nameInLayer } from "../models/modules.ts";
 import type { Adapter } from "./adapted-model.ts";
+import { ggufAdapterKeys } from "./adapter-keys.ts";
 import { adaptedModules, type LoraConfig, lora, loraConfigSchema, ranksAndScales } from "./lora.ts";
 import type { Parameter, Parameters } from "./parameters.ts";
 
@@ -74,10 +77,13 @@ export async function writeGgufAdapter(
 export function readGgufAdapter(path: string, model: ModelConfig): Adapter {
   const file = openGguf(path);
   try {
+    checkKeys(file.metadata, ggufAdapterKeys, path);
     const architecture = file.metadata.get("general.architecture");
     const alpha = file.metadata.get(alphaKey);
     const refusal = new InputError(`${path} holds no LoRA adapter for a model of this shape.`);
-    if (architecture !== ggufArchitecture(model) || typeof alpha !== "number") throw refusal;
+    if (architecture !== ggufArchitecture(model)) throw refusal;
+    if (typeof alpha !== "number" || !(alpha > 0))
+      throw new InputError(`${path} gives no "${alphaKey}" above 0, so the adapter's scale is not known.`);
     const parameters = new Map<string, Parameter>();
     const ranks: Record<string, number> = {};
     for (let layer = 0; layer < model.numHiddenLayers; layer++) {
@@ -102,6 +108,17 @@ export function readGgufAdapter(path: string, model: ModelConfig): Adapter {
       }
     }
     if (parameters.size === 0) throw refusal;
+    const used = new Set(
+      Object.keys(ranks).flatMap((module) =>
+        ["a", "b"].map((matrix) => `${ggufTensorName(`${module}.weight`)}.lora_${matrix}`),
+      ),
+    );
+    const surplus = [...file.tensors.keys()].find((name) => !used.has(name));
+    if (surplus !== undefined) {
+      throw new InputError(
+        `${path} adapts the tensor ${quote(surplus)}, which is not supported; merge it with llama.cpp, or choose an adapter of linear layers.`,
+      );
+    }
     const settings = loraConfigSchema.parse({
       lora_alpha: alpha,
       target_modules: Object.keys(ranks),

@@ -4,37 +4,43 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../errors.ts";
+
 import { makeFolder, writeWhole } from "../files/write.ts";
+
+import { checkKeys } from "../formats/known-keys.ts";
+
 import { openSafetensors, writeSafetensors } from "../formats/safetensors.ts";
+import { quote } from "../formats/weight-file.ts";
 import type { ModelConfig } from "../models/config.ts";
 import type { Adaptation } from "./adaptation.ts";
+import { peftKeys } from "./adapter-keys.ts";
 import { type LoraConfig, lora, loraConfigSchema } from "./lora.ts";
 import { listParameters, type Parameter, type Parameters } from "./parameters.ts";
+import { narrowTargetModules } from "./target-modules.ts";
 
 /** What PEFT puts before a tensor's name. */
 const prefix = "base_model.model.";
 /** Our entry in the tensor file's metadata: which base model the adapter was trained on. */
 const fingerprintKey = "slimtune.base_fingerprint";
 
-/** What of PEFT's LoraConfig decides how an adapter computes. Unknown entries are left alone, as PEFT adds some with every version. */
+/** The keys of PEFT's LoraConfig that are used, with its defaults. */
 const peftConfigSchema = z.looseObject({
   peft_type: z.string(),
-  base_model_name_or_path: z.string().nullish(),
-  r: loraConfigSchema.shape.r.unwrap(),
-  lora_alpha: loraConfigSchema.shape.lora_alpha.unwrap(),
+  r: loraConfigSchema.shape.r.unwrap().default(8),
+  lora_alpha: loraConfigSchema.shape.lora_alpha.unwrap().default(8),
   lora_dropout: z.number().min(0).lt(1).default(0),
   target_modules: z.union([z.string(), z.array(z.string()).min(1)]),
   use_rslora: z.boolean().nullish(),
   rank_pattern: z.record(z.string(), z.int().min(1)).nullish(),
   alpha_pattern: z.record(z.string(), z.number().positive()).nullish(),
-  bias: z.string().default("none"),
   use_dora: z.boolean().nullish(),
-  fan_in_fan_out: z.boolean().default(false),
-  modules_to_save: z.array(z.string()).nullish(),
-  layers_to_transform: z.union([z.int(), z.array(z.int())]).nullish(),
+  layers_to_transform: z.union([z.int().transform((layer) => [layer]), z.array(z.int())]).nullish(),
   exclude_modules: z.union([z.string(), z.array(z.string())]).nullish(),
   init_lora_weights: z.union([z.boolean(), z.string()]).default(true),
 });
+
+/** Initializations that leave the base model as it is; after the others the adapter alone is not enough. */
+const plainInitializations: readonly unknown[] = [true, false, "gaussian", "orthogonal", "eva", "mica"];
 
 export interface AdapterFiles {
   readonly settings: LoraConfig;
@@ -87,7 +93,7 @@ export async function writeAdapter(
  * @throws InputError if the adapter needs what is not supported, is damaged, or belongs to another base model.
  */
 export function readAdapter(folder: string, model: ModelConfig, fingerprint: string): AdapterFiles {
-  const settings = readSettings(join(folder, "adapter_config.json"));
+  const settings = readSettings(join(folder, "adapter_config.json"), model);
   const adaptation = lora(settings, model);
   const path = join(folder, "adapter_model.safetensors");
   if (!existsSync(path))
@@ -124,8 +130,13 @@ export function readAdapter(folder: string, model: ModelConfig, fingerprint: str
   }
 }
 
-/** Reads an adapter_config.json. @throws InputError as {@link readAdapter} */
-export function readSettings(path: string): LoraConfig {
+/**
+ * Reads an adapter_config.json.
+ *
+ * @param model whose layers `exclude_modules` and `layers_to_transform` choose from; without it an adapter that has them is refused
+ * @throws InputError as {@link readAdapter}
+ */
+export function readSettings(path: string, model?: ModelConfig): LoraConfig {
   if (!existsSync(path)) throw new InputError(`There is no ${path}, so this folder is not an adapter.`);
   let json: unknown;
   try {
@@ -139,29 +150,28 @@ export function readSettings(path: string): LoraConfig {
     throw new InputError(`${path} has a bad value at "${issue.path.join(".")}": ${issue.message}.`);
   }
   const config = parsed.data;
-  const refused: Record<string, boolean> = {
-    [`the method "${config.peft_type}"`]: config.peft_type !== "LORA",
-    fan_in_fan_out: config.fan_in_fan_out,
-    [`bias "${config.bias}"`]: config.bias !== "none",
-    modules_to_save: (config.modules_to_save ?? []).length > 0,
-    layers_to_transform: config.layers_to_transform != null,
-    exclude_modules: config.exclude_modules != null,
-    // These initializations change the base model's weights, so the adapter alone is not enough.
-    [`init_lora_weights "${config.init_lora_weights}"`]: ![
-      "true",
-      "false",
-      "gaussian",
-      "orthogonal",
-      "eva",
-    ].includes(String(config.init_lora_weights)),
-  };
-  const feature = Object.keys(refused).find((name) => refused[name]);
-  if (feature !== undefined) throw new InputError(`${path} asks for ${feature}, which is not supported.`);
+  if (config.peft_type !== "LORA")
+    throw new InputError(`${path} asks for the method ${quote(config.peft_type)}, which is not supported.`);
+  checkKeys(Object.entries(json as object), peftKeys, path);
+  const initialization = config.init_lora_weights;
+  if (!plainInitializations.includes(initialization)) {
+    throw new InputError(
+      `${path} asks for init_lora_weights "${initialization}", which changes the base model's weights and is not supported; convert the adapter with PEFT (save_pretrained with path_initial_model_for_weight_conversion).`,
+    );
+  }
+  const { target_modules, exclude_modules, layers_to_transform } = config;
+  const choice = { excluded: exclude_modules ?? [], layers: layers_to_transform ?? [] };
+  const isNarrowed = choice.excluded.length > 0 || choice.layers.length > 0;
+  if (isNarrowed && !model) {
+    throw new InputError(
+      `${path} chooses its layers by exclude_modules or layers_to_transform, which tuning cannot go on with; merge the adapter and tune the merged model.`,
+    );
+  }
   return {
     r: config.r,
     lora_alpha: config.lora_alpha,
     lora_dropout: config.lora_dropout,
-    target_modules: config.target_modules,
+    target_modules: isNarrowed ? narrowTargetModules(target_modules, choice, model!) : target_modules,
     use_rslora: config.use_rslora ?? false,
     use_dora: config.use_dora ?? false,
     init_lora_weights: true,

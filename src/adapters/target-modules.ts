@@ -50,6 +50,34 @@ export function selectTargetModules(target: string | readonly string[], model: M
   return selected;
 }
 
+/**
+ * `target` without the modules that PEFT leaves out: those `excluded` (names as in a list of targets, or one of Python's regular expressions)
+ * and, if there are `layers`, those of others, unless `target` has their whole name. `target` itself where neither is given.
+ *
+ * @throws InputError if nothing is left, or layers are given beside an expression, which PEFT does not take.
+ */
+export function narrowTargetModules(
+  target: string | string[],
+  { excluded, layers }: { readonly excluded: string | readonly string[]; readonly layers: readonly number[] },
+  model: ModelConfig,
+): string | string[] {
+  if (excluded.length === 0 && layers.length === 0) return target;
+  if (typeof target === "string" && layers.length > 0)
+    throw new InputError("layers_to_transform needs a list of target_modules, but they are an expression.");
+  const selected = [...selectTargetModules(target, model)];
+  const leftOut = new Set(
+    typeof excluded === "string"
+      ? selectFullMatches(excluded, selected)
+      : selected.filter((name) => excluded.some((entry) => name === entry || name.endsWith(`.${entry}`))),
+  );
+  const isInLayers = (name: string) =>
+    layers.length === 0 || target.includes(name) || layers.includes(Number(/\.(\d+)\./.exec(name)![1]));
+  const left = selected.filter((name) => !leftOut.has(name) && isInLayers(name));
+  if (left.length === 0)
+    throw new InputError("exclude_modules and layers_to_transform leave none of the target_modules.");
+  return left;
+}
+
 /** What a name that is no linear layer of a decoder block may be, by the end of its name. */
 const otherParts: readonly (readonly [pattern: RegExp, what: string])[] = [
   [/^(?:lm_head|output|embed_out)$/, "the output layer"],

@@ -134,6 +134,9 @@ const adapters = [
   "qwen2-all-linear",
   "llama-dora",
   "qwen2-dora",
+  "llama-layers",
+  "llama-excluded",
+  "llama-excluded-names",
 ];
 
 describe.each(adapters)("PEFT's adapter %s", (name) => {
