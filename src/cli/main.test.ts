@@ -247,6 +247,21 @@ describe("bad input ends with one sentence and exit code 1", () => {
       ["generate", "--model", model, "--adapter", "fixtures/reference/lora/llama-all-linear", "hello"],
       /the adapter is for another base model|lacks the tensor/,
     ],
+    "weights that are no numbers": () => [
+      [
+        "generate",
+        "--model",
+        damaged("nan", (folder) => {
+          const path = join(folder, "model.safetensors");
+          const bytes = readFileSync(path);
+          // The last is a weight of a norm or of the last block, in float16: a NaN.
+          bytes.writeUInt16LE(0x7e00, bytes.length - 2);
+          writeFileSync(path, bytes);
+        }),
+        "hello",
+      ],
+      "The model's logits are not finite numbers",
+    ],
     "a negative temperature": () => [
       ["generate", "--model", model, "--temperature", "-1", "hello"],
       "The temperature is -1, but must be 0 or more.",

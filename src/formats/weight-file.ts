@@ -31,6 +31,13 @@ export interface WeightFile {
   close(): void;
 }
 
+/** Whether all are finite numbers: one that is not makes the sum so too. */
+export function areFinite(values: Float32Array): boolean {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]!;
+  return Number.isFinite(sum);
+}
+
 /** A name from a file in quotes for a message: on one line, without control characters, and not too long. */
 export function quote(name: string): string {
   return JSON.stringify(name.length <= 100 ? name : `${name.slice(0, 100)}…`);

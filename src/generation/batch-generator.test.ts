@@ -227,6 +227,19 @@ test("whichever run of a program fails, the texts under way are told so, and the
   }
 });
 
+test("an adapter that is no number ends its texts with a sentence, and no others", async () => {
+  const damaged = drawAdapter(3);
+  for (const { data } of damaged.parameters.values()) data[0] = Number.NaN;
+  const writing = createGenerator(model, { device, batchSize: 2, adapters: { damaged } });
+  const [ended, other] = await Promise.allSettled([
+    writing.generate(request(prompts[0]!, { adapter: "damaged", logprobs: 2 })),
+    writing.generate(request(prompts[0]!, { maxNewTokens: 3 })),
+  ]);
+  expect(ended).toMatchObject({ status: "rejected", reason: expect.any(InputError) });
+  expect(other!.status).toBe("fulfilled");
+  await writing.close();
+});
+
 test("an error of who watches a text ends this text and no other", async () => {
   const writing = createGenerator(model, { device, batchSize: 2 });
   const onPiece = () => {

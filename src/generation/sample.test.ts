@@ -71,3 +71,15 @@ test("logits less their normalizer are log-probabilities, however large they are
   const sum = large.reduce((total, logit) => total + Math.exp(logit - logNormalizer(large)), 0);
   expect(sum).toBeCloseTo(1, 10);
 });
+
+test.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
+  "nothing is chosen where a logit is %d",
+  (value) => {
+    for (const temperature of [0, 1]) {
+      const damaged = Float32Array.of(1, value, 2);
+      expect(() => sampleToken(damaged, { temperature }, createRandom(7))).toThrow(
+        "The model's logits are not finite numbers",
+      );
+    }
+  },
+);

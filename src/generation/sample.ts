@@ -1,6 +1,7 @@
 /** @file Choosing the next token from logits. */
 
 import { InputError } from "../errors.ts";
+import { areFinite } from "../formats/weight-file.ts";
 import type { Random } from "../random.ts";
 
 export interface SamplingOptions {
@@ -43,6 +44,7 @@ export function checkSampling(options: SamplingOptions): void {
  *
  * @param logits one per token of the vocabulary; changed by a repetition penalty
  * @param seen the tokens of the prompt and of the answer so far
+ * @throws InputError if a logit is not a finite number
  */
 export function sampleToken(
   logits: Float32Array,
@@ -50,6 +52,11 @@ export function sampleToken(
   random: Random,
   seen: readonly number[] = [],
 ): number {
+  if (!areFinite(logits)) {
+    throw new InputError(
+      "The model's logits are not finite numbers, so no token can be chosen; the weights or the adapter are damaged: load them anew, or tune again at a lower learning rate.",
+    );
+  }
   const { temperature = 0, topP = 1, topK = logits.length, minP = 0, repetitionPenalty = 1 } = options;
   if (repetitionPenalty !== 1) {
     for (const id of new Set(seen)) {

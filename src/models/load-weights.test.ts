@@ -9,7 +9,7 @@ import { openSafetensors, writeSafetensors } from "../formats/safetensors.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import { readStoredWeight } from "./linear.ts";
-import { loadWeights } from "./load-weights.ts";
+import { type LoadOptions, loadWeights } from "./load-weights.ts";
 import { listLinearModules, nameInLayer } from "./modules.ts";
 import type { ModelWeights } from "./weights.ts";
 
@@ -60,22 +60,35 @@ test("NF4 leaves the embedding as narrow or wide as the file has it", () => {
   expect(loadWeights(open("llama"), { storage: "nf4" }).embedding.dtype).toBe("float32");
 });
 
-test("a value beyond float16's range is refused by the tensor's name", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "slimtune-range-"));
+/** Loads a tiny model in which one value is another. */
+async function loadDamaged(value: number, options: LoadOptions): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "slimtune-damaged-"));
   try {
-    const file = openSafetensors("fixtures/reference/models/llama/model.safetensors");
+    const file = openSafetensors("fixtures/reference/models/llama-wide/model.safetensors");
     const tensors = [...file.tensors.values()].map(({ name, shape }) => {
       const data = file.readFloat32(name);
-      if (name.endsWith("layers.1.mlp.up_proj.weight")) data[3] = 1e5;
+      if (name.endsWith("layers.0.mlp.up_proj.weight")) data[3] = value;
       return { name, dtype: "float32" as const, shape, data };
     });
     file.close();
     await writeSafetensors(join(folder, "model.safetensors"), tensors);
-    copyFileSync("fixtures/reference/models/llama/config.json", join(folder, "config.json"));
-    expect(() => loadWeights(openCheckpoint(folder), { storage: "float16" })).toThrow(
-      /"model\.layers\.1\.mlp\.up_proj\.weight" has values beyond float16's range/,
-    );
+    copyFileSync("fixtures/reference/models/llama-wide/config.json", join(folder, "config.json"));
+    loadWeights(openCheckpoint(folder), options);
   } finally {
     rmSync(folder, { recursive: true });
+  }
+}
+
+test("a value beyond float16's range is refused by the tensor's name", async () => {
+  await expect(loadDamaged(1e5, { storage: "float16" })).rejects.toThrow(
+    /"model\.layers\.0\.mlp\.up_proj\.weight" has values beyond float16's range/,
+  );
+});
+
+test.each(["nf4", "int8"] as const)("what is no number is not quantized to %s", async (storage) => {
+  for (const value of [Number.NaN, Number.NEGATIVE_INFINITY]) {
+    await expect(loadDamaged(value, { storage })).rejects.toThrow(
+      /the tensor "model\.layers\.0\.mlp\.up_proj\.weight" has values that are not finite numbers/,
+    );
   }
 });

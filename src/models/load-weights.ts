@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { InputError } from "../errors.ts";
+import { areFinite, quote } from "../formats/weight-file.ts";
 import { quantizeInt8 } from "../quantization/int8.ts";
 import { NF4_BLOCK_SIZE, type NF4Tensor, quantizeNF4 } from "../quantization/nf4.ts";
 import { float32, type HostTensor, type RowMatrix } from "../runtime/device.ts";
@@ -93,7 +94,7 @@ export function loadBlock(
         Object.assign(tensors, nf4Tensors(weight, readNF4(checkpoint, fullName, dims, doubleQuantization)));
         break;
       case "int8":
-        Object.assign(tensors, int8Tensors(weight, checkpoint.read(fullName, dims), dims));
+        Object.assign(tensors, int8Tensors(weight, readNumbers(checkpoint, fullName, dims), dims));
         break;
       default:
         tensors[weight] = readDense(checkpoint, fullName, dims, storage);
@@ -132,6 +133,15 @@ function readDense(
     : { dtype, dims, data: checkpoint.readFloat16(name, dims) };
 }
 
+/** A weight that is to be quantized, which would hide values that are no numbers. */
+function readNumbers(checkpoint: Checkpoint, name: string, dims: readonly number[]): Float32Array {
+  const values = checkpoint.read(name, dims);
+  if (areFinite(values)) return values;
+  throw new InputError(
+    `${checkpoint.path}: the tensor ${quote(name)} has values that are not finite numbers; the file is damaged, so load it anew.`,
+  );
+}
+
 function readNF4(
   checkpoint: Checkpoint,
   name: string,
@@ -140,7 +150,7 @@ function readNF4(
 ): NF4Tensor {
   const stored = checkpoint.readNF4(name, dims);
   if (stored) return stored;
-  const values = checkpoint.read(name, dims);
+  const values = readNumbers(checkpoint, name, dims);
   if (values.length % NF4_BLOCK_SIZE !== 0) {
     throw new InputError(
       `The tensor "${name}" has ${values.length} elements, which is no multiple of NF4's blocks of ${NF4_BLOCK_SIZE}.`,
