@@ -8,6 +8,9 @@ export class InputError extends Error {
   override readonly name = "InputError";
 }
 
+/** A model that cannot be used, whatever is asked of it. */
+export class DamagedModelError extends InputError {}
+
 /** Whether the error, or what caused it, is that the disk is full. */
 export function isDiskFull(error: unknown): boolean {
   const { code, cause } = error as NodeJS.ErrnoException;

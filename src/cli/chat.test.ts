@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterAll, expect, test, vi } from "vitest";
+import { DamagedModelError } from "../errors.ts";
 import { createFakeGenerator } from "../server/fake-generator.fixture.ts";
 import { openHuggingFaceTokenizer } from "../tokenization/hugging-face.ts";
 import { fineTune } from "../training/fine-tune.ts";
@@ -101,6 +102,13 @@ test("the end of the input leaves", async () => {
 test("an option out of its range is said before anything is asked", async () => {
   const { ended } = converse({ temperature: -1 });
   await expect(ended).rejects.toThrow("The temperature is -1, but must be 0 or more.");
+});
+
+test("a damaged model ends the conversation with a sentence", async () => {
+  const { generator, input, ended } = converse();
+  vi.spyOn(generator, "generate").mockRejectedValue(new DamagedModelError("the weights are damaged"));
+  input.write("one\n");
+  await expect(ended).rejects.toThrow("the weights are damaged");
 });
 
 test("a model without a chat template is told in a sentence", async () => {

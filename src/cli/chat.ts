@@ -7,7 +7,7 @@ import type { Readable, Writable } from "node:stream";
 import type { Command } from "commander";
 import { loadAdapter } from "../adapters/adapted-model.ts";
 import { showControls } from "../control-characters.ts";
-import { InputError } from "../errors.ts";
+import { DamagedModelError, InputError } from "../errors.ts";
 import { createGenerator } from "../generation/batch-generator.ts";
 import type { Generation, GenerationRequest, Generator } from "../generation/generator.ts";
 import { encodeChat } from "../generation/prompt.ts";
@@ -81,7 +81,7 @@ export interface ChatStreams {
 /**
  * Answers each line of the input until it ends or someone leaves.
  *
- * @throws InputError if the model has no chat template or an option is out of its range.
+ * @throws InputError if the model has no chat template or is damaged, or an option is out of its range.
  */
 export async function chat(
   generator: Generator,
@@ -175,7 +175,7 @@ export async function chat(
       try {
         await answer(text, answering.signal);
       } catch (error) {
-        if (!(error instanceof InputError)) throw error;
+        if (!(error instanceof InputError) || error instanceof DamagedModelError) throw error;
         say(error.message);
       }
       answering = undefined;

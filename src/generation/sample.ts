@@ -1,6 +1,6 @@
 /** @file Choosing the next token from logits. */
 
-import { InputError } from "../errors.ts";
+import { DamagedModelError, InputError } from "../errors.ts";
 import { areFinite } from "../formats/weight-file.ts";
 import type { Random } from "../random.ts";
 
@@ -44,7 +44,7 @@ export function checkSampling(options: SamplingOptions): void {
  *
  * @param logits one per token of the vocabulary; changed by a repetition penalty
  * @param seen the tokens of the prompt and of the answer so far
- * @throws InputError if a logit is not a finite number
+ * @throws DamagedModelError if a logit is not a finite number
  */
 export function sampleToken(
   logits: Float32Array,
@@ -53,7 +53,7 @@ export function sampleToken(
   seen: readonly number[] = [],
 ): number {
   if (!areFinite(logits)) {
-    throw new InputError(
+    throw new DamagedModelError(
       "The model's logits are not finite numbers, so no token can be chosen; the weights or the adapter are damaged: load them anew, or tune again at a lower learning rate.",
     );
   }
