@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -90,4 +90,13 @@ test("other names of the layers, and initializations that leave the base alone, 
     expect(read("llama-layers", changes).parameters).toEqual(plain);
   for (const init_lora_weights of ["gaussian", "eva", "mica", false])
     read("llama-subset", { init_lora_weights });
+});
+
+test("PEFT's older file of tensors is refused by its name", () => {
+  read("llama-regex");
+  const file = join(scratch, "llama-regex", "adapter_model");
+  renameSync(`${file}.safetensors`, `${file}.bin`);
+  expect(() => readAdapter(join(scratch, "llama-regex"), config, "any")).toThrow(
+    "but adapter_model.bin, which is not read; load it with PEFT",
+  );
 });

@@ -96,8 +96,7 @@ export function readAdapter(folder: string, model: ModelConfig, fingerprint: str
   const settings = readSettings(join(folder, "adapter_config.json"), model);
   const adaptation = lora(settings, model);
   const path = join(folder, "adapter_model.safetensors");
-  if (!existsSync(path))
-    throw new InputError(`${folder} holds no adapter_model.safetensors, so it is not an adapter.`);
+  if (!existsSync(path)) throw new InputError(explainMissingTensors(folder));
   const file = openSafetensors(path);
   try {
     const trainedOn = file.metadata.get(fingerprintKey);
@@ -128,6 +127,13 @@ export function readAdapter(folder: string, model: ModelConfig, fingerprint: str
   } finally {
     file.close();
   }
+}
+
+function explainMissingTensors(folder: string): string {
+  const missing = `${folder} holds no adapter_model.safetensors`;
+  return existsSync(join(folder, "adapter_model.bin"))
+    ? `${missing}, but adapter_model.bin, which is not read; load it with PEFT and save it again.`
+    : `${missing}, so it is not an adapter.`;
 }
 
 /**

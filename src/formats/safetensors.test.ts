@@ -309,6 +309,17 @@ describe("a sharded model", () => {
     );
   });
 
+  test("holds no tensor that its index does not name", async () => {
+    await writeModel({ a: weightMap.a });
+    await writeSafetensors(
+      first,
+      ["a", "hidden"].map((name) => ({ name, dtype: "float32", shape: [1], data: Float32Array.of(1) })),
+    );
+    expect(refusal(() => openSafetensorsModel(model))).toBe(
+      'models/sharded/model-00001-of-00002.safetensors holds the tensor "hidden" that models/sharded/model.safetensors.index.json does not name; save the model anew.',
+    );
+  });
+
   test("needs a valid index", async () => {
     await writeModel(["a"]);
     expect(refusal(() => openSafetensorsModel(model))).toBe(

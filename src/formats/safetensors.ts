@@ -216,6 +216,14 @@ export function openSafetensorsModel(folder: string): WeightFile {
         throw new InputError(`${shard.path} lacks the tensor ${quote(name)} that ${indexPath} places there.`);
       tensors.set(name, info);
     }
+    for (const shard of shards.values()) {
+      const unnamed = [...shard.tensors.keys()].find((name) => !tensors.has(name));
+      if (unnamed !== undefined) {
+        throw new InputError(
+          `${shard.path} holds the tensor ${quote(unnamed)} that ${indexPath} does not name; save the model anew.`,
+        );
+      }
+    }
     const shardWith = (name: string): SafetensorsFile => {
       const file = shardOf.get(name);
       if (file === undefined) throw new InputError(`${indexPath} does not name the tensor ${quote(name)}.`);
