@@ -4,11 +4,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../errors.ts";
-
 import { makeFolder, writeWhole } from "../files/write.ts";
-
 import { checkKeys } from "../formats/known-keys.ts";
-
 import { openSafetensors, writeSafetensors } from "../formats/safetensors.ts";
 import { quote } from "../formats/weight-file.ts";
 import type { ModelConfig } from "../models/config.ts";
