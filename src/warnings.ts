@@ -14,3 +14,12 @@ export function warn(message: string): void {
   given.add(message);
   process.emitWarning(message, "SlimtuneWarning");
 }
+
+/** In a program of ours: prints warnings as errors are printed, in place of Node's way. */
+export function printWarnings(): void {
+  process.removeAllListeners("warning").on("warning", print);
+}
+
+function print({ name, message }: Error): void {
+  console.error(name === "SlimtuneWarning" ? `slimtune: warning: ${message}` : `${name}: ${message}`);
+}

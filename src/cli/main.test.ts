@@ -48,6 +48,14 @@ const editConfig = (folder: string, changes: object) => {
   writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, "utf8")), ...changes }));
 };
 
+test("a key that is not known is named in a warning", async () => {
+  const folder = damaged("unknown-key", (folder) => editConfig(folder, { residual_multiplier: 0.2 }));
+  expect(await run("estimate", "--model", folder)).toBe(0);
+  await vi.waitFor(() =>
+    expect(err).toContain(`slimtune: warning: ${folder}/config.json sets "residual_multiplier", which`),
+  );
+});
+
 describe("bad input ends with one sentence and exit code 1", () => {
   const cases: Record<string, () => [words: string[], sentence: string | RegExp]> = {
     "a model that does not exist": () => [

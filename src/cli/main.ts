@@ -4,6 +4,7 @@ import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
 import { InputError } from "../errors.ts";
 import { explainError } from "../files/explain-error.ts";
+import { printWarnings } from "../warnings.ts";
 import { addAlignCommand } from "./align.ts";
 import { addChatCommand } from "./chat.ts";
 import { addCompareCommand } from "./compare.ts";
@@ -26,11 +27,6 @@ import { addTuneCommands } from "./tune.ts";
 function onOutputError(error: NodeJS.ErrnoException): never {
   if (error.code !== "EPIPE") note(`slimtune: ${explain(error) ?? error.message}`);
   process.exit(1);
-}
-
-/** Says a warning as an error is said, without Node's hint how to trace it. */
-function onWarning({ name, message }: Error): void {
-  console.error(name === "SlimtuneWarning" ? `slimtune: warning: ${message}` : `${name}: ${message}`);
 }
 
 /**
@@ -67,7 +63,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     command.option("--verbose", "show stack traces of errors").exitOverride();
 
   process.stdout.on("error", onOutputError);
-  process.removeAllListeners("warning").on("warning", onWarning);
+  printWarnings();
   try {
     await program.parseAsync(argv as string[]);
     return typeof process.exitCode === "number" ? process.exitCode : 0;

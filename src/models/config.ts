@@ -57,7 +57,7 @@ export interface ModelConfig {
 const size = z.int().min(1).max(10_000_000);
 const positive = z.number().positive().finite();
 
-/** All keys that Transformers knows for the rotary embedding; those of other types of scaling are refused with the type. */
+/** The rotary embedding's keys of the types that are supported. */
 const ropeParameters = z.strictObject({
   rope_type: z.string().nullish(),
   type: z.string().nullish(),
@@ -255,32 +255,36 @@ function readRopeScaling(
 
 /** The window of attention of all layers, which must have the same. */
 function readSlidingWindow(config: Config, family: Family, file: string): number | undefined {
-  const window =
-    family.slidingWindow === "as configured" && !config.use_sliding_window ? null : config.sliding_window;
-  const firstWithWindow = family.slidingWindow === "as configured" ? config.max_window_layers! : 0;
-  const layers = Array.from({ length: config.num_hidden_layers }, (_, layer) => layer);
-  const types =
-    config.layer_types ??
-    layers.map((layer) =>
-      typeof window === "number" && layer >= firstWithWindow ? "sliding_attention" : "full_attention",
-    );
-  if (types.length !== layers.length) {
-    throw new InputError(
-      `${file} gives ${types.length} "layer_types" for ${layers.length} layers ("num_hidden_layers").`,
-    );
-  }
-  const other = types.find((type) => !["full_attention", "attention", "sliding_attention"].includes(type));
-  if (other !== undefined)
-    throw new InputError(`${file} has layers of the type ${quote(other)}, which is not supported.`);
+  const isOptional = family.slidingWindow === "as configured";
+  const window = isOptional && !config.use_sliding_window ? undefined : config.sliding_window;
+  const first = isOptional ? config.max_window_layers! : 0;
+  const types = listLayerTypes(config, file, (layer) => typeof window === "number" && layer >= first);
   const sliding = types.filter((type) => type === "sliding_attention").length;
   if (sliding === 0) return undefined;
-  if (sliding < layers.length) {
+  if (sliding < types.length) {
     const name = family.slidingWindow === "all layers" ? ' (a "ministral")' : "";
     throw new InputError(
-      `${file} gives a sliding window to ${sliding} of its ${layers.length} layers only${name}, which is not supported.`,
+      `${file} gives a sliding window to ${sliding} of its ${types.length} layers only${name}, which is not supported.`,
     );
   }
   if (!window)
     throw new InputError(`${file} gives its layers a sliding window, but no size of it ("sliding_window").`);
   return window;
+}
+
+/** Each layer's type of attention, by `hasWindow` where the file does not say. "attention" is an older name of full attention. */
+function listLayerTypes(config: Config, file: string, hasWindow: (layer: number) => boolean): string[] {
+  const count = config.num_hidden_layers;
+  const types =
+    config.layer_types ??
+    Array.from({ length: count }, (_, layer) => (hasWindow(layer) ? "sliding_attention" : "full_attention"));
+  if (types.length !== count) {
+    throw new InputError(
+      `${file} gives ${types.length} "layer_types" for ${count} layers ("num_hidden_layers").`,
+    );
+  }
+  const other = types.find((type) => !["full_attention", "attention", "sliding_attention"].includes(type));
+  if (other !== undefined)
+    throw new InputError(`${file} has layers of the type ${quote(other)}, which is not supported.`);
+  return types;
 }

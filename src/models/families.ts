@@ -17,32 +17,20 @@ export interface Family {
 }
 
 /** Settings of generation that old files hold; generation_config.json is where they are read. */
-const generationSettings = withRole(
-  "harmless",
-  ..."assistant_confidence_threshold assistant_lookbehind bad_words_ids begin_suppress_tokens compile_config".split(
-    " ",
-  ),
-  ..."diversity_penalty do_sample early_stopping encoder_no_repeat_ngram_size encoder_repetition_penalty".split(
-    " ",
-  ),
-  ..."epsilon_cutoff eta_cutoff exponential_decay_length_penalty forced_bos_token_id forced_eos_token_id".split(
-    " ",
-  ),
-  ..."length_penalty max_length min_length no_repeat_ngram_size num_assistant_tokens num_beam_groups".split(
-    " ",
-  ),
-  ..."num_assistant_tokens_schedule num_beams num_return_sequences output_scores remove_invalid_values".split(
-    " ",
-  ),
-  ..."repetition_penalty return_dict_in_generate suppress_tokens target_lookbehind temperature top_k top_p".split(
-    " ",
-  ),
-  ..."typical_p".split(" "),
-);
+const generationSettings = `
+  assistant_confidence_threshold assistant_lookbehind bad_words_ids begin_suppress_tokens compile_config diversity_penalty
+  do_sample early_stopping encoder_no_repeat_ngram_size encoder_repetition_penalty epsilon_cutoff eta_cutoff
+  exponential_decay_length_penalty forced_bos_token_id forced_eos_token_id length_penalty max_length min_length
+  no_repeat_ngram_size num_assistant_tokens num_assistant_tokens_schedule num_beam_groups num_beams num_return_sequences
+  output_scores remove_invalid_values repetition_penalty return_dict_in_generate suppress_tokens target_lookbehind
+  temperature top_k top_p typical_p
+`
+  .trim()
+  .split(/\s+/);
 
 /** Keys of every family: those of Transformers' PreTrainedConfig, and what older versions and other programs add to files. */
 const everyFamily: KeyTable = {
-  ...generationSettings,
+  ...withRole("harmless", ...generationSettings),
   ...withRole(
     "used",
     "architectures",

@@ -4,6 +4,7 @@ import process from "node:process";
 import { loadAdapter } from "../adapters/adapted-model.ts";
 import { createGenerator } from "../generation/batch-generator.ts";
 import { openModel } from "../models/open-model.ts";
+import { printWarnings } from "../warnings.ts";
 import type { EngineOptions } from "./engine-process.ts";
 import { type FromEngine, hostGenerator, type Port, type ToEngine, toFailure } from "./remote-generator.ts";
 
@@ -12,6 +13,7 @@ const port: Port<FromEngine, ToEngine> = {
   listen: (listener) => void process.on("message", listener),
 };
 
+printWarnings();
 // A terminal's Ctrl-C reaches this process too, but the server decides when it ends; without the server it is of no use.
 process.on("SIGINT", () => {}).on("SIGTERM", () => {});
 process.on("disconnect", () => process.exit());

@@ -4,6 +4,7 @@ import process from "node:process";
 import { inspect } from "node:util";
 import { showControls } from "../control-characters.ts";
 import { InputError, isDiskFull } from "../errors.ts";
+import { printWarnings } from "../warnings.ts";
 import { type Job, performJob } from "./perform-job.ts";
 import type { JobMessage } from "./run-job.ts";
 
@@ -12,6 +13,7 @@ const send = (message: JobMessage) =>
 const interrupt = new AbortController();
 const job = JSON.parse(process.argv[2]!) as Job;
 
+printWarnings();
 // A terminal's Ctrl-C reaches this process too, but the study decides when it ends; without the study it is of no use.
 process.on("SIGINT", () => {});
 process.on("disconnect", () => process.exit());
