@@ -331,7 +331,7 @@ describe("a sharded model", () => {
     );
     rmSync(index);
     expect(refusal(() => openSafetensorsModel(model))).toBe(
-      "models/sharded holds neither model.safetensors nor model.safetensors.index.json.",
+      "models/sharded holds neither model.safetensors nor model.safetensors.index.json; weights in other formats have to be converted first.",
     );
   });
 });

@@ -248,7 +248,7 @@ const otherWeights = /\.(?:bin|pth?|ckpt|h5|msgpack|onnx|gguf)$/;
 function explainMissingWeights(folder: string): string {
   const missing = `${folder} holds neither model.safetensors nor model.safetensors.index.json`;
   const other = readdirSync(folder).find((name) => otherWeights.test(name));
-  if (other === undefined) return `${missing}.`;
+  if (other === undefined) return `${missing}; weights in other formats have to be converted first.`;
   if (other.endsWith(".gguf")) return `${missing}, but ${other}; name that file itself.`;
   return `${missing}, but ${other}, which is not read; convert it with Transformers: AutoModelForCausalLM.from_pretrained(folder).save_pretrained(other_folder).`;
 }

@@ -54,6 +54,7 @@ const everyFamily: KeyTable = {
   ),
   ...withRole(
     "harmless",
+    "_attn_implementation_autoset",
     "_commit_hash",
     "_name_or_path",
     "attn_implementation",
@@ -71,6 +72,7 @@ const everyFamily: KeyTable = {
     "is_decoder",
     "is_llama_config",
     "label2id",
+    "max_sequence_length",
     "name_or_path",
     "num_labels",
     "output_attentions",
