@@ -1,6 +1,7 @@
 /** @file What a user should know although the work goes on. */
 
 import process from "node:process";
+import { showControls } from "./control-characters.ts";
 
 const given = new Set<string>();
 
@@ -21,5 +22,5 @@ export function printWarnings(): void {
 }
 
 function print({ name, message }: Error): void {
-  console.error(name === "SlimtuneWarning" ? `slimtune: warning: ${message}` : `${name}: ${message}`);
+  console.error(showControls(`${name === "SlimtuneWarning" ? "slimtune: warning" : name}: ${message}`));
 }
