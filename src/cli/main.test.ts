@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { parse, stringify } from "yaml";
 import { fillDisk } from "../files/disk.fixture.ts";
 import { readMetrics } from "../training/metrics-log.ts";
