@@ -51,8 +51,9 @@ export function selectTargetModules(target: string | readonly string[], model: M
 }
 
 /**
- * `target` without the modules that PEFT leaves out: those `excluded` (names as in a list of targets, or one of Python's regular expressions)
- * and, if there are `layers`, those of others, unless `target` has their whole name. `target` itself where neither is given.
+ * `target` without the modules that PEFT leaves out: those `excluded` (names as in a list of targets, or a regular expression of
+ * Python) and, if there are `layers`, those of others, unless `target` has their whole name. `target` itself where neither is
+ * given.
  *
  * @throws InputError if nothing is left, or layers are given beside an expression, which PEFT does not take.
  */
