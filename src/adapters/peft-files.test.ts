@@ -6,7 +6,7 @@ import { InputError } from "../errors.ts";
 import { roleOf } from "../formats/known-keys.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { peftKeys } from "./adapter-keys.ts";
-import { readAdapter } from "./peft-files.ts";
+import { readAdapter, readSettings } from "./peft-files.ts";
 
 // Made by reference/configuration_keys.py and reference/lora.py with PEFT.
 const golden: { lora: Record<string, unknown> } = JSON.parse(
@@ -99,4 +99,9 @@ test("PEFT's older file of tensors is refused by its name", () => {
   expect(() => readAdapter(join(scratch, "llama-regex"), config, "any")).toThrow(
     "but adapter_model.bin, which is not read; load it with PEFT",
   );
+});
+
+test("without the model, layers that are chosen from it are refused", () => {
+  const path = "fixtures/reference/lora/llama-layers/adapter_config.json";
+  expect(() => readSettings(path)).toThrow("which tuning cannot go on with; merge the adapter");
 });
