@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { parseConfig } from "./config.ts";
 import { ggufTensorName } from "./gguf-model.ts";
 import { chooseTensorType, type GgufFileType } from "./gguf-tensor-types.ts";
-import { listTensors } from "./write-model.ts";
+import { listTensors } from "./modules.ts";
 
 /** Types of tensors by their names, those of blocks one layer after the other. */
 type Types = Record<string, string>;
