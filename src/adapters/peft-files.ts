@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../errors.ts";
+import { readWhole } from "../files/read.ts";
 import { makeFolder, writeWhole } from "../files/write.ts";
 import { openSafetensors, writeSafetensors } from "../formats/safetensors.ts";
 import type { ModelConfig } from "../models/config.ts";
@@ -15,6 +16,8 @@ import { listParameters, type Parameter, type Parameters } from "./parameters.ts
 const prefix = "base_model.model.";
 /** Our entry in the tensor file's metadata: which base model the adapter was trained on. */
 const fingerprintKey = "slimtune.base_fingerprint";
+/** The chat template with which an adapter was trained, where it is not the base model's. */
+const templateFile = "chat_template.jinja";
 
 /** What of PEFT's LoraConfig decides how an adapter computes. Unknown entries are left alone, as PEFT adds some with every version. */
 const peftConfigSchema = z.looseObject({
@@ -40,20 +43,25 @@ export interface AdapterFiles {
   readonly settings: LoraConfig;
   readonly adaptation: Adaptation;
   readonly parameters: Map<string, Parameter>;
+  /** In place of the base model's. */
+  readonly chatTemplate?: string;
 }
 
 /**
  * Writes an adapter of LoRA or DoRA into `folder` so that PEFT loads it.
  *
  * @param base name or path of the base model, and its fingerprint (see `fingerprintModel`)
+ * @param chatTemplate in place of the base model's
  */
 export async function writeAdapter(
   folder: string,
   settings: LoraConfig,
   parameters: Parameters,
   base: { readonly name: string; readonly revision?: string; readonly fingerprint: string },
+  chatTemplate?: string,
 ): Promise<void> {
   makeFolder(folder);
+  if (chatTemplate !== undefined) writeWhole(join(folder, templateFile), chatTemplate);
   const tensors = [...parameters].map(([name, { dims, data }]) => ({
     name: prefix + name,
     dtype: "float32" as const,
@@ -118,10 +126,16 @@ export function readAdapter(folder: string, model: ModelConfig, fingerprint: str
         `${path} holds the tensor "${surplus}", which its configuration does not account for.`,
       );
     }
-    return { settings, adaptation, parameters };
+    const chatTemplate = readAdapterTemplate(folder);
+    return { settings, adaptation, parameters, ...(chatTemplate !== undefined && { chatTemplate }) };
   } finally {
     file.close();
   }
+}
+
+/** The chat template that belongs to an adapter, where it has one of its own. */
+export function readAdapterTemplate(folder: string): string | undefined {
+  return readWhole(join(folder, templateFile), { isOptional: true })?.toString();
 }
 
 /** Reads an adapter_config.json. @throws InputError as {@link readAdapter} */
