@@ -54,6 +54,12 @@ test("a template and a date take the place of the model's, and stay with the run
   expect(config).toMatchObject({ date: "2025-01-31", chat_template: template });
   expect(readFileSync(join(folder, "adapter", "chat_template.jinja"), "utf8")).toBe(template);
 
+  // A run that goes on with the adapter takes its template over.
+  const further = join(scratch, "further");
+  const more = ["--adapter", folder, "--max-steps", "1", "--validation", "0", "--out", further];
+  expect(await run("tune", "--model", model, "--data", data, ...more)).toBe(0);
+  expect(parse(readFileSync(join(further, "config.yaml"), "utf8")).chat_template).toBe(template);
+
   const base = await openModel(model);
   expect(loadAdapter(base, join(folder, "adapter")).tokenizer.chatTemplate).toBe(template);
   expect(base.tokenizer.chatTemplate).not.toBe(template);
