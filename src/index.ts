@@ -30,7 +30,7 @@ export { mergeAdapter } from "./export/merge.ts";
 export { createGenerator, type GeneratorOptions } from "./generation/batch-generator.ts";
 export { type GenerateOptions, generate } from "./generation/generate.ts";
 export type { Generation, GenerationRequest, Generator } from "./generation/generator.ts";
-export { type Model, openModel } from "./models/open-model.ts";
+export { adjustChat, type Model, openModel } from "./models/open-model.ts";
 export { type Divergence, type DivergenceOptions, measureDivergence } from "./retention/kl-divergence.ts";
 export { readNeutralText, writeNeutralText } from "./retention/neutral-text.ts";
 export { type DeviceName, openDevice } from "./runtime/onnx-runtime.ts";

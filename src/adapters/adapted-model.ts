@@ -1,6 +1,6 @@
 /** @file A base model with an adapter on it. */
 
-import type { Model } from "../models/open-model.ts";
+import { adjustChat, type Model } from "../models/open-model.ts";
 import { type Adaptation, frozen } from "./adaptation.ts";
 import type { Parameters } from "./parameters.ts";
 import { readAdapter } from "./peft-files.ts";
@@ -20,11 +20,12 @@ export interface AdaptedModel extends Model {
 export const noAdapter: Adapter = { adaptation: frozen, parameters: new Map() };
 
 /**
- * Puts the adapter in `folder` (PEFT's layout) on a model. The base weights are shared, so several adapted models
- * can be held at little cost.
+ * Puts the adapter in `folder` (PEFT's layout) on a model, with the chat template that it was trained with, if that is
+ * one of its own. The base weights are shared, so several adapted models can be held at little cost.
  *
  * @throws InputError if it is no adapter, needs what is not supported, or belongs to another base model.
  */
 export function loadAdapter(model: Model, folder: string): AdaptedModel {
-  return { ...model, adapter: readAdapter(folder, model.config, model.fingerprint) };
+  const { chatTemplate, ...adapter } = readAdapter(folder, model.config, model.fingerprint);
+  return { ...adjustChat(model, { chatTemplate }), adapter };
 }

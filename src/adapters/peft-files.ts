@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../errors.ts";
+import { readWhole } from "../files/read.ts";
 import { makeFolder, writeWhole } from "../files/write.ts";
 import { checkKeys } from "../formats/known-keys.ts";
 import { openSafetensors, writeSafetensors } from "../formats/safetensors.ts";
@@ -19,6 +20,8 @@ import { narrowTargetModules } from "./target-modules.ts";
 const prefix = "base_model.model.";
 /** Our entry in the tensor file's metadata: which base model the adapter was trained on. */
 const fingerprintKey = "slimtune.base_fingerprint";
+/** The chat template with which an adapter was trained, where it is not the base model's. */
+const templateFile = "chat_template.jinja";
 
 /** The keys of PEFT's LoraConfig that are used, with its defaults. */
 const peftConfigSchema = z.looseObject({
@@ -43,20 +46,25 @@ export interface AdapterFiles {
   readonly settings: LoraConfig;
   readonly adaptation: Adaptation;
   readonly parameters: Map<string, Parameter>;
+  /** In place of the base model's. */
+  readonly chatTemplate?: string;
 }
 
 /**
  * Writes an adapter of LoRA or DoRA into `folder` so that PEFT loads it.
  *
  * @param base name or path of the base model, and its fingerprint (see `fingerprintModel`)
+ * @param chatTemplate in place of the base model's
  */
 export async function writeAdapter(
   folder: string,
   settings: LoraConfig,
   parameters: Parameters,
   base: { readonly name: string; readonly revision?: string; readonly fingerprint: string },
+  chatTemplate?: string,
 ): Promise<void> {
   makeFolder(folder);
+  if (chatTemplate !== undefined) writeWhole(join(folder, templateFile), chatTemplate);
   const tensors = [...parameters].map(([name, { dims, data }]) => ({
     name: prefix + name,
     dtype: "float32" as const,
@@ -120,7 +128,8 @@ export function readAdapter(folder: string, model: ModelConfig, fingerprint: str
         `${path} holds the tensor "${surplus}", which its configuration does not account for.`,
       );
     }
-    return { settings, adaptation, parameters };
+    const chatTemplate = readAdapterTemplate(folder);
+    return { settings, adaptation, parameters, ...(chatTemplate !== undefined && { chatTemplate }) };
   } finally {
     file.close();
   }
@@ -131,6 +140,11 @@ function explainMissingTensors(folder: string): string {
   return existsSync(join(folder, "adapter_model.bin"))
     ? `${missing}, but adapter_model.bin, which is not read; load it with PEFT and save it again.`
     : `${missing}, so it is not an adapter.`;
+}
+
+/** The chat template that belongs to an adapter, where it has one of its own. */
+export function readAdapterTemplate(folder: string): string | undefined {
+  return readWhole(join(folder, templateFile), { isOptional: true })?.toString();
 }
 
 /**

@@ -120,8 +120,8 @@ export async function measureAlignment(
     ...data.map(({ name, path, trainOn = "completion", applyChatTemplate = true }, i) => {
       const { sample } = tuningSets[i]!;
       const tokenize = (example: Example) =>
-        tokenizeExample(example, model.tokenizer, { trainOn, applyChatTemplate }, path);
-      return { name, texts: sample.map(textOf), examples: sample.map(tokenize) };
+        tokenizeExample(example, model.tokenizer, { trainOn, applyChatTemplate }, path).examples;
+      return { name, texts: sample.map(textOf), examples: sample.flatMap(tokenize) };
     }),
     ...benchmarks.map(({ name }, i) => ({
       name,

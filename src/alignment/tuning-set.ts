@@ -1,6 +1,7 @@
 /** @file A set of tuning data, gone through once: a sample of its examples, and what it has in common with items. */
 
 import { createExampleReader, type Example, type FieldMapping } from "../data/example.ts";
+import { contentText } from "../data/messages.ts";
 import { InputError } from "../errors.ts";
 import { readRows } from "../formats/rows.ts";
 import { createRandom } from "../random.ts";
@@ -51,5 +52,5 @@ export async function readTuningSet(
 
 /** What an example says, without the marks of a chat template. */
 export function textOf({ messages, plain }: Example): string {
-  return messages ? messages.map(({ content }) => content).join("\n") : plain!.prompt + plain!.completion;
+  return messages ? messages.map(contentText).join("\n") : plain!.prompt + plain!.completion;
 }

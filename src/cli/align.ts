@@ -7,12 +7,13 @@ import { type AlignmentData, type AlignmentResult, measureAlignment } from "../a
 import { resolveDataset } from "../data/hub-dataset.ts";
 import { loadTasks } from "../evaluation/tasks/registry.ts";
 import { storages } from "../models/linear.ts";
-import { openModel } from "../models/open-model.ts";
+import { adjustChat, openModel } from "../models/open-model.ts";
 import { parseFields, parseList, parseWhole } from "./arguments.ts";
+import { addChatOptions, readChatOptions } from "./chat-options.ts";
 import { createStatusLine, formatDuration, print } from "./output.ts";
 
 export function addAlignCommand(program: Command): void {
-  program
+  const command = program
     .command("align")
     .description(
       "Measure how well tuning data fit tasks, from the base model alone, and whether the tasks' items stand in the data.",
@@ -43,8 +44,9 @@ export function addAlignCommand(program: Command): void {
       `
 Example:
   slimtune align --model model.gguf --data gsm8k/train.jsonl --data chat=chats.jsonl --tasks gsm8k,hellaswag`,
-    )
-    .action(async ({ model: name, data: given, tasks, taskFile, dataSplit, storage, json, ...options }) => {
+    );
+  addChatOptions(command).action(
+    async ({ model: name, data: given, tasks, taskFile, dataSplit, storage, json, ...options }) => {
       const { fields, trainOn, dataDir, limit, samples, seed } = options;
       const status = createStatusLine();
       const started = performance.now();
@@ -58,7 +60,7 @@ Example:
           data.push({ name: dataName, path: await resolveDataset(path, dataSplit), fields, trainOn });
         }
         status.update("reading the model");
-        const model = await openModel(name, { storage });
+        const model = adjustChat(await openModel(name, { storage }), readChatOptions(options));
         const result = await measureAlignment(model, data, tasks, {
           samples,
           seed,
@@ -73,7 +75,8 @@ Example:
       } finally {
         status.done();
       }
-    });
+    },
+  );
 }
 
 /** "name=path", or a path, which is named by its file. */

@@ -12,10 +12,11 @@ import { createGenerator } from "../generation/batch-generator.ts";
 import type { Generation, GenerationRequest, Generator } from "../generation/generator.ts";
 import { encodeChat } from "../generation/prompt.ts";
 import { checkSampling } from "../generation/sample.ts";
-import { openModel } from "../models/open-model.ts";
+import { adjustChat, openModel } from "../models/open-model.ts";
 import type { ChatMessage } from "../tokenization/chat-template.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
 import { parseWhole } from "./arguments.ts";
+import { addChatOptions } from "./chat-options.ts";
 import { asWritten } from "./output.ts";
 import { addSamplingOptions, addWeightOptions, readBits } from "./writing-options.ts";
 
@@ -39,11 +40,14 @@ When the conversation no longer fits into the model's context, its oldest turns 
 Example:
   slimtune chat --model model.gguf --adapter runs/math/adapter --system "Answer in one sentence."`,
     );
+  addChatOptions(command);
   addSamplingOptions(command, { temperature: 0.7, topP: 0.95 });
   addWeightOptions(command);
-  command.action(async ({ model: path, adapter, storage, bits, exact, verbose: _, ...options }) => {
+  command.action(async ({ model: path, adapter, storage, bits, exact, verbose: _, ...given }) => {
+    const { chatTemplate, date, ...options } = given;
     const base = await openModel(path, { storage });
-    const model = adapter === undefined ? base : loadAdapter(base, adapter);
+    const adapted = adapter === undefined ? base : loadAdapter(base, adapter);
+    const model = adjustChat(adapted, { chatTemplate, date });
     const generator = createGenerator(model, { batchSize: 1, ...readBits({ bits, exact }) });
     const { stdin, stdout, stderr } = process;
     try {

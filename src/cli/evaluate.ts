@@ -10,6 +10,7 @@ import {
   runEvaluation,
 } from "../evaluation/run-evaluation.ts";
 import { parseList, parseWhole } from "./arguments.ts";
+import { addChatOptions } from "./chat-options.ts";
 import { type NextStep, renderNextSteps, repeatCommand } from "./next-steps.ts";
 import { createStatusLine, formatDuration, note, print } from "./output.ts";
 import { addWeightOptions, readBits } from "./writing-options.ts";
@@ -53,6 +54,7 @@ An evaluation that was interrupted goes on if the same command is given again.
 Example:
   slimtune evaluate --model model.gguf --adapter runs/math/adapter --tasks gsm8k --limit 200`,
     );
+  addChatOptions(command);
   addWeightOptions(command);
   command.action(async ({ show, json, exact, bits, taskFile, verbose: _, ...options }, command: Command) => {
     // Commander's default for --no-… is true; here it depends on the chat template.
@@ -82,12 +84,13 @@ Example:
 async function withProgress<T>(run: (events: EvaluationRunEvents) => Promise<T>): Promise<T> {
   const status = createStatusLine();
   let folder: string | undefined;
+  let again = "give the same command again";
   const onSignal = () => {
     status.done();
     const hint =
       folder === undefined
         ? "nothing was computed yet"
-        : `the answers so far are in ${folder}; give the same command again to go on`;
+        : `the answers so far are in ${folder}; ${again} to go on`;
     note(`Stopped: ${hint}.`);
     process.exit(130);
   };
@@ -98,6 +101,7 @@ async function withProgress<T>(run: (events: EvaluationRunEvents) => Promise<T>)
       onStage: (stage) => status.update(stage),
       onPlan(plan) {
         folder = plan.folder;
+        if (plan.date !== undefined) again += `, with --date ${plan.date} if it is another day,`;
         started = performance.now();
         status.done();
         for (const { name, instances, size, numFewshot } of plan.tasks) {

@@ -3,8 +3,9 @@
 import type { Command } from "commander";
 import { loadAdapter } from "../adapters/adapted-model.ts";
 import { generate } from "../generation/generate.ts";
-import { openModel } from "../models/open-model.ts";
+import { adjustChat, openModel } from "../models/open-model.ts";
 import { parseWhole } from "./arguments.ts";
+import { addChatOptions, readChatOptions } from "./chat-options.ts";
 import { print, printAnswer } from "./output.ts";
 import { addSamplingOptions, addWeightOptions, readBits } from "./writing-options.ts";
 
@@ -24,11 +25,13 @@ export function addGenerateCommand(program: Command): void {
       "after",
       '\nExample:\n  slimtune generate --model model.gguf --adapter runs/math/adapter "Tom has 3 pens and buys 4. How many has he?"',
     );
+  addChatOptions(command);
   addSamplingOptions(command, { temperature: 0, topP: 1 });
   addWeightOptions(command);
   command.action(async (prompt: string, options) => {
     const base = await openModel(options.model, { storage: options.storage });
-    const model = options.adapter === undefined ? base : loadAdapter(base, options.adapter);
+    const adapted = options.adapter === undefined ? base : loadAdapter(base, options.adapter);
+    const model = adjustChat(adapted, readChatOptions(options));
     const text = await generate(model, prompt, {
       maxNewTokens: options.maxNewTokens,
       temperature: options.temperature,

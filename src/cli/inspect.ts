@@ -8,11 +8,13 @@ import { renderExample, renderReport } from "../data/inspect.ts";
 import { loadDataset } from "../data/load-dataset.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { resolveModel } from "../models/hub-model.ts";
+import { withChatSettings } from "../tokenization/chat-template.ts";
 import { parseFields, parseWhole } from "./arguments.ts";
+import { addChatOptions, readChatOptions } from "./chat-options.ts";
 import { print } from "./output.ts";
 
 export function addInspectCommand(program: Command): void {
-  program
+  const command = program
     .command("inspect")
     .description(
       "Show which tokens of each example are trained on (green, or between ⟦ and ⟧), and what is cut.",
@@ -52,7 +54,7 @@ export function addInspectCommand(program: Command): void {
     )
     .action(async (options) => {
       const checkpoint = openCheckpoint(await resolveModel(options.model));
-      const tokenizer = checkpoint.tokenizer();
+      const tokenizer = withChatSettings(checkpoint.tokenizer(), readChatOptions(options));
       checkpoint.close();
       const path = await resolveDataset(options.data, options.dataSplit);
       const { examples, report } = await loadDataset(path, {
@@ -76,4 +78,5 @@ export function addInspectCommand(program: Command): void {
       }
       print(`${renderReport(report)}\n`);
     });
+  addChatOptions(command);
 }

@@ -8,11 +8,12 @@ import { methodNames } from "../training/methods.ts";
 import type { RunOptions } from "../training/run-config.ts";
 import { schedulerTypes } from "../training/schedule.ts";
 import { parseFields, parseList, parseNumber, parseWhole } from "./arguments.ts";
+import { addChatOptions } from "./chat-options.ts";
 import { readConfigFile } from "./config-file.ts";
 
 /** Adds all options of a run, but for its folder. */
 export function addRunOptions(command: Command): Command {
-  return command
+  return addChatOptions(command)
     .option("--config <file>", "YAML file with any of the options; those given here come first")
     .option("--model <path or id>", "folder, .gguf file or Hub id of the model")
     .option("--revision <name>", "branch, tag or commit of a Hub model")

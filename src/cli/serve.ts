@@ -6,6 +6,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { isLoopback } from "../server/access.ts";
 import { type ModelServer, serveModel } from "../server/serve.ts";
 import { parseWhole } from "./arguments.ts";
+import { addChatOptions, readChatOptions } from "./chat-options.ts";
 import { note, print } from "./output.ts";
 import { addWeightOptions, readBits } from "./writing-options.ts";
 
@@ -35,12 +36,14 @@ Example:
   slimtune serve --model model.gguf --adapter math=runs/math/adapter
   curl http://127.0.0.1:8000/v1/chat/completions -d '{"model": "math", "messages": [{"role": "user", "content": "2 + 3?"}]}'`,
     );
+  addChatOptions(command);
   addWeightOptions(command);
   command.action(async (options) => {
     const server = await serveModel({
       model: options.model,
       adapters: options.adapter ?? {},
       storage: options.storage,
+      ...readChatOptions(options),
       batchSize: options.batchSize,
       ...readBits(options),
       maxQueue: options.maxQueue,

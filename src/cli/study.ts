@@ -8,6 +8,7 @@ import { runStudy, type StudyEvents, type StudyPlan } from "../study/run-study.t
 import { parseStudyConfig, readStudyConfig } from "../study/study-config.ts";
 import { studyFolder } from "../study/study-folder.ts";
 import { parseList, parseWhole } from "./arguments.ts";
+import { addChatOptions } from "./chat-options.ts";
 import { readConfigFile } from "./config-file.ts";
 import { createStatusLine, formatDuration, note, print } from "./output.ts";
 
@@ -47,7 +48,7 @@ export function addStudyCommand(program: Command): void {
 
 function studyCommand(kind: keyof typeof kinds): Command {
   const { description, methods, example } = kinds[kind];
-  return new Command(kind)
+  const command = new Command(kind)
     .description(description)
     .option(
       "--config <file>",
@@ -105,6 +106,7 @@ function studyCommand(kind: keyof typeof kinds): Command {
       const study = parseStudyConfig(options, config ?? "The command line");
       await showStudy(out, json, (events) => runStudy(study, out, events));
     });
+  return addChatOptions(command);
 }
 
 /** Flags under the names of study.yaml. */
@@ -114,6 +116,7 @@ function nameOptions({
   dataDir,
   numFewshot,
   applyChatTemplate,
+  chatTemplate,
   neutralText,
   limit,
   ...flags
@@ -124,6 +127,7 @@ function nameOptions({
     data_dir: dataDir,
     num_fewshot: numFewshot,
     apply_chat_template: applyChatTemplate,
+    chat_template: chatTemplate,
     neutral_text: neutralText,
     limit: limit?.all,
     limits: limit?.single,

@@ -39,5 +39,11 @@ export function renderReport(report: DatasetReport): string {
   if (report.withoutLabels > 0)
     lines.push(`${report.withoutLabels} examples were dropped: no token in the loss`);
   if (report.duplicates > 0) lines.push(`${report.duplicates} examples equal an earlier one`);
+  if (report.cutRows > 0) {
+    lines.push(
+      `${report.cutRows} conversations were cut into ${report.cutExamples} examples, since the chat template prints turns differently when others follow`,
+    );
+  }
+  if (report.ignored.length > 0) lines.push(`ignored: ${report.ignored.join(", ")}`);
   return lines.join("\n");
 }

@@ -3,11 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
-import { assistantSpans, specialTokensOf } from "../tokenization/chat-template.ts";
+import { renderTurns } from "../tokenization/assistant-turns.ts";
+import { type ChatMessage, chatOptionsOf } from "../tokenization/chat-template.ts";
 import { openHuggingFaceTokenizer } from "../tokenization/hugging-face.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
 import type { TokenizedExample } from "./batch.ts";
-import { renderExample } from "./inspect.ts";
+import { renderExample, renderReport } from "./inspect.ts";
 import { type DatasetOptions, loadDataset } from "./load-dataset.ts";
 import { tokenizeExample } from "./tokenize-example.ts";
 
@@ -101,7 +102,7 @@ test("the trained tokens are the answers and their ends, the BOS token stands on
       fc.boolean(),
       (turns, useTemplate) => {
         const rounds = useTemplate ? turns : turns.slice(0, 1);
-        const example = tokenizeExample(
+        const { examples } = tokenizeExample(
           {
             line: 1,
             messages: rounds.flatMap(([user, assistant]) => [
@@ -114,6 +115,7 @@ test("the trained tokens are the answers and their ends, the BOS token stands on
           { ...asTuned, applyChatTemplate: useTemplate },
           "test",
         );
+        const example = examples[0]!;
         expect(trainedText(example)).toBe(rounds.map(([, assistant]) => `${assistant}<|end|>`).join(""));
         expect([...example.ids].filter((id) => id === chat.bosTokenId)).toHaveLength(1);
         expect(example.ids[0]).toBe(chat.bosTokenId);
@@ -136,10 +138,15 @@ describe("the borders of the assistant's turns", () => {
     ]),
   );
 
+  const render = (messages: readonly ChatMessage[]) => {
+    const turns = [...messages.keys()].filter((i) => messages[i]!.role === "assistant");
+    return renderTurns(chat.chatTemplate!, messages, turns, chat, chatOptionsOf(chat))[0]!;
+  };
+
   test("are where the text before them, tokenized alone, ends", () => {
     fc.assert(
       fc.property(conversations, (messages) => {
-        const { text, spans } = assistantSpans(chat.chatTemplate!, messages, specialTokensOf(chat));
+        const { text, spans } = render(messages);
         const whole = chat.encode(text);
         const befores = spans.flat().map((border) => chat.encode(text.slice(0, border)));
         const fits = befores.every((before) => before.every((id, i) => id === whole[i]));
@@ -150,7 +157,7 @@ describe("the borders of the assistant's turns", () => {
         const trained = fits
           ? whole.map((_, i) => (befores.filter(({ length }) => length <= i).length % 2 === 1 ? 1 : 0))
           : parts.flatMap((part, i) => part.map(() => i % 2));
-        const example = tokenizeExample({ line: 1, messages }, chat, asTuned, "test");
+        const example = tokenizeExample({ line: 1, messages }, chat, asTuned, "test").examples[0]!;
         expect([...example.ids]).toEqual(expected);
         expect([...example.trained]).toEqual(trained);
       }),
@@ -172,7 +179,7 @@ describe("the borders of the assistant's turns", () => {
       content: `${answer} and ${i}`,
     }));
     tokenizeExample({ line: 1, messages }, counting, asTuned, "test");
-    const { text } = assistantSpans(chat.chatTemplate!, messages, specialTokensOf(chat));
+    const { text } = render(messages);
     expect(characters).toBeLessThan(3 * text.length);
   });
 });
@@ -189,6 +196,108 @@ test("examples beyond the context are refused, dropped or cut, and counted", asy
   });
   const cut = await load(path, { context: 40, overlong: "truncate" });
   expect(cut.report).toMatchObject({ examples: 2, truncated: 1, longest: 40 });
+});
+
+describe("what of the rows is not trained on as it stands is told", () => {
+  const turns = [
+    { role: "user", content: question, id: 1 },
+    { role: "assistant", content: answer, reasoning_content: "Hm.", weight: 1 },
+    { role: "user", content: "More?" },
+    { role: "assistant", content: "No.", weight: 0 },
+  ];
+  const loadRow = (row: object, options?: Partial<DatasetOptions>) =>
+    load(write("told.jsonl", JSON.stringify(row)), options);
+
+  test("fields that neither the format nor the template reads", async () => {
+    const row = {
+      messages: turns,
+      tools: [{ name: "f" }],
+      chat_template_kwargs: { depth: 1 },
+      source: "web",
+    };
+    const { examples, report } = await loadRow(row);
+    expect(report.ignored).toEqual([
+      "source",
+      "tools",
+      "chat_template_kwargs.depth",
+      "messages[].id",
+      "messages[].reasoning_content",
+    ]);
+    expect(renderReport(report)).toMatch(/\nignored: source, tools, /);
+    expect(trainedText(examples[0]!)).toBe(`${answer}<|end|>`);
+  });
+
+  const silent: Tokenizer = {
+    ...chat,
+    chatTemplate:
+      "{% for m in messages if m.role != 'system' %}<|turn|>{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}<|turn|>{% endif %}",
+  };
+
+  test("messages that the template does not print", async () => {
+    const { report } = await loadRow({ messages: turns, system: "Be brief." }, { tokenizer: silent });
+    expect(report.ignored).toContain("messages of the role system");
+    expect((await loadRow({ messages: turns }, { tokenizer: silent })).report.ignored).not.toContain(
+      "messages of the role system",
+    );
+  });
+
+  test("conversations that become several examples", async () => {
+    const onlyLast = silent.chatTemplate!.replace("{{ m.content }}", "{{ m.content if loop.last else '…' }}");
+    const messages = [...turns.slice(0, 2), ...turns.slice(0, 2)];
+    const { report, examples } = await loadRow(
+      { messages },
+      { tokenizer: { ...chat, chatTemplate: onlyLast } },
+    );
+    expect(examples.map((example) => trainedText(example))).toEqual(Array(2).fill(`${answer}<|end|>`));
+    expect(report).toMatchObject({ examples: 2, cutRows: 1, cutExamples: 2 });
+    expect(renderReport(report)).toContain(
+      "1 conversations were cut into 2 examples, since the chat template",
+    );
+  });
+
+  test("by no word where all is", async () => {
+    const { report } = await loadRow({ question, answer });
+    expect(report).toMatchObject({ ignored: [], cutRows: 0 });
+    expect(renderReport(report)).not.toMatch(/ignored|cut into/);
+  });
+});
+
+test("train_on all trains on every token but those that a row excludes", async () => {
+  const messages = [
+    { role: "user", content: question },
+    { role: "assistant", content: answer, weight: 0 },
+    { role: "user", content: "More?" },
+    { role: "assistant", content: "No." },
+  ];
+  const path = write("most.jsonl", JSON.stringify({ messages }));
+  const { examples } = await load(path, { trainOn: "all" });
+  const { ids, trained } = examples[0]!;
+  const excluded = textOf(ids.filter((_, i) => trained[i] === 0));
+  expect(excluded).toBe(`${answer}<|end|>`);
+  const ofUser = write(
+    "user.jsonl",
+    JSON.stringify({ messages: [{ ...messages[0], weight: 0 }, messages[3]] }),
+  );
+  await expect(load(ofUser, { trainOn: "all" })).rejects.toThrow(
+    /user\.jsonl, line 1: the messages that are not/,
+  );
+});
+
+test("tools have their own template where the model has one", async () => {
+  const toolUseTemplate = chat.chatTemplate!.replace("{{ bos_token }}", "{{ bos_token }}{{ tools[0].name }}");
+  const tokenizer = { ...chat, toolUseTemplate };
+  const texts = await Promise.all(
+    [{ tools: [{ name: "add" }] }, {}].map(async (more, i) => {
+      const path = write(`tools-${i}.jsonl`, JSON.stringify({ question, answer, ...more }));
+      return textOf((await load(path, { tokenizer })).examples[0]!.ids);
+    }),
+  );
+  expect(texts[0]).toMatch(/^<\|begin\|>add<\|turn\|>/);
+  expect(texts[1]).toMatch(/^<\|begin\|><\|turn\|>/);
+  // No form without a template would hold the tools.
+  await expect(load(join(scratch, "tools-0.jsonl"), { tokenizer: plain })).rejects.toThrow(
+    "has no chat template",
+  );
 });
 
 test("train_on all trains on every token", async () => {

@@ -6,6 +6,7 @@ import { type Row, readRows } from "../formats/rows.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
 import type { TokenizedExample } from "./batch.ts";
 import { createExampleReader, type FieldMapping } from "./example.ts";
+import { watchIgnoredFields } from "./ignored-fields.ts";
 import { type TrainOn, tokenizeExample } from "./tokenize-example.ts";
 
 export interface DatasetOptions {
@@ -38,6 +39,12 @@ export interface DatasetReport {
   readonly withoutLabels: number;
   /** Examples that equal an earlier one. They are kept, but held-out examples among them have been trained on. */
   readonly duplicates: number;
+  /** Conversations that became several examples, since the template prints turns differently when others follow. */
+  readonly cutRows: number;
+  /** The examples that they became. */
+  readonly cutExamples: number;
+  /** What has no part in the examples: names of fields, those of messages as "messages[].name", and roles. */
+  readonly ignored: readonly string[];
 }
 
 export interface Dataset {
@@ -62,35 +69,46 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
   } = options;
   const read = createExampleReader(path, options.fields);
   const examples: TokenizedExample[] = [];
-  const counts = { truncated: 0, dropped: 0, withoutLabels: 0, duplicates: 0 };
+  const counts = { truncated: 0, dropped: 0, withoutLabels: 0, duplicates: 0, cutRows: 0, cutExamples: 0 };
   const seen = new Set<string>();
-  let rows = 0;
-  for await (const row of takeFirst(readRows(path), limit)) {
-    rows++;
-    let example = tokenizeExample(read(row), tokenizer, { trainOn, applyChatTemplate }, path);
+  const ignored = watchIgnoredFields(applyChatTemplate ? tokenizer : undefined);
+  /** Keeps an example unless it is too long or teaches nothing. */
+  const keep = (example: TokenizedExample, line: number) => {
     const { length } = example.ids;
     if (length > context) {
       if (overlong === "error") {
         throw new InputError(
-          `${path}, line ${row.line}: the example has ${length} tokens, more than the context of ${context}; raise "context", or set "overlong" to drop or truncate.`,
+          `${path}, line ${line}: the example has ${length} tokens, more than the context of ${context}; raise "context", or set "overlong" to drop or truncate.`,
         );
       }
       if (overlong === "drop") {
         counts.dropped++;
-        continue;
+        return;
       }
       counts.truncated++;
       example = { ids: example.ids.slice(0, context), trained: example.trained.slice(0, context) };
     }
     if (!example.trained.includes(1, 1)) {
       counts.withoutLabels++;
-      continue;
+      return;
     }
     const digest = createHash("sha256").update(example.ids).update(example.trained).digest("base64");
     if (seen.has(digest)) counts.duplicates++;
     seen.add(digest);
     examples.push(example);
     options.onProgress?.(examples.length);
+  };
+  let rows = 0;
+  for await (const row of takeFirst(readRows(path), limit)) {
+    rows++;
+    const example = read(row);
+    const tokenized = tokenizeExample(example, tokenizer, { trainOn, applyChatTemplate }, path);
+    ignored.visit(example, tokenized.unprintedRoles);
+    for (const part of tokenized.examples) keep(part, row.line);
+    if (tokenized.examples.length > 1) {
+      counts.cutRows++;
+      counts.cutExamples += tokenized.examples.length;
+    }
   }
   if (rows === 0) throw new InputError(`${path} holds no examples.`);
   if (examples.length === 0) {
@@ -108,6 +126,7 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
       trainedTokens: sum(({ trained }) => trained.subarray(1).reduce((count, mark) => count + mark, 0)),
       longest: examples.reduce((most, { ids }) => Math.max(most, ids.length), 0),
       ...counts,
+      ignored: ignored.list(),
     },
   };
 }

@@ -82,6 +82,7 @@ const resultsSchema = z.object({
   slimtune: z
     .object({
       model: z.looseObject({ sha256: z.string(), adapter: z.object({ sha256: z.string() }).nullable() }),
+      date: z.string().nullish(),
     })
     .optional(),
 });
@@ -136,6 +137,7 @@ export async function readEvaluation(path: string): Promise<RecordedEvaluation> 
       ["chat template", results.chat_template ? "used" : "not used"],
       ["system instruction", JSON.stringify(results.system_instruction ?? "")],
       ["examples as turns of the chat", results.chat_template && results.fewshot_as_multiturn ? "yes" : "no"],
+      ["date in the chat template", results.slimtune?.date ?? "none"],
       ["seed of the examples", String(results.config.fewshot_seed ?? "not recorded")],
     ]),
     tasks,

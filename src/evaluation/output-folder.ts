@@ -120,11 +120,18 @@ export function openOutputFolder(path: string, identity: EvaluationIdentity): Ou
 
 /** The settings that differ, as they were and as they are: " (limit 2, not 3)". */
 function listDifferences(begun: unknown, settings: EvaluationSettings): string {
-  const before = new Map(Object.entries({ ...(begun as EvaluationSettings) }));
-  const differences = Object.entries(settings)
-    .map(([name, value]) => [name, JSON.stringify(before.get(name)), JSON.stringify(value)])
+  const before: Readonly<Record<string, unknown>> = { ...(begun as EvaluationSettings) };
+  const after: Readonly<Record<string, unknown>> = { ...settings };
+  const differences = Object.keys({ ...after, ...before })
+    .map((name) => [name, JSON.stringify(before[name] ?? null), JSON.stringify(after[name] ?? null)])
     .filter(([, was, is]) => was !== is);
   return ` (${differences.map(([name, was, is]) => `${name} ${was}, not ${is}`).join("; ")})`;
+}
+
+/** The day that the prompts of the evaluation in a folder name; undefined if there is none. */
+export function recordedDate(path: string | undefined): string | undefined {
+  const identity = path === undefined ? undefined : outputFolder(path).identity;
+  return identity !== undefined && existsSync(identity) ? readIdentity(identity).settings?.date : undefined;
 }
 
 function readIdentity(path: string): EvaluationIdentity {

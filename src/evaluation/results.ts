@@ -19,6 +19,10 @@ export interface EvaluationSettings {
   readonly fewshot_as_multiturn: boolean;
   readonly system_instruction: string | null;
   readonly fewshot_seed: number;
+  /** Of a template in place of the model's own. */
+  readonly chat_template_sha?: string;
+  /** The day that prompts name, if the chat template prints one. */
+  readonly date?: string;
 }
 
 export interface EvaluationContext {
@@ -136,6 +140,7 @@ export function describeResults(
       model,
       num_fewshot: settings.num_fewshot,
       apply_chat_template: settings.apply_chat_template,
+      date: settings.date ?? null,
       prompt_hashes: ofTasks(({ task }) => task.promptHash),
       cut_prompts: ofTasks(countCut),
       confidence_intervals: {

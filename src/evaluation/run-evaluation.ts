@@ -6,7 +6,9 @@ import { InputError } from "../errors.ts";
 import { withLock } from "../files/lock.ts";
 import { defaultBits } from "../generation/batch-generator.ts";
 import type { Storage } from "../models/linear.ts";
-import { openModel } from "../models/open-model.ts";
+import { adjustChat, openModel } from "../models/open-model.ts";
+import { printsDate } from "../tokenization/chat-template.ts";
+import { isoDay } from "../tokenization/strftime.ts";
 import { openAnswerLog } from "./answer-log.ts";
 import { cachedModel } from "./cached-model.ts";
 import { type Evaluation, type EvaluationProgress, evaluate } from "./evaluate.ts";
@@ -19,11 +21,12 @@ import {
   isBegun,
   type OutputFolder,
   openOutputFolder,
+  recordedDate,
   writeResults,
 } from "./output-folder.ts";
 import { prepareTasks } from "./prepare.ts";
 import { describeResults, type EvaluationSettings, type Results } from "./results.ts";
-import { describeSample, type SampleLine } from "./samples.ts";
+import { describeSample, hash, type SampleLine } from "./samples.ts";
 import type { PreparedTask } from "./task.ts";
 import { loadTasks, type TaskRegistry } from "./tasks/registry.ts";
 
@@ -50,6 +53,10 @@ export interface EvaluationOptions {
   readonly numFewshot?: number;
   /** Whether prompts are conversations in the model's chat template. Default false. */
   readonly applyChatTemplate?: boolean;
+  /** A Jinja template in place of the model's own. */
+  readonly chatTemplate?: string;
+  /** The day that the chat template prints as today's. Default: that of the folder's evaluation, or today. */
+  readonly date?: string;
   /** Whether examples are turns of the conversation. Default: as `applyChatTemplate`. */
   readonly fewshotAsMultiturn?: boolean;
   readonly systemInstruction?: string;
@@ -66,6 +73,8 @@ export interface EvaluationOptions {
 export interface EvaluationPlan {
   readonly folder: string;
   readonly tasks: readonly PreparedTask[];
+  /** The day that the prompts name, if they name one. */
+  readonly date?: string;
 }
 
 export interface EvaluationRunEvents {
@@ -105,18 +114,24 @@ export async function runEvaluation(
   if (fewshotAsMultiturn && !applyChatTemplate) {
     throw new InputError("Examples can be turns of a conversation only if the chat template is applied.");
   }
+  if (options.chatTemplate !== undefined && !applyChatTemplate) {
+    throw new InputError("A chat template was given, but none is applied; add --apply-chat-template.");
+  }
   const registry = options.registry ?? loadTasks(options.taskFiles);
   // Unknown names are told before the model is read.
   registry.select(options.tasks);
 
   events.onStage?.("reading the model");
   const base = await openModel(options.model, { storage });
-  const model = options.adapter === undefined ? base : loadAdapter(base, options.adapter);
+  const adapted = options.adapter === undefined ? base : loadAdapter(base, options.adapter);
+  const date = options.date ?? recordedDate(options.out) ?? isoDay(new Date());
+  const model = adjustChat(adapted, { chatTemplate: options.chatTemplate, date });
   if (applyChatTemplate && model.tokenizer.chatTemplate === undefined) {
     throw new InputError(
       `The model ${options.model} has no chat template that could be applied; evaluate it with plain prompts.`,
     );
   }
+  const namesDate = applyChatTemplate && printsDate(model.tokenizer.chatTemplate!);
   const bits = options.bits ?? defaultBits(model);
   const identity = await identifyModel(base, { storage, bits, adapter: options.adapter });
   const local = createLocalModel(model, {
@@ -146,13 +161,15 @@ export async function runEvaluation(
       fewshot_as_multiturn: fewshotAsMultiturn,
       system_instruction: options.systemInstruction ?? null,
       fewshot_seed: seed,
+      ...(options.chatTemplate !== undefined && { chat_template_sha: hash(options.chatTemplate) }),
+      ...(namesDate && { date }),
     };
     const evaluationIdentity = identifyEvaluation(identity, settings, tasks);
     const out = options.out ?? defaultFolder(identity, evaluationIdentity);
     isBegun(out, evaluationIdentity);
     return await withLock(out, "evaluation", async () => {
       const folder = openOutputFolder(out, evaluationIdentity);
-      events.onPlan?.({ folder: folder.path, tasks });
+      events.onPlan?.({ folder: folder.path, tasks, ...(namesDate && { date }) });
 
       const log = openAnswerLog(folder.answers);
       const cache = options.cache === false ? undefined : openAnswerLog(answerCache(evaluationIdentity));

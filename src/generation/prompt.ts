@@ -2,7 +2,7 @@
 
 import { InputError } from "../errors.ts";
 import { adjustBeginning } from "../tokenization/beginning.ts";
-import { applyChatTemplate, type ChatMessage, specialTokensOf } from "../tokenization/chat-template.ts";
+import { applyChatTemplate, type ChatMessage, chatOptionsOf } from "../tokenization/chat-template.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
 
 /**
@@ -22,7 +22,7 @@ export function renderChat(
   return applyChatTemplate(tokenizer.chatTemplate, messages, {
     addGenerationPrompt: true,
     variables,
-    ...specialTokensOf(tokenizer),
+    ...chatOptionsOf(tokenizer),
   }).text;
 }
 

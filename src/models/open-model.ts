@@ -1,6 +1,7 @@
 /** @file Opens a model and loads its weights. */
 
 import type { HubOptions } from "../formats/hub.ts";
+import { type ChatSettings, withChatSettings } from "../tokenization/chat-template.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
 import { openBlocks } from "./block-file.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
@@ -66,6 +67,11 @@ export async function loadModel(
     weights: isKept ? await loadKeptWeights(checkpoint, options) : loadWeights(checkpoint, options),
     fingerprint: fingerprintModel(checkpoint),
   };
+}
+
+/** The model with another chat template, or another day as today's, in its chats. */
+export function adjustChat<T extends Model>(model: T, settings: ChatSettings): T {
+  return { ...model, tokenizer: withChatSettings(model.tokenizer, settings) };
 }
 
 async function loadKeptWeights(checkpoint: Checkpoint, options: OpenOptions): Promise<ModelWeights> {

@@ -41,6 +41,8 @@ export async function writeGgufModel(
     .set("general.file_type", fileTypes[fileType].number)
     // Of ggml's quantized formats.
     .set("general.quantization_version", 2);
+  const { chatTemplate } = model.tokenizer;
+  if (chatTemplate !== undefined) metadata.set("tokenizer.chat_template", chatTemplate);
 
   const tensors = listTensors(config).map(({ name, shape }): GgufTensorToWrite => {
     const heads = interleavedHeads(ggufArchitecture(config), name, config);

@@ -7,6 +7,7 @@ import { copyFile, writeWhole } from "../files/write.ts";
 import { openGguf } from "../formats/gguf.ts";
 import { type TensorToWrite, writeSafetensors } from "../formats/safetensors.ts";
 import { convertGgufTokenizer } from "../tokenization/gguf.ts";
+import { openHuggingFaceTokenizer } from "../tokenization/hugging-face.ts";
 import type { ModelConfig } from "./config.ts";
 import { listTensors } from "./modules.ts";
 import type { Model } from "./open-model.ts";
@@ -63,6 +64,11 @@ export async function writeModel(
       bos_token_id: bosTokenId ?? null,
       eos_token_id: eosTokenId ?? null,
     });
+  }
+  // The model may have been tuned in another template than its own.
+  const { chatTemplate } = model.tokenizer;
+  if (chatTemplate !== undefined && chatTemplate !== openHuggingFaceTokenizer(folder).chatTemplate) {
+    writeWhole(join(folder, "chat_template.jinja"), chatTemplate);
   }
 }
 

@@ -67,6 +67,18 @@ describe("with OpenAI's client", () => {
     await expect(client.models.retrieve("large")).rejects.toBeInstanceOf(OpenAI.NotFoundError);
   });
 
+  test("an adapter with a chat template of its own is asked in it", async () => {
+    await stop();
+    const templates = { math: "Sum: {{ messages[0].content }}" };
+    const served = createServedModel({ ...names, tokenizer, contextLength: 512, maxTexts: 9, templates });
+    await start({ prepare: async (endpoint, body) => prepareRequest(served, endpoint, body) });
+    const messages = [{ role: "user" as const, content: text }];
+    const { choices } = await client.chat.completions.create({ model: "math", messages });
+    expect(choices[0]!.message.content).toContain(`Sum: ${text}`);
+    const plain = await client.chat.completions.create({ model: "small", messages });
+    expect(plain.choices[0]!.message.content).not.toContain("Sum");
+  });
+
   test("a chat is answered through the model's template", async () => {
     const messages = [
       { role: "developer" as const, content: "be brief" },

@@ -3,6 +3,7 @@
 import type { z } from "zod";
 import type { GenerationRequest } from "../generation/generator.ts";
 import { encodeText, renderChat } from "../generation/prompt.ts";
+import { withChatSettings } from "../tokenization/chat-template.ts";
 import { ApiError } from "./api-error.ts";
 import { nameField, parseRequestJson } from "./request-json.ts";
 import { chatBody, completionBody, type Prompt } from "./request-schemas.ts";
@@ -46,7 +47,8 @@ function prepareChat(served: ServedModel, value: unknown): PreparedRequest {
   const maxNewTokens = body.max_completion_tokens ?? body.max_tokens ?? served.contextLength;
   const settings = readSettings(served, body, maxNewTokens);
   checkCount(served, n);
-  const text = renderChat(served.tokenizer, messages, chat_template_kwargs);
+  const tokenizer = withChatSettings(served.tokenizer, { chatTemplate: served.templates?.[model] });
+  const text = renderChat(tokenizer, messages, chat_template_kwargs);
   return {
     model,
     prompts: [{ ids: encodePrompt(served, text, "messages"), echo: "" }],

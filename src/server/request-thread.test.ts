@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "vitest";
+import { openHuggingFaceTokenizer } from "../tokenization/hugging-face.ts";
 import type { RequestLimits, RequestThread } from "./request-thread.ts";
 
 // The thread runs built files (npm test builds them first).
@@ -57,6 +58,23 @@ test("a request whose client went away while it waited is left out", async () =>
   controller.abort();
   await first;
   await expect(second).rejects.toMatchObject({ name: "AbortError" });
+});
+
+test("chats are in the given template and day, and those of an adapter in its own", async () => {
+  thread = built.startRequestThread({
+    ...options,
+    adapters: ["math"],
+    templates: { math: "{{ messages[0].content }}?" },
+    chat: { chatTemplate: "{{ strftime_now('%d %B %Y') }}", date: "2025-01-31" },
+  });
+  const { decode } = openHuggingFaceTokenizer(options.path);
+  const ask = async (model: string) => {
+    const body = JSON.stringify({ model, messages: [{ role: "user", content: "Why" }] });
+    const { prompts } = await thread.prepare("chat", Buffer.from(body), signal);
+    return decode(prompts[0]!.ids, { skipSpecialTokens: true });
+  };
+  expect(await ask("small")).toBe("31 January 2025");
+  expect(await ask("math")).toBe("Why?");
 });
 
 test("a tokenizer that cannot be opened fails what waits and what comes", async () => {

@@ -1,15 +1,19 @@
 /** @file Prepares requests in a thread of its own: to check, render and encode a long one takes time, and HTTP must not wait for it. */
 
 import { Worker } from "node:worker_threads";
+import type { ChatSettings } from "../tokenization/chat-template.ts";
 import { ApiError, type ApiErrorDetails, type ErrorStatus } from "./api-error.ts";
 import type { Endpoint, PreparedRequest } from "./prepare-request.ts";
 import { type Failure, toError } from "./remote-generator.ts";
 import type { ServedModel } from "./served-model.ts";
 
 /** What the thread is told when it starts. */
-export interface RequestThreadOptions extends Pick<ServedModel, "id" | "adapters" | "maxTexts"> {
+export interface RequestThreadOptions
+  extends Pick<ServedModel, "id" | "adapters" | "maxTexts" | "templates"> {
   /** Folder or GGUF file of the model, for its tokenizer and template. */
   readonly path: string;
+  /** In place of the model's own template and of today's date. */
+  readonly chat?: ChatSettings;
 }
 
 /** A message to the thread: a request to prepare. The next one follows when it has been answered. */

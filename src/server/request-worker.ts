@@ -2,6 +2,7 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 import { openCheckpoint } from "../models/checkpoint.ts";
+import { withChatSettings } from "../tokenization/chat-template.ts";
 import { ApiError } from "./api-error.ts";
 import { prepareRequest } from "./prepare-request.ts";
 import { toFailure } from "./remote-generator.ts";
@@ -10,12 +11,12 @@ import { createServedModel, type ServedModel } from "./served-model.ts";
 
 const send = (message: FromThread) => parentPort!.postMessage(message);
 
-function open({ path, ...options }: RequestThreadOptions): ServedModel {
+function open({ path, chat = {}, ...options }: RequestThreadOptions): ServedModel {
   const checkpoint = openCheckpoint(path);
   try {
     return createServedModel({
       ...options,
-      tokenizer: checkpoint.tokenizer(),
+      tokenizer: withChatSettings(checkpoint.tokenizer(), chat),
       contextLength: checkpoint.config.maxPositionEmbeddings,
     });
   } finally {

@@ -2,9 +2,11 @@
 
 import { existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
+import { readAdapterTemplate } from "../adapters/peft-files.ts";
 import { InputError } from "../errors.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { resolveModel } from "../models/hub-model.ts";
+import type { ChatSettings } from "../tokenization/chat-template.ts";
 import { isLoopback } from "./access.ts";
 import { createApp } from "./app.ts";
 import { type EngineOptions, startEngine } from "./engine-process.ts";
@@ -14,7 +16,7 @@ import { startRequestThread } from "./request-thread.ts";
 import { createRunningRequests } from "./running-requests.ts";
 import type { ModelNames } from "./served-model.ts";
 
-export interface ServeOptions extends Omit<EngineOptions, "adapters"> {
+export interface ServeOptions extends Omit<EngineOptions, "adapters">, ChatSettings {
   /** Folders of adapters, by the ids under which they are offered. Default: none. */
   readonly adapters?: EngineOptions["adapters"];
   /** Default 127.0.0.1: only this machine can reach the server. */
@@ -56,7 +58,7 @@ const grace = 5000;
  */
 export async function serveModel(options: ServeOptions): Promise<ModelServer> {
   const { host = "127.0.0.1", port = 8000, maxQueue = 1000, adapters = {}, ...others } = options;
-  const { apiKey, allowedOrigins, onUnexpectedError, ...engineOptions } = others;
+  const { apiKey, allowedOrigins, onUnexpectedError, chatTemplate, date, ...engineOptions } = others;
   if (apiKey === "") throw new InputError("The API key is empty; set one, or leave it out to ask for none.");
   const path = await resolveModel(options.model);
   const names = nameModels(options.model, Object.keys(adapters));
@@ -64,7 +66,13 @@ export async function serveModel(options: ServeOptions): Promise<ModelServer> {
   openCheckpoint(path).close();
 
   const engine = startEngine({ ...engineOptions, adapters, model: path });
-  const requests = startRequestThread({ path, ...names, maxTexts: maxQueue });
+  const requests = startRequestThread({
+    path,
+    ...names,
+    maxTexts: maxQueue,
+    templates: chatTemplate === undefined ? readTemplates(adapters) : {},
+    chat: { chatTemplate, date },
+  });
   let isReady = false;
   const ready = Promise.all([engine.ready, requests.ready]).then(() => {
     isReady = true;
@@ -109,4 +117,13 @@ function nameModels(name: string, adapters: readonly string[]): ModelNames {
     throw new InputError(`The adapter ${id} has the name of the base model; give it another name.`);
   }
   return { id, adapters };
+}
+
+/** The chat templates of those adapters that have their own. */
+function readTemplates(adapters: Readonly<Record<string, string>>): Record<string, string> {
+  const templates = Object.entries(adapters).flatMap(([name, folder]) => {
+    const template = readAdapterTemplate(folder);
+    return template === undefined ? [] : [[name, template] as const];
+  });
+  return Object.fromEntries(templates);
 }

@@ -16,6 +16,8 @@ export interface ModelNames {
 
 export interface ServedModel extends ModelNames {
   readonly tokenizer: Tokenizer;
+  /** The chat templates of adapters that have their own, by the adapters' names. */
+  readonly templates?: Readonly<Record<string, string>>;
   /** Characters of the vocabulary's longest token. */
   readonly longestToken: number;
   /** The most tokens of prompt and answer together. */

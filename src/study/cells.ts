@@ -23,7 +23,7 @@ export interface Cell {
 
 /** All cells: every method on every set, with each seed. */
 export function listCells(config: StudyConfig, data: readonly DataSource[], folder: StudyFolder): Cell[] {
-  const { methods, seeds, model, apply_chat_template } = config;
+  const { methods, seeds, model, apply_chat_template, chat_template, date } = config;
   return data.flatMap((source) =>
     methods.flatMap((method) =>
       seeds.map((seed): Cell => {
@@ -35,6 +35,8 @@ export function listCells(config: StudyConfig, data: readonly DataSource[], fold
           method,
           seed,
           apply_chat_template,
+          ...(chat_template !== undefined && { chat_template }),
+          ...(date !== undefined && { date }),
           out: folder.run(id),
         };
         return { id, method, data: source, seed, run: options };

@@ -7,7 +7,7 @@ import { measureAlignment } from "../alignment/align.ts";
 import { runEvaluation } from "../evaluation/run-evaluation.ts";
 import { writeWhole } from "../files/write.ts";
 import type { Storage } from "../models/linear.ts";
-import { openModel } from "../models/open-model.ts";
+import { adjustChat, openModel } from "../models/open-model.ts";
 import { measureDivergence } from "../retention/kl-divergence.ts";
 import { readNeutralText, writeNeutralText } from "../retention/neutral-text.ts";
 import { fineTune, type RunEvents, type RunPlan, resumeRun } from "../training/fine-tune.ts";
@@ -112,6 +112,7 @@ async function evaluate(
   { onProgress }: JobEvents,
 ): Promise<void> {
   const { tasks, limit, num_fewshot: numFewshot, apply_chat_template, data_dir: dataDir } = config;
+  const { chat_template: chatTemplate, date } = config;
   await runEvaluation(
     {
       ...tuned,
@@ -119,6 +120,8 @@ async function evaluate(
       registry: studyTasks(config),
       out,
       applyChatTemplate: apply_chat_template,
+      ...(chatTemplate !== undefined && { chatTemplate }),
+      ...(date !== undefined && { date }),
       ...(limit !== undefined && { limit }),
       ...(numFewshot !== undefined && { numFewshot }),
       ...(dataDir !== undefined && { dataDir }),
@@ -137,9 +140,10 @@ async function align(
   { onProgress }: JobEvents,
 ): Promise<void> {
   const { limit, data_dir: dataDir, alignment_samples: samples, tasks } = config;
-  const { apply_chat_template: applyChatTemplate } = config;
+  const { apply_chat_template: applyChatTemplate, chat_template: chatTemplate, date } = config;
   const sets = data.map(({ name, path }) => ({ name, path, applyChatTemplate }));
-  const result = await measureAlignment(await openModel(config.model), sets, tasks, {
+  const model = adjustChat(await openModel(config.model), { chatTemplate, date });
+  const result = await measureAlignment(model, sets, tasks, {
     samples,
     registry: studyTasks(config),
     onStage: onProgress,

@@ -16,7 +16,7 @@ import { type JobOutcome, runJob } from "./run-job.ts";
 import { parseStudyConfig, type StudyConfig, type StudyOptions } from "./study-config.ts";
 import { checkData, type DataSource, prepareData } from "./study-data.ts";
 import { estimateStudy, type StudyEstimate } from "./study-estimate.ts";
-import { isBegun, openStudyFolder, recordFailure, type StudyFolder } from "./study-folder.ts";
+import { isBegun, openStudyFolder, recordFailure, type StudyFolder, withDate } from "./study-folder.ts";
 import { checkScoreNames } from "./task-scores.ts";
 
 export interface StudyEvents {
@@ -65,7 +65,7 @@ export async function runStudy(
   out: string,
   events: StudyEvents = {},
 ): Promise<StudyOutcome> {
-  const config = parseStudyConfig(options, "The study's options");
+  const config = withDate(parseStudyConfig(options, "The study's options"), out);
   // Before anything is written.
   const registry = loadTasks(config.task_files);
   registry.select(config.tasks);

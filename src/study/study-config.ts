@@ -6,7 +6,7 @@ import { z } from "zod";
 import { InputError } from "../errors.ts";
 import { parseOptions } from "../parse-fields.ts";
 import { type MethodName, methodNames, methodOf } from "../training/methods.ts";
-import { parseRunConfig } from "../training/run-config.ts";
+import { chatTemplateText, day, parseRunConfig } from "../training/run-config.ts";
 
 /** Names stand in the names of folders. */
 const name = z
@@ -39,6 +39,10 @@ export const studyConfigSchema = z.strictObject({
   num_fewshot: z.int().min(0).optional(),
   /** Whether examples are tuned on, and tasks asked, in the model's chat template. */
   apply_chat_template: z.boolean().default(false),
+  /** A Jinja template in place of the model's own, as text. */
+  chat_template: chatTemplateText.optional(),
+  /** The day that chat templates print as today's; by default that of the study's start. */
+  date: day.optional(),
   /** Every cell is computed once for each. */
   seeds: z.array(z.int().min(0)).min(1).default([42]),
   /** Options of all runs, by the names of a run's config.yaml. */
@@ -65,6 +69,8 @@ const decided = [
   "seed",
   "out",
   "apply_chat_template",
+  "chat_template",
+  "date",
   "device",
 ];
 
@@ -77,6 +83,11 @@ const decided = [
 export function parseStudyConfig(options: unknown, origin: string): StudyConfig {
   const config = parseOptions(studyConfigSchema, options, origin);
   if (Object.keys(config.data).length === 0) throw new InputError(`${origin}: there is no data to tune on.`);
+  if (config.chat_template !== undefined && !config.apply_chat_template) {
+    throw new InputError(
+      `${origin}: there is a "chat_template", but "apply_chat_template" is false; set it, or leave the template out.`,
+    );
+  }
   for (const list of ["methods", "tasks", "seeds"] as const) {
     const values: readonly unknown[] = config[list];
     const repeated = values.find((value, i) => values.indexOf(value) !== i);

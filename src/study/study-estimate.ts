@@ -9,6 +9,7 @@ import { openCheckpoint } from "../models/checkpoint.ts";
 import { resolveModel } from "../models/hub-model.ts";
 import { countParameters } from "../models/modules.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
+import { withChatSettings } from "../tokenization/chat-template.ts";
 import { expectedEfficiency } from "../training/estimate.ts";
 import { chooseContext } from "../training/fine-tune.ts";
 import { parseRunConfig } from "../training/run-config.ts";
@@ -48,7 +49,8 @@ export async function estimateStudy(
   try {
     const rate = expectedEfficiency * (await measureProductRate(openDevice("cpu")));
     const flops = 2 * countParameters(checkpoint.config);
-    const tokenizer = checkpoint.tokenizer();
+    const { chat_template: chatTemplate, date } = config;
+    const tokenizer = withChatSettings(checkpoint.tokenizer(), { chatTemplate, date });
 
     let tuningSeconds = 0;
     const datasets = new Map<string, { examples: number; tokens: number }>();

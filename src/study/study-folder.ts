@@ -7,6 +7,7 @@ import { stringify } from "yaml";
 import { InputError } from "../errors.ts";
 import { isNewFolder } from "../files/folder.ts";
 import { makeFolder, writeWhole } from "../files/write.ts";
+import { isoDay } from "../tokenization/strftime.ts";
 import { readStudyConfig, type StudyConfig } from "./study-config.ts";
 
 export interface StudyFolder {
@@ -43,6 +44,17 @@ export function studyFolder(path: string): StudyFolder {
     divergence: (cell) => join(path, "runs", cell, "divergence.json"),
     baseDivergence: (id) => join(path, "evaluations", id, "divergence.json"),
   };
+}
+
+/**
+ * The options with a date: that of the study which the folder `path` holds, or today's, if none is given. A study that was
+ * begun without one stays as it is.
+ */
+export function withDate(config: StudyConfig, path: string): StudyConfig {
+  if (config.date !== undefined) return config;
+  const { config: begun } = studyFolder(path);
+  const date = existsSync(begun) ? readStudyConfig(begun).date : isoDay(new Date());
+  return date === undefined ? config : { ...config, date };
 }
 
 /**

@@ -1,14 +1,12 @@
 import { readFileSync } from "node:fs";
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { InputError } from "../errors.ts";
 import {
   applyChatTemplate,
-  assistantSpans,
   type ChatMessage,
+  chatOptionsOf,
   hasGenerationMarkers,
   type Span,
-  specialTokensOf,
 } from "./chat-template.ts";
 import { createTokenizer } from "./hugging-face.ts";
 
@@ -35,7 +33,7 @@ describe.each(Object.entries(goldens))(
   "the template %s",
   (_name, { template, tokenizer: tokenizerName, cases }) => {
     const tokenizer = createTokenizer(readGolden(tokenizerName), tokenizerName);
-    const tokens = specialTokensOf(tokenizer);
+    const tokens = chatOptionsOf(tokenizer);
 
     test("renders as in Transformers, with the same generation spans and token ids", () => {
       for (const { messages, add_generation_prompt, tools, error, text, ids, spans, ...variables } of cases) {
@@ -60,63 +58,6 @@ describe.each(Object.entries(goldens))(
   },
 );
 
-const conversation: readonly ChatMessage[] = [
-  { role: "user", content: "Hi" },
-  { role: "assistant", content: "Hello! 😀" },
-  { role: "user", content: "More?" },
-  { role: "assistant", content: "Yes.\n" },
-];
-
-/** The texts of the assistant's turns. */
-function turnsOf(template: string, messages = conversation): string[] {
-  const options = { bosToken: "<s>", eosToken: "</s>" };
-  const { text, spans } = assistantSpans(template, messages, options);
-  return spans.map(([start, end]) => text.slice(start, end));
-}
-
-describe("assistant turns", () => {
-  test("end with their end-of-turn token, whether or not the template marks them", () => {
-    const chatml = ["Hello! 😀<|im_end|>", "Yes.\n<|im_end|>"];
-    expect(turnsOf(goldens.chatml!.template)).toEqual(chatml);
-    expect(turnsOf(goldens["chatml with generation"]!.template)).toEqual(chatml);
-    expect(turnsOf(goldens["llama 3"]!.template)).toEqual(["Hello! 😀<|eot_id|>", "Yes.<|eot_id|>"]);
-    expect(turnsOf(goldens.mistral!.template)).toEqual([" Hello! 😀</s>", " Yes.\n</s>"]);
-    expect(turnsOf(goldens["qwen 2.5"]!.template)).toEqual(chatml);
-  });
-
-  test("are what the assistant said, whatever the texts are", () => {
-    const content = fc.oneof(
-      fc.string({ unit: "grapheme" }),
-      fc.string({ unit: "binary" }),
-      fc.constantFrom("\ue000", "\ue001\ue000", "{% generation %}", "{{ x }}", "<|im_end|>\n", "assistant\n"),
-    );
-    fc.assert(
-      fc.property(fc.array(fc.tuple(content, content), { maxLength: 4 }), (exchanges) => {
-        const messages = exchanges.flatMap(([question, answer]) => [
-          { role: "user", content: question },
-          { role: "assistant", content: answer },
-        ]);
-        const expected = exchanges.map(([, answer]) => `${answer}<|im_end|>`);
-        expect(turnsOf(goldens["chatml with generation"]!.template, messages)).toEqual(expected);
-        if (messages.length > 0) expect(turnsOf(goldens.chatml!.template, messages)).toEqual(expected);
-      }),
-    );
-  });
-
-  test("are none where the assistant says nothing", () => {
-    expect(turnsOf(goldens.chatml!.template, conversation.slice(0, 1))).toEqual([]);
-  });
-
-  test("are not guessed where a turn's text depends on later messages", () => {
-    const { template } = goldens["last thought"]!;
-    expect(turnsOf(template)).toEqual(["Hello! 😀<|im_end|>", "Yes.\n<|im_end|>"]);
-    const thoughtful = conversation.map((message) =>
-      message.role === "assistant" ? { ...message, content: "<think>\nA\n</think>\n\nB" } : message,
-    );
-    expect(() => turnsOf(template, thoughtful)).toThrow(/message 2 differently when other messages follow/);
-  });
-});
-
 test("generation markers are recognized", () => {
   expect(hasGenerationMarkers("{%- generation -%}x{% endgeneration %}")).toBe(true);
   expect(hasGenerationMarkers("{{ generation }}")).toBe(false);
@@ -131,7 +72,7 @@ test("a template that alters its generation blocks has no spans", () => {
 
 test("special tokens are those of the tokenizer", () => {
   const llama3 = createTokenizer(readGolden("llama3"), "llama3");
-  expect(specialTokensOf(llama3)).toEqual({ bosToken: "<|begin_of_text|>", eosToken: "<|eot_id|>" });
+  expect(chatOptionsOf(llama3)).toEqual({ bosToken: "<|begin_of_text|>", eosToken: "<|eot_id|>" });
 });
 
 test("the date is today's", () => {
@@ -174,7 +115,7 @@ test("templates that are wrong, or would not end, are refused with their own mes
   for (const [template, message] of wrong) {
     let error: unknown;
     try {
-      applyChatTemplate(template, conversation);
+      applyChatTemplate(template, [{ role: "user", content: "Hi" }]);
     } catch (thrown) {
       error = thrown;
     }

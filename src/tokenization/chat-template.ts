@@ -1,18 +1,20 @@
-/** @file Chat templates: messages to text, and where in the text the assistant speaks. */
+/** @file Chat templates: messages to text. */
 
 import { InputError } from "../errors.ts";
 import { compileTemplate, renderTemplate, type Template } from "../templates/template.ts";
 import { formatTime } from "./strftime.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
-/** A message in the form that chat templates read. */
+/** A message in the form that chat templates read. They may read fields besides these. */
 export interface ChatMessage {
   readonly role: string;
-  readonly content?: string | readonly object[] | null;
+  /** A text, the parts of one, or what a tool returned. */
+  readonly content?: string | object | null;
   readonly name?: string;
   readonly tool_calls?: readonly object[];
   readonly tool_call_id?: string;
   readonly reasoning_content?: string;
+  readonly [field: string]: unknown;
 }
 
 /** A stretch of text in UTF-16 units; `end` is exclusive. */
@@ -33,6 +35,8 @@ export interface ChatTemplateOptions extends TemplateTokens {
   readonly tools?: readonly object[];
   /** Further variables of the template, such as `enable_thinking`. */
   readonly variables?: Readonly<Record<string, unknown>>;
+  /** The day that the template prints as today's, such as "2025-01-31". Default: the time when it is rendered. */
+  readonly date?: string;
 }
 
 /** A rendered conversation, with the text inside `{% generation %}` blocks. */
@@ -42,15 +46,44 @@ export interface RenderedChat {
   readonly generationSpans: readonly Span[];
 }
 
-/** The special tokens of a tokenizer, as options for `applyChatTemplate`. */
-export function specialTokensOf(tokenizer: Tokenizer): TemplateTokens {
-  const { bosTokenId, eosTokenId, padTokenId, unkTokenId } = tokenizer;
+/** What of a tokenizer its templates print, as options for `applyChatTemplate`. */
+export function chatOptionsOf(tokenizer: Tokenizer): TemplateTokens & Pick<ChatTemplateOptions, "date"> {
+  const { bosTokenId, eosTokenId, padTokenId, unkTokenId, chatDate } = tokenizer;
   const named = { bosToken: bosTokenId, eosToken: eosTokenId, padToken: padTokenId, unkToken: unkTokenId };
   const tokens = Object.entries(named).flatMap(([name, id]) => {
     const token = id === undefined ? undefined : tokenizer.tokenOf(id);
     return token === undefined ? [] : [[name, token] as const];
   });
-  return Object.fromEntries(tokens);
+  return { ...Object.fromEntries(tokens), ...(chatDate !== undefined && { date: chatDate }) };
+}
+
+/** The template for a conversation with or without tools; undefined if the model has none. */
+export function chatTemplateFor(
+  { chatTemplate, toolUseTemplate }: Tokenizer,
+  tools: readonly object[] | undefined,
+): string | undefined {
+  return tools ? (toolUseTemplate ?? chatTemplate) : chatTemplate;
+}
+
+export interface ChatSettings {
+  /** A Jinja template in place of the model's own. */
+  readonly chatTemplate?: string | undefined;
+  /** The day that the template prints as today's, such as "2025-01-31". Default: the day when it is rendered. */
+  readonly date?: string | undefined;
+}
+
+/** The tokenizer with another chat template or date. */
+export function withChatSettings(tokenizer: Tokenizer, { chatTemplate, date }: ChatSettings): Tokenizer {
+  return {
+    ...tokenizer,
+    ...(chatTemplate !== undefined && { chatTemplate, toolUseTemplate: undefined }),
+    ...(date !== undefined && { chatDate: date }),
+  };
+}
+
+/** Whether a template prints today's date. */
+export function printsDate(template: string): boolean {
+  return mentions(template, "strftime_now");
 }
 
 /**
@@ -78,41 +111,6 @@ export function applyChatTemplate(
   return { text, generationSpans };
 }
 
-/**
- * Renders a conversation and finds the assistant's turns in it, each from its first character to the end of its
- * end-of-turn token. They are the template's `{% generation %}` blocks where it has them. Otherwise turn i is what
- * message i adds to the text of the messages before it with the generation prompt.
- *
- * @throws InputError if the template has no such blocks and what it prints for a message depends on later messages.
- */
-export function assistantSpans(
-  template: string,
-  messages: readonly ChatMessage[],
-  options: Omit<ChatTemplateOptions, "addGenerationPrompt"> = {},
-): { readonly text: string; readonly spans: readonly Span[] } {
-  const { text, generationSpans } = applyChatTemplate(template, messages, options);
-  if (hasGenerationMarkers(template)) return { text, spans: generationSpans };
-
-  const spans: Span[] = [];
-  for (const [i, { role }] of messages.entries()) {
-    if (role !== "assistant") continue;
-    const prompt = applyChatTemplate(template, messages.slice(0, i), {
-      ...options,
-      addGenerationPrompt: true,
-    });
-    const upToTurn = applyChatTemplate(template, messages.slice(0, i + 1), options);
-    if (!text.startsWith(upToTurn.text) || !upToTurn.text.startsWith(prompt.text)) {
-      throw new InputError(
-        `The chat template prints message ${i + 1} differently when other messages follow, so the assistant's turns cannot be located; put {% generation %} and {% endgeneration %} around them in the template.`,
-      );
-    }
-    const start = prompt.text.length;
-    // Templates end a turn with its end-of-turn token and often a line break, which the model need not write.
-    spans.push([start, start + upToTurn.text.slice(start).trimEnd().length]);
-  }
-  return { text, spans };
-}
-
 const generationTag = /\{%(-?)\s*(end)?generation\s*(-?)%\}/g;
 
 /** Whether the template marks the assistant's text with `{% generation %}`, as Transformers' assistant masks need. */
@@ -122,13 +120,19 @@ export function hasGenerationMarkers(template: string): boolean {
   return parts.join("").search(generationTag) >= 0;
 }
 
+/** Whether a template names a variable or a field of messages, so that it may print it. */
+export function mentions(template: string, name: string): boolean {
+  const escaped = name.replace(/\W/g, "\\$&");
+  return new RegExp(`(?<!\\w)${escaped}(?!\\w)`).test(template);
+}
+
 interface Markers {
   readonly start: string;
   readonly end: string;
 }
 
 /** Two private-use characters that `text` does not contain. */
-function unusedCharacters(text: string): Markers {
+export function unusedCharacters(text: string): Markers {
   const used = new Set(text);
   const unused: string[] = [];
   for (let code = 0xe000; code <= 0xf8ff && unused.length < 2; code++) {
@@ -196,7 +200,9 @@ function render(
   options: ChatTemplateOptions,
   markers: Markers,
 ): string {
-  const { addGenerationPrompt = false, bosToken, eosToken, padToken, unkToken, tools, variables } = options;
+  const { addGenerationPrompt = false, bosToken, eosToken, padToken, unkToken } = options;
+  const { tools, variables, date } = options;
+  const now = date === undefined ? new Date() : new Date(`${date}T00:00`);
   const globals = {
     false: false,
     true: true,
@@ -207,7 +213,7 @@ function render(
     raise_exception(message: unknown) {
       throw new RaisedByTemplate(String(message));
     },
-    strftime_now: (format: string) => formatTime(new Date(), format),
+    strftime_now: (format: string) => formatTime(now, format),
     [startVariable]: markers.start,
     [endVariable]: markers.end,
   };
@@ -217,7 +223,7 @@ function render(
     pad_token: padToken,
     unk_token: unkToken,
     ...variables,
-    messages: messages.map(withoutNulls),
+    messages: messages.map(asTransformersPasses),
     tools: tools ?? null,
     documents: variables?.documents ?? null,
     add_generation_prompt: addGenerationPrompt,
@@ -231,9 +237,14 @@ function render(
   }
 }
 
-/** Transformers hides fields that are null: templates test whether they are there. */
-function withoutNulls(message: ChatMessage): object {
-  return Object.fromEntries(
+/** The fields under which a message's thoughts are passed, by Transformers' precedence. */
+export const reasoningFields = ["reasoning_content", "thinking", "reasoning"] as const;
+
+/** Transformers hides fields that are null, since templates test whether they are there, and gives thoughts both names. */
+function asTransformersPasses(message: ChatMessage): object {
+  const present = Object.fromEntries(
     Object.entries(message).filter(([, value]) => value !== null && value !== undefined),
   );
+  const thoughts = reasoningFields.map((name) => present[name]).find((value) => value !== undefined);
+  return thoughts === undefined ? present : { thinking: thoughts, ...present, reasoning_content: thoughts };
 }

@@ -290,9 +290,17 @@ function assemble({ tokens, types }: Vocabulary, metadata: GgufMetadata, parts: 
   };
 }
 
-function readChatTemplate(metadata: GgufMetadata): { chat_template?: string } {
+function readChatTemplate(metadata: GgufMetadata): { chat_template?: string | object[] } {
   const template = metadata.get("tokenizer.chat_template");
-  return typeof template === "string" ? { chat_template: template } : {};
+  const withTools = metadata.get("tokenizer.chat_template.tool_use");
+  if (typeof template !== "string") return {};
+  if (typeof withTools !== "string") return { chat_template: template };
+  return {
+    chat_template: [
+      { name: "default", template },
+      { name: "tool_use", template: withTools },
+    ],
+  };
 }
 
 function readTexts(metadata: GgufMetadata, key: string): readonly string[] {

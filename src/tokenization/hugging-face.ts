@@ -125,6 +125,8 @@ function buildTokenizer(files: TokenizerFiles, source: string): Tokenizer {
     unkTokenId: idOfNamed("unk"),
     addsBosToken: bosTokenId !== undefined && before[0] === bosTokenId,
     chatTemplate: files.chatTemplate ?? readChatTemplate(config.chat_template),
+    toolUseTemplate:
+      files.chatTemplate === undefined ? readNamedTemplate(config.chat_template, "tool_use") : undefined,
     encode,
     decode(ids, { skipSpecialTokens = false } = {}) {
       // Rows of the embedding that pad its size have no token, and Tokenizers prints nothing for them.
@@ -159,9 +161,13 @@ function readNamedTokens(config: JsonObject, specialTokensMap: JsonObject): Map<
 
 /** A template, or the one named "default" of several. */
 function readChatTemplate(template: unknown): string | undefined {
-  if (typeof template === "string") return template;
-  if (!Array.isArray(template)) return undefined;
-  const found = asObject(template.find((entry) => asObject(entry)?.name === "default"))?.template;
+  return typeof template === "string" ? template : readNamedTemplate(template, "default");
+}
+
+/** One of several templates. */
+function readNamedTemplate(templates: unknown, name: string): string | undefined {
+  if (!Array.isArray(templates)) return undefined;
+  const found = asObject(templates.find((entry) => asObject(entry)?.name === name))?.template;
   return typeof found === "string" ? found : undefined;
 }
 

@@ -34,6 +34,11 @@ export function formatTime(time: Date, format: string): string {
   });
 }
 
+/** The day of `time` in local time, such as "2025-01-31". */
+export function isoDay(time: Date): string {
+  return formatTime(time, "%Y-%m-%d");
+}
+
 function pad(value: number, width = 2): string {
   return String(value).padStart(width, "0");
 }

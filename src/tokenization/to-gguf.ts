@@ -90,7 +90,9 @@ export function encodeGgufTokenizer(
   values.add_eos_token = addsEos;
 
   const metadata = new Map(Object.entries(values).map(([key, value]) => [prefix + key, value]));
-  if (tokenizer.chatTemplate !== undefined) metadata.set("tokenizer.chat_template", tokenizer.chatTemplate);
+  const { chatTemplate, toolUseTemplate } = tokenizer;
+  if (chatTemplate !== undefined) metadata.set("tokenizer.chat_template", chatTemplate);
+  if (toolUseTemplate !== undefined) metadata.set("tokenizer.chat_template.tool_use", toolUseTemplate);
   checkTokens(tokenizer, openGgufTokenizer(metadata), definition, refuse);
   return metadata;
 }

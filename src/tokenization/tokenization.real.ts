@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { openGguf } from "../formats/gguf.ts";
-import { assistantSpans, specialTokensOf } from "./chat-template.ts";
+import { renderTurns } from "./assistant-turns.ts";
+import { chatOptionsOf } from "./chat-template.ts";
 import { openGgufTokenizer } from "./gguf.ts";
 import { openHuggingFaceTokenizer } from "./hugging-face.ts";
 
@@ -53,7 +54,9 @@ describe.skipIf(!smollm2)("SmolLM2's tokenizer from GGUF", () => {
       { role: "user", content: "Hi" },
       { role: "assistant", content: "Hello!" },
     ];
-    const { text, spans } = assistantSpans(tokenizer.chatTemplate!, messages, specialTokensOf(tokenizer));
+    const options = chatOptionsOf(tokenizer);
+    const [turns] = renderTurns(tokenizer.chatTemplate!, messages, [1], tokenizer, options);
+    const { text, spans } = turns!;
     expect(spans.map(([start, end]) => text.slice(start, end))).toEqual(["Hello!<|im_end|>"]);
   });
 });

@@ -12,6 +12,10 @@ export interface Tokenizer {
   readonly addsBosToken: boolean;
   /** The model's Jinja chat template, where it has one. */
   readonly chatTemplate: string | undefined;
+  /** The one for conversations with tools, where the model has one of its own for them. */
+  readonly toolUseTemplate?: string | undefined;
+  /** The day that templates print as today's, such as "2025-01-31"; without it, the day when they are rendered. */
+  readonly chatDate?: string;
   /** Token ids of `text`; special tokens that stand in the text are recognized. `addSpecialTokens` (default false) adds BOS/EOS as the model's post-processor does. */
   encode(text: string, options?: { addSpecialTokens?: boolean }): number[];
   /** Text of `ids`; `skipSpecialTokens` (default false) leaves special tokens out. */

@@ -23,10 +23,11 @@ import type { ModelConfig } from "../models/config.ts";
 import { resolveModel } from "../models/hub-model.ts";
 import { chooseTableDtype, fingerprintModel } from "../models/load-weights.ts";
 import { countParameters } from "../models/modules.ts";
-import { loadModel, type Model } from "../models/open-model.ts";
+import { adjustChat, loadModel, type Model } from "../models/open-model.ts";
 import type { Device } from "../runtime/device.ts";
 import { makeInterruptible } from "../runtime/interruptible.ts";
 import { checkDevice, openDevice } from "../runtime/onnx-runtime.ts";
+import { withChatSettings } from "../tokenization/chat-template.ts";
 import { createMoments } from "./adamw.ts";
 import {
   initialProgress,
@@ -40,7 +41,7 @@ import { completeOptions, findAdapter } from "./initial-adapter.ts";
 import { type LoopOutcome, type LoopPlan, runTrainingLoop, type TrainingState } from "./loop.ts";
 import { createAdaptation } from "./methods.ts";
 import { type EvaluationMetrics, openMetricsLog, type StepMetrics } from "./metrics-log.ts";
-import type { RunConfig, RunOptions } from "./run-config.ts";
+import { chatSettingsOf, type RunConfig, type RunOptions } from "./run-config.ts";
 import {
   beginRun,
   checkInputs,
@@ -127,6 +128,7 @@ interface RunInputs {
   readonly model: Model;
   readonly modelFingerprint: string;
   readonly dataSha256: string;
+  readonly tokensSha256: string;
   readonly adapterSha256?: string;
   readonly adaptation: Adaptation;
   /** The tensors of the adapter that the run goes on with. */
@@ -160,9 +162,10 @@ async function readInputs(config: RunConfig, events: RunEvents): Promise<RunInpu
       onProgress: (share) => events.onStage?.(`loading the model: ${Math.round(100 * share)} %`),
     });
     return {
-      model,
+      model: adjustChat(model, chatSettingsOf(config)),
       modelFingerprint: model.fingerprint,
       dataSha256: await hashFile(dataPath),
+      tokensSha256: hashTokens(examples),
       ...adapter,
       adaptation,
       examples,
@@ -189,7 +192,7 @@ export function readExamples(
 ): Promise<Dataset> {
   events.onStage?.("reading the data");
   return loadDataset(path, {
-    tokenizer: checkpoint.tokenizer(),
+    tokenizer: withChatSettings(checkpoint.tokenizer(), chatSettingsOf(config)),
     context: chooseContext(config.context, config.model, checkpoint.config),
     overlong: config.overlong,
     trainOn: config.train_on,
@@ -228,6 +231,13 @@ export function chooseContext(
 async function hashFile(path: string): Promise<string> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(path), hash);
+  return hash.digest("hex");
+}
+
+function hashTokens(examples: readonly TokenizedExample[]): string {
+  const hash = createHash("sha256");
+  for (const { ids, trained } of examples)
+    hash.update(Uint32Array.of(ids.length)).update(ids).update(trained);
   return hash.digest("hex");
 }
 

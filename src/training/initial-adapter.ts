@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { LoraConfig } from "../adapters/lora.ts";
-import { readSettings } from "../adapters/peft-files.ts";
+import { readAdapterTemplate, readSettings } from "../adapters/peft-files.ts";
 import { InputError } from "../errors.ts";
 import { parseRunConfig, type RunConfig, type RunOptions } from "./run-config.ts";
 import { runFolder } from "./run-folder.ts";
@@ -16,7 +16,8 @@ export function findAdapter(path: string): string {
 }
 
 /**
- * Checks a run's options and fills in what they leave open: the settings of the adapter that it goes on with, and the defaults.
+ * Checks a run's options and fills in what they leave open: the settings and the chat template of the adapter that it goes on
+ * with, and the defaults.
  * Only the dropout may be another than the adapter's, as it does not belong to what the adapter computes.
  *
  * @param origin where the options come from, for messages
@@ -36,7 +37,10 @@ export function completeOptions(options: RunOptions, origin: string): RunConfig 
       );
     }
   }
-  return parseRunConfig({ ...options, lora: { ...settings, lora_dropout } }, origin);
+  const template = options.apply_chat_template === false ? undefined : readAdapterTemplate(folder);
+  const chat_template = options.chat_template ?? template;
+  const lora = { ...settings, lora_dropout };
+  return parseRunConfig({ ...options, lora, ...(chat_template !== undefined && { chat_template }) }, origin);
 }
 
 /** Lists of settings are sets. */

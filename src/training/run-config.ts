@@ -6,8 +6,18 @@ import { InputError } from "../errors.ts";
 import { isQuantized, storages } from "../models/linear.ts";
 import { parseOptions } from "../parse-fields.ts";
 import { deviceNames } from "../runtime/onnx-runtime.ts";
+import type { ChatSettings } from "../tokenization/chat-template.ts";
+import { isoDay } from "../tokenization/strftime.ts";
 import { methodNames, methodOf } from "./methods.ts";
 import { schedulerTypes } from "./schedule.ts";
+
+/** What prints nothing of a conversation is no template, but most likely the name of its file. */
+export const chatTemplateText = z
+  .string()
+  .regex(/\{[{%]/, "it must be the template itself, not the name of a file");
+
+/** Such as "2025-01-31". */
+export const day = z.iso.date("it is not a day of the form 2025-01-31");
 
 const given = z.strictObject({
   /** Folder of a Hugging Face model, a GGUF file, or a Hub id. */
@@ -29,6 +39,10 @@ const given = z.strictObject({
   train_on: z.enum(["completion", "all"]).default("completion"),
   /** Whether conversations go through the model's chat template, where it has one; else prompt and completion stand plain. */
   apply_chat_template: z.boolean().default(true),
+  /** A Jinja template in place of the model's own, as text. The adapter keeps it. */
+  chat_template: chatTemplateText.optional(),
+  /** The day that chat templates print as today's; by default that of the run's start. */
+  date: day.default(() => isoDay(new Date())),
   /** What happens to an example longer than the context. */
   overlong: z.enum(["error", "drop", "truncate"]).default("error"),
   method: z.enum(methodNames).default("lora"),
@@ -120,6 +134,11 @@ export function parseRunConfig(options: unknown, origin: string): RunConfig {
   return config;
 }
 
+/** In which template and on which day a run's chats are. */
+export function chatSettingsOf({ chat_template: chatTemplate, date }: RunConfig): ChatSettings {
+  return { chatTemplate, date };
+}
+
 /** What two options say against each other, in a sentence. */
 function findContradiction(config: RunConfig, given: RunOptions): string | undefined {
   const { method, storage, lora } = config;
@@ -147,6 +166,9 @@ function findContradiction(config: RunConfig, given: RunOptions): string | undef
   }
   if (method === "qlora" && storage !== "nf4") {
     return `method "qlora" keeps the base in nf4, not in ${storage}; choose method "lora" for another storage.`;
+  }
+  if (config.chat_template !== undefined && !config.apply_chat_template) {
+    return `"chat_template" is of no use while "apply_chat_template" is false; leave one of them out.`;
   }
   if (config.weights_on_disk && !isQuantized(storage)) {
     return `"weights_on_disk" needs a quantized base, storage "nf4" or "int8", not "${storage}"; choose method "qlora".`;

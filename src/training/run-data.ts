@@ -5,7 +5,8 @@ import { resolveDataset } from "../data/hub-dataset.ts";
 import { loadDataset } from "../data/load-dataset.ts";
 import { InputError } from "../errors.ts";
 import type { Model } from "../models/open-model.ts";
-import type { RunConfig } from "./run-config.ts";
+import { withChatSettings } from "../tokenization/chat-template.ts";
+import { chatSettingsOf, type RunConfig } from "./run-config.ts";
 
 /** Examples that are enough for a check, however short they are. */
 const count = 64;
@@ -17,7 +18,7 @@ export async function readFirstExamples(
 ): Promise<readonly TokenizedExample[] | undefined> {
   try {
     const { examples } = await loadDataset(await resolveDataset(config.data, config.data_split), {
-      tokenizer,
+      tokenizer: withChatSettings(tokenizer, chatSettingsOf(config)),
       context: config.context ?? maxPositionEmbeddings,
       overlong: "truncate",
       trainOn: config.train_on,

@@ -46,6 +46,8 @@ export function runFolder(path: string): RunFolder {
 export interface RunIdentity {
   readonly modelFingerprint: string;
   readonly dataSha256: string;
+  /** Of what is trained on: all examples' token ids and masks. Older runs have none. */
+  readonly tokensSha256?: string;
   readonly adapterSha256?: string;
 }
 
@@ -60,10 +62,11 @@ export function checkRunFolder(path: string): void {
 /** Writes the identity and, last, the configuration of a new run into its folder. */
 export function beginRun(
   config: RunConfig,
-  { modelFingerprint, dataSha256, adapterSha256 }: RunIdentity,
+  { modelFingerprint, dataSha256, tokensSha256, adapterSha256 }: RunIdentity,
 ): RunFolder {
   const folder = runFolder(config.out);
-  writeWhole(folder.inputs, `${JSON.stringify({ modelFingerprint, dataSha256, adapterSha256 }, null, 2)}\n`);
+  const identity = { modelFingerprint, dataSha256, tokensSha256, adapterSha256 };
+  writeWhole(folder.inputs, `${JSON.stringify(identity, null, 2)}\n`);
   writeWhole(folder.config, stringify(config));
   return folder;
 }
@@ -88,6 +91,11 @@ export function checkInputs(folder: RunFolder, identity: RunIdentity): void {
   if (changed) {
     throw new InputError(
       `The ${changed} of the run in ${folder.path} changed since it was begun, so it cannot be resumed; restore the ${changed}, or begin a new run.`,
+    );
+  }
+  if (recorded.tokensSha256 !== undefined && recorded.tokensSha256 !== identity.tokensSha256) {
+    throw new InputError(
+      `The tokens that the run in ${folder.path} is trained on changed since it was begun, though its data did not, so it cannot be resumed; restore the model's tokenizer and chat template, and the version of slimtune, or begin a new run.`,
     );
   }
 }

@@ -37,11 +37,12 @@ export async function writeResult(
     return write(folder.model, "model", (temporary) => writeModel(temporary, model, tensor));
   }
   const adapter = initial ? toLora(config.lora, initial, parameters) : { settings: config.lora, parameters };
+  const base = {
+    name: baseModel ?? config.model,
+    revision: config.revision,
+    fingerprint: model.fingerprint,
+  };
   return write(folder.adapter, "adapter", (temporary) =>
-    writeAdapter(temporary, adapter.settings, adapter.parameters, {
-      name: baseModel ?? config.model,
-      revision: config.revision,
-      fingerprint: model.fingerprint,
-    }),
+    writeAdapter(temporary, adapter.settings, adapter.parameters, base, config.chat_template),
   );
 }
