@@ -1,11 +1,12 @@
 /** @file The folder of an evaluation: which one it is, its answers so far, and its results. */
 
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { cachePath } from "../cache-folder.ts";
 import { InputError } from "../errors.ts";
 import { isNewFolder } from "../files/folder.ts";
+import { anyFields, readJson } from "../files/structured.ts";
 import { makeFolder, writeWhole } from "../files/write.ts";
 import { formatJson } from "../python/json.ts";
 import { type Bits, type ModelIdentity, slimtuneVersion } from "./model-identity.ts";
@@ -71,6 +72,8 @@ export function defaultFolder(model: ModelIdentity, identity: EvaluationIdentity
   return join("runs", `evaluate-${name}-${hash.slice(0, 8)}`);
 }
 
+const damagedIdentity = "it does not say which evaluation the folder holds, so choose another folder";
+
 /** What an identity's entries are called in an error. */
 const labels: Readonly<Record<keyof EvaluationIdentity, string>> = {
   slimtune: "version of slimtune",
@@ -90,7 +93,7 @@ const labels: Readonly<Record<keyof EvaluationIdentity, string>> = {
 export function isBegun(path: string, identity: EvaluationIdentity): boolean {
   const folder = outputFolder(path);
   if (existsSync(folder.identity)) {
-    const begun = readIdentity(folder.identity);
+    const begun = readJson(folder.identity, anyFields, damagedIdentity);
     for (const [key, label] of Object.entries(labels) as [keyof EvaluationIdentity, string][]) {
       if (JSON.stringify(begun[key]) !== JSON.stringify(identity[key])) {
         const details = key === "settings" ? listDifferences(begun[key], identity[key]) : "";
@@ -125,17 +128,6 @@ function listDifferences(begun: unknown, settings: EvaluationSettings): string {
     .map(([name, value]) => [name, JSON.stringify(before.get(name)), JSON.stringify(value)])
     .filter(([, was, is]) => was !== is);
   return ` (${differences.map(([name, was, is]) => `${name} ${was}, not ${is}`).join("; ")})`;
-}
-
-function readIdentity(path: string): EvaluationIdentity {
-  try {
-    // What is no object has no entries, so that it identifies no evaluation.
-    return { ...JSON.parse(readFileSync(path, "utf8")) };
-  } catch {
-    throw new InputError(
-      `${path} is damaged, so it does not say which evaluation the folder holds; choose another folder.`,
-    );
-  }
 }
 
 /** Writes the results, last, and the items of each task. */

@@ -1,8 +1,9 @@
 /** @file Writes a plain model as a Hugging Face folder. */
 
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { InputError } from "../errors.ts";
+import { anyFields, readJson } from "../files/structured.ts";
 import { copyFile, writeWhole } from "../files/write.ts";
 import { openGguf } from "../formats/gguf.ts";
 import { type TensorToWrite, writeSafetensors } from "../formats/safetensors.ts";
@@ -41,9 +42,7 @@ export async function writeModel(
     for (const name of carriedFiles) {
       if (existsSync(join(model.path, name))) copyFile(join(model.path, name), join(folder, name));
     }
-    const { quantization_config: _, ...config } = JSON.parse(
-      readFileSync(join(model.path, "config.json"), "utf8"),
-    );
+    const { quantization_config: _, ...config } = readJson(join(model.path, "config.json"), anyFields);
     writeJson("config.json", { ...config, torch_dtype: "float32" });
   } else {
     const file = openGguf(model.path);

@@ -1,11 +1,12 @@
 /** @file Checkpoints: everything from which a run goes on exactly as if it had not stopped. */
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Parameters } from "../adapters/parameters.ts";
 import { noUsage, resourceUsageSchema } from "../efficiency/resource-watch.ts";
 import { InputError } from "../errors.ts";
+import { readJson } from "../files/structured.ts";
 import { remove, writeFolderWhole, writeWhole } from "../files/write.ts";
 import { openSafetensors, writeSafetensors } from "../formats/safetensors.ts";
 import type { Moments } from "./adamw.ts";
@@ -129,7 +130,9 @@ export function readCheckpoint(
   } finally {
     file.close();
   }
-  const progress = progressSchema.safeParse(JSON.parse(readFileSync(join(path, "progress.json"), "utf8")));
-  if (!progress.success) throw new InputError(`${join(path, "progress.json")} is not a run's progress.`);
-  return progress.data;
+  return readJson(
+    join(path, "progress.json"),
+    progressSchema,
+    `remove ${path} to go on from the checkpoint before`,
+  );
 }

@@ -17,6 +17,7 @@ import { computeEfficiency, type Efficiency } from "../efficiency/efficiency.ts"
 import { watchResources } from "../efficiency/resource-watch.ts";
 import { createEngine, type Engine } from "../engine/engine.ts";
 import { InputError } from "../errors.ts";
+import { checkEntries } from "../files/folder.ts";
 import { withLock } from "../files/lock.ts";
 import { type Checkpoint, openCheckpoint } from "../models/checkpoint.ts";
 import type { ModelConfig } from "../models/config.ts";
@@ -118,6 +119,7 @@ export async function fineTune(options: RunOptions, events: RunEvents = {}): Pro
 export async function resumeRun(path: string, events: RunEvents = {}): Promise<RunResult> {
   const { folder, config: recorded } = openRunFolder(path);
   const config = completeOptions(recorded, folder.config);
+  checkEntries(path);
   const inputs = await readInputs(config, events);
   checkInputs(folder, inputs);
   return withLock(path, "run", () => train(folder, config, inputs, events));
@@ -276,6 +278,7 @@ async function train(
     const outcome = await runAndLog(engine, plan, state, { folder, steps, events, measure });
     const tuned: AdaptedModel = { ...model, adapter: { adaptation, parameters } };
     const efficiency = measure();
+    if (efficiency) writeEfficiency(folder, efficiency);
     const result = {
       outcome,
       folder: folder.path,
