@@ -89,7 +89,7 @@ const commands: Readonly<Record<string, () => Command | Promise<Command>>> = {
   },
 };
 
-test.each(Object.entries(commands))("%s", async (_name, prepare) => {
+test.each(Object.entries(commands))("%s", { timeout: 600_000 }, async (_name, prepare) => {
   const command = await prepare();
   const { stops, whole } = await recordStops(command);
   const started = performance.now();

@@ -81,8 +81,8 @@ export function readWhole(path: string, { isOptional = false } = {}): Buffer | u
   try {
     descriptor = openForReading(path);
   } catch (error) {
-    const { code } = (error as Error).cause as NodeJS.ErrnoException;
-    if (isOptional && code === "ENOENT") return undefined;
+    const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
+    if (isOptional && cause?.code === "ENOENT") return undefined;
     throw error;
   }
   try {
