@@ -10,7 +10,7 @@ afterAll(() => rmSync(scratch, { recursive: true }));
 captureOutput();
 
 /** Of each command so many stops are tried; stopped-anywhere.real.ts tries all. */
-const tried = 5;
+const tried = 4;
 
 test.each(Object.entries(listCommands(scratch)))(
   "%s, stopped at some changes to the disk",

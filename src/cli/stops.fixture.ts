@@ -100,7 +100,8 @@ export async function goOn(command: Command, { tree }: Stop): Promise<unknown> {
   return repeat(command);
 }
 
-async function repeat({ words, root, result }: Command): Promise<unknown> {
+/** Runs a command and does what it advises. @returns what was computed then */
+export async function repeat({ words, root, result }: Command): Promise<unknown> {
   if ((await run(words)) !== 0) {
     const [, advised] = /`slimtune ([^`]+)`/.exec(err) ?? [];
     // Otherwise the result must be there already.
@@ -170,15 +171,15 @@ function identify(tree: Tree): string {
 
 /** The files whose paths a pattern knows, without what tells of time. */
 function readFiles(folder: string, pattern: RegExp): Record<string, string> {
-  const paths = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((path) =>
-    pattern.test(path),
+  return Object.fromEntries(
+    [...readTree(folder)].flatMap(([path, content]) =>
+      content && pattern.test(path) ? [[path, content.toString("latin1").replaceAll(ofTime, "")]] : [],
+    ),
   );
-  const read = (path: string) => readFileSync(join(folder, path), "latin1");
-  return Object.fromEntries(paths.sort().map((path) => [path, read(path).replaceAll(ofTime, "")]));
 }
 
 const ofTime =
-  /"(seconds|peak_rss_bytes|date|total_evaluation_time_seconds|efficiency|requests)": ?(\{[^{}]*\}|[^,}]*)/g;
+  /"(seconds|peak_rss_bytes|date|total_evaluation_time_seconds|efficiency|requests|\w+_per_second)": ?(\{[^{}]*\}|[^,}]*)/g;
 
 /** Short commands of each kind. @param scratch a folder of their own */
 export function listCommands(scratch: string): Readonly<Record<string, () => Promise<Command>>> {
