@@ -48,7 +48,7 @@ test("a damaged study ends with one sentence and exit code 1, and nothing is wri
     [
       "cut",
       JSON.stringify(study).slice(0, 999),
-      /study\.json is damaged: it is no JSON; run the study again\.$/,
+      /study\.json is not valid JSON; run the study again\.$/,
     ],
     ["other", "[1]", /study\.json: it is a list; give a table of names and values\.$/],
     ["kind", JSON.stringify({ ...study, kind: "neither" }), /study\.json: kind: it is .*; give "slimming"/],

@@ -15,7 +15,9 @@ test("the disk is changed by this folder only", () => {
     const imported = [...text.matchAll(/^import ([^;]+) from "(?:node:)?fs(?:\/promises)?";/gm)].flatMap(
       ([, names]) => names!.replace(/^\{|\}$/g, "").split(","),
     );
-    const changing = imported.map((name) => name.trim()).filter((name) => name !== "" && !harmless.test(name));
+    const changing = imported
+      .map((name) => name.trim())
+      .filter((name) => name !== "" && !harmless.test(name));
     expect(changing, path).toEqual([]);
   }
 });

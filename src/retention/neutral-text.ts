@@ -1,5 +1,6 @@
 /** @file Text that belongs to no task, on which a tuned model is compared with its base. */
 
+import { statSync } from "node:fs";
 import { InputError } from "../errors.ts";
 import { readText } from "../files/read.ts";
 import { writeDocument } from "../miniature/pretraining-text.ts";
@@ -14,6 +15,7 @@ const heldOutSeed = 2025;
  * @throws InputError if there is no such file, or it has no text or is not in UTF-8.
  */
 export function readNeutralText(path: string): string {
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) throw new InputError(`There is no file ${path}.`);
   const text = readText(path);
   if (text.trim() === "") throw new InputError(`${path} holds no text.`);
   return text;
