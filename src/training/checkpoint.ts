@@ -74,7 +74,7 @@ export async function writeCheckpoint(
     await writeSafetensors(join(temporary, "state.safetensors"), tensors);
     writeWhole(join(temporary, "progress.json"), `${JSON.stringify(progress, null, 2)}\n`);
   });
-  removeOld(folder, progress.best?.step);
+  removeOldCheckpoints(folder, progress.best?.step);
 }
 
 /** Steps of the checkpoints in `folder`, oldest first. */
@@ -87,7 +87,8 @@ export function listCheckpoints(folder: string): number[] {
     .sort((a, b) => a - b);
 }
 
-function removeOld(folder: string, best: number | undefined): void {
+/** Removes all checkpoints but the two newest and the best. */
+export function removeOldCheckpoints(folder: string, best: number | undefined): void {
   const steps = listCheckpoints(folder);
   for (const step of steps.slice(0, -2)) {
     if (step !== best) remove(join(folder, folderName(step)));

@@ -34,6 +34,7 @@ import {
   listCheckpoints,
   type Progress,
   readCheckpoint,
+  removeOldCheckpoints,
   writeCheckpoint,
 } from "./checkpoint.ts";
 import { chooseSegmentSize, findLargestShape, findUsableMemory } from "./estimate.ts";
@@ -262,6 +263,8 @@ async function train(
     const newest = listCheckpoints(folder.checkpoints).at(-1);
     if (newest !== undefined) {
       state.progress = readCheckpoint(folder.checkpoints, newest, parameters, state.moments);
+      // A process that was ended after it wrote the newest did not come to this.
+      removeOldCheckpoints(folder.checkpoints, state.progress.best?.step);
     }
     const plan = planLoop(config, inputs);
     events.onPlan?.({
