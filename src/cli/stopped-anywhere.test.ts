@@ -14,7 +14,8 @@ const usuallyTried = 4;
 
 test.each(Object.entries(listCommands(scratch)))(
   "%s, stopped at some changes to the disk",
-  async (_, make) => {
+  { timeout: 300_000 },
+  async (name, make) => {
     const command = await make();
     const { stops, changes, whole } = await recordStops(command);
     const tried = name === "study" ? usuallyTried / 2 : usuallyTried;
