@@ -1,10 +1,11 @@
 /** @file Adapters on disk in PEFT's layout: adapter_config.json and adapter_model.safetensors. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../errors.ts";
-import { readWhole } from "../files/read.ts";
+import { readText, readWhole } from "../files/read.ts";
+import { parseJson } from "../files/structured.ts";
 import { makeFolder, writeWhole } from "../files/write.ts";
 import { checkKeys } from "../formats/known-keys.ts";
 import { openSafetensors, writeSafetensors } from "../formats/safetensors.ts";
@@ -155,12 +156,7 @@ export function readAdapterTemplate(folder: string): string | undefined {
  */
 export function readSettings(path: string, model?: ModelConfig): LoraConfig {
   if (!existsSync(path)) throw new InputError(`There is no ${path}, so this folder is not an adapter.`);
-  let json: unknown;
-  try {
-    json = JSON.parse(readFileSync(path, "utf8"));
-  } catch {
-    throw new InputError(`${path} is not valid JSON.`);
-  }
+  const json = parseJson(readText(path), path);
   const parsed = peftConfigSchema.safeParse(json);
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;

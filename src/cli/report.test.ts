@@ -45,11 +45,7 @@ test("the report is written from study.json", async () => {
 test("a damaged study ends with one sentence and exit code 1, and nothing is written", async () => {
   const study = slimmingStudy();
   const damages: [name: string, content: string, sentence: RegExp][] = [
-    [
-      "cut",
-      JSON.stringify(study).slice(0, 999),
-      /study\.json is damaged: it is no JSON; run the study again\.$/,
-    ],
+    ["cut", JSON.stringify(study).slice(0, 999), /study\.json is not valid JSON; run the study again\.$/],
     ["other", "[1]", /study\.json: it is a list; give a table of names and values\.$/],
     ["kind", JSON.stringify({ ...study, kind: "neither" }), /study\.json: kind: it is .*; give "slimming"/],
     ["no-cells", JSON.stringify({ ...study, cells: undefined }), /study\.json: cells: it is missing\.$/],

@@ -2,6 +2,7 @@
 
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
+import { checkEntries } from "../files/folder.ts";
 import { collectResults } from "../study/collect.ts";
 import { readStudyConfig } from "../study/study-config.ts";
 import { studyFolder } from "../study/study-folder.ts";
@@ -14,6 +15,7 @@ export function addReportCommand(program: Command): void {
     .argument("<study>", "folder of a study")
     .addHelpText("after", "\nExample:\n  slimtune report runs/study")
     .action(async (folder: string) => {
+      if (existsSync(folder)) checkEntries(folder);
       // The charts' library is slow to load, and no other command needs it.
       const [{ readStudy }, { writeReport }] = await Promise.all([
         import("../reporting/study-file.ts"),

@@ -2,8 +2,8 @@
 
 import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
-import { parse } from "yaml";
 import { InputError } from "../errors.ts";
+import { parseYaml } from "../files/structured.ts";
 import { runStudy, type StudyEvents, type StudyPlan } from "../study/run-study.ts";
 import { parseStudyConfig, readStudyConfig } from "../study/study-config.ts";
 import { studyFolder } from "../study/study-folder.ts";
@@ -172,8 +172,9 @@ function collectAligned(
 function collectRun(text: string, before: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
   const [name, value] = splitPair(text);
   const [table, entry] = name.split(".") as [string, string?];
-  if (entry === undefined) return { ...before, [table]: parse(value) };
-  return { ...before, [table]: { ...(before[table] as object | undefined), [entry]: parse(value) } };
+  const parsed = parseYaml(value, `--run ${name}`);
+  if (entry === undefined) return { ...before, [table]: parsed };
+  return { ...before, [table]: { ...(before[table] as object | undefined), [entry]: parsed } };
 }
 
 function parseSeeds(text: string): number[] {

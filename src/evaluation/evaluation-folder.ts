@@ -1,9 +1,10 @@
 /** @file Reads what an evaluation left on disk, by this project or by lm-evaluation-harness. */
 
-import { type Dirent, readdirSync, readFileSync, statSync } from "node:fs";
+import { type Dirent, readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../errors.ts";
+import { readJson } from "../files/structured.ts";
 import { readRows } from "../formats/rows.ts";
 import { parseFields } from "../parse-fields.ts";
 import { Float } from "../python/number.ts";
@@ -117,7 +118,7 @@ type Sample = z.infer<typeof sampleSchema>;
  */
 export async function readEvaluation(path: string): Promise<RecordedEvaluation> {
   const file = findResults(path);
-  const results = parseResults(file);
+  const results = readJson(file, resultsSchema, "evaluate again");
   const groups = new Map<string, RecordedGroup>();
   for (const [name, members] of Object.entries(results.group_subtasks)) {
     // The harness lists tasks too, as groups of nothing.
@@ -150,7 +151,7 @@ const isResults = (name: string) => /^results(_.+)?\.json$/.test(name);
 function findResults(path: string): string {
   const found = statSync(path, { throwIfNoEntry: false });
   if (!found) throw new InputError(`There is no evaluation at ${path}.`);
-  if (found.isFile()) return path;
+  if (!found.isDirectory()) return path;
   const entries = readdirSync(path, { withFileTypes: true });
   // The harness puts each model's files in a folder of its own.
   const folders = [
@@ -171,16 +172,6 @@ function findResults(path: string): string {
   }
   // The harness's names end in the date, so the last is the newest.
   return join(holding[0]!, readdirSync(holding[0]!).filter(isResults).sort().at(-1)!);
-}
-
-function parseResults(file: string): Results {
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(file, "utf8"));
-  } catch {
-    throw new InputError(`${file} is not valid JSON; evaluate again.`);
-  }
-  return parseFields(resultsSchema, value, file);
 }
 
 async function readTask(file: string, results: Results, name: string): Promise<RecordedTask> {

@@ -1,11 +1,13 @@
 /** @file The folder of an evaluation: which one it is, its answers so far, and its results. */
 
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
 import { cachePath } from "../cache-folder.ts";
 import { InputError } from "../errors.ts";
 import { isNewFolder } from "../files/folder.ts";
+import { anyFields, readJson } from "../files/structured.ts";
 import { makeFolder, writeWhole } from "../files/write.ts";
 import { formatJson } from "../python/json.ts";
 import { type Bits, type ModelIdentity, slimtuneVersion } from "./model-identity.ts";
@@ -71,6 +73,8 @@ export function defaultFolder(model: ModelIdentity, identity: EvaluationIdentity
   return join("runs", `evaluate-${name}-${hash.slice(0, 8)}`);
 }
 
+const damagedIdentity = "it does not say which evaluation the folder holds, so choose another folder";
+
 /** What an identity's entries are called in an error. */
 const labels: Readonly<Record<keyof EvaluationIdentity, string>> = {
   slimtune: "version of slimtune",
@@ -90,7 +94,7 @@ const labels: Readonly<Record<keyof EvaluationIdentity, string>> = {
 export function isBegun(path: string, identity: EvaluationIdentity): boolean {
   const folder = outputFolder(path);
   if (existsSync(folder.identity)) {
-    const begun = readIdentity(folder.identity);
+    const begun = readJson(folder.identity, anyFields, damagedIdentity);
     for (const [key, label] of Object.entries(labels) as [keyof EvaluationIdentity, string][]) {
       if (JSON.stringify(begun[key]) !== JSON.stringify(identity[key])) {
         const details = key === "settings" ? listDifferences(begun[key], identity[key]) : "";
@@ -130,20 +134,13 @@ function listDifferences(begun: unknown, settings: EvaluationSettings): string {
 
 /** The day that the prompts of the evaluation in a folder name; undefined if there is none. */
 export function recordedDate(path: string | undefined): string | undefined {
-  const identity = path === undefined ? undefined : outputFolder(path).identity;
-  return identity !== undefined && existsSync(identity) ? readIdentity(identity).settings?.date : undefined;
+  if (path === undefined || !existsSync(outputFolder(path).identity)) return undefined;
+  return readJson(outputFolder(path).identity, datedSchema, damagedIdentity).settings?.date;
 }
 
-function readIdentity(path: string): EvaluationIdentity {
-  try {
-    // What is no object has no entries, so that it identifies no evaluation.
-    return { ...JSON.parse(readFileSync(path, "utf8")) };
-  } catch {
-    throw new InputError(
-      `${path} is damaged, so it does not say which evaluation the folder holds; choose another folder.`,
-    );
-  }
-}
+const datedSchema = z.looseObject({
+  settings: z.looseObject({ date: z.string().optional() }).optional(),
+});
 
 /** Writes the results, last, and the items of each task. */
 export function writeResults(

@@ -1,10 +1,13 @@
 /** @file Handing a result on through the Hugging Face Hub: which of its files are sent, without paths of this machine. */
 
-import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { InputError } from "../errors.ts";
+import { readText } from "../files/read.ts";
+import { anyFields, parseJson } from "../files/structured.ts";
 import { isHubId } from "../formats/hub.ts";
 import { type FileToSend, type SendOptions, sendToHub } from "../formats/hub-upload.ts";
+import { parseFields } from "../parse-fields.ts";
 
 export interface PushOptions extends SendOptions {
   /** The base model's id on the Hub, where an adapter's configuration names a path in its place. */
@@ -72,7 +75,7 @@ export function listPushedFiles(source: string, baseModelName?: string): PushedF
   return sent.map((name) => {
     const path = join(source, name);
     const text = Object.hasOwn(rewritten, name)
-      ? rewritten[name]!(readFileSync(path, "utf8"), path, baseModelName)
+      ? rewritten[name]!(readText(path), path, baseModelName)
       : undefined;
     return text === undefined
       ? { path: name, source: path, bytes: statSync(path).size }
@@ -85,7 +88,7 @@ const rewritten: Readonly<
   Record<string, (text: string, path: string, baseModelName: string | undefined) => string | undefined>
 > = {
   "adapter_config.json"(text, path, baseModelName) {
-    const config = parseJson(text, path);
+    const config = parseFields(anyFields, parseJson(text, path), path);
     const base = baseModelName ?? config.base_model_name_or_path;
     if (typeof base !== "string" || existsSync(base) || !isHubId(base)) {
       throw new InputError(
@@ -96,7 +99,7 @@ const rewritten: Readonly<
     return `${JSON.stringify({ ...config, base_model_name_or_path: base }, null, 2)}\n`;
   },
   "config.json"(text, path) {
-    const { _name_or_path: name, ...config } = parseJson(text, path);
+    const { _name_or_path: name, ...config } = parseFields(anyFields, parseJson(text, path), path);
     if (name === undefined || (typeof name === "string" && isHubId(name) && !existsSync(name)))
       return undefined;
     return `${JSON.stringify(config, null, 2)}\n`;
@@ -107,11 +110,3 @@ const rewritten: Readonly<
     return text.replace("---\n", `---\nbase_model: ${baseModelName}\n`);
   },
 };
-
-function parseJson(text: string, path: string): Record<string, unknown> {
-  try {
-    return { ...JSON.parse(text) };
-  } catch {
-    throw new InputError(`${path} is not valid JSON.`);
-  }
-}

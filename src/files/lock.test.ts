@@ -70,12 +70,14 @@ test("a lock of another machine is only removed by the user", async () => {
   );
 });
 
-test("a link in the lock's place is not followed", async () => {
+test("a folder in which a link stands is refused", async () => {
   const folder = newFolder();
   const outside = join(scratch, "precious");
   writeFileSync(outside, "precious");
   symlinkSync(outside, lockOf(folder));
-  await withLock(folder, "run", async () => {});
+  await expect(withLock(folder, "run", async () => {})).rejects.toThrow(
+    `${lockOf(folder)} is a symbolic link, through which something else would be written or read`,
+  );
   expect(readFileSync(outside, "utf8")).toBe("precious");
 });
 

@@ -5,16 +5,10 @@ import { constants, copyFileSync, linkSync, readdirSync, renameSync, rmSync } fr
 import { join } from "node:path";
 import { InputError } from "../errors.ts";
 import { createClaim, isClaim, isHeld, isRunning, processOf, releaseClaim } from "./claim.ts";
+import { checkEntries, isLock, lockName } from "./folder.ts";
 import { readWhole } from "./read.ts";
 import { discardTemporary, sweepTemporaries, temporaryBeside } from "./temporary.ts";
 import { makeFolder, writeWhole } from "./write.ts";
-
-const lockName = "lock";
-
-/** Whether a file of this name is a folder's lock, or the right to replace one. */
-export function isLock(name: string): boolean {
-  return name === lockName || name.startsWith(`${lockName}.`);
-}
 
 /**
  * Does something while no other process writes into a folder, which is made unless it is there. Temporary files in it of
@@ -25,6 +19,7 @@ export function isLock(name: string): boolean {
  */
 export async function withLock<T>(folder: string, what: string, act: () => Promise<T>): Promise<T> {
   makeFolder(folder);
+  checkEntries(folder);
   const path = join(folder, lockName);
   const claim = takeLock(path, (holder) => describeHolder(holder, folder, what));
   try {

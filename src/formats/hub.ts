@@ -1,7 +1,7 @@
 /** @file Files of the Hugging Face Hub, through its standard cache. */
 
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import {
@@ -16,6 +16,7 @@ import {
   type RepoId,
 } from "@huggingface/hub";
 import { InputError } from "../errors.ts";
+import { readWhole } from "../files/read.ts";
 import { linkFile, makeFolder, writeInParts, writeWhole } from "../files/write.ts";
 
 export interface HubOptions {
@@ -109,7 +110,7 @@ export function hubAccess(url?: string): HubAccess {
   const { HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH, HF_HOME } = process.env;
   const hubUrl = (url ?? HF_ENDPOINT)?.replace(/\/+$/, "");
   const file = HF_TOKEN_PATH ?? join(HF_HOME ?? join(homedir(), ".cache", "huggingface"), "token");
-  const accessToken = HF_TOKEN || (existsSync(file) ? readFileSync(file, "utf8").trim() : "");
+  const accessToken = HF_TOKEN || readWhole(file, { isOptional: true })?.toString("utf8").trim();
   return { ...(hubUrl && { hubUrl }), ...(accessToken && { accessToken }) };
 }
 
@@ -189,7 +190,7 @@ function describeFailure(
 function findInCache(repo: RepoId, revision: string, cacheDir: string, alternative: string): string {
   const root = join(cacheDir, getRepoFolderName(repo));
   const reference = join(root, "refs", revision);
-  const commit = existsSync(reference) ? readFileSync(reference, "utf8").trim() : revision;
+  const commit = readWhole(reference, { isOptional: true })?.toString("utf8").trim() ?? revision;
   const folder = join(root, "snapshots", commit);
   if (isSafePath(commit) && existsSync(folder)) return folder;
   throw new InputError(

@@ -1,10 +1,11 @@
 /** @file The safetensors format: reading one file or a sharded model, and writing. */
 
-import { closeSync, existsSync, fstatSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../errors.ts";
-import { openForReading, readAt } from "../files/read.ts";
+import { openForReading, readAt, readText } from "../files/read.ts";
+import { parseJson } from "../files/structured.ts";
 import { writeInParts } from "../files/write.ts";
 import { decodeBfloat16, decodeFloat16 } from "./float16.ts";
 import { locateRows, quote, type RowRange, type TensorInfo, type WeightFile } from "./weight-file.ts";
@@ -254,12 +255,7 @@ function explainMissingWeights(folder: string): string {
 }
 
 function readIndex(path: string): Map<string, string> {
-  let json: unknown;
-  try {
-    json = JSON.parse(readFileSync(path, "utf8"));
-  } catch {
-    throw new InputError(`${path} is not valid JSON.`);
-  }
+  const json = parseJson(readText(path), path, "download it again");
   const parsed = z.looseObject({ weight_map: z.unknown() }).safeParse(json);
   const shardOf = readStrings(parsed.data?.weight_map);
   if (!shardOf) throw new InputError(`${path} has no "weight_map" of tensor names to files.`);

@@ -1,8 +1,10 @@
 /** @file A model's files: a Hugging Face folder or a GGUF file, with its configuration, tokenizer and tensors. */
 
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { InputError } from "../errors.ts";
+import { readText } from "../files/read.ts";
+import { parseJson } from "../files/structured.ts";
 import { encodeFloat16 } from "../formats/float16.ts";
 import { openGguf } from "../formats/gguf.ts";
 import { openSafetensorsModel } from "../formats/safetensors.ts";
@@ -65,7 +67,7 @@ export function readFolderConfig(folder: string): ModelConfig {
   if (!existsSync(path)) {
     throw new InputError(`${folder} holds no config.json, so it is not a Hugging Face model folder.`);
   }
-  return parseConfig(readJson(path), path);
+  return parseConfig(parseJson(readText(path), path, "download it again"), path);
 }
 
 function openFolder(folder: string): Checkpoint {
@@ -198,13 +200,5 @@ function checkShape(
     throw new InputError(
       `${path}: the tensor "${name}" has the shape [${found.join(", ")}], but the model's configuration asks for [${expected.join(", ")}].`,
     );
-  }
-}
-
-function readJson(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, "utf8"));
-  } catch {
-    throw new InputError(`${path} is not valid JSON.`);
   }
 }

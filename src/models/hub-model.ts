@@ -1,8 +1,9 @@
 /** @file A model by path or by its id on the Hub. */
 
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { InputError } from "../errors.ts";
+import { anyFields, readJson } from "../files/structured.ts";
 import { openGguf } from "../formats/gguf.ts";
 import { fetchFromHub, type HubOptions, isHubId } from "../formats/hub.ts";
 
@@ -27,7 +28,7 @@ export async function resolveModel(nameOrPath: string, options: HubOptions = {})
 export function hubIdOf(nameOrPath: string): string | undefined {
   if (!existsSync(nameOrPath)) return isHubId(nameOrPath) ? nameOrPath : undefined;
   const named = statSync(nameOrPath).isDirectory()
-    ? JSON.parse(readFileSync(join(nameOrPath, "config.json"), "utf8"))._name_or_path
+    ? readJson(join(nameOrPath, "config.json"), anyFields)._name_or_path
     : sourceOf(nameOrPath);
   return typeof named === "string" && isHubId(named) && !existsSync(named) ? named : undefined;
 }

@@ -1,8 +1,9 @@
 /** @file Writes a plain model as a Hugging Face folder. */
 
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { InputError } from "../errors.ts";
+import { anyFields, readJson } from "../files/structured.ts";
 import { copyFile, writeWhole } from "../files/write.ts";
 import { openGguf } from "../formats/gguf.ts";
 import { type TensorToWrite, writeSafetensors } from "../formats/safetensors.ts";
@@ -45,7 +46,7 @@ export async function writeModel(
       quantization_config: _,
       dtype: __,
       ...config
-    } = JSON.parse(readFileSync(join(model.path, "config.json"), "utf8"));
+    } = readJson(join(model.path, "config.json"), anyFields);
     writeJson("config.json", {
       ...config,
       architectures: [architectures[model.config.modelType]],

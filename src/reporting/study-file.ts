@@ -1,17 +1,17 @@
 /** @file Reads study.json, which a person or another program may have changed. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../errors.ts";
-import { parseFields } from "../parse-fields.ts";
+import { readJson } from "../files/structured.ts";
 import type { StudyResults } from "../study/results.ts";
 
 /** The name of the file of results in a study's folder. */
 export const studyFile = "study.json";
 
 const count = z.int().min(0);
-const estimate = z.object({ value: z.number(), low: z.number(), high: z.number() });
+export const estimateSchema = z.object({ value: z.number(), low: z.number(), high: z.number() });
 const losses = z.array(z.tuple([z.number(), z.number()]));
 const texts = z.record(z.string(), z.string());
 
@@ -39,9 +39,9 @@ const change = z.object({
   higherIsBetter: z.boolean(),
   inPoints: z.boolean(),
   items: count,
-  before: estimate,
-  after: estimate,
-  difference: estimate,
+  before: estimateSchema,
+  after: estimateSchema,
+  difference: estimateSchema,
   test: z.enum(["mcnemar-exact", "sign-flip"]),
   p: z.number(),
   fixed: count.exactOptional(),
@@ -53,7 +53,7 @@ const change = z.object({
     .transform((value) => value),
 });
 
-const efficiency = z.object({
+export const efficiencySchema = z.object({
   averageMemoryBytes: z.number(),
   peakMemoryBytes: z.number(),
   averageUtilization: z.number(),
@@ -73,7 +73,7 @@ const quantizedBase = z.object({
   error: z.string().exactOptional(),
   evaluation: z.string().exactOptional(),
   changes: z.record(z.string(), change).exactOptional(),
-  divergence: estimate.exactOptional(),
+  divergence: estimateSchema.exactOptional(),
 });
 
 const cell = z.object({
@@ -90,11 +90,11 @@ const cell = z.object({
       steps: count,
       loss: losses,
       heldOutLoss: losses,
-      efficiency,
+      efficiency: efficiencySchema,
     })
     .exactOptional(),
   changes: z.record(z.string(), change).exactOptional(),
-  divergence: estimate.exactOptional(),
+  divergence: estimateSchema.exactOptional(),
   flips: z
     .array(
       z.object({
@@ -112,18 +112,30 @@ const cell = z.object({
 
 const alignmentScore = z.enum(["representation", "gradient", "lexical"]);
 
+export const alignmentSchema = z.object({
+  data: z.string(),
+  task: z.string(),
+  representation: z.number().nullable(),
+  gradient: z.number().nullable(),
+  lexical: z.number().nullable(),
+  contaminated: z.array(count),
+  checkedItems: count,
+});
+
+export const machineSchema = z.object({
+  cpu: z.string(),
+  cores: count,
+  memoryBytes: z.number(),
+  system: z.string(),
+  node: z.string(),
+});
+
 const study: z.ZodType<StudyResults> = z
   .object({
     kind: z.enum(["slimming", "methods"]),
     date: z.string(),
     command: z.string(),
-    machine: z.object({
-      cpu: z.string(),
-      cores: count,
-      memoryBytes: z.number(),
-      system: z.string(),
-      node: z.string(),
-    }),
+    machine: machineSchema,
     versions: texts,
     model: z.object({ name: z.string(), sha256: z.string(), parameters: z.number().positive() }),
     settings: z.record(z.string(), z.unknown()),
@@ -131,22 +143,12 @@ const study: z.ZodType<StudyResults> = z
       z.object({ name: z.string(), source: z.string(), sha256: z.string(), examples: count, tokens: count }),
     ),
     tasks: z.array(task),
-    base: z.object({ evaluation: z.string(), scores: z.record(z.string(), estimate) }),
+    base: z.object({ evaluation: z.string(), scores: z.record(z.string(), estimateSchema) }),
     quantizedBases: z.array(quantizedBase).exactOptional(),
     cells: z.array(cell),
-    alignment: z.array(
-      z.object({
-        data: z.string(),
-        task: z.string(),
-        representation: z.number().nullable(),
-        gradient: z.number().nullable(),
-        lexical: z.number().nullable(),
-        contaminated: z.array(count),
-        checkedItems: count,
-      }),
-    ),
+    alignment: z.array(alignmentSchema),
     predictions: z.array(
-      z.object({ score: alignmentScore, correlation: estimate, cells: count, fits: count }),
+      z.object({ score: alignmentScore, correlation: estimateSchema, cells: count, fits: count }),
     ),
     notes: z.array(z.string()),
   })
@@ -165,11 +167,5 @@ export function readStudy(folder: string): StudyResults {
   if (!existsSync(path)) {
     throw new InputError(`${folder} holds no ${studyFile}, so it is no study; name the folder of one.`);
   }
-  let json: unknown;
-  try {
-    json = JSON.parse(readFileSync(path, "utf8"));
-  } catch {
-    throw new InputError(`${path} is damaged: it is no JSON; run the study again.`);
-  }
-  return parseFields(study, json, path);
+  return readJson(path, study, "run the study again");
 }

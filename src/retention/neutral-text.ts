@@ -1,7 +1,8 @@
 /** @file Text that belongs to no task, on which a tuned model is compared with its base. */
 
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { InputError } from "../errors.ts";
+import { readText } from "../files/read.ts";
 import { writeDocument } from "../miniature/pretraining-text.ts";
 import { createRandom } from "../random.ts";
 
@@ -15,12 +16,7 @@ const heldOutSeed = 2025;
  */
 export function readNeutralText(path: string): string {
   if (!statSync(path, { throwIfNoEntry: false })?.isFile()) throw new InputError(`There is no file ${path}.`);
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));
-  } catch {
-    throw new InputError(`${path}: the text is not in UTF-8; convert the file.`);
-  }
+  const text = readText(path);
   if (text.trim() === "") throw new InputError(`${path} holds no text.`);
   return text;
 }

@@ -1,23 +1,26 @@
 /** @file What a study found, from the folders of its runs and evaluations. */
 
 import { existsSync } from "node:fs";
+import { z } from "zod";
 import { alignmentScores } from "../alignment/align.ts";
-import { compressionRate, type Efficiency } from "../efficiency/efficiency.ts";
+import { compressionRate } from "../efficiency/efficiency.ts";
 import { compare, judgeFamily, type ScoreComparison, type ScoreName } from "../evaluation/compare.ts";
 import { type RecordedEvaluation, readEvaluation } from "../evaluation/evaluation-folder.ts";
 import { slimtuneVersion } from "../evaluation/model-identity.ts";
 import { outputFolder } from "../evaluation/output-folder.ts";
 import type { ItemPair } from "../evaluation/paired-items.ts";
 import { spearman } from "../evaluation/statistics/spearman.ts";
+import { readJson } from "../files/structured.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { resolveModel } from "../models/hub-model.ts";
 import { countParameters } from "../models/modules.ts";
+import { alignmentSchema, efficiencySchema } from "../reporting/study-file.ts";
 import { readMetrics } from "../training/metrics-log.ts";
-import { runFolder } from "../training/run-folder.ts";
+import { readIdentity, runFolder } from "../training/run-folder.ts";
 import { type Cell, listCells, listQuantizedBases, type QuantizedBase } from "./cells.ts";
 import { readMachines } from "./machine.ts";
-import { type DivergenceFile, type RunSummary, readJson, runSummaryPath } from "./perform-job.ts";
+import { readDivergence, readRunSummary, runSummaryPath } from "./perform-job.ts";
 import type {
   Estimate,
   Flip,
@@ -43,14 +46,16 @@ const leastFits = 6;
 const shownFlips = 2;
 
 /** What of an evaluation's results.json is needed beside its scores. */
-interface EvaluationResults {
+const evaluationSchema = z.object({
   /** Seconds since 1970, when it was begun. */
-  readonly date: number;
-  readonly slimtune: {
-    readonly model: { readonly sha256: string };
-    readonly prompt_hashes: Readonly<Record<string, string>>;
-  };
-}
+  date: z.number(),
+  slimtune: z.object({
+    model: z.object({ sha256: z.string() }),
+    prompt_hashes: z.record(z.string(), z.string()),
+  }),
+});
+
+const alignmentsSchema = z.object({ alignments: z.array(alignmentSchema) });
 
 /**
  * Collects what a study found. Cells that failed, or were not computed yet, say so.
@@ -73,11 +78,11 @@ export async function collectResults(config: StudyConfig, folder: StudyFolder): 
   const studyCells = collected.map(judge);
 
   const [machine, ...others] = readMachines(folder);
-  const { slimtune } = readJson<EvaluationResults>(outputFolder(folder.base).results);
+  const { slimtune } = readJson(outputFolder(folder.base).results, evaluationSchema);
   const tasks = chosen.map((score) =>
     describeTask(score, itself, base, slimtune.prompt_hashes, config, cells),
   );
-  const { alignments } = readJson<{ alignments: readonly StudyAlignment[] }>(folder.alignment);
+  const { alignments } = readJson(folder.alignment, alignmentsSchema);
   return {
     kind: config.kind,
     date: lastDate(cells, folder),
@@ -118,7 +123,7 @@ async function collectCell(
   const isWhole = existsSync(outputFolder(evaluation).results) && existsSync(folder.divergence(id));
   if (!isWhole) return { ...cell, error: "It is not computed yet." };
   const { scores } = await compare(folder.base, evaluation, { scores: chosen });
-  const { divergence, weightBytes, float32Bytes } = readJson<DivergenceFile>(folder.divergence(id));
+  const { divergence, weightBytes, float32Bytes } = readDivergence(folder.divergence(id));
   const rate = compressionRate(
     { bytes: float32Bytes, score: meanScore(scores, "before") },
     { bytes: weightBytes, score: meanScore(scores, "after") },
@@ -144,7 +149,7 @@ async function collectQuantizedBase(
   if (failure !== undefined) return { id, storage, error: failure };
   if (!existsSync(folder.baseDivergence(id))) return { id, storage, error: "It is not computed yet." };
   const { scores } = await compare(folder.base, folder.evaluation(id), { scores: chosen });
-  const { divergence } = readJson<DivergenceFile>(folder.baseDivergence(id));
+  const { divergence } = readDivergence(folder.baseDivergence(id));
   return { id, storage, evaluation: `evaluations/${id}`, changes: describeChanges(scores), divergence };
 }
 
@@ -191,9 +196,9 @@ function describeFlip(task: string, direction: Flip["direction"], { before, afte
 
 function collectRun(id: string, folder: StudyFolder, rate: number | null): StudyRun {
   const run = runFolder(folder.run(id));
-  const { trainableParameters, totalSteps } = readJson<RunSummary>(runSummaryPath(run.path));
+  const { trainableParameters, totalSteps } = readRunSummary(run.path);
   const metrics = readMetrics(run.metrics);
-  const efficiency = readJson<Efficiency>(run.efficiency);
+  const efficiency = readJson(run.efficiency, efficiencySchema);
   return {
     folder: `runs/${id}`,
     evaluation: `evaluations/${id}`,
@@ -213,8 +218,8 @@ function describeData(name: string, source: string, cells: readonly Cell[], fold
     .map(({ id }) => runFolder(folder.run(id)))
     .find(({ path }) => existsSync(runSummaryPath(path)));
   if (!run) return { name, source, sha256: "", examples: 0, tokens: 0 };
-  const { examples, tokens } = readJson<RunSummary>(runSummaryPath(run.path));
-  const { dataSha256 } = readJson<{ dataSha256: string }>(run.inputs);
+  const { examples, tokens } = readRunSummary(run.path);
+  const { dataSha256 } = readIdentity(run);
   return { name, source, sha256: dataSha256, examples, tokens };
 }
 
@@ -302,7 +307,7 @@ function lastDate(cells: readonly Cell[], folder: StudyFolder): string {
   const dates = [folder.base, ...cells.map(({ id }) => folder.evaluation(id))]
     .map((path) => outputFolder(path).results)
     .filter((path) => existsSync(path))
-    .map((path) => readJson<EvaluationResults>(path).date);
+    .map((path) => readJson(path, evaluationSchema).date);
   return new Date(1000 * Math.max(...dates)).toISOString();
 }
 

@@ -4,10 +4,14 @@ import { existsSync } from "node:fs";
 import { cpus, platform, release, totalmem } from "node:os";
 import process from "node:process";
 import { isDeepStrictEqual } from "node:util";
+import { z } from "zod";
+import { readJson } from "../files/structured.ts";
 import { writeWhole } from "../files/write.ts";
-import { readJson } from "./perform-job.ts";
+import { machineSchema } from "../reporting/study-file.ts";
 import type { Machine } from "./results.ts";
 import type { StudyFolder } from "./study-folder.ts";
+
+const machinesSchema = z.tuple([machineSchema], machineSchema);
 
 /** Keeps what machine this is, unless the study was begun on one like it. */
 export function recordMachine({ machines: path }: StudyFolder): void {
@@ -18,12 +22,12 @@ export function recordMachine({ machines: path }: StudyFolder): void {
     system: `${platform()} ${release()}`,
     node: process.version,
   };
-  const known = existsSync(path) ? readJson<Machine[]>(path) : [];
+  const known = existsSync(path) ? readJson(path, machinesSchema) : [];
   if (known.some((one) => isDeepStrictEqual(one, machine))) return;
   writeWhole(path, `${JSON.stringify([...known, machine], undefined, 1)}\n`);
 }
 
 /** The machine on which the study was begun, and those on which it went on. */
 export function readMachines({ machines }: StudyFolder): [Machine, ...Machine[]] {
-  return readJson(machines);
+  return readJson(machines, machinesSchema);
 }

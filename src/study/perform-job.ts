@@ -1,13 +1,16 @@
 /** @file What a study's processes do: tune, evaluate, and measure alignment and divergence, each into a folder or file. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
 import { loadAdapter } from "../adapters/adapted-model.ts";
 import { measureAlignment } from "../alignment/align.ts";
 import { runEvaluation } from "../evaluation/run-evaluation.ts";
+import { readJson } from "../files/structured.ts";
 import { writeWhole } from "../files/write.ts";
 import type { Storage } from "../models/linear.ts";
 import { adjustChat, openModel } from "../models/open-model.ts";
+import { estimateSchema } from "../reporting/study-file.ts";
 import { measureDivergence } from "../retention/kl-divergence.ts";
 import { readNeutralText, writeNeutralText } from "../retention/neutral-text.ts";
 import { fineTune, type RunEvents, type RunPlan, resumeRun } from "../training/fine-tune.ts";
@@ -52,17 +55,26 @@ export interface JobEvents {
   readonly signal: AbortSignal;
 }
 
+const runSummarySchema = z
+  .object({
+    trainableParameters: z.number(),
+    totalSteps: z.number(),
+    examples: z.number(),
+    tokens: z.number(),
+  })
+  .readonly();
+
 /** What a run's folder says of it beside its files: written before its first step. */
-export interface RunSummary {
-  readonly trainableParameters: number;
-  readonly totalSteps: number;
-  readonly examples: number;
-  readonly tokens: number;
-}
+export type RunSummary = z.infer<typeof runSummarySchema>;
 
 /** Where a run's summary is. */
 export function runSummaryPath(folder: string): string {
   return join(folder, "summary.json");
+}
+
+/** @throws InputError if it is missing or damaged. */
+export function readRunSummary(folder: string): RunSummary {
+  return readJson(runSummaryPath(folder), runSummarySchema);
 }
 
 /** Does a job. @returns whether it was finished, and not interrupted */
@@ -153,11 +165,16 @@ async function align(
   writeJson(out, result);
 }
 
+const divergenceSchema = z
+  .object({ divergence: estimateSchema, weightBytes: z.number(), float32Bytes: z.number() })
+  .readonly();
+
 /** Of a tuned model: how far its predictions moved from the base model's, and the bytes of its weights. */
-export interface DivergenceFile {
-  readonly divergence: { readonly value: number; readonly low: number; readonly high: number };
-  readonly weightBytes: number;
-  readonly float32Bytes: number;
+export type DivergenceFile = z.infer<typeof divergenceSchema>;
+
+/** @throws InputError if it is missing or damaged. */
+export function readDivergence(path: string): DivergenceFile {
+  return readJson(path, divergenceSchema, `remove ${path} and run the study again`);
 }
 
 async function diverge(
@@ -189,11 +206,6 @@ function countBytes({ config, weights }: Awaited<ReturnType<typeof openModel>>):
   for (let layer = 0; layer < config.numHiddenLayers; layer++)
     for (const tensor of Object.values(weights.block(layer))) tensors.add(tensor);
   return [...tensors].reduce((sum, { data }) => sum + (data as ArrayBufferView).byteLength, 0);
-}
-
-/** Reads a file that a job wrote. */
-export function readJson<T>(path: string): T {
-  return JSON.parse(readFileSync(path, "utf8")) as T;
 }
 
 function writeJson(path: string, value: unknown): void {

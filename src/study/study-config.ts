@@ -1,9 +1,9 @@
 /** @file What a study computes: the content of its study.yaml. */
 
-import { existsSync, readFileSync } from "node:fs";
-import { parse, YAMLParseError } from "yaml";
+import { existsSync } from "node:fs";
 import { z } from "zod";
 import { InputError } from "../errors.ts";
+import { readYaml } from "../files/structured.ts";
 import { parseOptions } from "../parse-fields.ts";
 import { type MethodName, methodNames, methodOf } from "../training/methods.ts";
 import { chatTemplateText, day, parseRunConfig } from "../training/run-config.ts";
@@ -129,12 +129,5 @@ export function optionsOf(
 /** Reads a study.yaml. @throws InputError if it is missing, no YAML, or not valid. */
 export function readStudyConfig(path: string): StudyConfig {
   if (!existsSync(path)) throw new InputError(`There is no ${path}.`);
-  let options: unknown;
-  try {
-    options = parse(readFileSync(path, "utf8"));
-  } catch (error) {
-    if (!(error instanceof YAMLParseError)) throw error;
-    throw new InputError(`${path} is not valid YAML: ${error.message.split("\n")[0]}`);
-  }
-  return parseStudyConfig(options, path);
+  return parseStudyConfig(readYaml(path), path);
 }

@@ -1,11 +1,13 @@
 /** @file The folder of a study: its options, and its parts, which are ordinary runs and evaluations. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { stringify } from "yaml";
+import { z } from "zod";
 import { InputError } from "../errors.ts";
 import { isNewFolder } from "../files/folder.ts";
+import { readJson } from "../files/structured.ts";
 import { makeFolder, writeWhole } from "../files/write.ts";
 import { isoDay } from "../tokenization/strftime.ts";
 import { readStudyConfig, type StudyConfig } from "./study-config.ts";
@@ -89,9 +91,11 @@ export function openStudyFolder(path: string, config: StudyConfig): StudyFolder 
   return folder;
 }
 
+const failuresSchema = z.record(z.string(), z.string());
+
 /** Why cells failed, by their ids. */
 export function readFailures(folder: StudyFolder): Record<string, string> {
-  return existsSync(folder.failures) ? JSON.parse(readFileSync(folder.failures, "utf8")) : {};
+  return existsSync(folder.failures) ? readJson(folder.failures, failuresSchema, "remove it") : {};
 }
 
 /** Keeps why a cell failed, or forgets it. */

@@ -1,11 +1,12 @@
 /** @file Checkpoints: everything from which a run goes on exactly as if it had not stopped. */
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Parameters } from "../adapters/parameters.ts";
 import { noUsage, resourceUsageSchema } from "../efficiency/resource-watch.ts";
 import { InputError } from "../errors.ts";
+import { readJson } from "../files/structured.ts";
 import { remove, writeFolderWhole, writeWhole } from "../files/write.ts";
 import { openSafetensors, writeSafetensors } from "../formats/safetensors.ts";
 import type { Moments } from "./adamw.ts";
@@ -73,7 +74,7 @@ export async function writeCheckpoint(
     await writeSafetensors(join(temporary, "state.safetensors"), tensors);
     writeWhole(join(temporary, "progress.json"), `${JSON.stringify(progress, null, 2)}\n`);
   });
-  removeOld(folder, progress.best?.step);
+  removeOldCheckpoints(folder, progress.best?.step);
 }
 
 /** Steps of the checkpoints in `folder`, oldest first. */
@@ -86,7 +87,8 @@ export function listCheckpoints(folder: string): number[] {
     .sort((a, b) => a - b);
 }
 
-function removeOld(folder: string, best: number | undefined): void {
+/** Removes all checkpoints but the two newest and the best. */
+export function removeOldCheckpoints(folder: string, best: number | undefined): void {
   const steps = listCheckpoints(folder);
   for (const step of steps.slice(0, -2)) {
     if (step !== best) remove(join(folder, folderName(step)));
@@ -129,7 +131,9 @@ export function readCheckpoint(
   } finally {
     file.close();
   }
-  const progress = progressSchema.safeParse(JSON.parse(readFileSync(join(path, "progress.json"), "utf8")));
-  if (!progress.success) throw new InputError(`${join(path, "progress.json")} is not a run's progress.`);
-  return progress.data;
+  return readJson(
+    join(path, "progress.json"),
+    progressSchema,
+    `remove ${path} to go on from the checkpoint before`,
+  );
 }

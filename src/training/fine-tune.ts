@@ -17,6 +17,7 @@ import { computeEfficiency, type Efficiency } from "../efficiency/efficiency.ts"
 import { watchResources } from "../efficiency/resource-watch.ts";
 import { createEngine, type Engine } from "../engine/engine.ts";
 import { InputError } from "../errors.ts";
+import { checkEntries } from "../files/folder.ts";
 import { withLock } from "../files/lock.ts";
 import { type Checkpoint, openCheckpoint } from "../models/checkpoint.ts";
 import type { ModelConfig } from "../models/config.ts";
@@ -34,6 +35,7 @@ import {
   listCheckpoints,
   type Progress,
   readCheckpoint,
+  removeOldCheckpoints,
   writeCheckpoint,
 } from "./checkpoint.ts";
 import { chooseSegmentSize, findLargestShape, findUsableMemory } from "./estimate.ts";
@@ -119,6 +121,7 @@ export async function fineTune(options: RunOptions, events: RunEvents = {}): Pro
 export async function resumeRun(path: string, events: RunEvents = {}): Promise<RunResult> {
   const { folder, config: recorded } = openRunFolder(path);
   const config = completeOptions(recorded, folder.config);
+  checkEntries(path);
   const inputs = await readInputs(config, events);
   checkInputs(folder, inputs);
   return withLock(path, "run", () => train(folder, config, inputs, events));
@@ -270,6 +273,8 @@ async function train(
     const newest = listCheckpoints(folder.checkpoints).at(-1);
     if (newest !== undefined) {
       state.progress = readCheckpoint(folder.checkpoints, newest, parameters, state.moments);
+      // A process that was ended after it wrote the newest did not come to this.
+      removeOldCheckpoints(folder.checkpoints, state.progress.best?.step);
     }
     const plan = planLoop(config, inputs);
     events.onPlan?.({
@@ -286,6 +291,7 @@ async function train(
     const outcome = await runAndLog(engine, plan, state, { folder, steps, events, measure });
     const tuned: AdaptedModel = { ...model, adapter: { adaptation, parameters } };
     const efficiency = measure();
+    if (efficiency) writeEfficiency(folder, efficiency);
     const result = {
       outcome,
       folder: folder.path,

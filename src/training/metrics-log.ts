@@ -1,7 +1,7 @@
 /** @file A run's metrics.jsonl: one line per optimizer step or evaluation. */
 
-import { existsSync, readFileSync } from "node:fs";
 import { openAppendLog } from "../files/append-log.ts";
+import { readWhole } from "../files/read.ts";
 import { writeWhole } from "../files/write.ts";
 import type { Progress } from "./checkpoint.ts";
 
@@ -40,9 +40,9 @@ export interface MetricsLog {
 
 /** Reads the lines of `path` that are whole; the last one may have been cut off by a crash. */
 export function readMetrics(path: string): Metrics[] {
-  if (!existsSync(path)) return [];
+  const text = readWhole(path, { isOptional: true })?.toString("utf8") ?? "";
   const metrics: Metrics[] = [];
-  for (const line of readFileSync(path, "utf8").split("\n")) {
+  for (const line of text.split("\n")) {
     try {
       metrics.push(JSON.parse(line));
     } catch {

@@ -1,11 +1,13 @@
 /** @file The folder of a tuning run: where its files are, and when a run may be begun or resumed in it. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { parse, stringify } from "yaml";
+import { stringify } from "yaml";
+import { z } from "zod";
 import type { Efficiency } from "../efficiency/efficiency.ts";
 import { InputError } from "../errors.ts";
 import { isNewFolder } from "../files/folder.ts";
+import { readJson, readYaml } from "../files/structured.ts";
 import { writeWhole } from "../files/write.ts";
 import { parseRunConfig, type RunConfig } from "./run-config.ts";
 
@@ -42,13 +44,22 @@ export function runFolder(path: string): RunFolder {
   };
 }
 
+const identitySchema = z
+  .object({
+    modelFingerprint: z.string(),
+    dataSha256: z.string(),
+    /** Of what is trained on: all examples' token ids and masks. Older runs have none. */
+    tokensSha256: z.string().exactOptional(),
+    adapterSha256: z.string().exactOptional(),
+  })
+  .readonly();
+
 /** What identifies a run's base model and data, and the adapter that it goes on with, so that it is not resumed with others. */
-export interface RunIdentity {
-  readonly modelFingerprint: string;
-  readonly dataSha256: string;
-  /** Of what is trained on: all examples' token ids and masks. Older runs have none. */
-  readonly tokensSha256?: string;
-  readonly adapterSha256?: string;
+export type RunIdentity = z.infer<typeof identitySchema>;
+
+/** @throws InputError if a run's inputs.json is missing or damaged. */
+export function readIdentity({ inputs }: RunFolder): RunIdentity {
+  return readJson(inputs, identitySchema, "restore it, or begin a new run");
 }
 
 /** @throws InputError if the folder of a new run has something in it already. */
@@ -74,10 +85,6 @@ export function beginRun(
 /** Writes the run's efficiency.json anew, so that one can be read whole at any time. */
 export function writeEfficiency({ efficiency: path }: RunFolder, efficiency: Efficiency): void {
   writeWhole(path, `${JSON.stringify(efficiency, null, 2)}\n`);
-}
-
-export function readIdentity(folder: RunFolder): RunIdentity {
-  return JSON.parse(readFileSync(folder.inputs, "utf8"));
 }
 
 /** @throws InputError if a run that is resumed would go on with another model or other data. */
@@ -110,8 +117,7 @@ export function openRunFolder(path: string): { folder: RunFolder; config: RunCon
   if (!existsSync(folder.config)) {
     throw new InputError(`${path} holds no config.yaml, so it is not the folder of a run.`);
   }
-  const options = parse(readFileSync(folder.config, "utf8"));
-  return { folder, config: { ...parseRunConfig(options, folder.config), out: path } };
+  return { folder, config: { ...parseRunConfig(readYaml(folder.config), folder.config), out: path } };
 }
 
 /** Where the result of a finished run is; undefined if the run is not finished. */

@@ -1,8 +1,8 @@
 /** @file MMLU: questions of school, university and profession with four choices (Hendrycks et al. 2021). */
 
-import { readFileSync } from "node:fs";
 import { parse as parseCsv } from "csv-parse/sync";
 import { InputError } from "../../errors.ts";
+import { readWhole } from "../../files/read.ts";
 import type { Row } from "../../formats/rows.ts";
 import { defineTask } from "./task-definition.ts";
 import type { GroupEntry, TaskEntry } from "./task-entry.ts";
@@ -116,7 +116,7 @@ function defineSubject(subject: string, category: string, items: number): TaskEn
 /** Rows of question, four choices and the correct one's letter, without a header. */
 async function* readQuestions(path: string): AsyncGenerator<Row> {
   // The library's types do not know the option.
-  const rows: unknown = parseCsv(readFileSync(path), { info: true });
+  const rows: unknown = parseCsv(readWhole(path), { info: true });
   for (const { record, info } of rows as { record: string[]; info: { lines: number } }[]) {
     const [question, ...choices] = record;
     const answer = letters.indexOf(choices.pop() ?? "");

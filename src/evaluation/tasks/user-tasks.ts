@@ -1,10 +1,12 @@
 /** @file The user's own tasks and groups, in YAML files with the harness's fields. */
 
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, extname, join, resolve } from "node:path";
 import { isMap, parseDocument, visit } from "yaml";
 import { z } from "zod";
 import { InputError } from "../../errors.ts";
+import { readText } from "../../files/read.ts";
+import { checkDepth, checkYamlDepth, refuseYaml } from "../../files/structured.ts";
 import { parseFields } from "../../parse-fields.ts";
 import { checkDefinition, parseSplit, type TaskDefinition } from "./task-definition.ts";
 import type { GroupEntry, TaskEntry } from "./task-entry.ts";
@@ -52,11 +54,11 @@ function readTaskFile(path: string): TaskEntry | GroupEntry {
 
 function readYaml(path: string): Record<string, unknown> {
   // The harness's parser is of YAML 1.1, in which "yes" is true.
-  const document = parseDocument(readFileSync(path, "utf8"), { version: "1.1", logLevel: "silent" });
-  const refuse = ({ message }: Error) =>
-    new InputError(`${path} is not valid YAML: ${message.split("\n")[0]!.replace(/[.:]?$/, ".")}`);
+  const text = readText(path);
+  checkYamlDepth(text, path);
+  const document = parseDocument(text, { version: "1.1", logLevel: "silent" });
   const [error] = document.errors;
-  if (error) throw refuse(error);
+  if (error) throw refuseYaml(error, path);
   visit(document, {
     Node(_, node) {
       if (node.tag?.startsWith("!")) {
@@ -68,10 +70,11 @@ function readYaml(path: string): Record<string, unknown> {
   });
   if (!isMap(document.contents)) throw new InputError(`${path} holds no fields of a task.`);
   try {
-    return document.toJS();
+    const fields = document.toJS();
+    checkDepth(fields, path);
+    return fields;
   } catch (error) {
-    // Aliases without an anchor, or so many that they would fill the memory.
-    throw refuse(error as Error);
+    throw error instanceof InputError ? error : refuseYaml(error as Error, path);
   }
 }
 

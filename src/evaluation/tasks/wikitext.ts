@@ -1,6 +1,6 @@
 /** @file WikiText-2: how well articles of Wikipedia are predicted (Merity et al. 2016). */
 
-import { readFileSync } from "node:fs";
+import { readText } from "../../files/read.ts";
 import type { Row } from "../../formats/rows.ts";
 import { compilePythonRegExp } from "../../python/regexp.ts";
 import { strip } from "../../python/text.ts";
@@ -44,7 +44,7 @@ async function* readPages(path: string): AsyncGenerator<Row> {
   let page: string[] = [];
   let start = 1;
   const isEmpty = () => strip(page.join("\n")) === "";
-  for (const [index, line] of readFileSync(path, "utf8").split("\n").entries()) {
+  for (const [index, line] of readText(path).split("\n").entries()) {
     const heading = strip(line.replaceAll("= = =", "===").replaceAll("= =", "=="));
     if (heading.startsWith("= ") && heading.endsWith(" =")) {
       if (!isEmpty()) yield { fields: { page: page.join("\n") }, line: start };
