@@ -1,0 +1,349 @@
+/** @file For tests: everything that reads files or requests of strangers, with a good one of each. */
+
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { type Parameters, readBaseTensor, zerosLike } from "../adapters/parameters.ts";
+import { readAdapter } from "../adapters/peft-files.ts";
+import { loadDataset } from "../data/load-dataset.ts";
+import { noUsage } from "../efficiency/resource-watch.ts";
+import { openAnswerLog } from "../evaluation/answer-log.ts";
+import { readEvaluation } from "../evaluation/evaluation-folder.ts";
+import { prepareTasks } from "../evaluation/prepare.ts";
+import { loadTasks } from "../evaluation/tasks/registry.ts";
+import { openTinyModel } from "../export/tiny-models.fixture.ts";
+import { openGguf } from "../formats/gguf.ts";
+import { buildGguf } from "../formats/gguf-builder.fixture.ts";
+import { readRows } from "../formats/rows.ts";
+import { openSafetensors } from "../formats/safetensors.ts";
+import type { WeightFile } from "../formats/weight-file.ts";
+import { openCheckpoint, readFolderConfig } from "../models/checkpoint.ts";
+import { readGgufConfig } from "../models/gguf-model.ts";
+import { writeGgufModel } from "../models/write-gguf.ts";
+import { readStudy } from "../reporting/study-file.ts";
+import { slimmingStudy } from "../reporting/study-results.fixture.ts";
+import { prepareRequest } from "../server/prepare-request.ts";
+import { createServedModel } from "../server/served-model.ts";
+import { readStudyConfig } from "../study/study-config.ts";
+import { applyChatTemplate } from "../tokenization/chat-template.ts";
+import { openGgufTokenizer } from "../tokenization/gguf.ts";
+import { openHuggingFaceTokenizer } from "../tokenization/hugging-face.ts";
+import { createMoments } from "../training/adamw.ts";
+import { initialProgress, readCheckpoint, writeCheckpoint } from "../training/checkpoint.ts";
+import { parseRunConfig } from "../training/run-config.ts";
+import { beginRun, openRunFolder, readIdentity, runFolder } from "../training/run-folder.ts";
+
+export interface Reader {
+  readonly name: string;
+  /** The file, below the folder, that is changed. */
+  readonly file: string;
+  /** Good contents of it. */
+  readonly seeds: readonly (string | Buffer)[];
+  /** Writes what must stand beside it. */
+  prepare?(folder: string): void | Promise<void>;
+  /** Reads all of it. */
+  read(folder: string): unknown;
+}
+
+const models = "fixtures/reference/models";
+const embedded = "fixtures/embedded-model";
+const tinyConfig = readFolderConfig(`${models}/llama`);
+const tokenizer = openHuggingFaceTokenizer(embedded);
+const embeddedConfig = readFolderConfig(embedded);
+
+const text = (path: string) => readFileSync(path, "utf8");
+const readTemplates = (): string[] =>
+  Object.values(JSON.parse(text("fixtures/tokenization/chat-templates.json")) as object).flatMap((entry) =>
+    typeof entry?.template === "string" ? [entry.template] : [],
+  );
+
+/** Opens a file and reads all of its tensors. */
+function readTensors(open: (path: string) => WeightFile, path: string): void {
+  const file = open(path);
+  try {
+    for (const { name, dtype } of file.tensors.values()) {
+      if (/^[UIB](\d|OOL)|^F8/.test(dtype)) file.readBytes(name);
+      else file.readFloat32(name);
+    }
+  } finally {
+    file.close();
+  }
+}
+
+function ggufSeed(): Buffer {
+  const tokens = Array.from({ length: 40 }, (_, i) => `token ${i}`);
+  return buildGguf({
+    version: 2,
+    metadata: [
+      ["general.architecture", [8, "llama"]],
+      ["general.alignment", [4, 32]],
+      ["tokenizer.ggml.tokens", [9, { type: 8, values: tokens }]],
+      ["tokenizer.ggml.token_type", [9, { type: 5, values: tokens.map(() => 1) }]],
+    ],
+    tensors: [
+      { name: "token_embd.weight", sizes: [32, 4], type: 3, data: new Uint8Array(80).fill(0x11) },
+      { name: "blk.0.ffn_up.weight", sizes: [256, 1], type: 12, data: new Uint8Array(144).fill(0x22) },
+      { name: "output_norm.weight", sizes: [32], type: 0, data: new Uint8Array(128) },
+    ],
+  });
+}
+
+async function writeTinyGguf(): Promise<Buffer> {
+  const folder = mkdtempSync(join(tmpdir(), "slimtune-fuzz-"));
+  try {
+    const path = join(folder, "tiny.gguf");
+    const model = await openTinyModel(folder, "llama");
+    await writeGgufModel(path, model, "f16", (name) => readBaseTensor(model.weights, name));
+    return readFileSync(path);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function readDataset(path: string): Promise<void> {
+  await loadDataset(path, {
+    tokenizer,
+    context: 512,
+    overlong: "truncate",
+    trainOn: "completion",
+    fields: {},
+    applyChatTemplate: true,
+  });
+}
+
+const examples = [
+  {
+    messages: [
+      { role: "user", content: "Tom has 3 pens." },
+      { role: "assistant", content: "Yes." },
+    ],
+    id: 7,
+  },
+  { question: "How many?", answer: "3" },
+  { instruction: "Add.", input: "1 + 1", output: "2", history: [["a", "b"]] },
+  {
+    conversations: [
+      { from: "human", value: "Hi" },
+      { from: "gpt", value: "Hello" },
+    ],
+    system: "Be kind.",
+  },
+];
+
+const parameters: Parameters = new Map([["a.lora_A.weight", { dims: [2, 3], data: new Float32Array(6) }]]);
+const run = parseRunConfig({ model: "m", data: "d", out: "o" }, "A run");
+
+const chat = {
+  model: "tiny",
+  messages: [
+    { role: "system", content: "Be kind." },
+    { role: "user", content: [{ type: "text", text: "Hi" }] },
+    { role: "assistant", content: "Hello" },
+  ],
+  max_tokens: 5,
+  stop: ["a"],
+  n: 2,
+  temperature: 0.5,
+  stream: true,
+  stream_options: { include_usage: true },
+};
+const completion = { model: "tiny", prompt: ["One", "Two"], max_tokens: 5, n: 2, logprobs: 1, seed: 3 };
+const served = createServedModel({
+  id: "tiny",
+  adapters: [],
+  tokenizer,
+  contextLength: embeddedConfig.maxPositionEmbeddings,
+  maxTexts: 1000,
+});
+
+const rows = (extension: string, seeds: readonly (string | Buffer)[]): Reader => ({
+  name: `rows of ${extension}`,
+  file: `data.${extension}`,
+  seeds,
+  read: (folder) => readDataset(join(folder, `data.${extension}`)),
+});
+
+const builtIn = new Set(loadTasks().tasks.map(({ name }) => name));
+
+const harness = "fixtures/evaluation/harness-before/guesser";
+const [resultsFile, ...sampleFiles] = readdirSync(harness).sort() as [string, ...string[]];
+
+export const readers: readonly Reader[] = [
+  {
+    name: "safetensors",
+    file: "model.safetensors",
+    seeds: [readFileSync("fixtures/formats/every-type.safetensors")],
+    read: (folder) => readTensors(openSafetensors, join(folder, "model.safetensors")),
+  },
+  {
+    name: "GGUF",
+    file: "model.gguf",
+    seeds: [ggufSeed(), readFileSync("fixtures/formats/every-type.gguf")],
+    read: (folder) => readTensors(openGguf, join(folder, "model.gguf")),
+  },
+  {
+    name: "models in GGUF",
+    file: "model.gguf",
+    seeds: [await writeTinyGguf()],
+    read(folder) {
+      const file = openGguf(join(folder, "model.gguf"));
+      try {
+        readGgufConfig(file);
+        openGgufTokenizer(file.metadata).encode("Tom has 3 pens.");
+      } finally {
+        file.close();
+      }
+    },
+  },
+  {
+    name: "config.json",
+    file: "config.json",
+    seeds: ["llama-rope3", "mistral", "qwen2", "qwen3"].map((name) => text(`${models}/${name}/config.json`)),
+    read: (folder) => readFolderConfig(folder),
+  },
+  {
+    name: "folders of models",
+    file: "config.json",
+    seeds: [text(`${models}/llama/config.json`)],
+    prepare: (folder) =>
+      cpSync(`${models}/llama/model.safetensors`, join(folder, "model.safetensors"), { force: true }),
+    read: (folder) => openCheckpoint(folder).close(),
+  },
+  {
+    name: "tokenizer.json",
+    file: "tokenizer.json",
+    seeds: ["gpt2", "llama2", "qwen2", "mistral"].map((name) =>
+      JSON.stringify(JSON.parse(text(`fixtures/tokenization/${name}.json`)).tokenizer),
+    ),
+    read(folder) {
+      const opened = openHuggingFaceTokenizer(folder);
+      const ids = opened.encode("Tom has 3 pens, and  Ünïcode 😀.\n", { addSpecialTokens: true });
+      if (!ids.every((id) => Number.isInteger(id))) throw new Error(`ids that are no numbers: ${ids}`);
+      opened.decode(ids);
+    },
+  },
+  {
+    name: "tokenizer_config.json",
+    file: "tokenizer_config.json",
+    seeds: [text(`${embedded}/tokenizer_config.json`)],
+    prepare: (folder) => cpSync(`${embedded}/tokenizer.json`, join(folder, "tokenizer.json")),
+    read: (folder) => openHuggingFaceTokenizer(folder).encode("Tom"),
+  },
+  {
+    name: "chat templates",
+    file: "chat_template.jinja",
+    seeds: readTemplates(),
+    read: (folder) =>
+      applyChatTemplate(text(join(folder, "chat_template.jinja")), [
+        { role: "system", content: "Be kind." },
+        { role: "user", content: "Hi" },
+        { role: "assistant", content: "Hello" },
+      ]),
+  },
+  {
+    name: "adapter_config.json",
+    file: "adapter_config.json",
+    seeds: ["llama-all-linear", "llama-patterns", "llama-regex", "llama-dora"].map((name) =>
+      text(`fixtures/reference/lora/${name}/adapter_config.json`),
+    ),
+    prepare: (folder) =>
+      cpSync(
+        "fixtures/reference/lora/llama-all-linear/adapter_model.safetensors",
+        join(folder, "adapter_model.safetensors"),
+      ),
+    read: (folder) => readAdapter(folder, tinyConfig, "any"),
+  },
+  rows("jsonl", [`${examples.map((row) => JSON.stringify(row)).join("\n")}\n`, JSON.stringify(examples[0])]),
+  rows("json", [JSON.stringify(examples.slice(1, 2)), JSON.stringify([examples[2], examples[2]])]),
+  rows("csv", ['question,answer\nHow many?,"3, or ""4"""\nWhy?,So\n', "question;answer\nHow many?;3\n"]),
+  {
+    name: "rows of parquet",
+    file: "data.parquet",
+    seeds: [
+      readFileSync("fixtures/formats/rows.parquet"),
+      readFileSync("fixtures/evaluation/choices.parquet"),
+    ],
+    async read(folder) {
+      for await (const _ of readRows(join(folder, "data.parquet")));
+    },
+  },
+  rows("txt", ["One paragraph.\n\nAnother one.\n"]),
+  {
+    name: "tasks in YAML",
+    file: "task.yaml",
+    seeds: ["math", "commonsense", "computing"].map((name) =>
+      text(`fixtures/miniature/benchmarks/${name}.yaml`),
+    ),
+    prepare: (folder) => cpSync("fixtures/miniature/benchmarks/math.jsonl", join(folder, "math.jsonl")),
+    async read(folder) {
+      const registry = loadTasks([join(folder, "task.yaml")]);
+      const names = registry.tasks.map(({ name }) => name).filter((name) => !builtIn.has(name));
+      await prepareTasks(names, { limit: 2 }, registry);
+    },
+  },
+  {
+    name: "config.yaml of a run",
+    file: "config.yaml",
+    seeds: [stringify(run)],
+    read: (folder) => openRunFolder(folder),
+  },
+  {
+    name: "inputs.json of a run",
+    file: "inputs.json",
+    seeds: [JSON.stringify({ modelFingerprint: "a", dataSha256: "b" })],
+    prepare: (folder) => void beginRun({ ...run, out: folder }, { modelFingerprint: "a", dataSha256: "b" }),
+    read: (folder) => readIdentity(runFolder(folder)),
+  },
+  {
+    name: "progress.json of a checkpoint",
+    file: "step-00000001/progress.json",
+    seeds: [JSON.stringify({ ...initialProgress, step: 1, usage: noUsage })],
+    prepare: (folder) =>
+      writeCheckpoint(folder, { ...initialProgress, step: 1 }, parameters, createMoments(parameters)),
+    read: (folder) => readCheckpoint(folder, 1, zerosLike(parameters)),
+  },
+  {
+    name: "results of an evaluation",
+    file: resultsFile,
+    seeds: [text(join(harness, resultsFile))],
+    prepare(folder) {
+      for (const name of sampleFiles) cpSync(join(harness, name), join(folder, name));
+    },
+    read: (folder) => readEvaluation(folder),
+  },
+  {
+    name: "answers of an evaluation",
+    file: "answers.jsonl",
+    seeds: ['{"key":"a","answer":[1]}\n{"key":"b","answer":{"text":"x"}}\n'],
+    read: (folder) => openAnswerLog(join(folder, "answers.jsonl")).close(),
+  },
+  {
+    name: "study.yaml",
+    file: "study.yaml",
+    seeds: [
+      stringify({
+        kind: "slimming",
+        model: "m",
+        data: { math: "a.jsonl" },
+        methods: ["lora"],
+        tasks: ["gsm8k"],
+      }),
+    ],
+    read: (folder) => readStudyConfig(join(folder, "study.yaml")),
+  },
+  {
+    name: "study.json",
+    file: "study.json",
+    seeds: [JSON.stringify(slimmingStudy())],
+    read: (folder) => readStudy(folder),
+  },
+  ...(["chat", "completion"] as const).map(
+    (endpoint): Reader => ({
+      name: `requests for a ${endpoint}`,
+      file: "body.json",
+      seeds: [JSON.stringify(endpoint === "chat" ? chat : completion)],
+      read: (folder) => prepareRequest(served, endpoint, readFileSync(join(folder, "body.json"))),
+    }),
+  ),
+];
