@@ -1,26 +1,15 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeEach, expect, test, vi } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { slimmingStudy } from "../reporting/study-results.fixture.ts";
+import { captureOutput, clearErr, err, out } from "./captured-output.fixture.ts";
 import { main } from "./main.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-report-cli-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
-let out = "";
-let err = "";
-beforeEach(() => {
-  out = "";
-  err = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-    out += text;
-    return true;
-  });
-  vi.spyOn(console, "error").mockImplementation((text) => {
-    err += `${text}\n`;
-  });
-});
+captureOutput();
 
 const run = (...words: string[]) => main(["node", "slimtune", "report", ...words]);
 
@@ -64,7 +53,7 @@ test("a damaged study ends with one sentence and exit code 1, and nothing is wri
     ],
   ];
   for (const [name, content, sentence] of damages) {
-    err = "";
+    clearErr();
     const folder = writeStudy(name, content);
     expect(await run(folder)).toBe(1);
     expect(err.trim().split("\n")).toHaveLength(1);

@@ -62,6 +62,17 @@ test.each(Object.entries(ended))(
   },
 );
 
+test("locks of the folders in it are removed too, unless they are held", async () => {
+  const folder = newFolder();
+  const held = createClaim();
+  for (const [name, holder] of Object.entries({ held, left: ended["of a process that has ended"]! })) {
+    mkdirSync(join(folder, "runs", name), { recursive: true });
+    writeFileSync(join(folder, "runs", name, "lock"), holder);
+  }
+  await withLock(folder, "study", async () => {});
+  expect(readdirSync(join(folder, "runs"), { recursive: true })).toEqual(["held", "left", "held/lock"]);
+});
+
 test("a lock of another machine is only removed by the user", async () => {
   const folder = newFolder();
   writeFileSync(lockOf(folder), ["00000000", boot, "1", start, "00000000", "0"].join("-"));

@@ -26,10 +26,27 @@ export async function withLock<T>(folder: string, what: string, act: () => Promi
     for (const name of readdirSync(folder)) {
       if (isLock(name) && name !== lockName) rmSync(join(folder, name), { force: true });
     }
+    freeNested(folder);
     sweepTemporaries(folder, { recursive: true });
     return await act();
   } finally {
     giveLock(path, claim);
+  }
+}
+
+/** Removes the locks of processes that have ended from the folders in a folder. */
+function freeNested(folder: string): void {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    if (!entry.isDirectory()) continue;
+    const nested = join(folder, entry.name);
+    const path = join(nested, lockName);
+    const holder = readHolder(path);
+    if (holder !== undefined && !isActive(holder))
+      giveLock(
+        path,
+        takeLock(path, (other) => describeHolder(other, nested, "content")),
+      );
+    freeNested(nested);
   }
 }
 

@@ -26,7 +26,7 @@ test.each([
   ["half a file", '{"step"', "is not valid JSON; run it again."],
   ["zeros, as a power cut leaves them", "\0".repeat(40), "is not valid JSON; run it again."],
   ["bytes that are no text", Uint8Array.of(0x22, 0xff, 0x22), "the text is not in UTF-8; convert the file."],
-  ["another kind of value", "[]", "expected object"],
+  ["another kind of value", "[]", "it is a list"],
   ["a missing field", "{}", "step: it is missing."],
   ["a field of another type", '{"step": "3"}', "step: "],
   ["an unknown field", '{"step": 3, "stop": 4}', "the field stop is not supported"],

@@ -1,7 +1,8 @@
 /** @file Files that are something else than their name says, told by their first bytes. */
 
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, readSync } from "node:fs";
 import { InputError } from "../errors.ts";
+import { openForReading } from "../files/read.ts";
 
 const gzip = "is compressed with gzip; unpack it first";
 const compressed = "is compressed; unpack it first";
@@ -70,14 +71,10 @@ export const knownEndings: Readonly<Record<string, string>> = {
 
 function readStart(path: string): string {
   const bytes = Buffer.alloc(sampleLength);
+  const descriptor = openForReading(path);
   try {
-    const descriptor = openSync(path, "r");
-    try {
-      return bytes.toString("latin1", 0, readSync(descriptor, bytes));
-    } finally {
-      closeSync(descriptor);
-    }
-  } catch (error) {
-    throw new InputError(`${path} cannot be read: ${(error as Error).message}.`);
+    return bytes.toString("latin1", 0, readSync(descriptor, bytes));
+  } finally {
+    closeSync(descriptor);
   }
 }
