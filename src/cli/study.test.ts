@@ -209,7 +209,7 @@ describe("bad input ends with one sentence and exit code 1, and nothing is compu
       'The data "a" is nowhere.jsonl, but there is no such file',
     ],
     "an unknown task": [["--tasks", "miniature_maths"], "miniature_math"],
-    "an unknown method": [["--methods", "lorra"], '"methods.0" is bad'],
+    "an unknown method": [["--methods", "lorra"], 'the option "methods.0" is the text "lorra"; give "lora"'],
     "the split that is evaluated": [["--data", "a=gsm8k:test", ...alignedWithA], "must not be tuned on"],
     "an option that the study decides": [["--run", "seed=3"], 'sets "seed", which the study decides'],
     "an option that runs do not have": [["--run", "learningrate=3"], 'no option "learningrate"'],

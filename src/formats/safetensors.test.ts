@@ -327,7 +327,7 @@ describe("a sharded model", () => {
     );
     writeFileSync(index, "{");
     expect(refusal(() => openSafetensorsModel(model))).toBe(
-      "models/sharded/model.safetensors.index.json is not valid JSON.",
+      "models/sharded/model.safetensors.index.json is not valid JSON; download it again.",
     );
     rmSync(index);
     expect(refusal(() => openSafetensorsModel(model))).toBe(

@@ -1,5 +1,6 @@
 /** @file The JSON of a request: bytes to a value without nulls, damaged text or endless nesting. */
 
+import { findJsonFault } from "../formats/json-text.ts";
 import { ApiError } from "./api-error.ts";
 
 /** More levels than any request needs, and fewer than it takes to exhaust the stack. */
@@ -22,8 +23,12 @@ export function parseRequestJson(body: Uint8Array): unknown {
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (error) {
-    throw new ApiError(400, `The body of the request is not valid JSON: ${(error as Error).message}.`);
+  } catch {
+    const { reason, index } = findJsonFault(text)!;
+    throw new ApiError(
+      400,
+      `The body of the request is not valid JSON: ${reason} (character ${index + 1} of the body).`,
+    );
   }
   return clean(value, []);
 }
