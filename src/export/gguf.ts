@@ -46,11 +46,11 @@ export async function exportGguf(
   { type = "f16", examples }: GgufOptions = {},
 ): Promise<LogitCheck> {
   checkGgufPath(path);
-  return writeWithModelfile(path, describeModelfile(path, model.tokenizer), async () => {
+  return writeWithModelfile(path, describeModelfile(path, model.tokenizer), async (temporary) => {
     const merged = mergeWeights(device, model);
-    await writeGgufModel(path, model, type, (name) => merged.tensor(name));
+    await writeGgufModel(temporary, model, type, (name) => merged.tensor(name));
     await merged.release();
-    const written = await openModel(path, { storage: type === "f32" ? "float32" : "float16" });
+    const written = await openModel(temporary, { storage: type === "f32" ? "float32" : "float16" });
     return checkLogits(device, model, written, {
       path,
       tolerance: tolerances[type],
@@ -76,10 +76,10 @@ export async function exportGgufAdapter(
   checkGgufPath(path);
   const { config } = base;
   const { settings, adaptation, parameters } = readAdapter(folder, config, base.fingerprint);
-  return writeWithModelfile(path, describeModelfile(path, base.tokenizer, base.path), async () => {
-    await writeGgufAdapter(path, settings, parameters, config);
+  return writeWithModelfile(path, describeModelfile(path, base.tokenizer, base.path), async (temporary) => {
+    await writeGgufAdapter(temporary, settings, parameters, config);
     const original = { ...base, adapter: { adaptation, parameters } };
-    const written = { ...base, adapter: readGgufAdapter(path, config) };
+    const written = { ...base, adapter: readGgufAdapter(temporary, config) };
     return checkLogits(device, original, written, {
       path,
       tolerance: float32Tolerance,

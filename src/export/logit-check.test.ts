@@ -107,7 +107,7 @@ test("what differs after one token only is found where that is read", async () =
   }).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(InputError);
   expect((error as Error).message).toMatch(
-    /^What was written to written\.gguf does not compute what model and adapter do: its logits differ by [\d.]+ % of their spread, and its type explains 6\.3 % at most; do not use it\.$/,
+    /^What was made for written\.gguf does not compute what model and adapter do: its logits differ by [\d.]+ % of their spread, and its type explains 6\.3 % at most; it was not kept\.$/,
   );
 });
 
@@ -126,5 +126,5 @@ test("verdicts follow the divergence", async () => {
 test("weights that are no numbers are no small difference", async () => {
   await expect(
     checkLogits(device, model, alter(Number.NaN), { path, tolerance: Number.POSITIVE_INFINITY }),
-  ).rejects.toThrow("do not use it");
+  ).rejects.toThrow("it was not kept");
 });

@@ -81,7 +81,7 @@ export async function checkLogits(
   const relativeError = Math.sqrt(difference / spread);
   if (!(relativeError <= tolerance)) {
     throw new InputError(
-      `What was written to ${path} does not compute what model and adapter do: its logits differ by ${(100 * relativeError).toPrecision(2)} % of their spread, and its type explains ${(100 * tolerance).toPrecision(2)} % at most; do not use it.`,
+      `What was made for ${path} does not compute what model and adapter do: its logits differ by ${(100 * relativeError).toPrecision(2)} % of their spread, and its type explains ${(100 * tolerance).toPrecision(2)} % at most; it was not kept.`,
     );
   }
   return {

@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, relative, resolve, sep } from "node:path";
 import { InputError } from "../errors.ts";
-import { remove, writeWhole } from "../files/write.ts";
+import { remove, writeAside, writeWhole } from "../files/write.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
 
 /** Where the Modelfile of the GGUF file `path` stands. */
@@ -15,12 +15,13 @@ export function modelfilePath(path: string): string {
  * Writes a Modelfile, and then the GGUF file `path` that it is of; so where there is the one, there is the other. The same
  * Modelfile may be there from an export that was interrupted.
  *
+ * @param writeGguf writes the file under a temporary name, and checks it
  * @throws InputError if there is another Modelfile.
  */
 export async function writeWithModelfile<T>(
   path: string,
   content: string,
-  writeGguf: () => Promise<T>,
+  writeGguf: (temporary: string) => Promise<T>,
 ): Promise<T> {
   const modelfile = modelfilePath(path);
   if (existsSync(modelfile) && readFileSync(modelfile, "utf8") !== content) {
@@ -28,7 +29,7 @@ export async function writeWithModelfile<T>(
   }
   writeWhole(modelfile, content);
   try {
-    return await writeGguf();
+    return await writeAside(path, writeGguf);
   } catch (error) {
     if (!existsSync(path)) remove(modelfile);
     throw error;
