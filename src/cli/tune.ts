@@ -150,7 +150,7 @@ function describePlan({
     heldOut > 0
       ? `the loss of ${heldOut} held-out ${heldOut === 1 ? "example" : "examples"} is measured ${evaluations} times`
       : config.validation === undefined
-        ? "too few to measure a held-out loss (--validation 20 holds 20 examples out)"
+        ? "too few for a held-out loss (--validation 0.2 holds a fifth of the examples out)"
         : "no held-out loss is measured";
   const lines = [
     renderReport(dataset),
