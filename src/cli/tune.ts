@@ -7,6 +7,7 @@ import { createPaint, type Paint, wantsColour } from "../colours.ts";
 import { renderReport } from "../data/inspect.ts";
 import type { Efficiency } from "../efficiency/efficiency.ts";
 import { InputError, isDiskFull } from "../errors.ts";
+import { withLock } from "../files/lock.ts";
 import { fineTune, type RunEvents, type RunPlan, type RunResult, resumeRun } from "../training/fine-tune.ts";
 import { completeOptions } from "../training/initial-adapter.ts";
 import type { RunConfig, RunOptions } from "../training/run-config.ts";
@@ -49,8 +50,13 @@ export function addTuneCommands(program: Command): void {
     .action(async (run: string, { json }) => {
       const { folder, config } = openRunFolder(run);
       const output = findResult(folder, config);
-      if (output === undefined) await showRun(json, (events) => resumeRun(run, events));
-      else if (json) print(`${JSON.stringify({ outcome: "finished", folder: run, output })}\n`);
+      if (output === undefined) {
+        await showRun(json, (events) => resumeRun(run, events));
+        return;
+      }
+      // Removes what a process has left that was ended between its result and its own end.
+      await withLock(run, "run", async () => {});
+      if (json) print(`${JSON.stringify({ outcome: "finished", folder: run, output })}\n`);
       else {
         const next = renderNextSteps(listNextSteps(run, output, config), createPaint(stdout));
         print(`The run in ${run} is finished; its result is in ${output}.\n${next}\n`, {
