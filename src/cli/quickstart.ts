@@ -28,7 +28,7 @@ const study: StudyOptions = {
   run: {
     lora: { r: 16, lora_alpha: 32 },
     learning_rate: 1e-2,
-    lr_scheduler_type: "linear",
+    lr_scheduler_type: "transformers_linear",
     warmup_ratio: 0.05,
     batch_size: 16,
     num_train_epochs: 4,
