@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { InputError } from "../errors.ts";
 import { checkRepositoryName, listPushedFiles, push } from "../export/push.ts";
-import { openRunFolder } from "../training/run-folder.ts";
+import { findResult, openRunFolder } from "../training/run-folder.ts";
 import { createStatusLine, formatBytes, print } from "./output.ts";
 
 interface PushFlags {
@@ -62,8 +62,8 @@ export function addPushCommand(program: Command): void {
 
 /** The folder that a run's result is in. */
 function resultOf(run: string): string {
-  const { folder } = openRunFolder(run);
-  const result = [folder.adapter, folder.model].find((path) => existsSync(path));
+  const { folder, config } = openRunFolder(run);
+  const result = findResult(folder, config);
   if (result !== undefined) return result;
   throw new InputError(`The run in ${run} is not finished; go on with it by \`slimtune resume ${run}\`.`);
 }
