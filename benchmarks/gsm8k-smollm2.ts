@@ -7,11 +7,11 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
-import { loadAdapter } from "../src/adapters/adapted-model.ts";
-import { generate } from "../src/generation/generate.ts";
-import { openModel } from "../src/models/open-model.ts";
-import { fineTune } from "../src/training/fine-tune.ts";
-import { readMetrics } from "../src/training/metrics-log.ts";
+import { loadAdapter } from "../src/core/adapters/adapted-model.ts";
+import { generate } from "../src/core/decoding/generate.ts";
+import { openModel } from "../src/node/models/open-model.ts";
+import { fineTune } from "../src/node/training/fine-tune.ts";
+import { readMetrics } from "../src/node/training/metrics-log.ts";
 
 const modelPath = process.env.SLIMTUNE_SMOLLM2_GGUF ?? "";
 const dataPath = process.env.SLIMTUNE_DATA ?? "";

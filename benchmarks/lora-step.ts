@@ -1,14 +1,14 @@
 /** @file A LoRA step of a case, ready to be run again and again. */
 
-import type { Adaptation } from "../src/adapters/adaptation.ts";
-import { lora, loraConfigSchema } from "../src/adapters/lora.ts";
-import { initializeParameters, zerosLike } from "../src/adapters/parameters.ts";
-import type { Batch } from "../src/data/batch.ts";
-import { createEngine } from "../src/engine/engine.ts";
-import type { ModelConfig } from "../src/models/config.ts";
-import { openModel } from "../src/models/open-model.ts";
-import type { Device } from "../src/runtime/device.ts";
-import { createMoments, updateAdamW } from "../src/training/adamw.ts";
+import type { Adaptation } from "../src/core/adapters/adaptation.ts";
+import { lora, loraConfigSchema } from "../src/core/adapters/lora.ts";
+import { initializeParameters, zerosLike } from "../src/core/adapters/parameters.ts";
+import type { ModelConfig } from "../src/core/architectures/config.ts";
+import type { Batch } from "../src/core/data/batch.ts";
+import { createEngine } from "../src/core/engine/engine.ts";
+import type { Device } from "../src/core/runtime/device.ts";
+import { createMoments, updateAdamW } from "../src/core/training/adamw.ts";
+import { openModel } from "../src/node/models/open-model.ts";
 import { randomModel } from "./random-model.ts";
 import type { StepCase } from "./step-cases.ts";
 

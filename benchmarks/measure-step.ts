@@ -1,9 +1,9 @@
 /** @file A LoRA step of ours as a program of step-process.ts: its one argument is the case. */
 
 import { createInterface } from "node:readline";
-import { countParameters } from "../src/models/modules.ts";
-import { openDevice } from "../src/runtime/onnx-runtime.ts";
-import { estimateStep } from "../src/training/estimate.ts";
+import { countParameters } from "../src/core/architectures/modules.ts";
+import { estimateStep } from "../src/core/training/estimate.ts";
+import { openDevice } from "../src/node/runtime/onnx-runtime.ts";
 import { createStep } from "./lora-step.ts";
 import type { OurPreparedStep, StepCase } from "./step-cases.ts";
 

@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { quantizeNF4 } from "../src/quantization/nf4.ts";
+import { quantizeNF4 } from "../src/core/quantization/nf4.ts";
 import { date, machine, median, note, printTable, runJson, writeResults } from "./measuring.ts";
 import { preparePython } from "./python.ts";
 import { randomModel } from "./random-model.ts";

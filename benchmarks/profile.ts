@@ -10,7 +10,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openDevice } from "../src/runtime/onnx-runtime.ts";
+import { openDevice } from "../src/node/runtime/onnx-runtime.ts";
 import { createStep } from "./lora-step.ts";
 import { printTable } from "./measuring.ts";
 import type { StepCase } from "./step-cases.ts";

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { cachePath } from "../src/cache-folder.ts";
+import { cachePath } from "../src/node/cache-folder.ts";
 
 const requirements = "reference/requirements.txt";
 

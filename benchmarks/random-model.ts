@@ -2,12 +2,12 @@
 
 import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { cachePath } from "../src/cache-folder.ts";
-import { encodeFloat16 } from "../src/formats/float16.ts";
-import { type TensorToWrite, writeSafetensors } from "../src/formats/safetensors.ts";
-import { parseConfig } from "../src/models/config.ts";
-import { listTensors } from "../src/models/modules.ts";
-import { createRandom } from "../src/random.ts";
+import { parseConfig } from "../src/core/architectures/config.ts";
+import { listTensors } from "../src/core/architectures/modules.ts";
+import { encodeFloat16 } from "../src/core/formats/float16.ts";
+import { type TensorToWrite, writeSafetensors } from "../src/core/formats/safetensors.ts";
+import { createRandom } from "../src/core/random.ts";
+import { cachePath } from "../src/node/cache-folder.ts";
 
 const llama = { architectures: ["LlamaForCausalLM"], model_type: "llama", rms_norm_eps: 1e-5 } as const;
 const qwen2 = {

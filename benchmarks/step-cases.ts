@@ -1,6 +1,6 @@
 /** @file The cases of the training benchmarks, and what is measured of each. */
 
-import type { DeviceName } from "../src/runtime/onnx-runtime.ts";
+import type { DeviceName } from "../src/node/runtime/onnx-runtime.ts";
 import type { ShapeName } from "./random-model.ts";
 
 /** One step of LoRA, rank 16 on all linear layers: forward, backward and AdamW. */

@@ -2,8 +2,8 @@
 
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { measureProductRate } from "../src/engine/product-rate.ts";
-import { openDevice } from "../src/runtime/onnx-runtime.ts";
+import { measureProductRate } from "../src/core/engine/product-rate.ts";
+import { openDevice } from "../src/node/runtime/onnx-runtime.ts";
 import { median, script } from "./measuring.ts";
 import type { OurPreparedStep, PreparedStep, StepCase } from "./step-cases.ts";
 

@@ -5,7 +5,7 @@
 
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { applyChatTemplate, type ChatMessage } from "../src/tokenization/chat-template.ts";
+import { applyChatTemplate, type ChatMessage } from "../src/core/tokenization/chat-template.ts";
 import { machine, median, printTable } from "./measuring.ts";
 
 /** In the manner of SmolLM2's: a header and an end around each message. */

@@ -4,11 +4,11 @@
  */
 
 import { readFileSync } from "node:fs";
-import { type AdaptedModel, loadAdapter, noAdapter } from "../src/adapters/adapted-model.ts";
-import { createEngine } from "../src/engine/engine.ts";
-import { writeSafetensors } from "../src/formats/safetensors.ts";
-import { openModel } from "../src/models/open-model.ts";
-import { openDevice } from "../src/runtime/onnx-runtime.ts";
+import { type AdaptedModel, loadAdapter, noAdapter } from "../src/core/adapters/adapted-model.ts";
+import { createEngine } from "../src/core/engine/engine.ts";
+import { writeSafetensors } from "../src/core/formats/safetensors.ts";
+import { openModel } from "../src/node/models/open-model.ts";
+import { openDevice } from "../src/node/runtime/onnx-runtime.ts";
 
 const [modelPath, idsPath, outPath, adapterPath] = process.argv.slice(2) as [string, string, string, string?];
 const rows: number[][] = JSON.parse(readFileSync(idsPath, "utf8"));

@@ -1,5 +1,5 @@
 """Weights in the layout of bitsandbytes 4-bit checkpoints, by bitsandbytes 0.50.2 on the CPU (torch 2.15.0), for
-src/quantization/bnb-checkpoint.test.ts.
+src/core/quantization/bnb-checkpoint.test.ts.
 
     python reference/bnb_checkpoint.py fixtures/quantization
 """

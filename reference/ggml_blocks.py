@@ -1,4 +1,4 @@
-"""Golden values of ggml's block formats, by gguf 0.19.0 (numpy), for src/quantization/ggml-blocks.test.ts.
+"""Golden values of ggml's block formats, by gguf 0.19.0 (numpy), for src/core/quantization/ggml-blocks.test.ts.
 
     python reference/ggml_blocks.py fixtures/quantization
 """

@@ -1,4 +1,4 @@
-"""GGUF files with every type of metadata and several block formats, by gguf 0.19.0, for src/formats/gguf*.test.ts.
+"""GGUF files with every type of metadata and several block formats, by gguf 0.19.0, for src/**/gguf*.test.ts.
 
     python reference/gguf_file.py fixtures/formats
 """
@@ -57,7 +57,7 @@ writer.write_tensors_to_file()
 writer.close()
 save_file(values, out / "every-type.safetensors")
 
-# A file with the kinds of metadata and tensors that this project writes; src/formats/gguf-writer.test.ts makes the same.
+# A file with the kinds of metadata and tensors that this project writes; src/core/formats/gguf-writer.test.ts makes the same.
 writer = GGUFWriter(out / "written.gguf", "llama")
 writer.add_uint32("test.whole", 49_152)
 writer.add_float32("test.float", 1e-5)

@@ -1,4 +1,4 @@
-"""Golden values of vector-wise int8 quantization by bitsandbytes 0.50.2 on the CPU (torch 2.15.0), for src/quantization/int8.test.ts.
+"""Golden values of vector-wise int8 quantization by bitsandbytes 0.50.2 on the CPU (torch 2.15.0), for src/core/quantization/int8.test.ts.
 
     python reference/int8.py fixtures/quantization
 

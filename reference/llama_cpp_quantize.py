@@ -1,5 +1,5 @@
-"""Golden blocks and types of llama.cpp's quantizer, for src/quantization/ggml-encoding.test.ts and
-src/models/gguf-tensor-types.test.ts.
+"""Golden blocks and types of llama.cpp's quantizer, for src/core/quantization/ggml-encoding.test.ts and
+src/core/models/gguf-tensor-types.test.ts.
 
     npm install --no-save node-llama-cpp@3.22.1
     python reference/llama_cpp_quantize.py node_modules/@node-llama-cpp/linux-x64/bins/linux-x64 fixtures/quantization

@@ -1,4 +1,4 @@
-"""Golden values of NF4 quantization by bitsandbytes 0.50.2 on the CPU (torch 2.15.0), for src/quantization/nf4.test.ts.
+"""Golden values of NF4 quantization by bitsandbytes 0.50.2 on the CPU (torch 2.15.0), for src/core/quantization/nf4.test.ts.
 
     python reference/nf4.py fixtures/quantization
 """

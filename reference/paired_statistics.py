@@ -1,4 +1,4 @@
-"""Golden values of statistics by SciPy and statsmodels, for src/evaluation/statistics/.
+"""Golden values of statistics by SciPy and statsmodels, for src/statistics/.
 
     python reference/paired_statistics.py fixtures/evaluation
 """

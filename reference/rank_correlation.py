@@ -1,4 +1,4 @@
-"""Golden values of Spearman's rank correlation by SciPy, for src/evaluation/statistics/spearman.ts.
+"""Golden values of Spearman's rank correlation by SciPy, for src/statistics/spearman.ts.
 
     python reference/rank_correlation.py fixtures/evaluation
 """

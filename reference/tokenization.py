@@ -1,4 +1,4 @@
-"""Golden token ids, decoded texts and rendered chats for src/tokenization.
+"""Golden token ids, decoded texts and rendered chats for src/core/tokenization.
 
 Trains tiny tokenizers in the manner of GPT-2, SmolLM, Llama 3, Qwen2, Llama 2 and Mistral on text that it makes up,
 and writes them with the reference's results to fixtures/tokenization/. With --gguf FOLDER it also writes them as GGUF

@@ -1,4 +1,4 @@
-"""Golden results of the parts of tokenizer.json for src/tokenization/parts.test.ts.
+"""Golden results of the parts of tokenizer.json for src/core/tokenization/parts.test.ts.
 
 Gives normalizers, pre-tokenizers, decoders and whole tokenizers in all their forms to Hugging Face's tokenizers, and writes
 what they make of small texts to fixtures/tokenization/parts.json. `--random COUNT SEED FILE` writes more pre-tokenizers and

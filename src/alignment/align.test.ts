@@ -2,12 +2,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { InputError } from "../errors.ts";
+import { InputError } from "../core/errors.ts";
 import { createRegistry } from "../evaluation/tasks/registry.ts";
 import { defineTask, type TaskDefinitionInput } from "../evaluation/tasks/task-definition.ts";
 import type { TaskEntry } from "../evaluation/tasks/task-entry.ts";
-import { openModel } from "../models/open-model.ts";
-import { openDevice } from "../runtime/onnx-runtime.ts";
+import { openModel } from "../node/models/open-model.ts";
+import { openDevice } from "../node/runtime/onnx-runtime.ts";
 import { type AlignmentOptions, alignmentScores, measureAlignment } from "./align.ts";
 import { wordsOf } from "./words.ts";
 

@@ -1,16 +1,16 @@
 /** @file How well sets of tuning data fit benchmarks, by the base model and the texts alone: before anything is tuned. */
 
-import type { TokenizedExample } from "../data/batch.ts";
-import type { Example, FieldMapping } from "../data/example.ts";
-import { createSampler } from "../data/sampler.ts";
-import { type TrainOn, tokenizeExample } from "../data/tokenize-example.ts";
-import { InputError } from "../errors.ts";
+import type { TokenizedExample } from "../core/data/batch.ts";
+import type { Example, FieldMapping } from "../core/data/example.ts";
+import { createSampler } from "../core/data/sampler.ts";
+import { type TrainOn, tokenizeExample } from "../core/data/tokenize-example.ts";
+import { InputError } from "../core/errors.ts";
+import type { Device } from "../core/runtime/device.ts";
+import type { Tokenizer } from "../core/tokenization/tokenizer.ts";
 import { encodePair } from "../evaluation/request-encoding.ts";
 import { loadTasks, type TaskRegistry } from "../evaluation/tasks/registry.ts";
-import type { Model } from "../models/open-model.ts";
-import type { Device } from "../runtime/device.ts";
-import { openDevice } from "../runtime/onnx-runtime.ts";
-import type { Tokenizer } from "../tokenization/tokenizer.ts";
+import type { Model } from "../node/models/open-model.ts";
+import { openDevice } from "../node/runtime/onnx-runtime.ts";
 import { type AnsweredQuestion, type Benchmark, type BenchmarkOptions, readBenchmarks } from "./benchmark.ts";
 import { indexItems, type Overlap } from "./contamination.ts";
 import { createGradients } from "./gradient.ts";

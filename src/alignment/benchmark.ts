@@ -5,7 +5,7 @@ import { prepareTask, prepareTasks } from "../evaluation/prepare.ts";
 import type { Instance, PreparedTask } from "../evaluation/task.ts";
 import { createRegistry, type TaskRegistry } from "../evaluation/tasks/registry.ts";
 import type { TaskEntry } from "../evaluation/tasks/task-entry.ts";
-import type { HubOptions } from "../formats/hub.ts";
+import type { HubOptions } from "../node/hub/hub.ts";
 
 /** A question as a model is asked it, without examples before it, and the correct answer. */
 export interface AnsweredQuestion {

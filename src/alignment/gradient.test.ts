@@ -1,10 +1,10 @@
 import { afterAll, expect, test } from "vitest";
-import { lora, loraConfigSchema } from "../adapters/lora.ts";
-import { initializeParameters, zerosLike } from "../adapters/parameters.ts";
-import { buildBatch, type TokenizedExample } from "../data/batch.ts";
-import { createEngine } from "../engine/engine.ts";
-import { openModel } from "../models/open-model.ts";
-import { openDevice } from "../runtime/onnx-runtime.ts";
+import { lora, loraConfigSchema } from "../core/adapters/lora.ts";
+import { initializeParameters, zerosLike } from "../core/adapters/parameters.ts";
+import { buildBatch, type TokenizedExample } from "../core/data/batch.ts";
+import { createEngine } from "../core/engine/engine.ts";
+import { openModel } from "../node/models/open-model.ts";
+import { openDevice } from "../node/runtime/onnx-runtime.ts";
 import { createGradients } from "./gradient.ts";
 import { meanCosine } from "./mean-cosine.ts";
 

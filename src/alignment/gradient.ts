@@ -1,11 +1,11 @@
 /** @file The gradient score: whether a step on the tuning data would also lower the loss on the benchmark. */
 
-import { lora, loraConfigSchema } from "../adapters/lora.ts";
-import { initializeParameters, zerosLike } from "../adapters/parameters.ts";
-import { buildMicroBatches, type TokenizedExample } from "../data/batch.ts";
-import { createEngine } from "../engine/engine.ts";
-import type { Model } from "../models/open-model.ts";
-import type { Device } from "../runtime/device.ts";
+import { lora, loraConfigSchema } from "../core/adapters/lora.ts";
+import { initializeParameters, zerosLike } from "../core/adapters/parameters.ts";
+import { buildMicroBatches, type TokenizedExample } from "../core/data/batch.ts";
+import { createEngine } from "../core/engine/engine.ts";
+import type { Device } from "../core/runtime/device.ts";
+import type { Model } from "../node/models/open-model.ts";
 import { addDirection, createDirections, type Directions } from "./mean-cosine.ts";
 
 /** Steps that a set's examples are divided into. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createRandom } from "../random.ts";
+import { createRandom } from "../core/random.ts";
 import { addDirection, createDirections, meanCosine } from "./mean-cosine.ts";
 
 function directionsOf(...vectors: readonly number[][]) {

@@ -1,9 +1,9 @@
 import { afterAll, expect, test } from "vitest";
-import { noAdapter } from "../adapters/adapted-model.ts";
-import { createDecoder, extendText } from "../engine/decoder.ts";
-import { createKeyValues } from "../engine/key-values.ts";
-import { openModel } from "../models/open-model.ts";
-import { openDevice } from "../runtime/onnx-runtime.ts";
+import { noAdapter } from "../core/adapters/adapted-model.ts";
+import { createDecoder, extendText } from "../core/engine/decoder.ts";
+import { createKeyValues } from "../core/engine/key-values.ts";
+import { openModel } from "../node/models/open-model.ts";
+import { openDevice } from "../node/runtime/onnx-runtime.ts";
 import { createRepresentation, energySimilarity } from "./representation.ts";
 
 const device = openDevice("cpu", { threads: 1 });

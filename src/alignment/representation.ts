@@ -1,10 +1,10 @@
 /** @file The representation score: whether the base model represents two sets of texts alike. */
 
-import { noAdapter } from "../adapters/adapted-model.ts";
-import { createDecoder } from "../engine/decoder.ts";
-import { createKeyValues } from "../engine/key-values.ts";
-import type { Model } from "../models/open-model.ts";
-import type { Device } from "../runtime/device.ts";
+import { noAdapter } from "../core/adapters/adapted-model.ts";
+import { createDecoder } from "../core/engine/decoder.ts";
+import { createKeyValues } from "../core/engine/key-values.ts";
+import type { Device } from "../core/runtime/device.ts";
+import type { Model } from "../node/models/open-model.ts";
 
 /** Tokens of a text that are looked at, from its first. */
 const textTokens = 128;

@@ -1,10 +1,10 @@
 /** @file A set of tuning data, gone through once: a sample of its examples, and what it has in common with items. */
 
-import { createExampleReader, type Example, type FieldMapping } from "../data/example.ts";
-import { contentText } from "../data/messages.ts";
-import { InputError } from "../errors.ts";
-import { readRows } from "../formats/rows.ts";
-import { createRandom } from "../random.ts";
+import { createExampleReader, type Example, type FieldMapping } from "../core/data/example.ts";
+import { contentText } from "../core/data/messages.ts";
+import { InputError } from "../core/errors.ts";
+import { createRandom } from "../core/random.ts";
+import { readRows } from "../node/formats/rows.ts";
 import type { ContaminationIndex, Overlap } from "./contamination.ts";
 
 export interface TuningSet {

@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { parse, stringify } from "yaml";
-import { loadAdapter } from "../adapters/adapted-model.ts";
-import { renderChat } from "../generation/prompt.ts";
-import { openModel } from "../models/open-model.ts";
-import { fineTune, resumeRun } from "../training/fine-tune.ts";
+import { loadAdapter } from "../core/adapters/adapted-model.ts";
+import { renderChat } from "../core/decoding/prompt.ts";
+import { openModel } from "../node/models/open-model.ts";
+import { fineTune, resumeRun } from "../node/training/fine-tune.ts";
 import { captureOutput, err, out } from "./captured-output.fixture.ts";
 import { main } from "./main.ts";
 

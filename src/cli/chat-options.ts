@@ -1,9 +1,9 @@
 /** @file The options of commands that put conversations through a chat template: which one, and what day it prints. */
 
 import { type Command, InvalidArgumentError } from "commander";
-import { readWhole } from "../files/read.ts";
-import type { ChatSettings } from "../tokenization/chat-template.ts";
-import { chatTemplateText, day } from "../training/run-config.ts";
+import type { ChatSettings } from "../core/tokenization/chat-template.ts";
+import { readWhole } from "../node/files/read.ts";
+import { chatTemplateText, day } from "../node/training/run-config.ts";
 
 /** Adds --chat-template and --date. */
 export function addChatOptions(command: Command): Command {

@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterAll, expect, test, vi } from "vitest";
-import { DamagedModelError } from "../errors.ts";
+import { DamagedModelError } from "../core/errors.ts";
+import { openHuggingFaceTokenizer } from "../core/tokenization/hugging-face.ts";
+import { fineTune } from "../node/training/fine-tune.ts";
 import { createFakeGenerator } from "../server/fake-generator.fixture.ts";
-import { openHuggingFaceTokenizer } from "../tokenization/hugging-face.ts";
-import { fineTune } from "../training/fine-tune.ts";
 import { type ChatOptions, chat } from "./chat.ts";
 import { main } from "./main.ts";
 

@@ -3,10 +3,10 @@
 import { dirname } from "node:path";
 import { stdout } from "node:process";
 import { type Command, Option } from "commander";
-import { createPaint, plain, wantsColour } from "../colours.ts";
 import { compare } from "../evaluation/compare.ts";
 import { toPlain, toText } from "../evaluation/comparison-report.ts";
-import { makeFolder, writeWhole } from "../files/write.ts";
+import { createPaint, plain, wantsColour } from "../node/colours.ts";
+import { makeFolder, writeWhole } from "../node/files/write.ts";
 import { parseList, parseWhole } from "./arguments.ts";
 import { print } from "./output.ts";
 

@@ -1,8 +1,8 @@
 /** @file Options from a YAML file. */
 
 import { existsSync } from "node:fs";
-import { InputError } from "../errors.ts";
-import { readYaml } from "../files/structured.ts";
+import { InputError } from "../core/errors.ts";
+import { readYaml } from "../node/files/structured.ts";
 
 /** The options in a YAML file. @throws InputError if it is missing or holds none. */
 export function readConfigFile(path: string): Record<string, unknown> {

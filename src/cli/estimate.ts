@@ -1,12 +1,8 @@
 /** @file `slimtune estimate`: the memory and time of a run before it starts. */
 
 import type { Command } from "commander";
-import { resolveDataset } from "../data/hub-dataset.ts";
-import { measureProductRate } from "../engine/product-rate.ts";
-import { openCheckpoint } from "../models/checkpoint.ts";
-import { resolveModel } from "../models/hub-model.ts";
-import { chooseTableDtype } from "../models/load-weights.ts";
-import { openDevice } from "../runtime/onnx-runtime.ts";
+import { measureProductRate } from "../core/engine/product-rate.ts";
+import { chooseTableDtype } from "../core/models/load-weights.ts";
 import {
   adviseMemory,
   estimateStep,
@@ -14,12 +10,16 @@ import {
   findLargestShape,
   findUsableMemory,
   type StepEstimate,
-} from "../training/estimate.ts";
-import { chooseContext, pickSegmentSize, readExamples } from "../training/fine-tune.ts";
-import { completeOptions } from "../training/initial-adapter.ts";
-import { createAdaptation } from "../training/methods.ts";
-import type { RunOptions } from "../training/run-config.ts";
-import { planSteps } from "../training/step-plan.ts";
+} from "../core/training/estimate.ts";
+import { createAdaptation } from "../core/training/methods.ts";
+import { planSteps } from "../core/training/step-plan.ts";
+import { resolveDataset } from "../node/data/hub-dataset.ts";
+import { openCheckpoint } from "../node/models/checkpoint.ts";
+import { resolveModel } from "../node/models/hub-model.ts";
+import { openDevice } from "../node/runtime/onnx-runtime.ts";
+import { chooseContext, pickSegmentSize, readExamples } from "../node/training/fine-tune.ts";
+import { completeOptions } from "../node/training/initial-adapter.ts";
+import type { RunOptions } from "../node/training/run-config.ts";
 import { parsePositive, parseWhole } from "./arguments.ts";
 import { formatBytes, formatDuration, print } from "./output.ts";
 import { addRunOptions, readRunOptions } from "./run-options.ts";

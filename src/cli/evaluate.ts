@@ -2,13 +2,13 @@
 
 import process, { stdout } from "node:process";
 import type { Command } from "commander";
-import { createPaint, type Paint, wantsColour } from "../colours.ts";
 import { describeLimits, renderItems, renderTable } from "../evaluation/report.ts";
 import {
   type EvaluationOutcome,
   type EvaluationRunEvents,
   runEvaluation,
 } from "../evaluation/run-evaluation.ts";
+import { createPaint, type Paint, wantsColour } from "../node/colours.ts";
 import { parseList, parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
 import { type NextStep, renderNextSteps, repeatCommand } from "./next-steps.ts";

@@ -2,8 +2,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openGguf } from "../formats/gguf.ts";
-import { fineTune } from "../training/fine-tune.ts";
+import { openGguf } from "../core/formats/gguf.ts";
+import { fineTune } from "../node/training/fine-tune.ts";
 import { captureOutput, clearOut, err, out } from "./captured-output.fixture.ts";
 import { main } from "./main.ts";
 

@@ -1,9 +1,9 @@
 /** @file `slimtune generate`: a model's answer to a prompt. */
 
 import type { Command } from "commander";
-import { loadAdapter } from "../adapters/adapted-model.ts";
-import { generate } from "../generation/generate.ts";
-import { adjustChat, openModel } from "../models/open-model.ts";
+import { loadAdapter } from "../core/adapters/adapted-model.ts";
+import { generate } from "../core/decoding/generate.ts";
+import { adjustChat, openModel } from "../node/models/open-model.ts";
 import { parseWhole } from "./arguments.ts";
 import { addChatOptions, readChatOptions } from "./chat-options.ts";
 import { print, printAnswer } from "./output.ts";

@@ -2,13 +2,13 @@
 
 import { stdout } from "node:process";
 import { type Command, Option } from "commander";
-import { wantsColour } from "../colours.ts";
-import { resolveDataset } from "../data/hub-dataset.ts";
-import { renderExample, renderReport } from "../data/inspect.ts";
-import { loadDataset } from "../data/load-dataset.ts";
-import { openCheckpoint } from "../models/checkpoint.ts";
-import { resolveModel } from "../models/hub-model.ts";
-import { withChatSettings } from "../tokenization/chat-template.ts";
+import { withChatSettings } from "../core/tokenization/chat-template.ts";
+import { wantsColour } from "../node/colours.ts";
+import { resolveDataset } from "../node/data/hub-dataset.ts";
+import { renderExample, renderReport } from "../node/data/inspect.ts";
+import { loadDataset } from "../node/data/load-dataset.ts";
+import { openCheckpoint } from "../node/models/checkpoint.ts";
+import { resolveModel } from "../node/models/hub-model.ts";
 import { parseFields, parseWhole } from "./arguments.ts";
 import { addChatOptions, readChatOptions } from "./chat-options.ts";
 import { print } from "./output.ts";

@@ -15,8 +15,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { parse, stringify } from "yaml";
-import { fillDisk } from "../files/disk.fixture.ts";
-import { readMetrics } from "../training/metrics-log.ts";
+import { fillDisk } from "../node/files/disk.fixture.ts";
+import { readMetrics } from "../node/training/metrics-log.ts";
 import { captureOutput, clearErr, clearOut, err, out } from "./captured-output.fixture.ts";
 import { main } from "./main.ts";
 

@@ -1,16 +1,16 @@
 /** @file `slimtune merge`: base model and adapter as one plain model. */
 
 import type { Command } from "commander";
-import { loadAdapter } from "../adapters/adapted-model.ts";
-import { InputError } from "../errors.ts";
-import { describeCheck } from "../export/logit-check.ts";
-import { mergeAdapter } from "../export/merge.ts";
-import { hubIdOf } from "../models/hub-model.ts";
-import { openModel } from "../models/open-model.ts";
-import { openDevice } from "../runtime/onnx-runtime.ts";
-import { describeResult } from "../training/model-card.ts";
-import { readFirstExamples } from "../training/run-data.ts";
-import { openRunFolder } from "../training/run-folder.ts";
+import { loadAdapter } from "../core/adapters/adapted-model.ts";
+import { InputError } from "../core/errors.ts";
+import { describeCheck } from "../node/export/logit-check.ts";
+import { mergeAdapter } from "../node/export/merge.ts";
+import { hubIdOf } from "../node/models/hub-model.ts";
+import { openModel } from "../node/models/open-model.ts";
+import { openDevice } from "../node/runtime/onnx-runtime.ts";
+import { describeResult } from "../node/training/model-card.ts";
+import { readFirstExamples } from "../node/training/run-data.ts";
+import { openRunFolder } from "../node/training/run-folder.ts";
 import { print } from "./output.ts";
 
 export function addMergeCommand(program: Command): void {

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { Command } from "commander";
 import { expect, test } from "vitest";
-import { plain } from "../colours.ts";
+import { plain } from "../node/colours.ts";
 import { renderNextSteps, repeatCommand } from "./next-steps.ts";
 
 test("commands stand in a column, to be copied into a shell", () => {

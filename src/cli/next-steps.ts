@@ -1,7 +1,7 @@
 /** @file What a command's summary ends with: the commands that may come next, to be copied. */
 
 import type { Command } from "commander";
-import type { Paint } from "../colours.ts";
+import type { Paint } from "../node/colours.ts";
 
 /** What somebody may want, and the command of slimtune for it, without its own name. */
 export type NextStep = readonly [purpose: string, words: readonly string[]];

@@ -1,7 +1,7 @@
 /** @file What commands print: to people on a terminal, to programs as JSON. */
 
 import { stderr, stdout } from "node:process";
-import { showControls } from "../control-characters.ts";
+import { showControls } from "../core/control-characters.ts";
 
 export interface Printing {
   /** Whether the text has colours, which are kept; {@link showControls} of names and data in it is the caller's. Default false. */

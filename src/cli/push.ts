@@ -3,9 +3,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { InputError } from "../errors.ts";
-import { checkRepositoryName, listPushedFiles, push } from "../export/push.ts";
-import { findResult, openRunFolder } from "../training/run-folder.ts";
+import { InputError } from "../core/errors.ts";
+import { checkRepositoryName, listPushedFiles, push } from "../node/export/push.ts";
+import { findResult, openRunFolder } from "../node/training/run-folder.ts";
 import { createStatusLine, formatBytes, print } from "./output.ts";
 
 interface PushFlags {

@@ -4,9 +4,9 @@ import { join, relative } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
-import type { StudyCell, StudyResults } from "../study/results.ts";
-import { runStudy } from "../study/run-study.ts";
-import type { StudyOptions } from "../study/study-config.ts";
+import type { StudyCell, StudyResults } from "../studies/results.ts";
+import { runStudy } from "../studies/run-study.ts";
+import type { StudyOptions } from "../studies/study-config.ts";
 import { createStatusLine, formatDuration, print } from "./output.ts";
 
 const root = relative(process.cwd(), fileURLToPath(new URL("../../", import.meta.url)));

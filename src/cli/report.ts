@@ -2,10 +2,10 @@
 
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
-import { checkEntries } from "../files/folder.ts";
-import { collectResults } from "../study/collect.ts";
-import { readStudyConfig } from "../study/study-config.ts";
-import { studyFolder } from "../study/study-folder.ts";
+import { checkEntries } from "../node/files/folder.ts";
+import { collectResults } from "../studies/collect.ts";
+import { readStudyConfig } from "../studies/study-config.ts";
+import { studyFolder } from "../studies/study-folder.ts";
 import { print } from "./output.ts";
 
 export function addReportCommand(program: Command): void {

@@ -1,12 +1,12 @@
 /** @file The options of a tuning run on the command line: those of `tune`, and of what tells about a run beforehand. */
 
 import { type Command, Option } from "commander";
-import { loraConfigSchema } from "../adapters/lora.ts";
-import { storages } from "../models/linear.ts";
-import { deviceNames } from "../runtime/onnx-runtime.ts";
-import { methodNames } from "../training/methods.ts";
-import type { RunOptions } from "../training/run-config.ts";
-import { schedulerTypes } from "../training/schedule.ts";
+import { loraConfigSchema } from "../core/adapters/lora.ts";
+import { storages } from "../core/models/linear.ts";
+import { methodNames } from "../core/training/methods.ts";
+import { schedulerTypes } from "../core/training/schedule.ts";
+import { deviceNames } from "../node/runtime/onnx-runtime.ts";
+import type { RunOptions } from "../node/training/run-config.ts";
 import { parseFields, parseList, parseNumber, parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
 import { readConfigFile } from "./config-file.ts";

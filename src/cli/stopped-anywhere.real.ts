@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { withKill } from "../files/disk.fixture.ts";
+import { withKill } from "../node/files/disk.fixture.ts";
 import { captureOutput } from "./captured-output.fixture.ts";
 import { goOn, listCommands, recordStops, repeat, runOnFullDisk } from "./stops.fixture.ts";
 

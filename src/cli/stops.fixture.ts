@@ -5,13 +5,13 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { dirname, join } from "node:path";
 import { expect, vi } from "vitest";
 import { stringify } from "yaml";
-import { isDiskFull } from "../errors.ts";
-import { tinyTokenizer } from "../export/tiny-models.fixture.ts";
-import { type Change, watchDisk } from "../files/disk.fixture.ts";
-import { isLock } from "../files/folder.ts";
-import { isTemporary } from "../files/temporary.ts";
-import type { Job } from "../study/perform-job.ts";
-import type { JobOutcome } from "../study/run-job.ts";
+import { isDiskFull } from "../core/errors.ts";
+import { tinyTokenizer } from "../node/export/tiny-models.fixture.ts";
+import { type Change, watchDisk } from "../node/files/disk.fixture.ts";
+import { isLock } from "../node/files/folder.ts";
+import { isTemporary } from "../node/files/temporary.ts";
+import type { Job } from "../studies/perform-job.ts";
+import type { JobOutcome } from "../studies/run-job.ts";
 import { clearErr, err } from "./captured-output.fixture.ts";
 import { main } from "./main.ts";
 
@@ -33,8 +33,8 @@ export interface Command {
 }
 
 // A study's parts are computed in this process, in which changes to the disk are seen.
-vi.mock("../study/run-job.ts", async () => {
-  const { performJob } = await import("../study/perform-job.ts");
+vi.mock("../studies/run-job.ts", async () => {
+  const { performJob } = await import("../studies/perform-job.ts");
   return {
     async runJob(job: Job): Promise<JobOutcome> {
       try {

@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
-import { isHeld } from "../files/claim.ts";
-import { withFullDisk } from "../files/disk.fixture.ts";
-import type { StudyResults } from "../study/results.ts";
-import { studyFolder } from "../study/study-folder.ts";
+import { isHeld } from "../node/files/claim.ts";
+import { withFullDisk } from "../node/files/disk.fixture.ts";
+import type { StudyResults } from "../studies/results.ts";
+import { studyFolder } from "../studies/study-folder.ts";
 
 // Runs the built command (npm test builds it first), which computes each part in a process of its own.
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-study-"));

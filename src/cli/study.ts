@@ -2,11 +2,11 @@
 
 import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
-import { InputError } from "../errors.ts";
-import { parseYaml } from "../files/structured.ts";
-import { runStudy, type StudyEvents, type StudyPlan } from "../study/run-study.ts";
-import { parseStudyConfig, readStudyConfig } from "../study/study-config.ts";
-import { studyFolder } from "../study/study-folder.ts";
+import { InputError } from "../core/errors.ts";
+import { parseYaml } from "../node/files/structured.ts";
+import { runStudy, type StudyEvents, type StudyPlan } from "../studies/run-study.ts";
+import { parseStudyConfig, readStudyConfig } from "../studies/study-config.ts";
+import { studyFolder } from "../studies/study-folder.ts";
 import { parseList, parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
 import { readConfigFile } from "./config-file.ts";

@@ -3,15 +3,21 @@
 import process, { stderr, stdout } from "node:process";
 import type { Command } from "commander";
 import { stringify } from "yaml";
-import { createPaint, type Paint, wantsColour } from "../colours.ts";
-import { renderReport } from "../data/inspect.ts";
-import type { Efficiency } from "../efficiency/efficiency.ts";
-import { InputError, isDiskFull } from "../errors.ts";
-import { withLock } from "../files/lock.ts";
-import { fineTune, type RunEvents, type RunPlan, type RunResult, resumeRun } from "../training/fine-tune.ts";
-import { completeOptions } from "../training/initial-adapter.ts";
-import type { RunConfig, RunOptions } from "../training/run-config.ts";
-import { findResult, openRunFolder } from "../training/run-folder.ts";
+import { InputError, isDiskFull } from "../core/errors.ts";
+import { createPaint, type Paint, wantsColour } from "../node/colours.ts";
+import { renderReport } from "../node/data/inspect.ts";
+import type { Efficiency } from "../node/efficiency/efficiency.ts";
+import { withLock } from "../node/files/lock.ts";
+import {
+  fineTune,
+  type RunEvents,
+  type RunPlan,
+  type RunResult,
+  resumeRun,
+} from "../node/training/fine-tune.ts";
+import { completeOptions } from "../node/training/initial-adapter.ts";
+import type { RunConfig, RunOptions } from "../node/training/run-config.ts";
+import { findResult, openRunFolder } from "../node/training/run-folder.ts";
 import { type NextStep, renderNextSteps } from "./next-steps.ts";
 import { createStatusLine, formatBytes, formatDuration, note, print } from "./output.ts";
 import { addRunOptions, readRunOptions } from "./run-options.ts";

@@ -1,8 +1,8 @@
 /** @file The options of commands that write texts: how tokens are drawn, and with which weights. */
 
 import { type Command, Option } from "commander";
-import type { GeneratorOptions } from "../generation/batch-generator.ts";
-import { storages } from "../models/linear.ts";
+import type { GeneratorOptions } from "../core/decoding/batch-generator.ts";
+import { storages } from "../core/models/linear.ts";
 import { parseNumber, parseWhole } from "./arguments.ts";
 
 /** Adds the options that {@link SamplingOptions} names. */

@@ -1,6 +1,6 @@
 /** @file From the scores of items to those of tasks and groups, as lm-evaluation-harness 0.4.12 computes them. */
 
-import { type Interval, wilsonInterval } from "./statistics/wilson.ts";
+import { type Interval, wilsonInterval } from "../statistics/wilson.ts";
 import type { Metric } from "./task.ts";
 
 export type MetricName = Metric["metric"];

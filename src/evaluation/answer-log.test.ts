@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { z } from "zod";
-import { InputError } from "../errors.ts";
+import { InputError } from "../core/errors.ts";
 import { openAnswerLog } from "./answer-log.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-answers-"));

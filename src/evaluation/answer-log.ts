@@ -2,10 +2,10 @@
 
 import { dirname } from "node:path";
 import type { z } from "zod";
-import { InputError } from "../errors.ts";
-import { openAppendLog } from "../files/append-log.ts";
-import { readWhole } from "../files/read.ts";
-import { makeFolder } from "../files/write.ts";
+import { InputError } from "../core/errors.ts";
+import { openAppendLog } from "../node/files/append-log.ts";
+import { readWhole } from "../node/files/read.ts";
+import { makeFolder } from "../node/files/write.ts";
 
 export interface AnswerLog {
   /**

@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { InputError } from "../errors.ts";
+import { InputError } from "../core/errors.ts";
 import type { AnswerLog } from "./answer-log.ts";
 import type { GenerateUntilResult, LanguageModel, LoglikelihoodResult, OnResult } from "./language-model.ts";
 

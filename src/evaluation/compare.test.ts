@@ -2,9 +2,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { mcnemarExact } from "../statistics/mcnemar.ts";
 import { compare } from "./compare.ts";
 import { describeScore, toPlain, toText } from "./comparison-report.ts";
-import { mcnemarExact } from "./statistics/mcnemar.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-compare-"));
 afterAll(() => rmSync(scratch, { recursive: true }));

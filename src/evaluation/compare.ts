@@ -1,16 +1,16 @@
 /** @file Compares two evaluations item by item: which scores changed, how surely, and what could have been seen. */
 
-import { InputError } from "../errors.ts";
+import { InputError } from "../core/errors.ts";
+import { detectableMeanDifference, detectableShareDifference } from "../statistics/detectable-difference.ts";
+import { holm } from "../statistics/holm.ts";
+import { mcnemarExact } from "../statistics/mcnemar.ts";
+import { defaultResamples, pairedBootstrap } from "../statistics/paired-bootstrap.ts";
+import { signFlipTest } from "../statistics/sign-flip.ts";
+import { type Interval, wilsonInterval } from "../statistics/wilson.ts";
 import { toMarkdown } from "./comparison-report.ts";
 import { readEvaluation } from "./evaluation-folder.ts";
 import { type ItemPair, pairEvaluations } from "./paired-items.ts";
 import { collectPairedScores, mean, type PairedScore, scoreFunction } from "./paired-scores.ts";
-import { detectableMeanDifference, detectableShareDifference } from "./statistics/detectable-difference.ts";
-import { holm } from "./statistics/holm.ts";
-import { mcnemarExact } from "./statistics/mcnemar.ts";
-import { defaultResamples, pairedBootstrap } from "./statistics/paired-bootstrap.ts";
-import { signFlipTest } from "./statistics/sign-flip.ts";
-import { type Interval, wilsonInterval } from "./statistics/wilson.ts";
 
 export interface CompareOptions {
   /** Seed of the bootstrap and of the sign-flip test. Default 0. */

@@ -1,6 +1,6 @@
 /** @file A comparison of two evaluations as text, as Markdown and as JSON. */
 
-import { type Paint, plain } from "../colours.ts";
+import { type Paint, plain } from "../node/colours.ts";
 import type { ComparedScores, Estimate, Run, ScoreComparison } from "./compare.ts";
 import type { ItemPair } from "./paired-items.ts";
 

@@ -2,11 +2,11 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { resolveDataset } from "../data/hub-dataset.ts";
-import { InputError } from "../errors.ts";
-import type { HubOptions } from "../formats/hub.ts";
-import { readRows } from "../formats/rows.ts";
-import { Float, toInteger } from "../python/number.ts";
+import { InputError } from "../core/errors.ts";
+import { Float, toInteger } from "../core/python/number.ts";
+import { resolveDataset } from "../node/data/hub-dataset.ts";
+import { readRows } from "../node/formats/rows.ts";
+import type { HubOptions } from "../node/hub/hub.ts";
 import type { Doc } from "./task.ts";
 import { parseSplit, type TaskDefinition } from "./tasks/task-definition.ts";
 import type { TaskEntry } from "./tasks/task-entry.ts";

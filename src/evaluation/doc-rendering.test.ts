@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseJson } from "../python/json.ts";
+import { parseJson } from "../core/python/json.ts";
 import { renderDoc } from "./doc-rendering.ts";
 import type { Doc } from "./task.ts";
 

@@ -1,7 +1,7 @@
 /** @file A document's text, choices and target, by the harness's rules for doc_to_text, doc_to_choice and doc_to_target. */
 
-import { type Literal, parseLiteral } from "../python/literal.ts";
-import { Float, formatFloat } from "../python/number.ts";
+import { type Literal, parseLiteral } from "../core/python/literal.ts";
+import { Float, formatFloat } from "../core/python/number.ts";
 import type { Doc } from "./task.ts";
 import { renderTaskTemplate } from "./task-template.ts";
 import type { TaskDefinition } from "./tasks/task-definition.ts";

@@ -3,11 +3,11 @@
 import { type Dirent, readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
-import { InputError } from "../errors.ts";
-import { readJson } from "../files/structured.ts";
-import { readRows } from "../formats/rows.ts";
-import { parseFields } from "../parse-fields.ts";
-import { Float } from "../python/number.ts";
+import { InputError } from "../core/errors.ts";
+import { parseFields } from "../core/parse-fields.ts";
+import { Float } from "../core/python/number.ts";
+import { readJson } from "../node/files/structured.ts";
+import { readRows } from "../node/formats/rows.ts";
 import type { ItemScore } from "./aggregate.ts";
 
 export interface RecordedEvaluation {

@@ -1,7 +1,7 @@
 /** @file Filters: what counts as the answer in a generated text. */
 
-import { findAll } from "../python/regexp.ts";
-import { strip } from "../python/text.ts";
+import { findAll } from "../core/python/regexp.ts";
+import { strip } from "../core/python/text.ts";
 import type { Filter, FilterStep } from "./task.ts";
 
 /**

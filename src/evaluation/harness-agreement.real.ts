@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { createGenerator } from "../generation/batch-generator.ts";
-import { openModel } from "../models/open-model.ts";
+import { createGenerator } from "../core/decoding/batch-generator.ts";
+import { openModel } from "../node/models/open-model.ts";
 import { evaluate } from "./evaluate.ts";
 import type { GenerateUntilResult, LanguageModel, LoglikelihoodResult } from "./language-model.ts";
 import { createLocalModel } from "./local-model.ts";

@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { applyChatTemplate } from "../tokenization/chat-template.ts";
+import { applyChatTemplate } from "../core/tokenization/chat-template.ts";
 import { type PreparationOptions, prepareTasks } from "./prepare.ts";
 import type { Instance } from "./task.ts";
 

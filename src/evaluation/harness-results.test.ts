@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { noUsage } from "../efficiency/resource-watch.ts";
+import { noUsage } from "../node/efficiency/resource-watch.ts";
 import { evaluate, type TaskGroup } from "./evaluate.ts";
 import { createHashModel } from "./hash-model.fixture.ts";
 import { describeResults, type EvaluationContext } from "./results.ts";

@@ -1,9 +1,9 @@
 import { afterAll, describe, expect, test } from "vitest";
-import { noAdapter } from "../adapters/adapted-model.ts";
-import { createEngine } from "../engine/engine.ts";
-import { indexOfLargest, logNormalizer } from "../generation/sample.ts";
-import { openModel } from "../models/open-model.ts";
-import { openDevice } from "../runtime/onnx-runtime.ts";
+import { noAdapter } from "../core/adapters/adapted-model.ts";
+import { indexOfLargest, logNormalizer } from "../core/decoding/sample.ts";
+import { createEngine } from "../core/engine/engine.ts";
+import { openModel } from "../node/models/open-model.ts";
+import { openDevice } from "../node/runtime/onnx-runtime.ts";
 import { createLocalModel } from "./local-model.ts";
 
 const device = openDevice("cpu", { threads: 1 });

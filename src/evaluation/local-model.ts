@@ -1,12 +1,12 @@
 /** @file A model on this machine that answers the requests of tasks, as lm-evaluation-harness's `hf` model does. */
 
-import { type AdaptedModel, noAdapter } from "../adapters/adapted-model.ts";
-import { createDecoder } from "../engine/decoder.ts";
-import { InputError } from "../errors.ts";
-import { createGenerator, type GeneratorOptions } from "../generation/batch-generator.ts";
-import { renderChat } from "../generation/prompt.ts";
-import { openDevice } from "../runtime/onnx-runtime.ts";
-import type { Tokenizer } from "../tokenization/tokenizer.ts";
+import { type AdaptedModel, noAdapter } from "../core/adapters/adapted-model.ts";
+import { createGenerator, type GeneratorOptions } from "../core/decoding/batch-generator.ts";
+import { renderChat } from "../core/decoding/prompt.ts";
+import { createDecoder } from "../core/engine/decoder.ts";
+import { InputError } from "../core/errors.ts";
+import type { Tokenizer } from "../core/tokenization/tokenizer.ts";
+import { openDevice } from "../node/runtime/onnx-runtime.ts";
 import {
   defaultMaxGenToks,
   type GenerateUntilResult,

@@ -1,7 +1,7 @@
 /** @file What each metric gives for one item, from a model's answers to its requests. */
 
-import { removeAll } from "../python/regexp.ts";
-import { asciiPunctuation, countCodePoints, countWords } from "../python/text.ts";
+import { removeAll } from "../core/python/regexp.ts";
+import { asciiPunctuation, countCodePoints, countWords } from "../core/python/text.ts";
 import type { ItemScore, MetricName } from "./aggregate.ts";
 import type { LoglikelihoodResult } from "./language-model.ts";
 import type { Instance, InstanceRequests, Metric } from "./task.ts";

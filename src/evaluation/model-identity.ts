@@ -1,7 +1,7 @@
 /** @file What identifies a model whose answers are kept: the files that it is computed from. */
 
-import type { GeneratorOptions } from "../generation/batch-generator.ts";
-import { hashFiles } from "../models/hash-files.ts";
+import type { GeneratorOptions } from "../core/decoding/batch-generator.ts";
+import { hashFiles } from "../node/models/hash-files.ts";
 
 /** The version of this project, with which a model's answers may change by rounding. */
 export const slimtuneVersion = "0.1.0";

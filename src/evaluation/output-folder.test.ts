@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { InputError } from "../errors.ts";
+import { InputError } from "../core/errors.ts";
 import { identifyModel } from "./model-identity.ts";
 import { answerCache, defaultFolder, identifyEvaluation, openOutputFolder } from "./output-folder.ts";
 import type { PreparedTask } from "./task.ts";

@@ -1,6 +1,6 @@
 /** @file Finds the items that two evaluations have in common, and makes sure that they were asked alike. */
 
-import { InputError } from "../errors.ts";
+import { InputError } from "../core/errors.ts";
 import type { RecordedEvaluation, RecordedItem, RecordedTask } from "./evaluation-folder.ts";
 
 /** One item of a task with its answers of both runs. */

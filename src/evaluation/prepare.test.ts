@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { InputError } from "../errors.ts";
+import { InputError } from "../core/errors.ts";
 import { type PreparationOptions, prepareTask, prepareTasks } from "./prepare.ts";
 import { createRegistry, loadTasks } from "./tasks/registry.ts";
 import { defineTask, type TaskDefinitionInput } from "./tasks/task-definition.ts";

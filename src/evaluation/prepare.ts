@@ -2,10 +2,10 @@
 
 import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
-import { InputError } from "../errors.ts";
-import type { HubOptions } from "../formats/hub.ts";
-import { createPythonRandom } from "../python/random.ts";
-import { compilePythonRegExp } from "../python/regexp.ts";
+import { InputError } from "../core/errors.ts";
+import { createPythonRandom } from "../core/python/random.ts";
+import { compilePythonRegExp } from "../core/python/regexp.ts";
+import type { HubOptions } from "../node/hub/hub.ts";
 import { locateData, type SourceDoc, type TaskData } from "./dataset-location.ts";
 import { type DocFields, type RenderedDoc, renderDoc } from "./doc-rendering.ts";
 import type { TaskGroup } from "./evaluate.ts";

@@ -1,6 +1,6 @@
 /** @file Prompts: description, examples and question put together as lm-evaluation-harness 0.4.12 does. */
 
-import { endsWithSpace, startsWithSpace } from "../python/text.ts";
+import { endsWithSpace, startsWithSpace } from "../core/python/text.ts";
 import type { LanguageModel } from "./language-model.ts";
 
 /** A question with its answer, before the one that is asked. */

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { InputError } from "../errors.ts";
-import { createTokenizer } from "../tokenization/hugging-face.ts";
+import { InputError } from "../core/errors.ts";
+import { createTokenizer } from "../core/tokenization/hugging-face.ts";
 import { encodePair, encodeWindows } from "./request-encoding.ts";
 
 interface Sequence {

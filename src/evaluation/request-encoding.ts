@@ -1,8 +1,8 @@
 /** @file The tokens of requests: what lm-evaluation-harness gives a causal model to read, and which of it is scored. */
 
-import { InputError } from "../errors.ts";
-import { stripEnd } from "../python/text.ts";
-import type { Tokenizer } from "../tokenization/tokenizer.ts";
+import { InputError } from "../core/errors.ts";
+import { stripEnd } from "../core/python/text.ts";
+import type { Tokenizer } from "../core/tokenization/tokenizer.ts";
 import type { LoglikelihoodRequest } from "./language-model.ts";
 import type { TokenSequence } from "./scoring.ts";
 

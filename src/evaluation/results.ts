@@ -1,8 +1,8 @@
 /** @file The results of an evaluation in the schema of lm-evaluation-harness 0.4.12, and what that lacks beside it. */
 
 import { cpus, totalmem } from "node:os";
-import { computeInferenceEfficiency } from "../efficiency/efficiency.ts";
-import type { ResourceUsage } from "../efficiency/resource-watch.ts";
+import { computeInferenceEfficiency } from "../node/efficiency/efficiency.ts";
+import type { ResourceUsage } from "../node/efficiency/resource-watch.ts";
 import { isHigherBetter } from "./aggregate.ts";
 import type { Evaluation, NamedScore, TaskEvaluation, TaskGroup } from "./evaluate.ts";
 import { type ModelIdentity, slimtuneVersion } from "./model-identity.ts";

@@ -1,14 +1,14 @@
 /** @file An evaluation from start to end: model, tasks, the folder that it is kept in, and its results. */
 
-import { loadAdapter } from "../adapters/adapted-model.ts";
-import { watchResources } from "../efficiency/resource-watch.ts";
-import { InputError } from "../errors.ts";
-import { withLock } from "../files/lock.ts";
-import { defaultBits } from "../generation/batch-generator.ts";
-import type { Storage } from "../models/linear.ts";
-import { adjustChat, openModel } from "../models/open-model.ts";
-import { printsDate } from "../tokenization/chat-template.ts";
-import { isoDay } from "../tokenization/strftime.ts";
+import { loadAdapter } from "../core/adapters/adapted-model.ts";
+import { defaultBits } from "../core/decoding/batch-generator.ts";
+import { InputError } from "../core/errors.ts";
+import type { Storage } from "../core/models/linear.ts";
+import { printsDate } from "../core/tokenization/chat-template.ts";
+import { isoDay } from "../core/tokenization/strftime.ts";
+import { watchResources } from "../node/efficiency/resource-watch.ts";
+import { withLock } from "../node/files/lock.ts";
+import { adjustChat, openModel } from "../node/models/open-model.ts";
 import { openAnswerLog } from "./answer-log.ts";
 import { cachedModel } from "./cached-model.ts";
 import { type Evaluation, type EvaluationProgress, evaluate } from "./evaluate.ts";

@@ -1,8 +1,8 @@
 /** @file Items as lm-evaluation-harness 0.4.12 logs them: one line of JSON for each item and filter. */
 
 import { createHash } from "node:crypto";
-import { formatJson } from "../python/json.ts";
-import { formatFloat } from "../python/number.ts";
+import { formatJson } from "../core/python/json.ts";
+import { formatFloat } from "../core/python/number.ts";
 import type { Answer, Sample } from "./evaluate.ts";
 
 /** A line of samples_<task>.jsonl. The scores stand beside these entries, by the names of the metrics. */

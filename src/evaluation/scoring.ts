@@ -1,8 +1,8 @@
 /** @file Log-likelihoods of many token sequences, of which what they share is computed once. */
 
-import { type Decoder, extendText } from "../engine/decoder.ts";
-import { appendTokens, commonLength, createKeyValues, type KeyValues } from "../engine/key-values.ts";
-import type { ModelConfig } from "../models/config.ts";
+import type { ModelConfig } from "../core/architectures/config.ts";
+import { type Decoder, extendText } from "../core/engine/decoder.ts";
+import { appendTokens, commonLength, createKeyValues, type KeyValues } from "../core/engine/key-values.ts";
 
 /** Tokens of which the last `scored` are asked for: how likely is each after those before it? */
 export interface TokenSequence {

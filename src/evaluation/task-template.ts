@@ -1,6 +1,6 @@
 /** @file Templates of tasks, rendered as lm-evaluation-harness renders them with Jinja2. */
 
-import { compileTemplate, renderTemplate, type Template } from "../templates/template.ts";
+import { compileTemplate, renderTemplate, type Template } from "../core/templates/template.ts";
 import type { Doc } from "./task.ts";
 
 const compiled = new Map<string, Template>();

@@ -1,6 +1,6 @@
 /** @file For tests: files as a stranger, a bad disk or a careless editor would change them. */
 
-import type { Random } from "../random.ts";
+import type { Random } from "../core/random.ts";
 
 /** Numbers at which sizes, signs and products go wrong. */
 const integers = [

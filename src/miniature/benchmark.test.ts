@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { createRandom } from "../random.ts";
+import { createRandom } from "../core/random.ts";
 import { type BenchmarkRow, drawBenchmark } from "./benchmark.ts";
 import { splitOf } from "./drawing.ts";
 import { DOMAINS, drawTuningSet } from "./tuning-set.ts";

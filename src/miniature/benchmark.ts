@@ -1,6 +1,6 @@
 /** @file The benchmarks of the three domains: held-out questions, with choices where answers are not worked out. */
 
-import type { Random } from "../random.ts";
+import type { Random } from "../core/random.ts";
 import { type Domain, drawTuningSet } from "./tuning-set.ts";
 
 /** One line of a benchmark. */

@@ -1,6 +1,6 @@
 /** @file Questions about computing: tiny programs, stacks and queues, bits and bytes, lists, and logic. */
 
-import type { Random } from "../random.ts";
+import type { Random } from "../core/random.ts";
 import { between, pick } from "./drawing.ts";
 import type { DrawItem, Wordings } from "./questions.ts";
 import { COLOURS, VARIABLES } from "./world.ts";

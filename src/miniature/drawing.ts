@@ -1,6 +1,6 @@
 /** @file Seeded draws from tables, and the split that keeps tuning and held-out items apart. */
 
-import type { Random } from "../random.ts";
+import type { Random } from "../core/random.ts";
 
 /** One element of a table, each as likely as the others. */
 export function pick<T>(random: Random, table: readonly T[]): T {

@@ -1,13 +1,13 @@
 /** @file Makes the embedded model: random weights to begin with, and half-precision ones of a run to be kept. */
 
 import { basename, join } from "node:path";
-import { InputError } from "../errors.ts";
-import { copyFile, makeFolder } from "../files/write.ts";
-import { encodeFloat16 } from "../formats/float16.ts";
-import { openSafetensorsModel, writeSafetensors } from "../formats/safetensors.ts";
-import { readFolderConfig } from "../models/checkpoint.ts";
-import { listTensors } from "../models/modules.ts";
-import { createRandom } from "../random.ts";
+import { listTensors } from "../core/architectures/modules.ts";
+import { InputError } from "../core/errors.ts";
+import { encodeFloat16 } from "../core/formats/float16.ts";
+import { openSafetensorsModel, writeSafetensors } from "../core/formats/safetensors.ts";
+import { createRandom } from "../core/random.ts";
+import { copyFile, makeFolder } from "../node/files/write.ts";
+import { readFolderConfig } from "../node/models/checkpoint.ts";
 
 const files = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"];
 

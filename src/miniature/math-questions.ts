@@ -1,6 +1,6 @@
 /** @file Word problems with small numbers, answered like GSM8K: one line per calculation, then `#### result`. */
 
-import type { Random } from "../random.ts";
+import type { Random } from "../core/random.ts";
 import { between, pick, pickTwo } from "./drawing.ts";
 import type { DrawItem, Wordings } from "./questions.ts";
 import { CONTAINERS, COUNTABLES, type Countable, capitalized, counted, FOODS, PEOPLE } from "./world.ts";

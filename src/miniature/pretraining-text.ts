@@ -6,7 +6,7 @@
  * bring out, and the form alone does not give a domain away.
  */
 
-import type { Random } from "../random.ts";
+import type { Random } from "../core/random.ts";
 import { between, pick, pickTwo, pickWeighted } from "./drawing.ts";
 import {
   ANIMALS,

@@ -1,6 +1,6 @@
 /** @file What the three domains of questions have in common: items, and wordings for tuning and for holding out. */
 
-import type { Random } from "../random.ts";
+import type { Random } from "../core/random.ts";
 import type { Split } from "./drawing.ts";
 
 /** One line of a tuning file, in the form of GSM8K's own files. */

@@ -1,6 +1,6 @@
 /** @file Sets of question rows for one domain and split, without repeats and without an item in both splits. */
 
-import type { Random } from "../random.ts";
+import type { Random } from "../core/random.ts";
 import { drawCommonsenseItem } from "./commonsense-questions.ts";
 import { drawComputingItem } from "./computing-questions.ts";
 import { type Split, splitOf } from "./drawing.ts";

@@ -5,8 +5,8 @@
  */
 
 import { dirname, join } from "node:path";
-import { makeFolder, writeWhole } from "../files/write.ts";
-import { createRandom } from "../random.ts";
+import { createRandom } from "../core/random.ts";
+import { makeFolder, writeWhole } from "../node/files/write.ts";
 import { drawBenchmark } from "./benchmark.ts";
 import { writeDocument } from "./pretraining-text.ts";
 import { DOMAINS, drawTuningSet } from "./tuning-set.ts";

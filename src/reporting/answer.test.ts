@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { StudyChange, StudyResults } from "../study/results.ts";
+import type { StudyChange, StudyResults } from "../studies/results.ts";
 import { answer, describeAlignment } from "./answer.ts";
 import { methodsStudy, seedsStudy, slimmingStudy } from "./study-results.fixture.ts";
 import { arrangeStudy } from "./study-rows.ts";

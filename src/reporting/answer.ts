@@ -1,6 +1,6 @@
 /** @file What a study found, in sentences that say no more than its numbers do. */
 
-import type { AlignmentScore } from "../study/results.ts";
+import type { AlignmentScore } from "../studies/results.ts";
 import { excludesZero } from "./estimates.ts";
 import {
   countOf,

@@ -2,7 +2,7 @@
 
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
-import type { AlignmentScore, StudyRun } from "../study/results.ts";
+import type { AlignmentScore, StudyRun } from "../studies/results.ts";
 import { mean } from "./estimates.ts";
 import { formatSigned } from "./format.ts";
 import { Html } from "./html.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { wilsonInterval } from "../evaluation/statistics/wilson.ts";
+import { wilsonInterval } from "../statistics/wilson.ts";
 import { averageOfIndependent, averageOfSameItems, differenceOf, excludesZero } from "./estimates.ts";
 
 const share = (successes: number, n: number) => ({ value: successes / n, ...wilsonInterval(successes, n) });

@@ -1,6 +1,6 @@
 /** @file Estimates with their intervals put together. */
 
-import type { Estimate } from "../study/results.ts";
+import type { Estimate } from "../studies/results.ts";
 
 /**
  * The mean of estimates from the same items, such as one score under several seeds. Its interval is the mean of the

@@ -1,7 +1,7 @@
 /** @file Numbers as a report prints them, with the minus sign U+2212, which is as wide as a plus sign. */
 
-import type { Interval } from "../evaluation/statistics/wilson.ts";
-import type { Estimate, StudyTask } from "../study/results.ts";
+import type { Interval } from "../statistics/wilson.ts";
+import type { Estimate, StudyTask } from "../studies/results.ts";
 
 /** `digits` decimals, or as many as leave 3 significant digits. */
 export function formatNumber(value: number, digits = significantDecimals(value)): string {

@@ -1,6 +1,6 @@
 /** @file The report as Markdown: all that the page says, but for its charts. */
 
-import type { AlignmentScore, Flip } from "../study/results.ts";
+import type { AlignmentScore, Flip } from "../studies/results.ts";
 import { answer, describeAlignment, describeCost, describeDivergence } from "./answer.ts";
 import { formatNumber, formatRange, formatSigned } from "./format.ts";
 import { recommend } from "./recommend.ts";

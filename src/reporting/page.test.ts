@@ -1,6 +1,6 @@
 import { parseHTML } from "linkedom";
 import { describe, expect, test } from "vitest";
-import type { StudyResults } from "../study/results.ts";
+import type { StudyResults } from "../studies/results.ts";
 import { renderPage } from "./page.ts";
 import { hostileStudy, methodsStudy, seedsStudy, slimmingStudy } from "./study-results.fixture.ts";
 import { arrangeStudy } from "./study-rows.ts";

@@ -1,6 +1,6 @@
 /** @file The report as one page of HTML that needs no network, no script and no other file. */
 
-import type { AlignmentScore } from "../study/results.ts";
+import type { AlignmentScore } from "../studies/results.ts";
 import { answer, describeAlignment, describeCost, describeDivergence } from "./answer.ts";
 import {
   alignmentCharts,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Estimate, StudyCell, StudyResults } from "../study/results.ts";
+import type { Estimate, StudyCell, StudyResults } from "../studies/results.ts";
 import { describeRecommendation, recommend } from "./recommend.ts";
 import { methodsStudy } from "./study-results.fixture.ts";
 import { arrangeStudy } from "./study-rows.ts";

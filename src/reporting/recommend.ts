@@ -1,6 +1,6 @@
 /** @file Which method to take under which constraint, and which others are not shown to differ from it. */
 
-import type { Estimate } from "../study/results.ts";
+import type { Estimate } from "../studies/results.ts";
 import { averageOfSameItems, differenceOf, excludesZero, mean } from "./estimates.ts";
 import {
   formatGigabytes,

@@ -3,9 +3,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { InputError } from "../errors.ts";
-import { readJson } from "../files/structured.ts";
-import type { StudyResults } from "../study/results.ts";
+import { InputError } from "../core/errors.ts";
+import { readJson } from "../node/files/structured.ts";
+import type { StudyResults } from "../studies/results.ts";
 
 /** The name of the file of results in a study's folder. */
 export const studyFile = "study.json";

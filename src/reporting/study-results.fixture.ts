@@ -1,7 +1,7 @@
 /** @file Results of studies as a runner would leave them; their numbers are made up. */
 
-import type { Efficiency } from "../efficiency/efficiency.ts";
-import { createRandom } from "../random.ts";
+import { createRandom } from "../core/random.ts";
+import type { Efficiency } from "../node/efficiency/efficiency.ts";
 import type {
   Estimate,
   Flip,
@@ -11,7 +11,7 @@ import type {
   StudyChange,
   StudyResults,
   StudyTask,
-} from "../study/results.ts";
+} from "../studies/results.ts";
 
 const tasks: readonly StudyTask[] = [
   {

@@ -1,6 +1,6 @@
 /** @file A study's cells as the rows of its report: each a method on a set of data, its seeds taken together. */
 
-import type { Estimate, StudyCell, StudyResults, StudyRun, StudyTask } from "../study/results.ts";
+import type { Estimate, StudyCell, StudyResults, StudyRun, StudyTask } from "../studies/results.ts";
 import { averageOfIndependent, averageOfSameItems } from "./estimates.ts";
 import { type ScorePrinter, scorePrinter } from "./format.ts";
 

@@ -1,6 +1,6 @@
 /** @file The report's tables as plain text, for the page and for Markdown alike. */
 
-import type { AlignmentScore, StudyRun } from "../study/results.ts";
+import type { AlignmentScore, StudyRun } from "../studies/results.ts";
 import { mean } from "./estimates.ts";
 import { countOf, formatCount, formatGigabytes, formatNumber, formatSeconds, formatShare } from "./format.ts";
 import type { Recommendations } from "./recommend.ts";

@@ -1,6 +1,6 @@
 /** @file What the page and the Markdown say alike. */
 
-import type { AlignmentScore } from "../study/results.ts";
+import type { AlignmentScore } from "../studies/results.ts";
 import { countOf, formatNumber, formatRange, joinWords } from "./format.ts";
 import type { FinishedCell, ReportedTask, RowChange, Study } from "./study-rows.ts";
 

@@ -1,8 +1,8 @@
 /** @file Writes a study's report: a page, Markdown, and the results themselves. */
 
 import { join } from "node:path";
-import { makeFolder, writeWhole } from "../files/write.ts";
-import type { StudyResults } from "../study/results.ts";
+import { makeFolder, writeWhole } from "../node/files/write.ts";
+import type { StudyResults } from "../studies/results.ts";
 import { renderMarkdown } from "./markdown.ts";
 import { renderPage } from "./page.ts";
 import { studyFile } from "./study-file.ts";

@@ -1,13 +1,13 @@
 /** @file How far tuning has moved a model's predictions on text that it was not tuned on. */
 
-import type { AdaptedModel } from "../adapters/adapted-model.ts";
-import { InputError } from "../errors.ts";
-import { pairedBootstrap } from "../evaluation/statistics/paired-bootstrap.ts";
-import type { Estimate } from "../evaluation/statistics/wilson.ts";
-import { createPairedReader, klDivergence } from "../generation/paired-predictions.ts";
-import type { Device } from "../runtime/device.ts";
-import { openDevice } from "../runtime/onnx-runtime.ts";
-import type { Tokenizer } from "../tokenization/tokenizer.ts";
+import type { AdaptedModel } from "../core/adapters/adapted-model.ts";
+import { createPairedReader, klDivergence } from "../core/decoding/paired-predictions.ts";
+import { InputError } from "../core/errors.ts";
+import type { Device } from "../core/runtime/device.ts";
+import type { Tokenizer } from "../core/tokenization/tokenizer.ts";
+import { openDevice } from "../node/runtime/onnx-runtime.ts";
+import { pairedBootstrap } from "../statistics/paired-bootstrap.ts";
+import type { Estimate } from "../statistics/wilson.ts";
 
 export interface DivergenceOptions {
   /** Tokens of a window. Default 256, or the model's context if that is less. */

@@ -1,10 +1,10 @@
 /** @file Text that belongs to no task, on which a tuned model is compared with its base. */
 
 import { statSync } from "node:fs";
-import { InputError } from "../errors.ts";
-import { readText } from "../files/read.ts";
+import { InputError } from "../core/errors.ts";
+import { createRandom } from "../core/random.ts";
 import { writeDocument } from "../miniature/pretraining-text.ts";
-import { createRandom } from "../random.ts";
+import { readText } from "../node/files/read.ts";
 
 /** Unlike the seed of the corpus that the embedded model was trained on. */
 const heldOutSeed = 2025;

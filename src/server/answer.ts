@@ -2,8 +2,8 @@
 
 import { randomUUID } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
-import { InputError } from "../errors.ts";
-import type { Generation, GenerationRequest, Generator, Piece } from "../generation/generator.ts";
+import type { Generation, GenerationRequest, Generator, Piece } from "../core/decoding/generator.ts";
+import { InputError } from "../core/errors.ts";
 import { ApiError } from "./api-error.ts";
 import { type PreparedRequest, toGenerationRequests } from "./prepare-request.ts";
 import type { RunningRequests } from "./running-requests.ts";

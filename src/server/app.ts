@@ -1,8 +1,8 @@
 /** @file The HTTP interface: OpenAI's endpoints over a generator. */
 
 import { type Context, Hono, type MiddlewareHandler } from "hono";
-import { InputError } from "../errors.ts";
-import type { Generator } from "../generation/generator.ts";
+import type { Generator } from "../core/decoding/generator.ts";
+import { InputError } from "../core/errors.ts";
 import { requireAllowedOrigin, requireKey, requireLoopbackHost } from "./access.ts";
 import { type AnswerContext, type AnswerFormat, answer } from "./answer.ts";
 import { ApiError } from "./api-error.ts";

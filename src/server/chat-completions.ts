@@ -1,6 +1,6 @@
 /** @file Answers of POST /v1/chat/completions, after OpenAI's API reference ("Create chat completion"). */
 
-import type { GeneratedToken } from "../generation/generator.ts";
+import type { GeneratedToken } from "../core/decoding/generator.ts";
 import type { AnswerFormat } from "./answer.ts";
 import { chatLogprobs } from "./logprobs.ts";
 import type { PreparedRequest } from "./prepare-request.ts";

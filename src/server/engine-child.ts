@@ -1,10 +1,10 @@
 /** @file The program of the engine's process: loads the model, then answers messages until it is told to end. */
 
 import process from "node:process";
-import { loadAdapter } from "../adapters/adapted-model.ts";
-import { createGenerator } from "../generation/batch-generator.ts";
-import { openModel } from "../models/open-model.ts";
-import { printWarnings } from "../warnings.ts";
+import { loadAdapter } from "../core/adapters/adapted-model.ts";
+import { createGenerator } from "../core/decoding/batch-generator.ts";
+import { printWarnings } from "../core/warnings.ts";
+import { openModel } from "../node/models/open-model.ts";
 import type { EngineOptions } from "./engine-process.ts";
 import { type FromEngine, hostGenerator, type Port, type ToEngine, toFailure } from "./remote-generator.ts";
 

@@ -2,9 +2,9 @@
 
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { GeneratorOptions } from "../generation/batch-generator.ts";
-import type { Generator } from "../generation/generator.ts";
-import type { Storage } from "../models/linear.ts";
+import type { GeneratorOptions } from "../core/decoding/batch-generator.ts";
+import type { Generator } from "../core/decoding/generator.ts";
+import type { Storage } from "../core/models/linear.ts";
 import {
   connectGenerator,
   EngineLostError,

@@ -1,8 +1,8 @@
 /** @file A generator for tests: it repeats the prompt, a token at a time. */
 
 import { setTimeout } from "node:timers/promises";
-import type { GeneratedToken, Generator } from "../generation/generator.ts";
-import type { Tokenizer } from "../tokenization/tokenizer.ts";
+import type { GeneratedToken, Generator } from "../core/decoding/generator.ts";
+import type { Tokenizer } from "../core/tokenization/tokenizer.ts";
 
 export interface FakeGenerator extends Generator {
   /** Milliseconds before each token. */

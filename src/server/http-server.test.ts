@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { openHuggingFaceTokenizer } from "../tokenization/hugging-face.ts";
+import { openHuggingFaceTokenizer } from "../core/tokenization/hugging-face.ts";
 import { createApp } from "./app.ts";
 import { createFakeGenerator, type FakeGenerator } from "./fake-generator.fixture.ts";
 import { type HttpServer, listen } from "./http-server.ts";

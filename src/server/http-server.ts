@@ -5,7 +5,7 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Hono } from "hono";
-import { InputError } from "../errors.ts";
+import { InputError } from "../core/errors.ts";
 
 export interface HttpServer {
   /** Such as "http://127.0.0.1:8000". */

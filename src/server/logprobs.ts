@@ -1,6 +1,6 @@
 /** @file Log-probabilities in the two forms that OpenAI's API reference has for them. */
 
-import type { GeneratedToken, TokenLogprob } from "../generation/generator.ts";
+import type { GeneratedToken, TokenLogprob } from "../core/decoding/generator.ts";
 
 /** Those of a chat completion. */
 export function chatLogprobs(tokens: readonly GeneratedToken[]): object {

@@ -1,9 +1,9 @@
 /** @file From a request's body to what the engine needs: checked, rendered by the chat template, and encoded. */
 
 import type { z } from "zod";
-import type { GenerationRequest } from "../generation/generator.ts";
-import { encodeText, renderChat } from "../generation/prompt.ts";
-import { withChatSettings } from "../tokenization/chat-template.ts";
+import type { GenerationRequest } from "../core/decoding/generator.ts";
+import { encodeText, renderChat } from "../core/decoding/prompt.ts";
+import { withChatSettings } from "../core/tokenization/chat-template.ts";
 import { ApiError } from "./api-error.ts";
 import { nameField, parseRequestJson } from "./request-json.ts";
 import { chatBody, completionBody, type Prompt } from "./request-schemas.ts";

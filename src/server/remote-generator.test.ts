@@ -1,8 +1,8 @@
 import { EventEmitter } from "node:events";
 import { beforeEach, expect, test, vi } from "vitest";
-import { InputError } from "../errors.ts";
-import type { Piece } from "../generation/generator.ts";
-import { openHuggingFaceTokenizer } from "../tokenization/hugging-face.ts";
+import type { Piece } from "../core/decoding/generator.ts";
+import { InputError } from "../core/errors.ts";
+import { openHuggingFaceTokenizer } from "../core/tokenization/hugging-face.ts";
 import { createFakeGenerator, type FakeGenerator } from "./fake-generator.fixture.ts";
 import {
   connectGenerator,

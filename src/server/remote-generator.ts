@@ -1,7 +1,7 @@
 /** @file A generator in another process: messages between the two, and both ends of them. */
 
-import { InputError } from "../errors.ts";
-import type { Generation, GenerationRequest, Generator, Piece } from "../generation/generator.ts";
+import type { Generation, GenerationRequest, Generator, Piece } from "../core/decoding/generator.ts";
+import { InputError } from "../core/errors.ts";
 
 /** Messages to the process of the engine. */
 export type ToEngine =

@@ -1,6 +1,6 @@
 /** @file The JSON of a request: bytes to a value without nulls, damaged text or endless nesting. */
 
-import { findJsonFault } from "../formats/json-text.ts";
+import { findJsonFault } from "../core/formats/json-text.ts";
 import { ApiError } from "./api-error.ts";
 
 /** More levels than any request needs, and fewer than it takes to exhaust the stack. */

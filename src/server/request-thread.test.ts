@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import { openHuggingFaceTokenizer } from "../tokenization/hugging-face.ts";
+import { openHuggingFaceTokenizer } from "../core/tokenization/hugging-face.ts";
 import type { RequestLimits, RequestThread } from "./request-thread.ts";
 
 // The thread runs built files (npm test builds them first).

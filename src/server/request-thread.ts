@@ -1,7 +1,7 @@
 /** @file Prepares requests in a thread of its own: to check, render and encode a long one takes time, and HTTP must not wait for it. */
 
 import { Worker } from "node:worker_threads";
-import type { ChatSettings } from "../tokenization/chat-template.ts";
+import type { ChatSettings } from "../core/tokenization/chat-template.ts";
 import { ApiError, type ApiErrorDetails, type ErrorStatus } from "./api-error.ts";
 import type { Endpoint, PreparedRequest } from "./prepare-request.ts";
 import { type Failure, toError } from "./remote-generator.ts";

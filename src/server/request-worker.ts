@@ -1,8 +1,8 @@
 /** @file The program of the thread that prepares requests: opens the tokenizer, then answers one message after the other. */
 
 import { parentPort, workerData } from "node:worker_threads";
-import { openCheckpoint } from "../models/checkpoint.ts";
-import { withChatSettings } from "../tokenization/chat-template.ts";
+import { withChatSettings } from "../core/tokenization/chat-template.ts";
+import { openCheckpoint } from "../node/models/checkpoint.ts";
 import { ApiError } from "./api-error.ts";
 import { prepareRequest } from "./prepare-request.ts";
 import { toFailure } from "./remote-generator.ts";

@@ -6,11 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import OpenAI from "openai";
 import { afterAll, afterEach, expect, test, vi } from "vitest";
-import { lora, loraConfigSchema } from "../adapters/lora.ts";
-import { initializeParameters } from "../adapters/parameters.ts";
-import { writeAdapter } from "../adapters/peft-files.ts";
-import { openModel } from "../models/open-model.ts";
-import { createRandom } from "../random.ts";
+import { lora, loraConfigSchema } from "../core/adapters/lora.ts";
+import { initializeParameters } from "../core/adapters/parameters.ts";
+import { createRandom } from "../core/random.ts";
+import { writeAdapter } from "../node/adapters/peft-files.ts";
+import { openModel } from "../node/models/open-model.ts";
 
 // Runs the built command (npm test builds it first): the engine's process is one of built files.
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-serve-"));

@@ -2,11 +2,11 @@
 
 import { existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
-import { readAdapterTemplate } from "../adapters/peft-files.ts";
-import { InputError } from "../errors.ts";
-import { openCheckpoint } from "../models/checkpoint.ts";
-import { resolveModel } from "../models/hub-model.ts";
-import type { ChatSettings } from "../tokenization/chat-template.ts";
+import { InputError } from "../core/errors.ts";
+import type { ChatSettings } from "../core/tokenization/chat-template.ts";
+import { readAdapterTemplate } from "../node/adapters/peft-files.ts";
+import { openCheckpoint } from "../node/models/checkpoint.ts";
+import { resolveModel } from "../node/models/hub-model.ts";
 import { isLoopback } from "./access.ts";
 import { createApp } from "./app.ts";
 import { type EngineOptions, startEngine } from "./engine-process.ts";

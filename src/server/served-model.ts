@@ -1,8 +1,8 @@
 /** @file The model that a server offers, as far as requests are checked and encoded before the engine gets them. */
 
 import { randomInt } from "node:crypto";
-import type { GenerationRequest } from "../generation/generator.ts";
-import type { Tokenizer } from "../tokenization/tokenizer.ts";
+import type { GenerationRequest } from "../core/decoding/generator.ts";
+import type { Tokenizer } from "../core/tokenization/tokenizer.ts";
 import { ApiError } from "./api-error.ts";
 import type { CommonFields } from "./request-schemas.ts";
 

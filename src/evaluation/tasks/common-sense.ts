@@ -1,6 +1,6 @@
 /** @file Short questions of common sense and school science: what a tuned model should not have forgotten. */
 
-import { strip } from "../../python/text.ts";
+import { strip } from "../../core/python/text.ts";
 import type { Doc } from "../task.ts";
 import { textField } from "./doc-fields.ts";
 import { defineTask, type TaskDefinitionInput } from "./task-definition.ts";

@@ -1,6 +1,6 @@
 /** @file GSM8K: word problems of grade school (Cobbe et al. 2021), and SVAMP in its form. */
 
-import { strip } from "../../python/text.ts";
+import { strip } from "../../core/python/text.ts";
 import type { Doc, Filter } from "../task.ts";
 import { textField } from "./doc-fields.ts";
 import { defineTask, type TaskDefinitionInput } from "./task-definition.ts";

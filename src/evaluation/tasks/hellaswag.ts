@@ -1,7 +1,7 @@
 /** @file HellaSwag: which of four endings goes on with a description (Zellers et al. 2019). */
 
-import { compilePythonRegExp } from "../../python/regexp.ts";
-import { capitalize, strip } from "../../python/text.ts";
+import { compilePythonRegExp } from "../../core/python/regexp.ts";
+import { capitalize, strip } from "../../core/python/text.ts";
 import type { Doc } from "../task.ts";
 import { textField, textsField } from "./doc-fields.ts";
 import { defineTask } from "./task-definition.ts";

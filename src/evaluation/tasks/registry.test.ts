@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
-import { InputError } from "../../errors.ts";
+import { InputError } from "../../core/errors.ts";
 import { prepareTasks } from "../prepare.ts";
 import { createRegistry, loadTasks } from "./registry.ts";
 

@@ -1,7 +1,7 @@
 /** @file All tasks and groups by name: the built-in ones and the user's. */
 
 import { distance } from "fastest-levenshtein";
-import { InputError } from "../../errors.ts";
+import { InputError } from "../../core/errors.ts";
 import { commonSenseTasks } from "./common-sense.ts";
 import { gsm8kTasks } from "./gsm8k.ts";
 import { hellaswag } from "./hellaswag.ts";

@@ -1,8 +1,8 @@
 /** @file A task's definition: lm-evaluation-harness's fields under its names, and their check in YAML files. */
 
 import { z } from "zod";
-import { InputError } from "../../errors.ts";
-import { parseFields } from "../../parse-fields.ts";
+import { InputError } from "../../core/errors.ts";
+import { parseFields } from "../../core/parse-fields.ts";
 import { judges } from "../judges.ts";
 import type { GenerationKwargs } from "../language-model.ts";
 import type { Doc, Filter, Judge } from "../task.ts";

@@ -4,10 +4,10 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, extname, join, resolve } from "node:path";
 import { isMap, parseDocument, visit } from "yaml";
 import { z } from "zod";
-import { InputError } from "../../errors.ts";
-import { readText } from "../../files/read.ts";
-import { checkDepth, checkYamlDepth, refuseYaml } from "../../files/structured.ts";
-import { parseFields } from "../../parse-fields.ts";
+import { InputError } from "../../core/errors.ts";
+import { parseFields } from "../../core/parse-fields.ts";
+import { readText } from "../../node/files/read.ts";
+import { checkDepth, checkYamlDepth, refuseYaml } from "../../node/files/structured.ts";
 import { checkDefinition, parseSplit, type TaskDefinition } from "./task-definition.ts";
 import type { GroupEntry, TaskEntry } from "./task-entry.ts";
 

@@ -1,0 +1,326 @@
+/** @file A generator that writes many texts at a time, for one base model with any number of adapters. */
+
+import { openDevice } from "../../node/runtime/onnx-runtime.ts";
+import { type AdaptedModel, type Adapter, noAdapter } from "../adapters/adapted-model.ts";
+import { createDecoder, type Decoder } from "../engine/decoder.ts";
+import { InputError } from "../errors.ts";
+import type { BitWidth } from "../graph/operators/integer-matmul.ts";
+import { createRandom, type Random } from "../random.ts";
+import type { Device } from "../runtime/device.ts";
+import type { Tokenizer } from "../tokenization/tokenizer.ts";
+import { type CachedRows, createCachedRows } from "./cached-rows.ts";
+import type {
+  GeneratedToken,
+  Generation,
+  GenerationRequest,
+  Generator,
+  Piece,
+  TokenLogprob,
+} from "./generator.ts";
+import { checkSampling, likeliest, logNormalizer, sampleToken } from "./sample.ts";
+import { createTextStream, type TextStream } from "./text-stream.ts";
+
+export interface GeneratorOptions {
+  /** Adapters that requests may name; the base weights are shared. The model's own adapter is the default. */
+  readonly adapters?: Readonly<Record<string, Adapter>>;
+  /** Texts that are written at a time, for each adapter. Default 8. */
+  readonly batchSize?: number;
+  /**
+   * Writes with weights quantized to so many bits, which is faster for few texts at a time and not the same model.
+   * Default: {@link defaultBits}.
+   */
+  readonly bits?: BitWidth | "exact";
+  /** Where to run. Default: the CPU. */
+  readonly device?: Device;
+}
+
+/**
+ * How weights are kept for writing if nobody says: exactly, but quantized weights in 8 bits, since ONNX Runtime multiplies few
+ * rows by NF4 slowly, and int8 weights are made dense for it. Rounding to 8 bits moves each weight by at most 0.4 % of its
+ * block's range.
+ */
+export function defaultBits(model: AdaptedModel): BitWidth | "exact" {
+  const { storage } = model.weights;
+  return storage === "nf4" || storage === "int8" ? 8 : "exact";
+}
+
+/** A request on its way. */
+interface Job {
+  readonly request: GenerationRequest;
+  readonly random: Random;
+  readonly stream: TextStream;
+  readonly ids: number[];
+  /** The tokens, if their log-probabilities were asked for, and where in the text each begins. */
+  readonly tokens: { readonly start: number; readonly token: GeneratedToken }[];
+  /** How many of `tokens` have been given out. */
+  given: number;
+  computedPromptTokens: number;
+  readonly signal: AbortSignal | undefined;
+  readonly onPiece: ((piece: Piece) => void) | undefined;
+  resolve(generation: Generation): void;
+  reject(reason: unknown): void;
+}
+
+/** The requests for one adapter. */
+interface Lane {
+  readonly rows: CachedRows;
+  readonly decoder: Decoder;
+  readonly queue: Job[];
+  /** The jobs of the active rows. */
+  readonly active: Job[];
+  /** The job whose prompt is being computed, and how much of it is. */
+  beginning: { readonly job: Job; known: number } | undefined;
+}
+
+export function createGenerator(model: AdaptedModel, options: GeneratorOptions = {}): Generator {
+  const { adapters = {}, batchSize = 8, bits = defaultBits(model), device = openDevice("cpu") } = options;
+  const { config, tokenizer } = model;
+  const lanes = new Map<string, Lane>();
+  let running: Promise<void> | undefined;
+  let closed = false;
+
+  const laneOf = (name: string | undefined): Lane => {
+    const key = name ?? "";
+    const known = lanes.get(key);
+    if (known) return known;
+    const adapter =
+      name === undefined
+        ? (model.adapter ?? noAdapter)
+        : Object.hasOwn(adapters, name)
+          ? adapters[name]
+          : undefined;
+    if (!adapter) throw new InputError(`There is no adapter "${name}".`);
+    const decoder = createDecoder(device, model, adapter, bits === "exact" ? {} : { stepBits: bits });
+    const rows = createCachedRows(config, decoder, batchSize);
+    const lane: Lane = { rows, decoder, queue: [], active: [], beginning: undefined };
+    lanes.set(key, lane);
+    return lane;
+  };
+
+  const run = async () => {
+    while (!closed && [...lanes.values()].some(isBusy)) {
+      for (const lane of lanes.values()) {
+        try {
+          await advance(lane);
+        } catch (error) {
+          failAll(lane, error);
+        }
+        // Lets sockets and timers have their turn.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    // At once, so that no request can come between the last look at the queues and this.
+    running = undefined;
+  };
+
+  /** Computes a piece of a waiting prompt and, unless more prompts are to be read first, one token of each text. */
+  const advance = async (lane: Lane) => {
+    dropAborted(lane);
+    const { rows, queue, active } = lane;
+    const mayBegin = () => queue.length > 0 && rows.active < batchSize;
+    if (!lane.beginning && mayBegin()) {
+      const job = queue[0]!;
+      const known = rows.begin(job.request.promptIds);
+      queue.shift();
+      job.computedPromptTokens = job.request.promptIds.length - known;
+      lane.beginning = { job, known };
+    }
+    if (lane.beginning) {
+      const { job, known } = lane.beginning;
+      const { promptIds } = job.request;
+      const end = known + nextChunk(promptIds.length - known, active.some(isWatched));
+      await rows.extend(promptIds.slice(known, end));
+      lane.beginning.known = end;
+      if (end === promptIds.length) {
+        const logits = await rows.logits();
+        lane.beginning = undefined;
+        if (!take(job, logits)) {
+          rows.activate();
+          active.push(job);
+        }
+      }
+    }
+    // A step costs about the same for few texts as for many. Only who watches a text gains if it goes on at once.
+    const reads = lane.beginning !== undefined || mayBegin();
+    if (active.length > 0 && (!reads || active.some(isWatched))) {
+      const logits = await rows.step(active.map(({ ids }) => ids.at(-1)!));
+      for (let row = active.length - 1; row >= 0; row--) {
+        const ofRow = logits.subarray(row * config.vocabSize, (row + 1) * config.vocabSize);
+        if (take(active[row]!, ofRow)) endRow(lane, row);
+      }
+    }
+  };
+
+  const endRow = ({ rows, active }: Lane, row: number) => {
+    rows.end(row);
+    const last = active.pop()!;
+    if (row < active.length) active[row] = last;
+  };
+
+  const dropAborted = (lane: Lane) => {
+    const { queue, active } = lane;
+    const aborted = (job: Job) => {
+      if (!job.signal?.aborted) return false;
+      job.reject(job.signal.reason);
+      return true;
+    };
+    for (let i = queue.length - 1; i >= 0; i--) if (aborted(queue[i]!)) queue.splice(i, 1);
+    if (lane.beginning && aborted(lane.beginning.job)) lane.beginning = undefined;
+    for (let row = active.length - 1; row >= 0; row--) if (aborted(active[row]!)) endRow(lane, row);
+  };
+
+  const failAll = (lane: Lane, error: unknown) => {
+    for (const job of lane.queue.splice(0)) job.reject(error);
+    lane.beginning?.job.reject(error);
+    lane.beginning = undefined;
+    for (let row = lane.active.length - 1; row >= 0; row--) {
+      lane.active[row]!.reject(error);
+      endRow(lane, row);
+    }
+  };
+
+  /** Chooses a job's next token. @returns whether the text ends with it; an error ends this text and no other */
+  const take = (job: Job, logits: Float32Array): boolean => {
+    try {
+      return takeNext(job, logits);
+    } catch (error) {
+      job.reject(error);
+      return true;
+    }
+  };
+
+  const takeNext = (job: Job, logits: Float32Array): boolean => {
+    const { request, stream, ids } = job;
+    const describe =
+      request.logprobs === undefined ? undefined : describeToken(tokenizer, logits, request.logprobs);
+    const seen = request.repetitionPenalty === undefined ? [] : [...request.promptIds, ...ids];
+    const id = sampleToken(logits, request, job.random, seen);
+    ids.push(id);
+    if (endsText(tokenizer, id, request)) {
+      finish(job, "stop");
+      return true;
+    }
+    if (describe) job.tokens.push({ start: stream.text.length, token: describe(id) });
+    const text = stream.push(id);
+    if (stream.stopped) {
+      finish(job, "stop", text);
+      return true;
+    }
+    const full =
+      ids.length === request.maxNewTokens ||
+      request.promptIds.length + ids.length === config.maxPositionEmbeddings;
+    if (full) {
+      finish(job, "length", text);
+      return true;
+    }
+    give(job, text);
+    return false;
+  };
+
+  /** Gives out text that will not change, with the tokens that begin before `end`. */
+  const give = (job: Job, text: string, end = job.stream.released) => {
+    const known = job.tokens.filter(({ start }) => start < end).map(({ token }) => token);
+    if (text !== "" || known.length > job.given) job.onPiece?.({ text, tokens: known.slice(job.given) });
+    job.given = known.length;
+  };
+  const finish = (job: Job, finishReason: Generation["finishReason"], text = "") => {
+    const rest = text + job.stream.finish();
+    // A stop string takes the tokens in which it stands with it; otherwise even those without text are given.
+    give(job, rest, job.stream.stopped ? job.stream.released : Number.POSITIVE_INFINITY);
+    job.resolve({
+      text: job.stream.text,
+      finishReason,
+      completionTokens: job.ids.length,
+      computedPromptTokens: job.computedPromptTokens,
+      tokens: job.tokens.slice(0, job.given).map(({ token }) => token),
+    });
+  };
+
+  return {
+    async generate(request, { signal, onPiece } = {}) {
+      if (closed) throw new Error("The generator is closed.");
+      checkRequest(request, config.maxPositionEmbeddings);
+      signal?.throwIfAborted();
+      if (request.maxNewTokens === 0)
+        return { text: "", finishReason: "length", completionTokens: 0, computedPromptTokens: 0, tokens: [] };
+      const lane = laneOf(request.adapter);
+      const generation = new Promise<Generation>((resolve, reject) => {
+        lane.queue.push({
+          request,
+          random: createRandom(request.seed ?? 0),
+          stream: createTextStream(tokenizer, request.stop ?? []),
+          ids: [],
+          tokens: [],
+          given: 0,
+          computedPromptTokens: 0,
+          signal,
+          onPiece,
+          resolve,
+          reject,
+        });
+      });
+      running ??= run();
+      return generation;
+    },
+    async close() {
+      closed = true;
+      await running;
+      for (const lane of lanes.values()) {
+        failAll(lane, new Error("The generator was closed."));
+        await lane.decoder.release();
+      }
+      lanes.clear();
+    },
+  };
+}
+
+function isWatched({ onPiece }: Job): boolean {
+  return onPiece !== undefined;
+}
+
+/** Most tokens of a prompt that are computed at a time, and while somebody watches a text that waits for them. */
+const longChunk = 1024;
+const shortChunk = 256;
+
+/** Tokens of a prompt that are computed next: its rest is divided evenly, for a small piece is slow for its size. */
+function nextChunk(rest: number, watched: boolean): number {
+  return Math.ceil(rest / Math.ceil(rest / (watched ? shortChunk : longChunk)));
+}
+
+function isBusy({ queue, active, beginning }: Lane): boolean {
+  return queue.length > 0 || active.length > 0 || beginning !== undefined;
+}
+
+function checkRequest(request: GenerationRequest, context: number): void {
+  checkSampling(request);
+  const { length } = request.promptIds;
+  if (length === 0) throw new InputError("The prompt is empty, and the model has no token to begin with.");
+  if (length >= context) {
+    throw new InputError(
+      `The prompt has ${length} tokens, but the model's context is ${context}; shorten it.`,
+    );
+  }
+}
+
+/** The end-of-sequence token ends a text, and so does a special token that is one of the stop strings. */
+function endsText(tokenizer: Tokenizer, id: number, { stop = [] }: GenerationRequest): boolean {
+  if (id === tokenizer.eosTokenId) return true;
+  return tokenizer.isSpecial(id) && stop.includes(tokenizer.tokenOf(id) ?? "");
+}
+
+/** Describes tokens by the logits as they are now. */
+function describeToken(
+  tokenizer: Tokenizer,
+  logits: Float32Array,
+  count: number,
+): (id: number) => GeneratedToken {
+  const normalizer = logNormalizer(logits);
+  const original = logits.slice();
+  const describe = (id: number): TokenLogprob => ({
+    id,
+    text: tokenizer.decode([id]),
+    logprob: original[id]! - normalizer,
+  });
+  const top = count === 0 ? [] : likeliest(original, count).map(describe);
+  return (id) => ({ ...describe(id), top });
+}

@@ -1,0 +1,295 @@
+/** @file Runs a model over new tokens after a cached past: for scoring texts that share a beginning, and for writing. */
+
+import type { Adapter } from "../adapters/adapted-model.ts";
+import type { Past } from "../architectures/attention.ts";
+import type { ModelConfig } from "../architectures/config.ts";
+import { countBlockParameters, groupLinearModules } from "../architectures/modules.ts";
+import { createRotaryTables } from "../architectures/rotary.ts";
+import type { BitWidth } from "../graph/operators/integer-matmul.ts";
+import { blockwiseWeights, readStoredWeight, type StoredWeight, storedWeight } from "../models/linear.ts";
+import { embeddingName, headName, type ModelWeights, normName } from "../models/weights.ts";
+import { quantizeBlockwise } from "../quantization/blockwise.ts";
+import {
+  type Device,
+  float32,
+  type HostTensor,
+  int64,
+  type Program,
+  type RowMatrix,
+} from "../runtime/device.ts";
+import {
+  chooseQueryChunks,
+  createCacheMask,
+  createVisibleStretches,
+  type NewTokens,
+} from "./attention-mask.ts";
+import type { KeyValues } from "./key-values.ts";
+import { gatherRows } from "./matrix-rows.ts";
+import {
+  createOutputLayer,
+  defaultOutputTile,
+  type HeadWeights,
+  type OutputLayer,
+  type TokenScores,
+} from "./output-layer.ts";
+import { prepareAdapters } from "./prepare-adapters.ts";
+import { createProgramCache } from "./program-cache.ts";
+import { buildCachedBlocks, buildFirstBlocks, buildHead, cacheName } from "./programs.ts";
+import { blockFeeds, planLayer, type WeightSource } from "./segment.ts";
+
+export interface DecoderOptions {
+  /**
+   * Quantizes the weights of {@link Decoder.step} to so many bits, in blocks of 32, and its inputs to 8. It is faster
+   * for few rows, and not the same model: differences of the logits grow with fewer bits. Default: the weights as they are.
+   */
+  readonly stepBits?: BitWidth;
+}
+
+/** What follows from new tokens. */
+export interface Extension {
+  /** The last block's output, float32 [rows, length, hiddenSize]. */
+  readonly hidden: HostTensor;
+  /** Keys and values of the new tokens. */
+  readonly keyValues: KeyValues;
+}
+
+export interface Decoder {
+  /**
+   * Computes new tokens after `past`, of whose places the first `filled[row]` hold tokens. A past of one row is shared
+   * by all rows.
+   */
+  extend(tokens: NewTokens, past: KeyValues, filled: Int32Array): Promise<Extension>;
+  /**
+   * The same for one new token per row, with the logits of the next, float32 [rows, vocabSize]. The blocks run as one
+   * program, and with the weights that {@link DecoderOptions.stepBits} asks for.
+   */
+  step(
+    tokens: NewTokens,
+    past: KeyValues,
+    filled: Int32Array,
+  ): Promise<{ readonly logits: Float32Array; readonly keyValues: KeyValues }>;
+  /** Log-probabilities of labels after rows of {@link Extension.hidden}, given by flat positions b * S + s. */
+  score(hidden: HostTensor, positions: Int32Array, labels: Int32Array): Promise<TokenScores>;
+  /**
+   * Logits after rows of {@link Extension.hidden}: float32 [positions, vocabSize], with the output layer as it is stored.
+   */
+  logits(hidden: HostTensor, positions: Int32Array): Promise<Float32Array>;
+  release(): Promise<void>;
+}
+
+type Feeds = Record<string, HostTensor>;
+
+/** A run of blocks as one program, and where its blocks' weights come from. */
+interface Span {
+  readonly start: number;
+  /** @param past what the cache holds, or the chunks of the queries if it holds nothing */
+  readonly program: (past: Past | number) => Promise<Program>;
+  readonly feeds: Feeds;
+  readonly blocks: number;
+}
+
+type Prepared = Awaited<ReturnType<typeof prepareAdapters>>;
+
+/** A program that holds its weights is given no more than this, in bytes: an ONNX model may have 2 GB. */
+const programBytes = 2 ** 29;
+
+/** Prepares a model, with an adapter, for computing after a cache. Programs are compiled when first needed. */
+export function createDecoder(
+  device: Device,
+  { config, weights }: { readonly config: ModelConfig; readonly weights: ModelWeights },
+  { adaptation, parameters }: Adapter,
+  { stepBits }: DecoderOptions = {},
+): Decoder {
+  const { compileOnce, release } = createProgramCache(device);
+
+  const trained = (name: string, base: RowMatrix): RowMatrix => {
+    const parameter = adaptation.trains(name) ? parameters.get(name) : undefined;
+    return parameter ? float32(parameter.data, parameter.dims) : base;
+  };
+  const embedding = trained(embeddingName, weights.embedding);
+  const headWeights: HeadWeights = {
+    norm: trained(normName, weights.norm),
+    head: trained(config.tieWordEmbeddings ? embeddingName : headName, weights.head),
+  };
+  const outputLayer: OutputLayer = createOutputLayer(
+    compileOnce,
+    config,
+    {
+      headDtype: headWeights.head.dtype as "float32" | "float16",
+      trainsNorm: false,
+      trainsHead: false,
+    },
+    defaultOutputTile,
+  );
+
+  const asStored: WeightSource = (name, outFeatures, inFeatures) =>
+    storedWeight(`0.${name}`, outFeatures, inFeatures, weights.storage);
+  /** One block at a time, by the same program where blocks are alike. */
+  const singleBlocks = ({ plans, parameters }: Prepared): Span[] =>
+    plans.map((plan, layer) => ({
+      start: layer,
+      blocks: 1,
+      feeds: blockFeeds("0", layer, plan, weights, parameters),
+      program: (past) =>
+        compileOnce(`block ${past} ${plan.signature}`, () =>
+          typeof past === "number"
+            ? buildFirstBlocks(config, [plan], past, () => asStored)
+            : buildCachedBlocks(config, [plan], "S", past, () => asStored),
+        ),
+    }));
+
+  const createSpan = ({ plans, parameters }: Prepared, start: number, end: number): Span => {
+    const blocks = plans.slice(start, end);
+    const feeds: Feeds = {};
+    for (const [block, plan] of blocks.entries())
+      Object.assign(feeds, blockFeeds(`${block}`, start + block, plan, weights, parameters));
+    const weightOf = (block: number): WeightSource => {
+      if (stepBits === undefined)
+        return (name, outFeatures, inFeatures) =>
+          storedWeight(`${block}.${name}`, outFeatures, inFeatures, weights.storage);
+      // With those that are trained in their place.
+      const tensors = blockFeeds("", start + block, blocks[block]!, weights, parameters);
+      const quantized = new Map<string, StoredWeight>();
+      for (const modules of groupLinearModules(config)) {
+        const products = blockwiseWeights(
+          modules.map(({ name, inFeatures }) =>
+            quantizeBlockwise(readStoredWeight(tensors, `.${name}.weight`), inFeatures, stepBits),
+          ),
+        );
+        for (const [index, { name }] of modules.entries()) quantized.set(`${name}.weight`, products[index]!);
+      }
+      return (name) => quantized.get(name)!;
+    };
+    return {
+      start,
+      blocks: end - start,
+      feeds,
+      program: () =>
+        compileOnce(`step ${start}`, () => buildCachedBlocks(config, blocks, 1, "own", weightOf)),
+    };
+  };
+  const stepSpans = (prepared: Prepared): Span[] => {
+    const count = config.numHiddenLayers;
+    if (stepBits === undefined) return [createSpan(prepared, 0, count)];
+    const blockBytes = (countBlockParameters(config) * stepBits) / 8;
+    const blocks = Math.max(1, Math.floor(programBytes / blockBytes));
+    const spans: Span[] = [];
+    for (let start = 0; start < count; start += blocks)
+      spans.push(createSpan(prepared, start, Math.min(start + blocks, count)));
+    return spans;
+  };
+  const prepared = once(() => {
+    const plans = Array.from({ length: config.numHiddenLayers }, (_, layer) =>
+      planLayer(config, layer, adaptation),
+    );
+    return prepareAdapters(device, config, weights, plans, parameters);
+  });
+  const singles = once(async () => singleBlocks(await prepared()));
+  const steps = once(async () => stepSpans(await prepared()));
+
+  let tables = createRotaryTables(config, config.maxPositionEmbeddings);
+  /** The rotary tables. ONNX Runtime wants as many rows as a text has tokens, even where several share a position. */
+  const tableFeeds = (length: number): Feeds => {
+    if (tables.positions < length) tables = createRotaryTables(config, length);
+    const dims = [tables.positions, config.headDim / 2];
+    return { cos: float32(tables.cos, dims), sin: float32(tables.sin, dims) };
+  };
+
+  /** Which program computes new tokens, and its masks. */
+  const seeing = (
+    tokens: NewTokens,
+    past: KeyValues,
+    filled: Int32Array,
+  ): { readonly kind: Past | number; readonly masks: Feeds } => {
+    const { rows, length, branchIds } = tokens;
+    const { slidingWindow } = config;
+    const chunks = chooseQueryChunks(length);
+    if (past.length === 0 && chunks > 1 && !branchIds) {
+      const batch = { rows, length, segmentIds: new Int32Array(rows * length).fill(1) };
+      return { kind: chunks, masks: createVisibleStretches(batch, chunks, slidingWindow) };
+    }
+    const mask = createCacheMask(tokens, past.length, filled, slidingWindow);
+    const kind = past.length === 0 ? 1 : past.rows === rows ? "own" : "shared";
+    return { kind, masks: { mask } };
+  };
+
+  const run = async (
+    spans: readonly Span[],
+    tokens: NewTokens,
+    past: KeyValues,
+    filled: Int32Array,
+  ): Promise<Extension> => {
+    const { rows, length } = tokens;
+    const { numKeyValueHeads: groups, headDim } = config;
+    const { kind, masks } = seeing(tokens, past, filled);
+    const shared: Feeds = {
+      ...tableFeeds(length),
+      positions: int64(tokens.positionIds, [rows, length]),
+      sizes: int64(Int32Array.of(past.length, length), [2]),
+      ...masks,
+    };
+    const pastDims = [past.rows, groups, 1, past.length, headDim];
+    const keys: Float32Array[] = [];
+    const values: Float32Array[] = [];
+    let hidden = float32(gatherRows(embedding, tokens.inputIds), [
+      rows,
+      length,
+      config.hiddenSize,
+    ]) as HostTensor;
+    for (const span of spans) {
+      const feeds: Feeds = { ...shared, ...span.feeds, hidden };
+      for (let block = 0; block < span.blocks; block++)
+        for (const each of ["keys", "values"] as const)
+          feeds[cacheName(block, each, "past")] = float32(past[each][span.start + block]!, pastDims);
+      const results = await (await span.program(kind)).run(feeds);
+      for (let block = 0; block < span.blocks; block++) {
+        keys.push(results[cacheName(block, "keys", "new")]!.data as Float32Array);
+        values.push(results[cacheName(block, "values", "new")]!.data as Float32Array);
+      }
+      hidden = results.output!;
+    }
+    return { hidden, keyValues: { rows, length, keys, values } };
+  };
+
+  const { head } = headWeights;
+  const [vocabSize, hiddenSize] = head.dims as [number, number];
+  const storedHead = () => storedWeight("head", vocabSize, hiddenSize, head.dtype as "float32" | "float16");
+  const quantizedHead = (bits: BitWidth) =>
+    blockwiseWeights([quantizeBlockwise(readStoredWeight({ head }, "head"), hiddenSize, bits)])[0]!;
+  const runHead = async (rows: Float32Array, bits: BitWidth | undefined): Promise<Float32Array> => {
+    const program = await compileOnce(`head ${bits}`, () =>
+      buildHead(config, bits === undefined ? storedHead() : quantizedHead(bits)),
+    );
+    const matrix = float32(rows, [rows.length / hiddenSize, hiddenSize]);
+    return (await program.run({ rows: matrix, ...headWeights })).logits!.data as Float32Array;
+  };
+
+  return {
+    extend: async (tokens, past, filled) => run(await singles(), tokens, past, filled),
+    async step(tokens, past, filled) {
+      const { hidden, keyValues } = await run(await steps(), tokens, past, filled);
+      return { logits: await runHead(hidden.data as Float32Array, stepBits), keyValues };
+    },
+    score: (hidden, positions, labels) =>
+      outputLayer.score(gatherRows(hidden, positions), labels, headWeights),
+    logits: (hidden, positions) => runHead(gatherRows(hidden, positions), undefined),
+    release,
+  };
+}
+
+/** `compute`, whose result is kept after the first call. */
+function once<T>(compute: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined;
+  return () => (result ??= compute());
+}
+
+/** Computes the next tokens of one text, all of whose past is in `past`. */
+export function extendText(decoder: Decoder, ids: readonly number[], past: KeyValues): Promise<Extension> {
+  const tokens: NewTokens = {
+    rows: 1,
+    length: ids.length,
+    inputIds: Int32Array.from(ids),
+    positionIds: Int32Array.from(ids.keys(), (i) => past.length + i),
+  };
+  return decoder.extend(tokens, past, Int32Array.of(past.length));
+}

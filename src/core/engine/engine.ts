@@ -1,0 +1,310 @@
+/** @file Runs a model's forward and backward programs, segment by segment, and sums losses and gradients. */
+
+import type { Adaptation } from "../adapters/adaptation.ts";
+import type { Parameter, Parameters } from "../adapters/parameters.ts";
+import type { ModelConfig } from "../architectures/config.ts";
+import { listLinearModules, nameInLayer } from "../architectures/modules.ts";
+import { createRotaryTables } from "../architectures/rotary.ts";
+import type { Batch, TokenBatch } from "../data/batch.ts";
+import { embeddingName, headName, type ModelWeights, normName } from "../models/weights.ts";
+import { type Device, float32, type HostTensor, int64, type RowMatrix } from "../runtime/device.ts";
+import { chooseQueryChunks, createVisibleStretches } from "./attention-mask.ts";
+import { createDropoutMask } from "./dropout.ts";
+import { addTo, gatherRows, scatterAddRows } from "./matrix-rows.ts";
+import {
+  createOutputLayer,
+  defaultOutputTile,
+  type HeadGradients,
+  type HeadWeights,
+  type OutputTile,
+} from "./output-layer.ts";
+import { createProgramCache } from "./program-cache.ts";
+import { buildBackward, buildForward, buildWholeStep, gradientName, type HeadOptions } from "./programs.ts";
+import { blockFeeds, isTrained, type LayerPlan, planLayer, type SegmentOptions } from "./segment.ts";
+
+export interface EngineOptions {
+  /**
+   * Decoder blocks per segment. With fewer than the model has, a segment's backward program computes its forward
+   * pass again from the segment's input; with all of them one program does the whole step, nothing is computed
+   * twice, and every activation is kept.
+   */
+  readonly segmentSize: number;
+  /** How much of the output layer is computed at a time. Default: {@link defaultOutputTile}. */
+  readonly outputTile?: OutputTile;
+}
+
+/** Identifies a micro-batch, for its dropout masks. */
+export interface DropoutKey {
+  readonly seed: number;
+  readonly step: number;
+  readonly microBatch: number;
+}
+
+export interface Engine {
+  /** Sum of the negative log-likelihoods of the batch's labels, in nats. */
+  evaluate(batch: Batch, parameters: Parameters): Promise<number>;
+  /**
+   * The same sum, with `scale` times its gradients added to `gradients`. Adapters' inputs are dropped if `dropout`
+   * is given.
+   */
+  accumulate(
+    batch: Batch,
+    parameters: Parameters,
+    gradients: Parameters,
+    options: { readonly scale: number; readonly dropout?: DropoutKey },
+  ): Promise<number>;
+  /** Logits at flat positions b * S + s: float32 [positions, vocabSize] in row-major order. */
+  logits(batch: TokenBatch, positions: Int32Array, parameters: Parameters): Promise<Float32Array>;
+  release(): Promise<void>;
+}
+
+interface Segment {
+  readonly start: number;
+  readonly layers: readonly LayerPlan[];
+  readonly signature: string;
+  /** Whether the backward program also gives the gradient below this segment. */
+  readonly toHidden: boolean;
+  /** Whether anything in this segment or below is trained. */
+  readonly needsBackward: boolean;
+}
+
+type Feeds = Record<string, HostTensor>;
+
+/**
+ * Prepares a model for computing losses and gradients under an adaptation.
+ *
+ * Programs are compiled when first needed. Segments that are computed alike share theirs, since weights and trained
+ * tensors are inputs.
+ */
+export function createEngine(
+  device: Device,
+  config: ModelConfig,
+  weights: ModelWeights,
+  adaptation: Adaptation,
+  { segmentSize, outputTile = defaultOutputTile }: EngineOptions,
+): Engine {
+  const trainsEmbedding = adaptation.trains(embeddingName);
+  const segments = planSegments(config, adaptation, segmentSize, trainsEmbedding);
+  const headOptions: HeadOptions = {
+    headDtype: weights.head.dtype as HeadOptions["headDtype"],
+    trainsNorm: adaptation.trains(normName),
+    trainsHead: adaptation.trains(config.tieWordEmbeddings ? embeddingName : headName),
+  };
+  const headParameter = config.tieWordEmbeddings ? embeddingName : headName;
+  const moduleInputs = new Map(listLinearModules(config).map(({ name, inFeatures }) => [name, inFeatures]));
+
+  const { compileOnce, release } = createProgramCache(device);
+  const optionsFor = (batch: TokenBatch, dropout: boolean): SegmentOptions => ({
+    storage: weights.storage,
+    dropout,
+    queryChunks: chooseQueryChunks(batch.length),
+  });
+  const forward = ({ layers, signature }: Segment, options: SegmentOptions) =>
+    compileOnce(`forward ${JSON.stringify(options)} ${signature}`, () =>
+      buildForward(config, layers, options),
+    );
+  const backward = ({ layers, signature, toHidden }: Segment, options: SegmentOptions) =>
+    compileOnce(`backward ${JSON.stringify(options)} ${toHidden} ${signature}`, () =>
+      buildBackward(config, layers, options, toHidden),
+    );
+  const outputLayer = createOutputLayer(compileOnce, config, headOptions, outputTile);
+  const wholeStep = ({ layers, toHidden }: Segment, options: SegmentOptions) =>
+    compileOnce(`whole ${JSON.stringify(options)}`, () =>
+      buildWholeStep(config, layers, options, headOptions, toHidden),
+    );
+
+  const embeddingOf = (parameters: Parameters): RowMatrix =>
+    trainsEmbedding ? asHost(parameters.get(embeddingName)!) : weights.embedding;
+  const headWeights = (parameters: Parameters): HeadWeights => ({
+    norm: headOptions.trainsNorm ? asHost(parameters.get(normName)!) : weights.norm,
+    head: headOptions.trainsHead ? asHost(parameters.get(headParameter)!) : weights.head,
+  });
+
+  const rotaryTables = new Map<number, Feeds>();
+  const contextOf = (batch: TokenBatch): Feeds => {
+    let tables = rotaryTables.get(batch.length);
+    if (!tables) {
+      const { cos, sin } = createRotaryTables(config, batch.length);
+      const dims = [batch.length, config.headDim / 2];
+      tables = { cos: float32(cos, dims), sin: float32(sin, dims) };
+      rotaryTables.set(batch.length, tables);
+    }
+    const positions = int64(batch.positionIds, [batch.rows, batch.length]);
+    const stretches = createVisibleStretches(batch, chooseQueryChunks(batch.length), config.slidingWindow);
+    return { ...tables, positions, ...stretches };
+  };
+
+  const feedsOf = (
+    segment: Segment,
+    parameters: Parameters,
+    dims: readonly number[],
+    dropout?: DropoutKey,
+  ): Feeds => {
+    const feeds: Feeds = {};
+    for (const [block, plan] of segment.layers.entries()) {
+      const layer = segment.start + block;
+      Object.assign(feeds, blockFeeds(`${block}`, layer, plan, weights, parameters));
+      for (const [index, [module, adapter]] of [...plan.adapters].entries()) {
+        if (!dropout || adapter.dropout === 0) continue;
+        const counters = [dropout.step, dropout.microBatch, layer, index];
+        const maskDims = [...dims.slice(0, 2), moduleInputs.get(module)!];
+        feeds[`${block}.${module}.dropout`] = createDropoutMask(
+          maskDims,
+          adapter.dropout,
+          dropout.seed,
+          counters,
+        );
+      }
+    }
+    return feeds;
+  };
+
+  /** Adds the gradients that a program gave for a segment's trained tensors. */
+  const addGradients = (segment: Segment, results: Feeds, gradients: Parameters) => {
+    for (const [block, plan] of segment.layers.entries()) {
+      const names = [...plan.trained];
+      for (const [module, adapter] of plan.adapters)
+        names.push(...adapter.parameters.map((p) => `${module}.${p.name}`));
+      for (const name of names) {
+        const gradient = results[gradientName(`${block}.${name}`)]!;
+        addTo(gradients.get(nameInLayer(segment.start + block, name))!.data, gradient.data as Float32Array);
+      }
+    }
+  };
+  const headGradients = (gradients: Parameters): HeadGradients => ({
+    ...(headOptions.trainsNorm && { norm: gradients.get(normName)!.data }),
+    ...(headOptions.trainsHead && { head: gradients.get(headParameter)!.data }),
+  });
+
+  const embed = (inputIds: Int32Array, dims: readonly number[], parameters: Parameters): HostTensor =>
+    float32(gatherRows(embeddingOf(parameters), inputIds), dims);
+
+  const runForward = async (
+    batch: TokenBatch,
+    parameters: Parameters,
+    visit?: (hidden: HostTensor) => void,
+    dropout?: DropoutKey,
+  ): Promise<HostTensor> => {
+    const dims = [batch.rows, batch.length, config.hiddenSize];
+    const context = contextOf(batch);
+    let hidden = embed(batch.inputIds, dims, parameters);
+    for (const segment of segments) {
+      if (segment.needsBackward) visit?.(hidden);
+      const program = await forward(segment, optionsFor(batch, dropout !== undefined));
+      const results = await program.run({
+        ...context,
+        hidden,
+        ...feedsOf(segment, parameters, dims, dropout),
+      });
+      hidden = results.output!;
+    }
+    return hidden;
+  };
+
+  const accumulateWhole: Engine["accumulate"] = async (batch, parameters, gradients, { scale, dropout }) => {
+    const segment = segments[0]!;
+    const dims = [batch.rows, batch.length, config.hiddenSize];
+    const program = await wholeStep(segment, optionsFor(batch, dropout !== undefined));
+    const results = await program.run({
+      ...contextOf(batch),
+      ...feedsOf(segment, parameters, dims, dropout),
+      ...headWeights(parameters),
+      hidden: embed(batch.inputIds, dims, parameters),
+      labelPositions: int64(batch.labelPositions, [batch.labels.length]),
+      labels: int64(batch.labels, [batch.labels.length]),
+      scale: float32(Float32Array.of(scale), []),
+    });
+    addGradients(segment, results, gradients);
+    for (const [name, gradient] of Object.entries(headGradients(gradients)))
+      addTo(gradient, results[gradientName(name)]!.data as Float32Array);
+    if (trainsEmbedding) addEmbeddingGradient(batch, results[gradientName("hidden")]!, gradients);
+    return (results.loss!.data as Float32Array)[0]!;
+  };
+
+  const accumulateBySegment: Engine["accumulate"] = async (
+    batch,
+    parameters,
+    gradients,
+    { scale, dropout },
+  ) => {
+    const dims = [batch.rows, batch.length, config.hiddenSize];
+    const inputs: HostTensor[] = [];
+    const last = await runForward(batch, parameters, (hidden) => inputs.push(hidden), dropout);
+    const { loss, dRows } = await outputLayer.accumulate(
+      gatherRows(last, batch.labelPositions),
+      batch.labels,
+      headWeights(parameters),
+      headGradients(gradients),
+      scale,
+    );
+    const dLast = new Float32Array(last.data.length);
+    scatterAddRows(dLast, batch.labelPositions, dRows);
+
+    const context = contextOf(batch);
+    let dOutput = float32(dLast, dims);
+    for (const segment of [...segments].reverse()) {
+      if (!segment.needsBackward) break;
+      const program = await backward(segment, optionsFor(batch, dropout !== undefined));
+      const hidden = inputs.pop()!;
+      const results = await program.run({
+        ...context,
+        ...feedsOf(segment, parameters, dims, dropout),
+        hidden,
+        dOutput,
+      });
+      addGradients(segment, results, gradients);
+      if (segment.toHidden) dOutput = results[gradientName("hidden")] as typeof dOutput;
+    }
+    if (trainsEmbedding) addEmbeddingGradient(batch, dOutput, gradients);
+    return loss;
+  };
+
+  const addEmbeddingGradient = (batch: Batch, dHidden: HostTensor, gradients: Parameters) =>
+    scatterAddRows(gradients.get(embeddingName)!.data, batch.inputIds, dHidden.data as Float32Array);
+
+  return {
+    async evaluate(batch, parameters) {
+      const hidden = await runForward(batch, parameters);
+      return outputLayer.loss(
+        gatherRows(hidden, batch.labelPositions),
+        batch.labels,
+        headWeights(parameters),
+      );
+    },
+    accumulate: segments.length === 1 ? accumulateWhole : accumulateBySegment,
+    async logits(batch, positions, parameters) {
+      const hidden = await runForward(batch, parameters);
+      return outputLayer.logits(gatherRows(hidden, positions), headWeights(parameters));
+    },
+    release,
+  };
+}
+
+function planSegments(
+  config: ModelConfig,
+  adaptation: Adaptation,
+  segmentSize: number,
+  trainsEmbedding: boolean,
+): Segment[] {
+  const plans = Array.from({ length: config.numHiddenLayers }, (_, layer) =>
+    planLayer(config, layer, adaptation),
+  );
+  const firstTrained = trainsEmbedding ? -1 : plans.findIndex(isTrained);
+  const segments: Segment[] = [];
+  for (let start = 0; start < plans.length; start += segmentSize) {
+    const layers = plans.slice(start, start + segmentSize);
+    segments.push({
+      start,
+      layers,
+      signature: layers.map((plan) => plan.signature).join(),
+      // The lowest trained segment of several needs no gradient below it, but a program without would take memory of its own.
+      toHidden: firstTrained < start || segmentSize < plans.length,
+      needsBackward: firstTrained < start + layers.length,
+    });
+  }
+  return segments;
+}
+
+function asHost({ data, dims }: Parameter): HostTensor {
+  return float32(data, dims);
+}

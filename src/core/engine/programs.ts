@@ -1,0 +1,296 @@
+/** @file The graphs of a training step: a segment forward and backward, the output layer by slices, and all in one. */
+
+import {
+  type Attention,
+  cachedAttention,
+  type KeysAndValues,
+  type Past,
+  singleTokenAttention,
+  uncachedAttention,
+} from "../architectures/attention.ts";
+import type { ModelConfig } from "../architectures/config.ts";
+import { buildDecoderBlock } from "../architectures/decoder-block.ts";
+import { vjp } from "../graph/grad.ts";
+import { add, cast, div, exp, log, max, mul, sub } from "../graph/operators/elementwise.ts";
+import { flattenRows, matmul } from "../graph/operators/matmul.ts";
+import { gather, reshape } from "../graph/operators/movement.ts";
+import { gatherElements, linearCrossEntropy, rmsNorm } from "../graph/operators/neural-network.ts";
+import { argMax, reduceMax, reduceSum } from "../graph/operators/reduction.ts";
+import { type Dim, input, type Tensor, withDerivative } from "../graph/tensor.ts";
+import type { StoredWeight } from "../models/linear.ts";
+import {
+  buildSegment,
+  chunkDims,
+  createBlockParts,
+  type LayerPlan,
+  positionInputs,
+  type SegmentOptions,
+  stretchMasks,
+  type WeightSource,
+} from "./segment.ts";
+
+type Outputs = Record<string, Tensor>;
+
+/** The gradient of the tensor `name` is the output of this name. */
+export function gradientName(name: string): string {
+  return `gradient of ${name}`;
+}
+
+function gradients(
+  outputs: readonly Tensor[],
+  cotangents: readonly Tensor[],
+  wanted: ReadonlyMap<string, Tensor>,
+): Outputs {
+  const computed = vjp(outputs, cotangents, [...wanted.values()]);
+  return Object.fromEntries([...wanted.keys()].map((name, index) => [gradientName(name), computed[index]!]));
+}
+
+/** "hidden" to "output", both [B, S, hiddenSize]. */
+export function buildForward(
+  config: ModelConfig,
+  layers: readonly LayerPlan[],
+  options: SegmentOptions,
+): Outputs {
+  return { output: buildSegment(config, layers, options).output };
+}
+
+/** The gradients of a segment's trained tensors, and of "hidden" if `toHidden`, from "hidden" and "dOutput". */
+export function buildBackward(
+  config: ModelConfig,
+  layers: readonly LayerPlan[],
+  options: SegmentOptions,
+  toHidden: boolean,
+): Outputs {
+  const segment = buildSegment(config, layers, options);
+  const dOutput = input("dOutput", "float32", segment.output.shape);
+  const wanted = new Map(segment.parameters);
+  if (toHidden) wanted.set("hidden", segment.input);
+  return gradients([segment.output], [dOutput], wanted);
+}
+
+/** How the output layer is stored, and which of its tensors are trained. */
+export interface HeadOptions {
+  readonly headDtype: "float32" | "float16";
+  readonly trainsNorm: boolean;
+  readonly trainsHead: boolean;
+}
+
+const normWeight = (config: ModelConfig) => input("norm", "float32", [config.hiddenSize]);
+const hiddenRows = (config: ModelConfig, name: string) => input(name, "float32", ["N", config.hiddenSize]);
+
+/** The final norm of hidden "rows" [N, hiddenSize]: "normalized". */
+export function buildFinalNorm(config: ModelConfig): Outputs {
+  return { normalized: rmsNorm(hiddenRows(config, "rows"), normWeight(config), config.rmsNormEps) };
+}
+
+interface VocabularySlice {
+  readonly normalized: Tensor;
+  /** The output layer's rows for V entries of the vocabulary, as float32 [V, hiddenSize]. */
+  readonly head: Tensor;
+  /** [N, V] */
+  readonly logits: Tensor;
+}
+
+function connectSlice(config: ModelConfig, dtype: HeadOptions["headDtype"]): VocabularySlice {
+  const normalized = hiddenRows(config, "normalized");
+  const head = cast(input("head", dtype, ["V", config.hiddenSize]), "float32");
+  return { normalized, head, logits: matmul(normalized, head, { transB: true }) };
+}
+
+/** "logits" [N, V] of a slice of the vocabulary. */
+export function buildLogits(config: ModelConfig, dtype: HeadOptions["headDtype"]): Outputs {
+  return { logits: connectSlice(config, dtype).logits };
+}
+
+/** The input that holds the state `name` of the softmax over the slices before. */
+export function previousName(name: string): string {
+  return `previous ${name}`;
+}
+
+/**
+ * Takes a slice of the vocabulary into the softmax's running state (Milakov and Gimelshein 2018, algorithm 3): the
+ * "largest" logit of each row [N, 1], the "sum" [N, 1] of the exponentials of the logits less the largest and, if
+ * `weighted`, the output layer's rows times these exponentials, summed [N, hiddenSize] (as the values of attention in
+ * Dao et al. 2022, algorithm 1, with the vocabulary in the place of the keys).
+ */
+export function buildSoftmaxSlice(
+  config: ModelConfig,
+  dtype: HeadOptions["headDtype"],
+  weighted: boolean,
+): Outputs {
+  const { head, logits } = connectSlice(config, dtype);
+  const previous = (name: string, width: number) => input(previousName(name), "float32", ["N", width]);
+  const before = previous("largest", 1);
+  const largest = max(before, reduceMax(logits, [-1], { keepDims: true }));
+  const decay = exp(sub(before, largest));
+  const weights = exp(sub(logits, largest));
+  const accumulate = (name: string, width: number, update: Tensor) =>
+    add(mul(previous(name, width), decay), update);
+  return {
+    largest,
+    sum: accumulate("sum", 1, reduceSum(weights, [-1], { keepDims: true })),
+    ...(weighted && { weighted: accumulate("weighted", config.hiddenSize, matmul(weights, head)) }),
+  };
+}
+
+/**
+ * From the softmax's state over the whole vocabulary and the output layer's rows of the labels ("labelRows"
+ * [N, hiddenSize]): the "loss", which is the sum over the rows of the negative log-likelihood of their labels in
+ * nats, and its gradients times "scale" if they are asked for.
+ */
+export function buildLoss(
+  config: ModelConfig,
+  { trainsNorm, trainsHead }: HeadOptions,
+  withGradients: boolean,
+): Outputs {
+  const rows = hiddenRows(config, "rows");
+  const norm = normWeight(config);
+  const normalized = rmsNorm(rows, norm, config.rmsNormEps);
+  const labelRows = hiddenRows(config, "labelRows");
+  const sum = input("sum", "float32", ["N", 1]);
+  const logNormalizer = add(input("largest", "float32", ["N", 1]), log(sum));
+  const ofLabel = reduceSum(mul(normalized, labelRows), [-1], { keepDims: true });
+  const total = reduceSum(sub(logNormalizer, ofLabel), [0, 1]);
+  const loss = withDerivative([normalized], [total], (_node, [dLoss]) => {
+    // The gradient is the mean of the output layer's rows under the softmax, less the label's row.
+    const mean = div(hiddenRows(config, "weighted"), sum);
+    return [mul(sub(mean, labelRows), dLoss!)];
+  })[0]!;
+  if (!withGradients) return { loss };
+  const wanted = new Map([["rows", rows]]);
+  if (trainsNorm) wanted.set("norm", norm);
+  return {
+    loss,
+    ...gradients([loss], [input("scale", "float32", [])], wanted),
+    ...(trainsHead && { logNormalizer }),
+  };
+}
+
+/** The gradient of a slice of the output layer [V, hiddenSize], times "scale", without what the labels add to it. */
+export function buildHeadGradient(config: ModelConfig): Outputs {
+  const { normalized, logits } = connectSlice(config, "float32");
+  const probabilities = exp(sub(logits, input("logNormalizer", "float32", ["N", 1])));
+  const weights = mul(probabilities, input("scale", "float32", []));
+  return { [gradientName("head")]: matmul(weights, normalized, { transA: true }) };
+}
+
+/** All blocks, the output layer and the backward pass in one program, so that nothing is computed twice. */
+export function buildWholeStep(
+  config: ModelConfig,
+  layers: readonly LayerPlan[],
+  segmentOptions: SegmentOptions,
+  headOptions: HeadOptions,
+  toHidden: boolean,
+): Outputs {
+  const segment = buildSegment(config, layers, segmentOptions);
+  const rows = gather(flattenRows(segment.output), input("labelPositions", "int64", ["N"]));
+  const norm = normWeight(config);
+  const head = input("head", headOptions.headDtype, [config.vocabSize, config.hiddenSize]);
+  const normalized = rmsNorm(rows, norm, config.rmsNormEps);
+  const losses = linearCrossEntropy(normalized, cast(head, "float32"), input("labels", "int64", ["N"]));
+  const loss = reduceSum(losses, [0]);
+  const wanted = new Map(segment.parameters);
+  if (headOptions.trainsNorm) wanted.set("norm", norm);
+  if (headOptions.trainsHead) wanted.set("head", head);
+  if (toHidden) wanted.set("hidden", segment.input);
+  return { loss, ...gradients([loss], [input("scale", "float32", [])], wanted) };
+}
+
+/** Name of a block's keys or values, as a program's input (of the past) and output (of the new tokens). */
+export function cacheName(block: number, kind: "keys" | "values", when: "past" | "new"): string {
+  return `${block}.${when} ${kind}`;
+}
+
+/**
+ * Blocks over S new tokens that follow a cached past: "hidden" [B, S, hiddenSize] to "output", and each block's new keys
+ * and values.
+ *
+ * @param length S: 1, or "S" for any number
+ * @param past what the cache holds; with one new token per row it may be anything
+ * @param weightOf where a block's weights come from
+ */
+export function buildCachedBlocks(
+  config: ModelConfig,
+  layers: readonly LayerPlan[],
+  length: 1 | "S",
+  past: Past,
+  weightOf: (block: number) => WeightSource,
+): Outputs {
+  const { numKeyValueHeads: groups, headDim } = config;
+  const attend = length === 1 ? singleTokenAttention : cachedAttention;
+  const given = input("mask", "float32", ["B", 1, length, "T"]);
+  const mask = length === 1 ? reshape(given, ["B", 1, 1, 1, "T"]) : given;
+  const sizes = input("sizes", "int64", [2]);
+  const attentionOf = (block: number, onNew: OnNew) => {
+    const cached = (kind: "keys" | "values") =>
+      input(cacheName(block, kind, "past"), "float32", ["B", groups, 1, "P", headDim]);
+    return attend(config, { keys: cached("keys"), values: cached("values"), past, mask, sizes }, onNew);
+  };
+  return buildBlocks(config, layers, length, attentionOf, weightOf);
+}
+
+/**
+ * The same for tokens before which the cache holds none; their queries are divided into `queryChunks`, or are one chunk with any
+ * "mask" [B, 1, S, S].
+ */
+export function buildFirstBlocks(
+  config: ModelConfig,
+  layers: readonly LayerPlan[],
+  queryChunks: number,
+  weightOf: (block: number) => WeightSource,
+): Outputs {
+  const { chunkSize, length } = chunkDims(queryChunks);
+  const anyMask = input("mask", "float32", ["B", 1, chunkSize, chunkSize]);
+  const masks = queryChunks === 1 ? [() => anyMask] : stretchMasks(queryChunks);
+  const attentionOf = (_block: number, onNew: OnNew) => uncachedAttention(config, chunkSize, masks, onNew);
+  return buildBlocks(config, layers, length, attentionOf, weightOf);
+}
+
+type OnNew = (tensors: KeysAndValues) => void;
+
+function buildBlocks(
+  config: ModelConfig,
+  layers: readonly LayerPlan[],
+  length: Dim,
+  attentionOf: (block: number, onNew: OnNew) => Attention,
+  weightOf: (block: number) => WeightSource,
+): Outputs {
+  const outputs: Outputs = {};
+  const positions = positionInputs(config, length);
+  let hidden = input("hidden", "float32", ["B", length, config.hiddenSize]);
+  for (const [block, plan] of layers.entries()) {
+    const attention = attentionOf(block, ({ keys, values }) => {
+      outputs[cacheName(block, "keys", "new")] = keys;
+      outputs[cacheName(block, "values", "new")] = values;
+    });
+    const parts = createBlockParts(config, `${block}`, plan, {
+      weightOf: weightOf(block),
+      trainedParameter: (name, shape) => input(name, "float32", shape),
+      dropout: false,
+    });
+    hidden = buildDecoderBlock(config, hidden, { attention, ...positions }, parts);
+  }
+  return { ...outputs, output: hidden };
+}
+
+/** "rows" [N, hiddenSize] to "logits" [N, vocabSize], with a head that is part of the graph. */
+export function buildHead(config: ModelConfig, head: StoredWeight): Outputs {
+  const normalized = rmsNorm(hiddenRows(config, "rows"), normWeight(config), config.rmsNormEps);
+  return { logits: head.multiply(normalized) };
+}
+
+/**
+ * For a slice of the vocabulary: of each row's logits the "largest" [N], its place "best" [N] (the first, if several are
+ * equal), the "sum" [N] of the exponentials of the logits less the largest, and the logit "ofLabel" [N] of "labels",
+ * places within the slice.
+ */
+export function buildScoreSlice(config: ModelConfig, dtype: HeadOptions["headDtype"]): Outputs {
+  const { logits } = connectSlice(config, dtype);
+  const largest = reduceMax(logits, [-1], { keepDims: true });
+  return {
+    largest,
+    best: argMax(logits),
+    sum: reduceSum(exp(sub(logits, largest)), [-1], { keepDims: true }),
+    ofLabel: gatherElements(logits, input("labels", "int64", ["N", 1])),
+  };
+}

@@ -1,0 +1,205 @@
+/** @file The graph of a run of decoder blocks with what a tuning method adds to them. */
+
+import type { Adaptation, LinearAdapter, ParameterSpec } from "../adapters/adaptation.ts";
+import type { Parameters } from "../adapters/parameters.ts";
+import { type ChunkMask, rowAttention } from "../architectures/attention.ts";
+import type { ModelConfig } from "../architectures/config.ts";
+import { type BlockContext, type BlockParts, buildDecoderBlock } from "../architectures/decoder-block.ts";
+import { listLinearModules, listVectors, nameInLayer } from "../architectures/modules.ts";
+import { abs, add, cast, min, mul, sub } from "../graph/operators/elementwise.ts";
+import { oneAfter } from "../graph/operators/order.ts";
+import { type Dim, input, multiplyDim, scalar, type Tensor } from "../graph/tensor.ts";
+import { type Storage, type StoredWeight, storedWeight } from "../models/linear.ts";
+import type { ModelWeights } from "../models/weights.ts";
+import { float32, type HostTensor } from "../runtime/device.ts";
+import { recomputesAttention, stretchNames } from "./attention-mask.ts";
+
+/** What the programs of a block need of a linear layer's adapter. */
+export interface PlannedAdapter extends Pick<LinearAdapter, "signature" | "dropout" | "prepare" | "forward"> {
+  readonly parameters: readonly Pick<ParameterSpec, "name" | "shape">[];
+}
+
+/** What a tuning method does to one decoder block. */
+export interface LayerPlan {
+  /** By the linear layer's name within the block. */
+  readonly adapters: ReadonlyMap<string, PlannedAdapter>;
+  /** Names within the block of the base tensors that are trained. */
+  readonly trained: ReadonlySet<string>;
+  /** Blocks with equal signatures are computed by the same programs. */
+  readonly signature: string;
+}
+
+export function planLayer(config: ModelConfig, layer: number, adaptation: Adaptation): LayerPlan {
+  const adapters = new Map<string, PlannedAdapter>();
+  for (const { name, outFeatures, inFeatures } of listLinearModules(config)) {
+    const adapter = adaptation.adapterOf(nameInLayer(layer, name), outFeatures, inFeatures);
+    if (adapter) adapters.set(name, adapter);
+  }
+  const names = [
+    ...listLinearModules(config).map((module) => `${module.name}.weight`),
+    ...listVectors(config).map((vector) => vector.name),
+  ];
+  const trained = new Set(names.filter((name) => adaptation.trains(nameInLayer(layer, name))));
+  const signature = JSON.stringify([
+    [...adapters].map(([name, { signature }]) => [name, signature]),
+    [...trained],
+  ]);
+  return { adapters, trained, signature };
+}
+
+/** Whether anything of the block is trained. */
+export function isTrained({ adapters, trained }: LayerPlan): boolean {
+  return adapters.size > 0 || trained.size > 0;
+}
+
+/** A run of blocks as a graph. Tensors of block b of the segment are inputs named "b.<name within the block>". */
+export interface SegmentGraph {
+  /** float32 [B, S, hiddenSize] */
+  readonly input: Tensor;
+  readonly output: Tensor;
+  /** The trained tensors, by their input names. */
+  readonly parameters: ReadonlyMap<string, Tensor>;
+}
+
+export interface SegmentOptions {
+  readonly storage: Storage;
+  /** Whether adapters drop some of their inputs, as given by boolean inputs named "b.<linear layer>.dropout". */
+  readonly dropout: boolean;
+  /** Chunks of the queries; see {@link rowAttention}. */
+  readonly queryChunks: number;
+}
+
+/** Queries in a chunk, and the length S of a row: `queryChunks` times that, or a little less. */
+export function chunkDims(queryChunks: number): { readonly chunkSize: Dim; readonly length: Dim } {
+  return { chunkSize: "C", length: multiplyDim(queryChunks, "C") };
+}
+
+/**
+ * The masks of {@link rowAttention}, from the inputs of `createVisibleStretches`. Long rows have theirs made anew wherever they
+ * are needed, since the masks of all chunks grow with the square of S.
+ */
+export function stretchMasks(queryChunks: number): ChunkMask[] {
+  return Array.from({ length: queryChunks }, (_, chunk) => {
+    const names = stretchNames(chunk);
+    const places = input(names.places, "float32", [multiplyDim(chunk + 1, "C")]);
+    const middle = input(names.middle, "float32", ["B", 1, "C", 1]);
+    const reach = input(names.reach, "float32", ["B", 1, "C", 1]);
+    const maskAround = (center: Tensor) => min(sub(reach, abs(sub(places, center))), scalar(0));
+    if (recomputesAttention(queryChunks)) return (after) => maskAround(mul(middle, oneAfter(after)));
+    const mask = maskAround(middle);
+    return () => mask;
+  });
+}
+
+export function buildSegment(
+  config: ModelConfig,
+  layers: readonly LayerPlan[],
+  { storage, dropout, queryChunks }: SegmentOptions,
+): SegmentGraph {
+  const { chunkSize, length } = chunkDims(queryChunks);
+  const attention = rowAttention(config, chunkSize, stretchMasks(queryChunks), {
+    recompute: recomputesAttention(queryChunks),
+  });
+  const context: BlockContext = { attention, ...positionInputs(config, length) };
+  const parameters = new Map<string, Tensor>();
+  const trainedParameter = (name: string, shape: readonly number[]): Tensor => {
+    const tensor = input(name, "float32", shape);
+    parameters.set(name, tensor);
+    return tensor;
+  };
+  const x = input("hidden", "float32", ["B", length, config.hiddenSize]);
+  let output: Tensor = x;
+  for (const [block, plan] of layers.entries()) {
+    const weightOf: WeightSource = (name, outFeatures, inFeatures) => {
+      const weight = storedWeight(`${block}.${name}`, outFeatures, inFeatures, storage);
+      if (plan.trained.has(name)) parameters.set(`${block}.${name}`, weight.dense());
+      return weight;
+    };
+    const parts = createBlockParts(config, `${block}`, plan, { weightOf, trainedParameter, dropout });
+    output = buildDecoderBlock(config, output, context, parts);
+  }
+  return { input: x, output, parameters };
+}
+
+/** Where the S tokens of each row stand, and the tables of the rotary embedding. */
+export function positionInputs(config: ModelConfig, length: Dim): Omit<BlockContext, "attention"> {
+  return {
+    positions: input("positions", "int64", ["B", length]),
+    cos: input("cos", "float32", ["positions", config.headDim / 2]),
+    sin: input("sin", "float32", ["positions", config.headDim / 2]),
+  };
+}
+
+/** The tensors of block `layer`, frozen and trained, as inputs named "<prefix>.<name within the block>". */
+export function blockFeeds(
+  prefix: string,
+  layer: number,
+  plan: LayerPlan,
+  weights: ModelWeights,
+  parameters: Parameters,
+): Record<string, HostTensor> {
+  const feeds: Record<string, HostTensor> = {};
+  for (const [name, tensor] of Object.entries(weights.block(layer))) feeds[`${prefix}.${name}`] = tensor;
+  const trained = [...plan.trained];
+  for (const [module, adapter] of plan.adapters)
+    trained.push(...adapter.parameters.map(({ name }) => `${module}.${name}`));
+  for (const name of trained) {
+    const { data, dims } = parameters.get(nameInLayer(layer, name))!;
+    feeds[`${prefix}.${name}`] = float32(data, dims);
+  }
+  return feeds;
+}
+
+/** The weight "<linear layer>.weight" of a block. */
+export type WeightSource = (name: string, outFeatures: number, inFeatures: number) => StoredWeight;
+
+export interface BlockPartsOptions {
+  readonly weightOf: WeightSource;
+  /** The input for a tensor that is trained, an adapter's or the base model's own. */
+  trainedParameter(name: string, shape: readonly number[]): Tensor;
+  readonly dropout: boolean;
+}
+
+/** The parts of one block with what a tuning method adds to them. Inputs are named "<prefix>.<name within the block>". */
+export function createBlockParts(
+  config: ModelConfig,
+  prefix: string,
+  plan: LayerPlan,
+  { weightOf, trainedParameter, dropout }: BlockPartsOptions,
+): BlockParts {
+  const modules = new Map(listLinearModules(config).map((module) => [module.name, module]));
+  const vector = (name: string, size: number) =>
+    plan.trained.has(name)
+      ? trainedParameter(`${prefix}.${name}`, [size])
+      : input(`${prefix}.${name}`, "float32", [size]);
+  const applyAdapter = (module: string, adapter: PlannedAdapter, x: Tensor, weight: StoredWeight): Tensor => {
+    const tensors = Object.fromEntries(
+      adapter.parameters.map(({ name, shape }) => [
+        name,
+        trainedParameter(`${prefix}.${module}.${name}`, shape),
+      ]),
+    );
+    const dropped =
+      dropout && adapter.dropout > 0
+        ? mul(
+            x,
+            mul(
+              cast(input(`${prefix}.${module}.dropout`, "bool", x.shape), "float32"),
+              scalar(1 / (1 - adapter.dropout)),
+            ),
+          )
+        : x;
+    const prepared = adapter.prepare?.(weight.dense(x), tensors) ?? tensors;
+    return adapter.forward(x, dropped, weight, prepared);
+  };
+  return {
+    vector,
+    linear(name, x) {
+      const { outFeatures, inFeatures, bias } = modules.get(name)!;
+      const weight = weightOf(`${name}.weight`, outFeatures, inFeatures);
+      const adapter = plan.adapters.get(name);
+      const product = adapter ? applyAdapter(name, adapter, x, weight) : weight.multiply(x);
+      return bias ? add(product, vector(`${name}.bias`, outFeatures)) : product;
+    },
+  };
+}

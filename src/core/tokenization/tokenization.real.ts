@@ -1,0 +1,71 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { openGguf } from "../formats/gguf.ts";
+import { renderTurns } from "./assistant-turns.ts";
+import { chatOptionsOf } from "./chat-template.ts";
+import { openGgufTokenizer } from "./gguf.ts";
+import { openHuggingFaceTokenizer } from "./hugging-face.ts";
+
+const { SLIMTUNE_SMOLLM2_GGUF: smollm2, SLIMTUNE_MODELS: models } = process.env;
+if (!smollm2)
+  console.warn("Set SLIMTUNE_SMOLLM2_GGUF to SmolLM2-135M-Instruct as GGUF to test its tokenizer.");
+if (!models)
+  console.warn("Set SLIMTUNE_MODELS to a folder that holds TinyStories-656K to test its tokenizer.");
+
+function readGolden(name: string) {
+  const path = new URL(`../../../fixtures/tokenization/${name}.json`, import.meta.url);
+  return JSON.parse(readFileSync(path, "utf8"));
+}
+
+const texts: readonly string[] = readGolden("texts");
+
+describe.skipIf(!smollm2)("SmolLM2's tokenizer from GGUF", () => {
+  const open = () => {
+    const file = openGguf(smollm2!);
+    const tokenizer = openGgufTokenizer(file.metadata);
+    file.close();
+    return tokenizer;
+  };
+
+  test("gives llama.cpp's ids, and Transformers' but for digits that are not ASCII", () => {
+    const tokenizer = open();
+    const llamaCppIds = readGolden("llama-cpp-ids").smollm2;
+    const transformersIds = readGolden("smollm2-ids");
+    for (const [i, text] of texts.entries()) {
+      const ids = tokenizer.encode(text);
+      expect(ids, JSON.stringify(text)).toEqual(llamaCppIds[i]);
+      // Transformers reads "smollm" as GPT-2's rule, which does not cut numbers into digits.
+      if (!/(?![0-9])\p{N}/u.test(text)) expect(ids, JSON.stringify(text)).toEqual(transformersIds[i]);
+      // The vocabulary lacks some bytes, which occur here in control characters and unassigned ones only.
+      if (!/\p{C}/u.test(text.replace(/[\t\r\n]/g, ""))) expect(tokenizer.decode(ids)).toBe(text);
+    }
+    expect(tokenizer).toMatchObject({
+      vocabularySize: 49152,
+      bosTokenId: 1,
+      eosTokenId: 2,
+      addsBosToken: false,
+    });
+  });
+
+  test("has a chat template whose turns are found", () => {
+    const tokenizer = open();
+    const messages = [
+      { role: "user", content: "Hi" },
+      { role: "assistant", content: "Hello!" },
+    ];
+    const options = chatOptionsOf(tokenizer);
+    const [turns] = renderTurns(tokenizer.chatTemplate!, messages, [1], tokenizer, options);
+    const { text, spans } = turns!;
+    expect(spans.map(([start, end]) => text.slice(start, end))).toEqual(["Hello!<|im_end|>"]);
+  });
+});
+
+test.skipIf(!models)("TinyStories-656K's tokenizer gives the reference's ids", () => {
+  const tokenizer = openHuggingFaceTokenizer(join(models!, "TinyStories-656K"));
+  const ids = readGolden("tinystories-656k-ids");
+  for (const [i, text] of texts.entries()) {
+    expect(tokenizer.encode(text), JSON.stringify(text)).toEqual(ids[i]);
+  }
+  expect(tokenizer).toMatchObject({ vocabularySize: 2048, bosTokenId: 1, eosTokenId: 2, addsBosToken: true });
+});

@@ -1,0 +1,37 @@
+import { expect, test } from "vitest";
+import { openCheckpoint } from "../../node/models/checkpoint.ts";
+import { pickSegmentSize } from "../../node/training/fine-tune.ts";
+import { parseRunConfig, type RunOptions } from "../../node/training/run-config.ts";
+import { estimateStep, findLargestShape } from "./estimate.ts";
+import { createAdaptation } from "./methods.ts";
+
+const checkpoint = openCheckpoint("fixtures/embedded-model");
+const blocks = checkpoint.config.numHiddenLayers;
+const configOf = (more: Partial<RunOptions> = {}) =>
+  parseRunConfig({ model: "m", data: "d", out: "o", ...more }, "Options");
+const adaptation = createAdaptation(configOf(), checkpoint.config);
+const peakOf = (length: number, segmentSize: number) => {
+  const base = { config: checkpoint.config, storage: "float32", tableDtype: "float32" } as const;
+  return estimateStep(base, adaptation, findLargestShape(512, length), segmentSize).peakBytes;
+};
+const pick = (more: Partial<RunOptions>, longest: number, memoryBytes: number) =>
+  pickSegmentSize(configOf(more), checkpoint, adaptation, longest, memoryBytes);
+
+test("all blocks are one segment where that fits, else each block is", () => {
+  const whole = peakOf(100, blocks);
+  expect(pick({}, 100, whole)).toBe(blocks);
+  expect(pick({}, 100, whole - 1)).toBe(1);
+});
+
+test("an example that is longer than a micro-batch counts", () => {
+  expect(peakOf(1000, blocks)).toBeGreaterThan(peakOf(512, blocks));
+  expect(peakOf(100, blocks)).toBe(peakOf(512, blocks));
+  expect(pick({}, 1000, peakOf(512, blocks))).toBe(1);
+});
+
+test("a base that is kept small is computed block by block, unless asked otherwise", () => {
+  expect(pick({ method: "qlora" }, 100, 1e12)).toBe(1);
+  expect(pick({ method: "qlora", segment_size: 2 }, 100, 1e12)).toBe(2);
+  expect(pick({ segment_size: blocks }, 100, 0)).toBe(blocks);
+  expect(() => pick({ segment_size: blocks + 1 }, 100, 1e12)).toThrow(`the model has ${blocks} blocks`);
+});

@@ -1,0 +1,212 @@
+/** @file What a run will need: memory and arithmetic, found by walking the graphs that it would run. */
+
+import { freemem } from "node:os";
+import type { Adaptation } from "../adapters/adaptation.ts";
+import { listParameters } from "../adapters/parameters.ts";
+import type { ModelConfig } from "../architectures/config.ts";
+import { countBlockParameters, countParameters, listLinearModules } from "../architectures/modules.ts";
+import { chooseQueryChunks } from "../engine/attention-mask.ts";
+import { defaultOutputTile } from "../engine/output-layer.ts";
+import {
+  buildBackward,
+  buildForward,
+  buildSoftmaxSlice,
+  buildWholeStep,
+  type HeadOptions,
+} from "../engine/programs.ts";
+import { isTrained, planLayer } from "../engine/segment.ts";
+import { type GraphCost, measureCost, type Sizes } from "../graph/cost.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import type { Storage } from "../models/linear.ts";
+import { embeddingName } from "../models/weights.ts";
+import { type MethodName, methodOf } from "./methods.ts";
+
+/** The process before it holds a model: Node.js and ONNX Runtime (measured on Linux x64). */
+const processBytes = 130e6;
+/**
+ * How much more than what is alive ONNX Runtime's arenas hold: they grow by powers of two and keep what they have freed,
+ * and with segments each program has its own (measured; see benchmarks/README.md).
+ */
+const arenaOverhead = { whole: 1.2, segments: 2 };
+
+export interface StepShape {
+  /** Sequences in a micro-batch. */
+  readonly rows: number;
+  /** Tokens in each. */
+  readonly length: number;
+  /** Labelled tokens among them. */
+  readonly labels: number;
+}
+
+export interface StepEstimate {
+  readonly segmentSize: number;
+  /** The base model's weights as stored. */
+  readonly weightBytes: number;
+  /** Trained tensors, their gradients and AdamW's two moments. */
+  readonly trainingBytes: number;
+  /** Values between operators, and the hidden state before each segment. */
+  readonly activationBytes: number;
+  /** All together, with the process itself. */
+  readonly peakBytes: number;
+  /** Floating-point operations of the matrix products in one forward and backward pass. */
+  readonly flops: number;
+  /** The same of an evaluation, which is a forward pass segment by segment. */
+  readonly evaluationFlops: number;
+  readonly trainableParameters: number;
+  readonly totalParameters: number;
+}
+
+/** A base model as it will be kept in memory. */
+export interface StoredModel {
+  readonly config: ModelConfig;
+  readonly storage: Storage;
+  /** Of the embedding and the output layer. */
+  readonly tableDtype: "float32" | "float16";
+  /** Whether a block is in memory only while it is computed. Default false. */
+  readonly weightsOnDisk?: boolean;
+}
+
+/** Estimates one micro-batch of a run with a given segment size. */
+export function estimateStep(
+  base: StoredModel,
+  adaptation: Adaptation,
+  shape: StepShape,
+  segmentSize: number,
+): StepEstimate {
+  const { config, storage } = base;
+  const { rows, length, labels } = shape;
+  const layers = Array.from({ length: config.numHiddenLayers }, (_, layer) =>
+    planLayer(config, layer, adaptation),
+  );
+  const headOptions: HeadOptions = {
+    headDtype: base.tableDtype,
+    trainsNorm: false,
+    trainsHead: false,
+  };
+  const queryChunks = chooseQueryChunks(length);
+  const sizes = { B: rows, C: Math.ceil(length / queryChunks), N: labels, positions: length };
+  const cost = (outputs: readonly Tensor[], more: Sizes = sizes): GraphCost => measureCost(outputs, more);
+  const options = { storage, dropout: false, queryChunks };
+
+  const tileSizes = {
+    N: Math.min(defaultOutputTile.rows, labels),
+    V: Math.min(defaultOutputTile.entries, config.vocabSize),
+  };
+  const tiles = (labels / tileSizes.N) * (config.vocabSize / tileSizes.V);
+  const costOfSlice = (weighted: boolean) =>
+    cost(Object.values(buildSoftmaxSlice(config, headOptions.headDtype, weighted)), tileSizes);
+  const block = cost(Object.values(buildForward(config, layers.slice(-1), options)));
+  const evaluationFlops = config.numHiddenLayers * block.flops + tiles * costOfSlice(false).flops;
+
+  const kind = segmentSize >= config.numHiddenLayers ? "whole" : "segments";
+  let activationBytes: number;
+  let flops: number;
+  if (kind === "whole") {
+    const whole = cost(Object.values(buildWholeStep(config, layers, options, headOptions, false)));
+    activationBytes = whole.peakBytes;
+    flops = whole.flops;
+  } else {
+    const segment = layers.slice(-segmentSize);
+    const segments = config.numHiddenLayers / segmentSize;
+    const firstTrained = adaptation.trains(embeddingName) ? 0 : layers.findIndex(isTrained);
+    const backwardSegments = segments - Math.floor(firstTrained / segmentSize);
+    const forward = cost(Object.values(buildForward(config, segment, options)));
+    const backward = cost(Object.values(buildBackward(config, segment, options, true)));
+    const head = costOfSlice(true);
+    // Programs keep their arenas, so their peaks add up.
+    const hiddenStates = (backwardSegments + 2) * rows * length * config.hiddenSize * 4;
+    activationBytes = forward.peakBytes + backward.peakBytes + head.peakBytes + hiddenStates;
+    flops = segments * forward.flops + backwardSegments * backward.flops + tiles * head.flops;
+  }
+
+  const parameters = listParameters(config, adaptation);
+  const trainableParameters = parameters.reduce((sum, { dims }) => sum + dims.reduce((a, b) => a * b, 1), 0);
+  const weightBytes = countWeightBytes(base);
+  const trainingBytes = trainableParameters * 16;
+  return {
+    segmentSize,
+    weightBytes,
+    trainingBytes,
+    activationBytes,
+    peakBytes: processBytes + weightBytes + trainingBytes + activationBytes * arenaOverhead[kind],
+    flops,
+    evaluationFlops,
+    trainableParameters,
+    totalParameters: countParameters(config),
+  };
+}
+
+/** Memory that a run may plan with: most of what is free before its model is loaded, since others need some too. */
+export function findUsableMemory(): number {
+  return 0.8 * freemem();
+}
+
+/**
+ * The largest micro-batch of a run: one row of the longest example, or of as many tokens as are computed at a time, with a
+ * label on each, which is the most that the output layer can cost.
+ */
+export function findLargestShape(microBatchTokens: number, longestExample: number): StepShape {
+  const length = Math.max(microBatchTokens, longestExample);
+  return { rows: 1, length, labels: length };
+}
+
+/**
+ * Decoder blocks per segment where none are asked for: all in one if their estimate stays within `memoryBytes`, since then
+ * nothing is computed twice; else one at a time, because sizes between cost memory and save nothing. Of a base that is not
+ * kept in float32, which is chosen for its memory, one at a time as well.
+ */
+export function chooseSegmentSize(
+  base: StoredModel,
+  adaptation: Adaptation,
+  shape: StepShape,
+  memoryBytes: number,
+): number {
+  if (base.storage !== "float32") return 1;
+  const { numHiddenLayers } = base.config;
+  const whole = estimateStep(base, adaptation, shape, numHiddenLayers);
+  return whole.peakBytes <= memoryBytes ? numHiddenLayers : 1;
+}
+
+function countWeightBytes({ config, storage, tableDtype, weightsOnDisk }: StoredModel): number {
+  const matrices = listLinearModules(config).reduce((sum, m) => sum + m.inFeatures * m.outFeatures, 0);
+  const rows = listLinearModules(config).reduce((sum, m) => sum + m.outFeatures, 0);
+  const matrixBytes = {
+    float32: 4 * matrices,
+    float16: 2 * matrices,
+    int8: matrices + 4 * rows,
+    nf4: (0.5 + 4 / 64) * matrices,
+  }[storage];
+  const vectors = countBlockParameters(config) - matrices;
+  const table = config.vocabSize * config.hiddenSize * (tableDtype === "float16" ? 2 : 4);
+  const blocks = weightsOnDisk ? 1 : config.numHiddenLayers;
+  const tables = weightsOnDisk ? 0 : config.tieWordEmbeddings ? 1 : 2;
+  return blocks * (matrixBytes + vectors * 4) + table * tables;
+}
+
+/** Share of the measured rate of matrix products that a training step reaches (see benchmarks/README.md). */
+export const expectedEfficiency = 0.8;
+
+/** Says whether a run fits, and what to change if it does not. @param estimate of the segment size that the run would take */
+export function adviseMemory(
+  base: StoredModel,
+  estimate: StepEstimate,
+  method: MethodName,
+  memoryBytes: number,
+): string {
+  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
+  const { segmentSize, peakBytes, weightBytes, activationBytes } = estimate;
+  if (peakBytes <= memoryBytes) {
+    const blocks = segmentSize === 1 ? "one block" : `all ${segmentSize} blocks`;
+    return `It fits into ${gigabytes(memoryBytes)}: \`tune\` computes ${blocks} at a time (--segment-size ${segmentSize}).`;
+  }
+  const changes: string[] = [];
+  if (!methodOf(method).lora)
+    changes.push("choose --method lora or qlora, which keep no moments of the base weights");
+  else if (base.storage !== "nf4") {
+    const saved = weightBytes - countWeightBytes({ ...base, storage: "nf4" });
+    changes.push(`choose --method qlora, which saves ${gigabytes(saved)} of weights`);
+  }
+  if (activationBytes > peakBytes / 4) changes.push("lower --context");
+  changes.push("take a smaller model");
+  return `It needs ${gigabytes(peakBytes)} at least, more than the ${gigabytes(memoryBytes)} there are: ${changes.join("; or ")}.`;
+}

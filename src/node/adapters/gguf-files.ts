@@ -1,0 +1,137 @@
+/** @file LoRA adapters in GGUF, as llama.cpp's convert_lora_to_gguf.py writes and llama.cpp applies them. */
+
+import type { Adapter } from "../../core/adapters/adapted-model.ts";
+import { ggufAdapterKeys } from "../../core/adapters/adapter-keys.ts";
+import {
+  adaptedModules,
+  type LoraConfig,
+  lora,
+  loraConfigSchema,
+  ranksAndScales,
+} from "../../core/adapters/lora.ts";
+import type { Parameter, Parameters } from "../../core/adapters/parameters.ts";
+import type { ModelConfig } from "../../core/architectures/config.ts";
+import { listLinearModules, nameInLayer } from "../../core/architectures/modules.ts";
+import { InputError } from "../../core/errors.ts";
+import { openGguf } from "../../core/formats/gguf.ts";
+import { type GgufTensorToWrite, type GgufValueToWrite, writeGguf } from "../../core/formats/gguf-writer.ts";
+import { checkKeys } from "../../core/formats/known-keys.ts";
+import { quote } from "../../core/formats/weight-file.ts";
+import {
+  ggufArchitecture,
+  ggufTensorName,
+  interleavedHeads,
+  interleaveHalves,
+  separateHalves,
+} from "../../core/models/gguf-model.ts";
+
+const alphaKey = "adapter.lora.alpha";
+
+/**
+ * Writes a LoRA adapter as a GGUF file, in float32.
+ *
+ * llama.cpp scales each update by one alpha over the update's own rank. Alpha is chosen so that this is the scale of the
+ * adapter's general rank; where a layer's scale is another, its B is multiplied by the rest.
+ *
+ * @throws InputError if the adapter trains other tensors than A and B of linear layers.
+ */
+export async function writeGgufAdapter(
+  path: string,
+  settings: LoraConfig,
+  parameters: Parameters,
+  model: ModelConfig,
+): Promise<void> {
+  const architecture = ggufArchitecture(model);
+  const alpha = Math.fround(settings.lora_alpha * (settings.use_rslora ? Math.sqrt(settings.r) : 1));
+  const targets = ranksAndScales(settings, adaptedModules(parameters));
+  const tensors = [...parameters].map(([name, { dims, data }]): GgufTensorToWrite => {
+    const [, module, matrix] = /^(.+)\.lora_(A|B)\.weight$/.exec(name) ?? [];
+    if (module === undefined) {
+      throw new InputError(
+        `The adapter trains "${name}", which a GGUF adapter cannot express; merge it into the model instead (--format gguf).`,
+      );
+    }
+    const write = (values: () => Float32Array): GgufTensorToWrite => ({
+      name: `${ggufTensorName(`${module}.weight`)}.lora_${matrix!.toLowerCase()}`,
+      type: "F32",
+      shape: dims,
+      data: values,
+    });
+    if (matrix === "A") return write(() => data);
+    const { r, scale } = targets.get(module)!;
+    const ownAlpha = Math.fround(scale * r);
+    const heads = interleavedHeads(architecture, module, model);
+    return write(() => {
+      const scaled = ownAlpha === alpha ? data : data.map((value) => value * (ownAlpha / alpha));
+      return heads === undefined ? scaled : interleaveHalves(scaled, heads, model.headDim);
+    });
+  });
+  const metadata = new Map<string, GgufValueToWrite>([
+    ["general.architecture", architecture],
+    ["general.type", "adapter"],
+    ["adapter.type", "lora"],
+    [alphaKey, { float32: alpha }],
+  ]);
+  await writeGguf(path, metadata, tensors);
+}
+
+/**
+ * Reads a LoRA adapter from a GGUF file, as llama.cpp applies it.
+ *
+ * @throws InputError if the file holds no adapter for a model of this shape.
+ */
+export function readGgufAdapter(path: string, model: ModelConfig): Adapter {
+  const file = openGguf(path);
+  try {
+    checkKeys(file.metadata, ggufAdapterKeys, path);
+    const architecture = file.metadata.get("general.architecture");
+    const alpha = file.metadata.get(alphaKey);
+    const refusal = new InputError(`${path} holds no LoRA adapter for a model of this shape.`);
+    if (architecture !== ggufArchitecture(model)) throw refusal;
+    if (typeof alpha !== "number" || !(alpha > 0))
+      throw new InputError(`${path} gives no "${alphaKey}" above 0, so the adapter's scale is not known.`);
+    const parameters = new Map<string, Parameter>();
+    const ranks: Record<string, number> = {};
+    for (let layer = 0; layer < model.numHiddenLayers; layer++) {
+      for (const { name, inFeatures, outFeatures } of listLinearModules(model)) {
+        const module = nameInLayer(layer, name);
+        const stored = ggufTensorName(`${module}.weight`);
+        const rank = file.tensors.get(`${stored}.lora_a`)?.shape[0];
+        if (rank === undefined) continue;
+        const read = (matrix: "a" | "b", dims: readonly number[]): Parameter => {
+          const tensor = `${stored}.lora_${matrix}`;
+          if (file.tensors.get(tensor)?.shape.join() !== dims.join()) throw refusal;
+          return { dims, data: file.readFloat32(tensor) };
+        };
+        const b = read("b", [outFeatures, rank]);
+        const heads = interleavedHeads(architecture, module, model);
+        parameters.set(`${module}.lora_A.weight`, read("a", [rank, inFeatures]));
+        parameters.set(
+          `${module}.lora_B.weight`,
+          heads === undefined ? b : { ...b, data: separateHalves(b.data, heads, model.headDim) },
+        );
+        ranks[module] = rank;
+      }
+    }
+    if (parameters.size === 0) throw refusal;
+    const used = new Set(
+      Object.keys(ranks).flatMap((module) =>
+        ["a", "b"].map((matrix) => `${ggufTensorName(`${module}.weight`)}.lora_${matrix}`),
+      ),
+    );
+    const surplus = [...file.tensors.keys()].find((name) => !used.has(name));
+    if (surplus !== undefined) {
+      throw new InputError(
+        `${path} adapts the tensor ${quote(surplus)}, which is not supported; merge it with llama.cpp, or choose an adapter of linear layers.`,
+      );
+    }
+    const settings = loraConfigSchema.parse({
+      lora_alpha: alpha,
+      target_modules: Object.keys(ranks),
+      rank_pattern: ranks,
+    });
+    return { adaptation: lora(settings, model), parameters };
+  } finally {
+    file.close();
+  }
+}

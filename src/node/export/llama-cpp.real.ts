@@ -1,0 +1,216 @@
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type AdaptedModel, loadAdapter } from "../../core/adapters/adapted-model.ts";
+import { createGenerator } from "../../core/decoding/batch-generator.ts";
+import { encodeChat } from "../../core/decoding/prompt.ts";
+import { openGguf } from "../../core/formats/gguf.ts";
+import { openModel } from "../models/open-model.ts";
+import { openDevice } from "../runtime/onnx-runtime.ts";
+import { fineTune } from "../training/fine-tune.ts";
+import { exportGguf, exportGgufAdapter } from "./gguf.ts";
+import { describeCheck } from "./logit-check.ts";
+import { mergeAdapter } from "./merge.ts";
+import { openTinyModel, tinyAdapters, tinyModels } from "./tiny-models.fixture.ts";
+
+const { SLIMTUNE_SMOLLM2_GGUF: file, SLIMTUNE_NODE_LLAMA_CPP } = process.env;
+const llamaPath = resolve(SLIMTUNE_NODE_LLAMA_CPP ?? "node_modules/node-llama-cpp", "dist/index.js");
+const hasLlama = existsSync(llamaPath);
+if (!hasLlama)
+  console.warn("Exports are not tested with llama.cpp: see CONTRIBUTING.md for SLIMTUNE_NODE_LLAMA_CPP.");
+if (!file) console.warn("Exports of SmolLM2 are not tested: see CONTRIBUTING.md for SLIMTUNE_SMOLLM2_GGUF.");
+
+/** What is used of node-llama-cpp 3.22. */
+interface Llama {
+  loadModel(options: { modelPath: string }): Promise<{
+    createContext(options: { contextSize: number; threads: number; lora?: string }): Promise<{
+      getSequence(): {
+        clearHistory(): Promise<void>;
+        evaluate(
+          tokens: readonly number[],
+          options: { temperature: 0; yieldEogToken: true },
+        ): AsyncIterable<number>;
+      };
+      dispose(): Promise<void>;
+    }>;
+    dispose(): Promise<void>;
+  }>;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Two tokens nearer than this, in nats, may change places: llama.cpp rounds keys and values to float16, and what it
+ * multiplies by quantized weights to 8 bits. That moves the logits of SmolLM2 by as much as rounding its weights to 8 bits
+ * does, up to half a nat.
+ */
+const sixteenBits = 0.01;
+const eightBits = 0.5;
+
+const scratch = mkdtempSync(join(tmpdir(), "slimtune-llama-cpp-"));
+const path = (name: string) => join(scratch, name);
+const device = openDevice("cpu");
+let llama: Llama | undefined;
+beforeAll(async () => {
+  if (!hasLlama) return;
+  const module = await import(pathToFileURL(llamaPath).href);
+  llama = await module.getLlama({ gpu: false, build: "never", logLevel: "error" });
+}, 600_000);
+afterAll(async () => {
+  await llama?.dispose();
+  rmSync(scratch, { recursive: true });
+});
+
+/** Greedy answers of `length` tokens, or up to the end token, by llama.cpp. */
+async function writeByLlamaCpp(
+  modelPath: string,
+  prompts: readonly (readonly number[])[],
+  { length, end, lora }: { length: number; end: number | undefined; lora?: string },
+): Promise<number[][]> {
+  const model = await llama!.loadModel({ modelPath });
+  const context = await model.createContext({ contextSize: 256, threads: 1, ...(lora && { lora }) });
+  const sequence = context.getSequence();
+  const answers: number[][] = [];
+  for (const prompt of prompts) {
+    await sequence.clearHistory();
+    const answer: number[] = [];
+    for await (const token of sequence.evaluate(prompt, { temperature: 0, yieldEogToken: true })) {
+      answer.push(token);
+      if (answer.length === length || token === end) break;
+    }
+    answers.push(answer);
+  }
+  await context.dispose();
+  await model.dispose();
+  return answers;
+}
+
+/**
+ * Compares answers with ours and returns, of each one that parts from ours, by how many nats our likeliest token was
+ * likelier there than the next.
+ */
+async function partings(
+  model: AdaptedModel,
+  prompts: readonly (readonly number[])[],
+  answers: readonly number[][],
+): Promise<number[]> {
+  const generator = createGenerator(model, { bits: "exact" });
+  const gaps: number[] = [];
+  for (const [i, promptIds] of prompts.entries()) {
+    const answer = answers[i]!;
+    expect(answer.length).toBeGreaterThan(0);
+    const { tokens } = await generator.generate({ promptIds, maxNewTokens: answer.length, logprobs: 2 });
+    const parting = tokens.findIndex(({ id }, place) => id !== answer[place]);
+    if (parting < 0) continue;
+    const [first, second] = tokens[parting]!.top;
+    gaps.push(first!.logprob - second!.logprob);
+  }
+  await generator.close();
+  return gaps;
+}
+
+describe.runIf(hasLlama)("tiny models", () => {
+  const prompts = [
+    [5, 9, 23, 44],
+    [60, 3, 3],
+  ];
+  /** Within the shortest context, which is Mistral's window. */
+  const lengthOf = (name: string) => (name === "mistral" ? 4 : 24);
+
+  test.each(tinyModels)("%s: llama.cpp writes what we write", async (name) => {
+    const model = await openTinyModel(scratch, name);
+    const exported = path(`${name}.gguf`);
+    await exportGguf(device, model, exported, { type: "f32" });
+    const answers = await writeByLlamaCpp(exported, prompts, { length: lengthOf(name), end: 0 });
+    for (const gap of await partings(model, prompts, answers)) expect(gap).toBeLessThan(sixteenBits);
+  });
+
+  test.each(tinyAdapters)("the adapter %s: llama.cpp writes what we write", async (name) => {
+    const folder = `fixtures/reference/lora/${name}`;
+    const base = await openTinyModel(scratch, name.split("-")[0]!);
+    const [model, lora] = [path(`${name}-base.gguf`), path(`${name}-lora.gguf`)];
+    await exportGguf(device, base, model, { type: "f32" });
+    await exportGgufAdapter(device, base, folder, lora);
+    const answers = await writeByLlamaCpp(model, prompts, { length: 24, end: 0, lora });
+    const gaps = await partings(loadAdapter(base, folder), prompts, answers);
+    for (const gap of gaps) expect(gap).toBeLessThan(sixteenBits);
+    expect(await writeByLlamaCpp(model, prompts, { length: 24, end: 0 })).not.toEqual(answers);
+  });
+});
+
+describe.runIf(hasLlama && file)("SmolLM2-135M-Instruct, tuned and exported", () => {
+  const questions = [
+    "Tom has 3 pens and buys 4 pens. How many pens has Tom?",
+    "A baker fills 7 trays with 24 rolls each and sells 95 rolls. How many are left?",
+    "Who wrote Romeo and Juliet?",
+    "Name three colours.",
+  ];
+  const adapter = path("run/adapter");
+  let adapted: AdaptedModel;
+  let prompts: number[][];
+  const write = (modelPath: string, lora?: string) =>
+    writeByLlamaCpp(modelPath, prompts, {
+      length: 32,
+      end: adapted.tokenizer.eosTokenId,
+      ...(lora !== undefined && { lora }),
+    });
+
+  beforeAll(async () => {
+    await fineTune({
+      model: file!,
+      data: "fixtures/miniature/math-train.jsonl",
+      lora: { r: 8, lora_alpha: 16 },
+      learning_rate: 1e-3,
+      max_steps: 8,
+      validation: 0,
+      out: path("run"),
+    });
+    adapted = loadAdapter(await openModel(file!), adapter);
+    prompts = questions.map((content) => encodeChat(adapted.tokenizer, [{ role: "user", content }]));
+  }, 600_000);
+
+  test.each(["f32", "f16", "q8_0", "q5_k_m", "q4_k_m", "q4_0"] as const)(
+    "as GGUF in %s: llama.cpp writes what we write",
+    async (type) => {
+      const exported = path(`model-${type}.gguf`);
+      const check = await exportGguf(device, adapted, exported, { type });
+      const gaps = await partings(await openModel(exported), prompts, await write(exported));
+      console.info(
+        `${type}: ${describeCheck(check)}; answers part at ${gaps.length} of ${prompts.length} prompts, gaps ${gaps} nats`,
+      );
+      for (const gap of gaps) expect(gap).toBeLessThan(type.startsWith("q") ? eightBits : sixteenBits);
+    },
+  );
+
+  test("an adapter on its base model in f32, and on the 4-bit file: llama.cpp writes what we write", async () => {
+    const exported = path("adapter.gguf");
+    await exportGgufAdapter(device, adapted, adapter, exported);
+    const base = path("base.gguf");
+    await exportGguf(device, await openModel(file!), base, { type: "f32" });
+    const exact = await partings(adapted, prompts, await write(base, exported));
+    const onFile = await write(file!, exported);
+    const rounded = await partings(adapted, prompts, onFile);
+    console.info(`adapter: answers part at gaps of ${exact} nats, on the 4-bit file of ${rounded}`);
+    for (const gap of exact) expect(gap).toBeLessThan(sixteenBits);
+    for (const gap of rounded) expect(gap).toBeLessThan(eightBits);
+    expect(await write(file!)).not.toEqual(onFile);
+  });
+
+  test("through Hugging Face's files and back, metadata and tokenizer are llama.cpp's own", async () => {
+    const folder = path("hugging-face");
+    await mergeAdapter(device, adapted, folder);
+    const exported = path("again.gguf");
+    await exportGguf(device, await openModel(folder), exported);
+    const [original, again] = [openGguf(file!), openGguf(exported)];
+    // llama.cpp reads tokenizer.ggml.add_space_prefix of SentencePiece's tokenizers only.
+    const keys = [...original.metadata.keys()].filter((key) =>
+      /^(llama|tokenizer)\.(?!.*add_space)/.test(key),
+    );
+    for (const key of keys) expect(again.metadata.get(key), key).toEqual(original.metadata.get(key));
+    original.close();
+    again.close();
+    const gaps = await partings(await openModel(exported), prompts, await write(exported));
+    for (const gap of gaps) expect(gap).toBeLessThan(sixteenBits);
+  });
+});

@@ -1,0 +1,142 @@
+/**
+ * @file A model's blocks and tables as they are kept in memory, in a file: quantized once, then read together or one at a time.
+ */
+
+import { createHash } from "node:crypto";
+import { closeSync, existsSync } from "node:fs";
+import { dirname } from "node:path";
+import { nameInLayer } from "../../core/architectures/modules.ts";
+import { openSafetensors, type TensorToWrite, writeSafetensors } from "../../core/formats/safetensors.ts";
+import { locateRows, type TensorInfo } from "../../core/formats/weight-file.ts";
+import {
+  type BlockTensors,
+  chooseTableDtype,
+  type LoadOptions,
+  loadBlock,
+  loadTable,
+  tableNames,
+} from "../../core/models/load-weights.ts";
+import type { HostTensor, RowMatrix } from "../../core/runtime/device.ts";
+import { cachePath } from "../cache-folder.ts";
+import { openForReading, readAt } from "../files/read.ts";
+import { makeFolder } from "../files/write.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { hashFiles } from "./hash-files.ts";
+
+/** Changes whenever the same model would be stored otherwise. */
+const formatVersion = 3;
+
+/** The file's element types. */
+const kinds = {
+  F32: { dtype: "float32", View: Float32Array },
+  F16: { dtype: "float16", View: Uint16Array },
+  U8: { dtype: "uint8", View: Uint8Array },
+  I8: { dtype: "int8", View: Int8Array },
+} as const;
+
+export interface BlockFile {
+  /** Reads one block, into memory of its own or, if it `reuses`, that of the block it read before. */
+  readBlock(layer: number, reuses?: boolean): BlockTensors;
+  /** The embedding or the output layer, which stays on disk. */
+  openTable(name: string): RowMatrix;
+}
+
+/**
+ * The blocks of a model whose linear weights are quantized, and its tables. They are quantized the first time and kept in the
+ * user's folder of caches, in a safetensors file named by the content of the model's files.
+ *
+ * @param options with the storage "nf4" or "int8"
+ * @throws InputError as `loadBlock`, or if the disk does not take the file
+ */
+export async function openBlocks(checkpoint: Checkpoint, options: LoadOptions): Promise<BlockFile> {
+  const path = await writeBlocks(checkpoint, options);
+  const file = openSafetensors(path);
+  file.close();
+  const reading = <T>(read: (descriptor: number) => T): T => {
+    const descriptor = openForReading(path);
+    try {
+      return read(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+  };
+  const kindOf = ({ dtype }: TensorInfo) => kinds[dtype as keyof typeof kinds];
+  const reused = new Map<string, Uint8Array<ArrayBuffer>>();
+  return {
+    readBlock: (layer, reuses = false) =>
+      reading((descriptor) => {
+        const prefix = nameInLayer(layer, "");
+        const tensors: Record<string, HostTensor> = {};
+        for (const info of file.tensors.values()) {
+          if (!info.name.startsWith(prefix)) continue;
+          const name = info.name.slice(prefix.length);
+          const memory = reuses ? reused.get(name) : undefined;
+          const bytes = readAt(descriptor, info.byteOffset, info.byteLength, path, memory);
+          if (reuses) reused.set(name, bytes);
+          const { dtype, View } = kindOf(info);
+          tensors[name] = { dtype, dims: info.shape, data: new View(bytes.buffer) };
+        }
+        return tensors;
+      }),
+    openTable(name) {
+      const table = file.tensors.get(name)!;
+      const { dtype, View } = kindOf(table);
+      const readRows = (start: number, end: number) =>
+        reading((descriptor) => {
+          const { byteOffset, byteLength } = locateRows(table, { start, end });
+          return new View(readAt(descriptor, byteOffset, byteLength, path).buffer);
+        });
+      return {
+        dtype,
+        dims: table.shape,
+        readRows,
+        get data() {
+          return readRows(0, table.shape[0]!);
+        },
+      };
+    },
+  };
+}
+
+/** Makes the file unless it is there. @returns its path */
+async function writeBlocks(checkpoint: Checkpoint, options: LoadOptions): Promise<string> {
+  const { storage = "float32", doubleQuantization = true, onProgress } = options;
+  const { numHiddenLayers } = checkpoint.config;
+  const identity = [formatVersion, await hashFiles(checkpoint.path), storage, doubleQuantization];
+  const hash = createHash("sha256").update(JSON.stringify(identity)).digest("hex");
+  const path = cachePath("blocks", `${hash}.safetensors`);
+  if (existsSync(path)) return path;
+  makeFolder(dirname(path));
+
+  let loaded: { readonly layer: number; readonly tensors: BlockTensors } | undefined;
+  const load = (layer: number) => {
+    if (loaded?.layer !== layer) {
+      loaded = { layer, tensors: loadBlock(checkpoint, layer, options) };
+      onProgress?.((layer + 1) / numHiddenLayers);
+    }
+    return loaded.tensors;
+  };
+  const { vocabSize, hiddenSize } = checkpoint.config;
+  const tables = [...new Set(tableNames(checkpoint))].map(
+    (name): TensorToWrite => ({
+      name,
+      dtype: chooseTableDtype(checkpoint, storage, name),
+      shape: [vocabSize, hiddenSize],
+      data: () => loadTable(checkpoint, name, storage).data as ArrayBufferView,
+    }),
+  );
+  // All blocks have tensors of the same names and shapes.
+  const first = Object.entries(load(0));
+  const blocks = Array.from({ length: numHiddenLayers }, (_, layer) =>
+    first.map(
+      ([name, { dtype, dims }]): TensorToWrite => ({
+        name: nameInLayer(layer, name),
+        dtype: dtype as TensorToWrite["dtype"],
+        shape: dims,
+        data: () => load(layer)[name]!.data as ArrayBufferView,
+      }),
+    ),
+  ).flat();
+  await writeSafetensors(path, [...blocks, ...tables], { storage: String(storage) });
+  return path;
+}

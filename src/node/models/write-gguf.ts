@@ -1,0 +1,94 @@
+/** @file Writes a plain model as a GGUF file, by llama.cpp's conventions. */
+
+import { existsSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
+import { listTensors } from "../../core/architectures/modules.ts";
+import { rotaryFactors } from "../../core/architectures/rotary.ts";
+import { InputError } from "../../core/errors.ts";
+import { openGguf } from "../../core/formats/gguf.ts";
+import { type GgufTensorToWrite, type GgufValueToWrite, writeGguf } from "../../core/formats/gguf-writer.ts";
+import {
+  encodeGgufConfig,
+  ggufArchitecture,
+  ggufTensorName,
+  interleavedHeads,
+  interleaveHalves,
+  ropeFactorsName,
+} from "../../core/models/gguf-model.ts";
+import { chooseTensorType, fileTypes, type GgufFileType } from "../../core/models/gguf-tensor-types.ts";
+import { readTokenizerFiles } from "../../core/tokenization/hugging-face.ts";
+import { encodeGgufTokenizer } from "../../core/tokenization/to-gguf.ts";
+import type { Model } from "./open-model.ts";
+
+/**
+ * Writes `model` with the given weights as one GGUF file: matrices in the types that llama.cpp gives them in such
+ * a file, vectors in float32. The metadata of a model that came as GGUF are carried over, its tokenizer unchanged.
+ *
+ * @param tensor the weights by Hugging Face's names, asked for one at a time
+ * @throws InputError if the file exists or is not named *.gguf, or GGUF cannot express the model or its tokenizer.
+ */
+export async function writeGgufModel(
+  path: string,
+  model: Model,
+  fileType: GgufFileType,
+  tensor: (name: string) => Float32Array | Promise<Float32Array>,
+): Promise<void> {
+  checkGgufPath(path);
+  const { config } = model;
+  const metadata = statSync(model.path).isDirectory() ? describeFolder(model) : copyMetadata(model.path);
+  metadata
+    .set("general.type", "model")
+    .set("general.file_type", fileTypes[fileType].number)
+    // Of ggml's quantized formats.
+    .set("general.quantization_version", 2);
+  const { chatTemplate } = model.tokenizer;
+  if (chatTemplate !== undefined) metadata.set("tokenizer.chat_template", chatTemplate);
+
+  const tensors = listTensors(config).map(({ name, shape }): GgufTensorToWrite => {
+    const heads = interleavedHeads(ggufArchitecture(config), name, config);
+    return {
+      name: ggufTensorName(name),
+      type: chooseTensorType(fileType, { name, shape }, config),
+      shape,
+      data: async () => {
+        const values = await tensor(name);
+        return heads === undefined ? values : interleaveHalves(values, heads, config.headDim);
+      },
+    };
+  });
+  const factors = rotaryFactors(config);
+  if (factors)
+    tensors.push({ name: ropeFactorsName, type: "F32", shape: [factors.length], data: () => factors });
+  await writeGguf(path, metadata, tensors);
+}
+
+/** @throws InputError if a GGUF file cannot be written under this name. */
+export function checkGgufPath(path: string): void {
+  if (!path.endsWith(".gguf"))
+    throw new InputError(`A GGUF file's name ends in ".gguf", but ${path} does not.`);
+  if (existsSync(path)) throw new InputError(`The output file ${path} exists; choose another name.`);
+}
+
+function describeFolder({ name, path, config }: Model): Map<string, GgufValueToWrite> {
+  const tokenizer = encodeGgufTokenizer(
+    readTokenizerFiles(path),
+    config.vocabSize,
+    join(path, "tokenizer.json"),
+  );
+  return new Map<string, GgufValueToWrite>([
+    ...encodeGgufConfig(config),
+    ["general.name", basename(name)],
+    ...tokenizer,
+  ]);
+}
+
+/** The metadata of a GGUF file as they are, but for those that tell how it is stored. */
+function copyMetadata(path: string): Map<string, GgufValueToWrite> {
+  const file = openGguf(path);
+  const keys = [...file.metadata.keys()].filter(
+    (key) => !/^(general\.alignment$|split\.|quantize\.)/.test(key),
+  );
+  const copied = new Map(keys.map((key) => [key, file.readEncodedValue(key)]));
+  file.close();
+  return copied;
+}

@@ -1,0 +1,111 @@
+/** @file Writes a plain model as a Hugging Face folder. */
+
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { ModelConfig } from "../../core/architectures/config.ts";
+import { listTensors } from "../../core/architectures/modules.ts";
+import { InputError } from "../../core/errors.ts";
+import { openGguf } from "../../core/formats/gguf.ts";
+import { type TensorToWrite, writeSafetensors } from "../../core/formats/safetensors.ts";
+import { convertGgufTokenizer } from "../../core/tokenization/gguf.ts";
+import { openHuggingFaceTokenizer } from "../../core/tokenization/hugging-face.ts";
+import { anyFields, readJson } from "../files/structured.ts";
+import { copyFile, writeWhole } from "../files/write.ts";
+import type { Model } from "./open-model.ts";
+
+/** Files of a model folder that do not depend on the weights. */
+const carriedFiles = [
+  "generation_config.json",
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "chat_template.jinja",
+];
+
+/**
+ * Writes `model` with the given weights in float32 into a folder: config.json, model.safetensors and the tokenizer.
+ *
+ * @param tensor the weights by Hugging Face's names, asked for one at a time
+ */
+export async function writeModel(
+  folder: string,
+  model: Model,
+  tensor: (name: string) => Float32Array | Promise<Float32Array>,
+): Promise<void> {
+  const tensors = listTensors(model.config).map(
+    ({ name, shape }): TensorToWrite => ({ name, dtype: "float32", shape, data: () => tensor(name) }),
+  );
+  await writeSafetensors(join(folder, "model.safetensors"), tensors);
+  const writeJson = (name: string, value: unknown) =>
+    writeWhole(join(folder, name), `${JSON.stringify(value, null, 2)}\n`);
+  if (statSync(model.path).isDirectory()) {
+    for (const name of carriedFiles) {
+      if (existsSync(join(model.path, name))) copyFile(join(model.path, name), join(folder, name));
+    }
+    const {
+      quantization_config: _,
+      dtype: __,
+      ...config
+    } = readJson(join(model.path, "config.json"), anyFields);
+    writeJson("config.json", {
+      ...config,
+      architectures: [architectures[model.config.modelType]],
+      tie_word_embeddings: model.config.tieWordEmbeddings,
+      torch_dtype: "float32",
+    });
+  } else {
+    const file = openGguf(model.path);
+    const { tokenizer, config } = convertGgufTokenizer(file.metadata);
+    file.close();
+    writeJson("tokenizer.json", tokenizer);
+    writeJson("tokenizer_config.json", config);
+    const { bosTokenId, eosTokenId } = model.tokenizer;
+    writeJson("config.json", {
+      ...toHuggingFace(model.config),
+      bos_token_id: bosTokenId ?? null,
+      eos_token_id: eosTokenId ?? null,
+    });
+  }
+  // The model may have been tuned in another template than its own.
+  const { chatTemplate } = model.tokenizer;
+  if (chatTemplate !== undefined && chatTemplate !== openHuggingFaceTokenizer(folder).chatTemplate) {
+    writeWhole(join(folder, "chat_template.jinja"), chatTemplate);
+  }
+}
+
+const architectures = {
+  llama: "LlamaForCausalLM",
+  mistral: "MistralForCausalLM",
+  qwen2: "Qwen2ForCausalLM",
+  qwen3: "Qwen3ForCausalLM",
+} as const;
+
+/** The config.json of a model that came without one. */
+function toHuggingFace(config: ModelConfig): Record<string, unknown> {
+  if (config.ropeScaling?.type === "factors") {
+    throw new InputError(
+      "The model's rotary scaling is given by factors of its own, which a config.json cannot say; merge onto the Hugging Face folder of the model instead.",
+    );
+  }
+  const scaling = config.ropeScaling;
+  return {
+    architectures: [architectures[config.modelType]],
+    model_type: config.modelType,
+    vocab_size: config.vocabSize,
+    hidden_size: config.hiddenSize,
+    intermediate_size: config.intermediateSize,
+    num_hidden_layers: config.numHiddenLayers,
+    num_attention_heads: config.numAttentionHeads,
+    num_key_value_heads: config.numKeyValueHeads,
+    head_dim: config.headDim,
+    hidden_act: "silu",
+    max_position_embeddings: config.maxPositionEmbeddings,
+    rms_norm_eps: config.rmsNormEps,
+    rope_theta: config.ropeTheta,
+    rope_scaling: scaling?.type === "linear" ? { rope_type: "linear", factor: scaling.factor } : null,
+    tie_word_embeddings: config.tieWordEmbeddings,
+    attention_bias: config.outputBias,
+    mlp_bias: config.mlpBias,
+    torch_dtype: "float32",
+  };
+}

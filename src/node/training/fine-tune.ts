@@ -1,0 +1,453 @@
+/** @file A tuning run from its options to its folder, and on from a checkpoint. */
+
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import type { Adaptation } from "../../core/adapters/adaptation.ts";
+import type { AdaptedModel, Adapter } from "../../core/adapters/adapted-model.ts";
+import { loraPlusFactor } from "../../core/adapters/lora-plus.ts";
+import { initializeParameters, type Parameters } from "../../core/adapters/parameters.ts";
+import { splitWeights } from "../../core/adapters/pissa.ts";
+import type { ModelConfig } from "../../core/architectures/config.ts";
+import { countParameters } from "../../core/architectures/modules.ts";
+import { type BatchOptions, buildMicroBatches, type TokenizedExample } from "../../core/data/batch.ts";
+import { createEngine, type Engine } from "../../core/engine/engine.ts";
+import { InputError } from "../../core/errors.ts";
+import { chooseTableDtype, fingerprintModel } from "../../core/models/load-weights.ts";
+import type { Device } from "../../core/runtime/device.ts";
+import { makeInterruptible } from "../../core/runtime/interruptible.ts";
+import { withChatSettings } from "../../core/tokenization/chat-template.ts";
+import { createMoments } from "../../core/training/adamw.ts";
+import { chooseSegmentSize, findLargestShape, findUsableMemory } from "../../core/training/estimate.ts";
+import {
+  type LoopOutcome,
+  type LoopPlan,
+  runTrainingLoop,
+  type TrainingState,
+} from "../../core/training/loop.ts";
+import { createAdaptation } from "../../core/training/methods.ts";
+import { estimateSecondsLeft, planSteps, type StepPlan } from "../../core/training/step-plan.ts";
+import { readAdapter } from "../adapters/peft-files.ts";
+import { resolveDataset } from "../data/hub-dataset.ts";
+import { type Dataset, type DatasetReport, loadDataset } from "../data/load-dataset.ts";
+import { computeEfficiency, type Efficiency } from "../efficiency/efficiency.ts";
+import { watchResources } from "../efficiency/resource-watch.ts";
+import { checkEntries } from "../files/folder.ts";
+import { withLock } from "../files/lock.ts";
+import { type Checkpoint, openCheckpoint } from "../models/checkpoint.ts";
+import { resolveModel } from "../models/hub-model.ts";
+import { adjustChat, loadModel, type Model } from "../models/open-model.ts";
+import { checkDevice, openDevice } from "../runtime/onnx-runtime.ts";
+import {
+  initialProgress,
+  listCheckpoints,
+  type Progress,
+  readCheckpoint,
+  removeOldCheckpoints,
+  writeCheckpoint,
+} from "./checkpoint.ts";
+import { completeOptions, findAdapter } from "./initial-adapter.ts";
+import { type EvaluationMetrics, openMetricsLog, type StepMetrics } from "./metrics-log.ts";
+import { chatSettingsOf, type RunConfig, type RunOptions } from "./run-config.ts";
+import {
+  beginRun,
+  checkInputs,
+  checkRunFolder,
+  openRunFolder,
+  type RunFolder,
+  writeEfficiency,
+} from "./run-folder.ts";
+import { openEventLog } from "./tensorboard.ts";
+import { writeResult } from "./write-result.ts";
+
+/** What a run tells while it goes on. */
+export interface RunEvents {
+  /** What is being prepared, such as "reading the data". */
+  onStage?(stage: string): void;
+  /** The run as planned, before its first step. */
+  onPlan?(plan: RunPlan): void;
+  /** @param secondsLeft until the end of the run, evaluations included */
+  onStep?(metrics: StepMetrics, progress: Progress, secondsLeft: number): void;
+  onEvaluation?(metrics: EvaluationMetrics): void;
+  /** Aborting it ends the run as soon as a program has run, with a checkpoint of the last whole step. */
+  readonly signal?: AbortSignal;
+}
+
+export interface RunPlan {
+  readonly config: RunConfig;
+  readonly dataset: DatasetReport;
+  readonly heldOut: number;
+  readonly totalSteps: number;
+  /** How often the held-out loss is looked at in the whole run. */
+  readonly evaluations: number;
+  readonly segmentSize: number;
+  readonly trainableParameters: number;
+}
+
+export interface RunResult {
+  readonly outcome: LoopOutcome;
+  readonly folder: string;
+  /** The adapter's folder, or the model's where its own weights were trained. Undefined if the run was interrupted. */
+  readonly output?: string;
+  readonly progress: Progress;
+  /** What the run took. Undefined if it was interrupted before its first step. */
+  readonly efficiency?: Efficiency;
+  /** The model as tuned. After PiSSA its weights are the residual, on which its adapter was trained. */
+  readonly model: AdaptedModel;
+}
+
+/**
+ * Tunes a model: reads it and the data, trains, and writes the adapter (or the model, where its own weights are trained) into
+ * the folder `out`, with the configuration, the metrics and checkpoints.
+ *
+ * The result is that of the best evaluation on the held-out examples, or of the last step if nothing is held out.
+ *
+ * @throws InputError if an option, the model or the data are bad, or the loss stops being finite.
+ */
+export async function fineTune(options: RunOptions, events: RunEvents = {}): Promise<RunResult> {
+  const config = completeOptions(options, "The run's options");
+  checkRunFolder(config.out);
+  const inputs = await readInputs(config, events);
+  const complete = { ...config, segment_size: inputs.segmentSize };
+  return withLock(config.out, "run", () => {
+    // Another process may have begun one while the data were read.
+    checkRunFolder(config.out);
+    return train(beginRun(complete, inputs), complete, inputs, events);
+  });
+}
+
+/**
+ * Goes on with a run that was interrupted, from its last checkpoint. The result equals that of a run that was not,
+ * bit for bit on the same machine.
+ *
+ * @throws InputError if `path` is not a run's folder, or its model or data have changed.
+ */
+export async function resumeRun(path: string, events: RunEvents = {}): Promise<RunResult> {
+  const { folder, config: recorded } = openRunFolder(path);
+  const config = completeOptions(recorded, folder.config);
+  checkEntries(path);
+  const inputs = await readInputs(config, events);
+  checkInputs(folder, inputs);
+  return withLock(path, "run", () => train(folder, config, inputs, events));
+}
+
+interface RunInputs {
+  readonly model: Model;
+  readonly modelFingerprint: string;
+  readonly dataSha256: string;
+  readonly tokensSha256: string;
+  readonly adapterSha256?: string;
+  readonly adaptation: Adaptation;
+  /** The tensors of the adapter that the run goes on with. */
+  readonly initial?: Parameters;
+  readonly examples: readonly TokenizedExample[];
+  readonly report: DatasetReport;
+  readonly steps: StepPlan;
+  readonly segmentSize: number;
+}
+
+/** Reads model and data, the cheap checks first: nothing is written and no weight is loaded before they pass. */
+async function readInputs(config: RunConfig, events: RunEvents): Promise<RunInputs> {
+  await checkDevice(openRunDevice(config));
+  const modelPath = await resolveModel(config.model, { revision: config.revision });
+  const dataPath = await resolveDataset(config.data, config.data_split);
+  const checkpoint = openCheckpoint(modelPath);
+  try {
+    const adaptation = createAdaptation(config, checkpoint.config);
+    const adapter =
+      config.adapter === undefined ? {} : await readInitialAdapter(findAdapter(config.adapter), checkpoint);
+    const { examples, report } = await readExamples(config, dataPath, checkpoint, events);
+    const steps = planSteps(
+      config,
+      examples.map(({ ids }) => ids.length),
+    );
+    const segmentSize = pickSegmentSize(config, checkpoint, adaptation, report.longest);
+    const model = await loadModel(config.model, checkpoint, {
+      storage: config.storage,
+      doubleQuantization: config.double_quantization,
+      weightsOnDisk: config.weights_on_disk,
+      onProgress: (share) => events.onStage?.(`loading the model: ${Math.round(100 * share)} %`),
+    });
+    return {
+      model: adjustChat(model, chatSettingsOf(config)),
+      modelFingerprint: model.fingerprint,
+      dataSha256: await hashFile(dataPath),
+      tokensSha256: hashTokens(examples),
+      ...adapter,
+      adaptation,
+      examples,
+      report,
+      steps,
+      segmentSize,
+    };
+  } finally {
+    checkpoint.close();
+  }
+}
+
+/**
+ * The examples of a run as tokens.
+ *
+ * @param path of their file
+ * @throws InputError as `loadDataset` does, or if the context is longer than the model's.
+ */
+export function readExamples(
+  config: RunConfig,
+  path: string,
+  checkpoint: Checkpoint,
+  events: RunEvents = {},
+): Promise<Dataset> {
+  events.onStage?.("reading the data");
+  return loadDataset(path, {
+    tokenizer: withChatSettings(checkpoint.tokenizer(), chatSettingsOf(config)),
+    context: chooseContext(config.context, config.model, checkpoint.config),
+    overlong: config.overlong,
+    trainOn: config.train_on,
+    applyChatTemplate: config.apply_chat_template,
+    fields: config.fields,
+    onProgress: (count) => events.onStage?.(`reading the data: ${count} examples`),
+  });
+}
+
+async function readInitialAdapter(
+  folder: string,
+  checkpoint: Checkpoint,
+): Promise<Pick<Required<RunInputs>, "initial" | "adapterSha256">> {
+  const { parameters } = readAdapter(folder, checkpoint.config, fingerprintModel(checkpoint));
+  return { initial: parameters, adapterSha256: await hashFile(join(folder, "adapter_model.safetensors")) };
+}
+
+/**
+ * The longest example: as given, or what the model was made for, 2,048 tokens at most.
+ *
+ * @param model its name, for the message
+ * @throws InputError if the model was made for less than is given.
+ */
+export function chooseContext(
+  context: number | undefined,
+  model: string,
+  { maxPositionEmbeddings }: ModelConfig,
+): number {
+  if (context === undefined) return Math.min(2048, maxPositionEmbeddings);
+  if (context <= maxPositionEmbeddings) return context;
+  throw new InputError(
+    `The context of ${context} tokens is longer than the ${maxPositionEmbeddings} that ${model} was made for; lower "context".`,
+  );
+}
+
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path), hash);
+  return hash.digest("hex");
+}
+
+function hashTokens(examples: readonly TokenizedExample[]): string {
+  const hash = createHash("sha256");
+  for (const { ids, trained } of examples)
+    hash.update(Uint32Array.of(ids.length)).update(ids).update(trained);
+  return hash.digest("hex");
+}
+
+function openRunDevice({ device, threads }: RunConfig): Device {
+  return openDevice(device, threads === undefined ? {} : { threads });
+}
+
+async function train(
+  folder: RunFolder,
+  config: RunConfig,
+  inputs: RunInputs,
+  events: RunEvents,
+): Promise<RunResult> {
+  const { model, adaptation, steps, segmentSize } = inputs;
+  const device = openRunDevice(config);
+  const engine = createEngine(
+    events.signal ? makeInterruptible(device, events.signal) : device,
+    model.config,
+    model.weights,
+    adaptation,
+    { segmentSize },
+  );
+  try {
+    const { parameters, initial } = await begin(config, device, inputs, events);
+    const state: TrainingState = {
+      parameters,
+      moments: createMoments(parameters),
+      progress: initialProgress,
+    };
+    const newest = listCheckpoints(folder.checkpoints).at(-1);
+    if (newest !== undefined) {
+      state.progress = readCheckpoint(folder.checkpoints, newest, parameters, state.moments);
+      // A process that was ended after it wrote the newest did not come to this.
+      removeOldCheckpoints(folder.checkpoints, state.progress.best?.step);
+    }
+    const plan = planLoop(config, inputs);
+    events.onPlan?.({
+      config,
+      dataset: inputs.report,
+      heldOut: steps.heldOut.length,
+      totalSteps: steps.totalSteps,
+      evaluations: steps.evaluations,
+      segmentSize,
+      trainableParameters: [...parameters.values()].reduce((sum, { data }) => sum + data.length, 0),
+    });
+    const parameterCount = countAllParameters(model.config, { adaptation, parameters });
+    const measure = () => computeEfficiency(state.progress, state.progress.usage, parameterCount);
+    const outcome = await runAndLog(engine, plan, state, { folder, steps, events, measure });
+    const tuned: AdaptedModel = { ...model, adapter: { adaptation, parameters } };
+    const efficiency = measure();
+    if (efficiency) writeEfficiency(folder, efficiency);
+    const result = {
+      outcome,
+      folder: folder.path,
+      progress: state.progress,
+      ...(efficiency && { efficiency }),
+      model: tuned,
+    };
+    if (outcome === "interrupted") return result;
+
+    const { best, step } = state.progress;
+    if (best && best.step !== step) readCheckpoint(folder.checkpoints, best.step, parameters);
+    return { ...result, output: await writeResult(folder, config, tuned, initial) };
+  } finally {
+    await engine.release();
+  }
+}
+
+/** Parameters of the base model and of what is added to it. */
+function countAllParameters(model: ModelConfig, { adaptation, parameters }: Adapter): number {
+  const added = [...parameters].filter(([name]) => !adaptation.trains(name));
+  return added.reduce((sum, [, { data }]) => sum + data.length, countParameters(model));
+}
+
+/** The trained tensors at the start: those of the given adapter, or new ones; with PiSSA also a copy, as it changes the base weights. */
+async function begin(
+  { lora, seed }: RunConfig,
+  device: Device,
+  { model: { config, weights }, adaptation, initial: given }: RunInputs,
+  events: RunEvents,
+): Promise<{ parameters: Parameters; initial?: Parameters }> {
+  const parameters = given ?? initializeParameters(config, adaptation, weights, seed);
+  if (lora?.init_lora_weights !== "pissa") return { parameters };
+  const onProgress = (share: number) =>
+    events.onStage?.(`finding the principal parts of the weights: ${Math.round(100 * share)} %`);
+  const initial = await splitWeights(device, config, weights, lora, parameters, { seed, onProgress });
+  return { parameters, initial };
+}
+
+/**
+ * The segment size that a run asks for or, with "auto", that suits the memory.
+ *
+ * @param longestExample in tokens
+ * @param memoryBytes that it has to stay within
+ * @throws InputError if the model has fewer blocks than are asked for.
+ */
+export function pickSegmentSize(
+  { segment_size, storage, micro_batch_tokens, weights_on_disk }: RunConfig,
+  checkpoint: Checkpoint,
+  adaptation: Adaptation,
+  longestExample: number,
+  memoryBytes = findUsableMemory(),
+): number {
+  const { config } = checkpoint;
+  if (segment_size !== "auto") {
+    if (segment_size <= config.numHiddenLayers) return segment_size;
+    throw new InputError(
+      `"segment_size" is ${segment_size}, but the model has ${config.numHiddenLayers} blocks; give a number up to that, or "auto".`,
+    );
+  }
+  const tableDtype = chooseTableDtype(checkpoint, storage);
+  const base = { config, storage, tableDtype, weightsOnDisk: weights_on_disk };
+  return chooseSegmentSize(
+    base,
+    adaptation,
+    findLargestShape(micro_batch_tokens, longestExample),
+    memoryBytes,
+  );
+}
+
+function planLoop(config: RunConfig, { examples, steps }: RunInputs): LoopPlan {
+  const batching: BatchOptions = { microBatchTokens: config.micro_batch_tokens, packing: config.packing };
+  const batches = (indices: readonly number[]) =>
+    buildMicroBatches(
+      indices.map((index) => examples[index]!),
+      batching,
+    );
+  const { sampler, totalSteps } = steps;
+  return {
+    totalSteps,
+    stepsPerEpoch: sampler.stepsPerEpoch,
+    microBatches: (step) => batches(sampler.examplesOf(step).map((index) => steps.training[index]!)),
+    evaluation: batches(steps.heldOut),
+    evalSteps: steps.evalSteps,
+    saveSteps: config.save_steps ?? Math.max(1, Math.ceil(totalSteps / 20)),
+    earlyStoppingPatience: config.early_stopping_patience,
+    optimizer: {
+      beta1: config.adam_beta1,
+      beta2: config.adam_beta2,
+      epsilon: config.adam_epsilon,
+      weightDecay: config.weight_decay,
+    },
+    learningRate: config.learning_rate,
+    ...(config.loraplus_lr_ratio !== undefined && {
+      learningRateFactor: loraPlusFactor(config.loraplus_lr_ratio),
+    }),
+    scheduler: config.lr_scheduler_type,
+    warmupSteps: Math.ceil(config.warmup_ratio * totalSteps),
+    maxGradNorm: config.max_grad_norm,
+    seed: config.seed,
+    dropout: config.lora !== undefined && config.lora.lora_dropout > 0,
+  };
+}
+
+/** Runs the loop with its metrics written to metrics.jsonl, efficiency.json and TensorBoard's files. */
+async function runAndLog(
+  engine: Engine,
+  plan: LoopPlan,
+  state: TrainingState,
+  {
+    folder,
+    steps,
+    events,
+    measure,
+  }: { folder: RunFolder; steps: StepPlan; events: RunEvents; measure: () => Efficiency | undefined },
+): Promise<LoopOutcome> {
+  const metrics = openMetricsLog(folder.metrics, state.progress);
+  const tensorboard = openEventLog(folder.tensorboard);
+  const watch = watchResources(state.progress.usage);
+  let evaluationSeconds: number | undefined;
+  try {
+    return await runTrainingLoop(engine, plan, state, {
+      ...(events.signal && { signal: events.signal }),
+      onStep(line) {
+        metrics.append(line);
+        const { loss, learning_rate, grad_norm } = line;
+        tensorboard.append(line.step, {
+          "train/loss": loss,
+          "train/learning_rate": learning_rate,
+          "train/grad_norm": grad_norm,
+        });
+        const secondsLeft = estimateSecondsLeft(steps, state.progress, evaluationSeconds);
+        events.onStep?.(line, state.progress, secondsLeft);
+      },
+      onEvaluating: (done, batches) => events.onStage?.(`held-out loss: ${done}/${batches}`),
+      onEvaluation(line) {
+        metrics.append(line);
+        evaluationSeconds = line.seconds;
+        tensorboard.append(line.step, { "eval/loss": line.eval_loss });
+        events.onEvaluation?.(line);
+      },
+      async save() {
+        // The sums belong to the checkpoint: a run that goes on from it does not count later steps twice.
+        state.progress = { ...state.progress, usage: watch.usage() };
+        await writeCheckpoint(folder.checkpoints, state.progress, state.parameters, state.moments);
+        const efficiency = measure();
+        if (efficiency) writeEfficiency(folder, efficiency);
+      },
+    });
+  } finally {
+    watch.stop();
+    metrics.close();
+    tensorboard.close();
+  }
+}

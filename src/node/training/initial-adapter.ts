@@ -1,0 +1,49 @@
+/** @file The adapter that a run goes on with, in place of one that begins anew. */
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import type { LoraConfig } from "../../core/adapters/lora.ts";
+import { InputError } from "../../core/errors.ts";
+import { readAdapterTemplate, readSettings } from "../adapters/peft-files.ts";
+import { parseRunConfig, type RunConfig, type RunOptions } from "./run-config.ts";
+import { runFolder } from "./run-folder.ts";
+
+/** The folder of an adapter that is given by its own path, or by that of the run which tuned it. */
+export function findAdapter(path: string): string {
+  const { config, adapter } = runFolder(path);
+  return existsSync(config) ? adapter : path;
+}
+
+/**
+ * Checks a run's options and fills in what they leave open: the settings and the chat template of the adapter that it goes on
+ * with, and the defaults.
+ * Only the dropout may be another than the adapter's, as it does not belong to what the adapter computes.
+ *
+ * @param origin where the options come from, for messages
+ * @throws InputError as `parseRunConfig` does, or if there is no such adapter, or an option contradicts its settings.
+ */
+export function completeOptions(options: RunOptions, origin: string): RunConfig {
+  const { adapter } = parseRunConfig(options, origin);
+  if (adapter === undefined) return parseRunConfig(options, origin);
+  const folder = findAdapter(adapter);
+  const settings = readSettings(join(folder, "adapter_config.json"));
+  const { lora_dropout = settings.lora_dropout, ...given } = options.lora ?? {};
+  for (const [name, value] of Object.entries(given)) {
+    const own = settings[name as keyof LoraConfig];
+    if (value !== undefined && !isDeepStrictEqual(withoutOrder(value), withoutOrder(own))) {
+      throw new InputError(
+        `${origin}: the option "lora.${name}" is ${JSON.stringify(value)}, but the adapter ${folder} was made with ${JSON.stringify(own)}; leave it out.`,
+      );
+    }
+  }
+  const template = options.apply_chat_template === false ? undefined : readAdapterTemplate(folder);
+  const chat_template = options.chat_template ?? template;
+  const lora = { ...settings, lora_dropout };
+  return parseRunConfig({ ...options, lora, ...(chat_template !== undefined && { chat_template }) }, origin);
+}
+
+/** Lists of settings are sets. */
+function withoutOrder(value: unknown): unknown {
+  return Array.isArray(value) ? [...value].sort() : value;
+}

@@ -1,0 +1,186 @@
+/** @file Every option of a tuning run, with its default: what `config.yaml` holds and `--print-config` shows. */
+
+import { z } from "zod";
+import { loraConfigSchema } from "../../core/adapters/lora.ts";
+import { InputError } from "../../core/errors.ts";
+import { isQuantized, storages } from "../../core/models/linear.ts";
+import { parseOptions } from "../../core/parse-fields.ts";
+import type { ChatSettings } from "../../core/tokenization/chat-template.ts";
+import { isoDay } from "../../core/tokenization/strftime.ts";
+import { methodNames, methodOf } from "../../core/training/methods.ts";
+import { schedulerTypes } from "../../core/training/schedule.ts";
+import { deviceNames } from "../runtime/onnx-runtime.ts";
+
+/** What prints nothing of a conversation is no template, but most likely the name of its file. */
+export const chatTemplateText = z
+  .string()
+  .regex(/\{[{%]/, "it must be the template itself, not the name of a file");
+
+/** Such as "2025-01-31". */
+export const day = z.iso.date("it is not a day of the form 2025-01-31");
+
+const given = z.strictObject({
+  /** Folder of a Hugging Face model, a GGUF file, or a Hub id. */
+  model: z.string().min(1),
+  /** Branch, tag or commit of a Hub model. */
+  revision: z.string().default("main"),
+  /** The model's id on the Hub, for those to whom the result is handed on; by default what its files say. */
+  base_model_name: z
+    .string()
+    .regex(/^[\w.-]+\/[\w.-]+$/, "give an id such as user/name")
+    .optional(),
+  /** File of examples (JSONL, JSON, CSV, Parquet, text) or a Hub dataset's id. */
+  data: z.string().min(1),
+  /** Split of a Hub dataset. */
+  data_split: z.string().default("train"),
+  /** Which of a row's fields stand for which: { prompt: "my_question", completion: "my_answer" }. */
+  fields: z.record(z.string(), z.string()).default({}),
+  /** Which tokens are trained on: those of the completions, or all. */
+  train_on: z.enum(["completion", "all"]).default("completion"),
+  /** Whether conversations go through the model's chat template, where it has one; else prompt and completion stand plain. */
+  apply_chat_template: z.boolean().default(true),
+  /** A Jinja template in place of the model's own, as text. The adapter keeps it. */
+  chat_template: chatTemplateText.optional(),
+  /** The day that chat templates print as today's; by default that of the run's start. */
+  date: day.default(() => isoDay(new Date())),
+  /** What happens to an example longer than the context. */
+  overlong: z.enum(["error", "drop", "truncate"]).default("error"),
+  method: z.enum(methodNames).default("lora"),
+  /**
+   * Folder of an adapter to go on with, PEFT's or a run's. LoRA's options are then the adapter's own; the optimizer begins
+   * anew.
+   */
+  adapter: z.string().min(1).optional(),
+  /** How the base model's linear weights are kept; by default float32, and nf4 for qlora. */
+  storage: z.enum(storages).optional(),
+  /** Quantize the scales of NF4 blocks as well. */
+  double_quantization: z.boolean().default(true),
+  /** Whether the blocks of a quantized base are read from disk when they are computed, one at a time. */
+  weights_on_disk: z.boolean().default(false),
+  /** For all methods but freeze and full. */
+  lora: loraConfigSchema.optional(),
+  /** For lora+: B's learning rate over A's; by default 16. */
+  loraplus_lr_ratio: z.number().min(1).optional(),
+  /** For freeze: how many of the last blocks are trained; by default 2. */
+  freeze_trainable_layers: z.int().min(1).optional(),
+  /** Longest example in tokens; by default what the model was made for, 2,048 at most. */
+  context: z.int().min(8).optional(),
+  /** Tokens computed at a time. Results do not depend on it; memory does. */
+  micro_batch_tokens: z.int().min(8).default(512),
+  /** Several short examples in one sequence; they do not see each other. Results do not depend on it. */
+  packing: z.boolean().default(true),
+  /** Examples per optimizer step. */
+  batch_size: z.int().min(1).default(8),
+  num_train_epochs: z.number().positive().default(1),
+  /** Optimizer steps; overrides num_train_epochs. */
+  max_steps: z.int().min(1).optional(),
+  /** Highest learning rate; by default what docs/methods.md says of the method. */
+  learning_rate: z.number().positive().optional(),
+  lr_scheduler_type: z.enum(schedulerTypes).default("cosine"),
+  /** Share of the steps during which the learning rate rises. */
+  warmup_ratio: z.number().min(0).max(1).default(0.03),
+  weight_decay: z.number().min(0).default(0),
+  adam_beta1: z.number().min(0).lt(1).default(0.9),
+  adam_beta2: z.number().min(0).lt(1).default(0.999),
+  adam_epsilon: z.number().positive().default(1e-8),
+  /** Gradients are scaled down to this norm at most. */
+  max_grad_norm: z.number().positive().default(1),
+  /** Share of the examples (below 1) or number of examples held out for evaluation; by default 5 %, 100 at most. */
+  validation: z.number().min(0).optional(),
+  /** Steps between evaluations; by default ten evaluations in a run. */
+  eval_steps: z.int().min(1).optional(),
+  /** Evaluations without improvement after which the run stops; by default it does not stop early. */
+  early_stopping_patience: z.int().min(1).optional(),
+  /** Steps between checkpoints; by default twenty checkpoints in a run. */
+  save_steps: z.int().min(1).optional(),
+  seed: z.int().min(0).default(42),
+  device: z.enum(deviceNames).default("cpu"),
+  /** Threads for arithmetic; by default the number of cores. */
+  threads: z.int().min(1).optional(),
+  /** Decoder blocks computed per program, 1 to all, or "auto": all if memory allows, since then nothing is computed twice. */
+  segment_size: z.union([z.literal("auto"), z.int().min(1)]).default("auto"),
+  /** Folder of the run. */
+  out: z.string().min(1),
+});
+
+export const runConfigSchema = given.transform((config) => {
+  const method = methodOf(config.method);
+  const { lora, loraplus_lr_ratio, freeze_trainable_layers, ...rest } = config;
+  return {
+    ...rest,
+    storage: config.storage ?? method.storage,
+    lora: method.lora && loraConfigSchema.parse({ ...lora, ...method.lora }),
+    loraplus_lr_ratio: loraplus_lr_ratio ?? method.loraplus_lr_ratio,
+    freeze_trainable_layers: freeze_trainable_layers ?? method.freeze_trainable_layers,
+    learning_rate: config.learning_rate ?? method.learning_rate,
+  };
+});
+
+/** A run's options as a person gives them: only `model`, `data` and `out` are required. */
+export type RunOptions = z.input<typeof given>;
+/** A run's options with every default filled in. */
+export type RunConfig = z.output<typeof runConfigSchema>;
+
+/**
+ * Fills in the defaults and checks every option.
+ *
+ * @param origin where the options come from, for messages
+ * @throws InputError naming the first option that is unknown or has a bad value, or a contradiction between options.
+ */
+export function parseRunConfig(options: unknown, origin: string): RunConfig {
+  const config = parseOptions(runConfigSchema, options, origin);
+  const problem = findContradiction(config, options as RunOptions);
+  if (problem !== undefined) throw new InputError(`${origin}: ${problem}`);
+  return config;
+}
+
+/** In which template and on which day a run's chats are. */
+export function chatSettingsOf({ chat_template: chatTemplate, date }: RunConfig): ChatSettings {
+  return { chatTemplate, date };
+}
+
+/** What two options say against each other, in a sentence. */
+function findContradiction(config: RunConfig, given: RunOptions): string | undefined {
+  const { method, storage, lora } = config;
+  const { lora: fixed, ...defaults } = methodOf(method);
+  if (!lora && given.adapter !== undefined) {
+    return `method "${method}" trains the model's own weights, so it cannot go on with an adapter; merge the adapter first, or choose method "lora".`;
+  }
+  if (!lora && given.lora) {
+    return `method "${method}" trains the model's own weights and has no adapter; leave out the options of LoRA, such as r.`;
+  }
+  for (const [name, value] of Object.entries(fixed ?? {})) {
+    const other = given.lora?.[name as keyof typeof fixed];
+    if (other !== undefined && other !== value)
+      return `method "${method}" sets lora.${name} to ${value}, so it cannot be ${other}; choose another method.`;
+  }
+  for (const [name, owner] of [
+    ["loraplus_lr_ratio", "lora+"],
+    ["freeze_trainable_layers", "freeze"],
+  ] as const) {
+    if (given[name] !== undefined && defaults[name] === undefined)
+      return `"${name}" is an option of method "${owner}", not of "${method}"; leave it out or choose that method.`;
+  }
+  if (lora?.use_dora && lora.init_lora_weights === "pissa") {
+    return "DoRA and PiSSA cannot be combined, since the result would be no adapter for the original model; choose one of them.";
+  }
+  if (method === "qlora" && storage !== "nf4") {
+    return `method "qlora" keeps the base in nf4, not in ${storage}; choose method "lora" for another storage.`;
+  }
+  if (config.chat_template !== undefined && !config.apply_chat_template) {
+    return `"chat_template" is of no use while "apply_chat_template" is false; leave one of them out.`;
+  }
+  if (config.weights_on_disk && !isQuantized(storage)) {
+    return `"weights_on_disk" needs a quantized base, storage "nf4" or "int8", not "${storage}"; choose method "qlora".`;
+  }
+  if (config.weights_on_disk && config.segment_size !== "auto" && config.segment_size > 1) {
+    return `"weights_on_disk" reads one block at a time, so "segment_size" cannot be ${config.segment_size}; leave one of them out.`;
+  }
+  if (storage !== "float32" && lora?.init_lora_weights === "pissa") {
+    return `PiSSA takes a part out of the base weights, which needs storage "float32", not "${storage}".`;
+  }
+  if (storage !== "float32" && !lora) {
+    return `method "${method}" trains the base weights, which needs storage "float32", not "${storage}"; use method "qlora" for a quantized base.`;
+  }
+  return undefined;
+}

@@ -1,0 +1,127 @@
+/** @file The folder of a tuning run: where its files are, and when a run may be begun or resumed in it. */
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { z } from "zod";
+import { InputError } from "../../core/errors.ts";
+import type { Efficiency } from "../efficiency/efficiency.ts";
+import { isNewFolder } from "../files/folder.ts";
+import { readJson, readYaml } from "../files/structured.ts";
+import { writeWhole } from "../files/write.ts";
+import { parseRunConfig, type RunConfig } from "./run-config.ts";
+
+export interface RunFolder {
+  readonly path: string;
+  /** Every option of the run. */
+  readonly config: string;
+  /** Hashes of the base model and the data. */
+  readonly inputs: string;
+  readonly metrics: string;
+  /** EfficientLLM's quantities. */
+  readonly efficiency: string;
+  /** Checkpoints, from which an interrupted run goes on. */
+  readonly checkpoints: string;
+  /** The result, in PEFT's layout. */
+  readonly adapter: string;
+  /** The result of tuning the model's own weights, a model folder. */
+  readonly model: string;
+  /** TensorBoard's event files. */
+  readonly tensorboard: string;
+}
+
+export function runFolder(path: string): RunFolder {
+  return {
+    path,
+    config: join(path, "config.yaml"),
+    inputs: join(path, "inputs.json"),
+    metrics: join(path, "metrics.jsonl"),
+    efficiency: join(path, "efficiency.json"),
+    checkpoints: join(path, "checkpoint"),
+    adapter: join(path, "adapter"),
+    model: join(path, "model"),
+    tensorboard: join(path, "tensorboard"),
+  };
+}
+
+const identitySchema = z
+  .object({
+    modelFingerprint: z.string(),
+    dataSha256: z.string(),
+    /** Of what is trained on: all examples' token ids and masks. Older runs have none. */
+    tokensSha256: z.string().exactOptional(),
+    adapterSha256: z.string().exactOptional(),
+  })
+  .readonly();
+
+/** What identifies a run's base model and data, and the adapter that it goes on with, so that it is not resumed with others. */
+export type RunIdentity = z.infer<typeof identitySchema>;
+
+/** @throws InputError if a run's inputs.json is missing or damaged. */
+export function readIdentity({ inputs }: RunFolder): RunIdentity {
+  return readJson(inputs, identitySchema, "restore it, or begin a new run");
+}
+
+/** @throws InputError if the folder of a new run has something in it already. */
+export function checkRunFolder(path: string): void {
+  // What a run leaves that was ended before it had its configuration.
+  if (isNewFolder(path, ["inputs.json"])) return;
+  const hint = existsSync(runFolder(path).config) ? `go on with it by \`slimtune resume ${path}\`, or ` : "";
+  throw new InputError(`The output folder ${path} is not empty; ${hint}choose another one.`);
+}
+
+/** Writes the identity and, last, the configuration of a new run into its folder. */
+export function beginRun(
+  config: RunConfig,
+  { modelFingerprint, dataSha256, tokensSha256, adapterSha256 }: RunIdentity,
+): RunFolder {
+  const folder = runFolder(config.out);
+  const identity = { modelFingerprint, dataSha256, tokensSha256, adapterSha256 };
+  writeWhole(folder.inputs, `${JSON.stringify(identity, null, 2)}\n`);
+  writeWhole(folder.config, stringify(config));
+  return folder;
+}
+
+/** Writes the run's efficiency.json anew, so that one can be read whole at any time. */
+export function writeEfficiency({ efficiency: path }: RunFolder, efficiency: Efficiency): void {
+  writeWhole(path, `${JSON.stringify(efficiency, null, 2)}\n`);
+}
+
+/** @throws InputError if a run that is resumed would go on with another model or other data. */
+export function checkInputs(folder: RunFolder, identity: RunIdentity): void {
+  const recorded = readIdentity(folder);
+  const names = { modelFingerprint: "model", dataSha256: "data", adapterSha256: "adapter" } as const;
+  const [, changed] =
+    Object.entries(names).find(
+      ([key]) => recorded[key as keyof RunIdentity] !== identity[key as keyof RunIdentity],
+    ) ?? [];
+  if (changed) {
+    throw new InputError(
+      `The ${changed} of the run in ${folder.path} changed since it was begun, so it cannot be resumed; restore the ${changed}, or begin a new run.`,
+    );
+  }
+  if (recorded.tokensSha256 !== undefined && recorded.tokensSha256 !== identity.tokensSha256) {
+    throw new InputError(
+      `The tokens that the run in ${folder.path} is trained on changed since it was begun, though its data did not, so it cannot be resumed; restore the model's tokenizer and chat template, and the version of slimtune, or begin a new run.`,
+    );
+  }
+}
+
+/**
+ * Opens the folder of a run that was begun.
+ *
+ * @throws InputError if there is none.
+ */
+export function openRunFolder(path: string): { folder: RunFolder; config: RunConfig } {
+  const folder = runFolder(path);
+  if (!existsSync(folder.config)) {
+    throw new InputError(`${path} holds no config.yaml, so it is not the folder of a run.`);
+  }
+  return { folder, config: { ...parseRunConfig(readYaml(folder.config), folder.config), out: path } };
+}
+
+/** Where the result of a finished run is; undefined if the run is not finished. */
+export function findResult({ adapter, model }: RunFolder, { lora }: RunConfig): string | undefined {
+  const [result, lastFile] = lora ? [adapter, "adapter_config.json"] : [model, "config.json"];
+  return existsSync(join(result, lastFile)) ? result : undefined;
+}

@@ -1,0 +1,48 @@
+/** @file The result of a run in its folder: an adapter, or the model itself where its own weights were trained. */
+
+import { join } from "node:path";
+import type { AdaptedModel } from "../../core/adapters/adapted-model.ts";
+import { type Parameters, readBaseTensor } from "../../core/adapters/parameters.ts";
+import { toLora } from "../../core/adapters/pissa.ts";
+import { writeAdapter } from "../adapters/peft-files.ts";
+import { writeFolderWhole, writeWhole } from "../files/write.ts";
+import { hubIdOf } from "../models/hub-model.ts";
+import { writeModel } from "../models/write-model.ts";
+import { type CardSubject, describeResult } from "./model-card.ts";
+import type { RunConfig } from "./run-config.ts";
+import type { RunFolder } from "./run-folder.ts";
+
+/**
+ * Writes what a run has tuned, with its model card.
+ *
+ * @param initial what the adapter began with, if its product was taken out of the base weights
+ * @returns the folder of the adapter or the model
+ */
+export async function writeResult(
+  folder: RunFolder,
+  config: RunConfig,
+  model: AdaptedModel,
+  initial: Parameters | undefined,
+): Promise<string> {
+  const { parameters } = model.adapter!;
+  const baseModel = config.base_model_name ?? hubIdOf(config.model);
+  const write = (result: string, subject: CardSubject, writeTensors: (folder: string) => Promise<void>) =>
+    writeFolderWhole(result, async (temporary) => {
+      writeWhole(join(temporary, "README.md"), describeResult(subject, folder, config, baseModel));
+      await writeTensors(temporary);
+      return result;
+    });
+  if (!config.lora) {
+    const tensor = (name: string) => parameters.get(name)?.data ?? readBaseTensor(model.weights, name);
+    return write(folder.model, "model", (temporary) => writeModel(temporary, model, tensor));
+  }
+  const adapter = initial ? toLora(config.lora, initial, parameters) : { settings: config.lora, parameters };
+  const base = {
+    name: baseModel ?? config.model,
+    revision: config.revision,
+    fingerprint: model.fingerprint,
+  };
+  return write(folder.adapter, "adapter", (temporary) =>
+    writeAdapter(temporary, adapter.settings, adapter.parameters, base, config.chat_template),
+  );
+}

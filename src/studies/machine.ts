@@ -1,0 +1,33 @@
+/** @file On which machines a study was computed, since costs of different ones cannot be compared. */
+
+import { existsSync } from "node:fs";
+import { cpus, platform, release, totalmem } from "node:os";
+import process from "node:process";
+import { isDeepStrictEqual } from "node:util";
+import { z } from "zod";
+import { readJson } from "../node/files/structured.ts";
+import { writeWhole } from "../node/files/write.ts";
+import { machineSchema } from "../reporting/study-file.ts";
+import type { Machine } from "./results.ts";
+import type { StudyFolder } from "./study-folder.ts";
+
+const machinesSchema = z.tuple([machineSchema], machineSchema);
+
+/** Keeps what machine this is, unless the study was begun on one like it. */
+export function recordMachine({ machines: path }: StudyFolder): void {
+  const machine: Machine = {
+    cpu: cpus()[0]?.model.trim() ?? "unknown",
+    cores: cpus().length,
+    memoryBytes: totalmem(),
+    system: `${platform()} ${release()}`,
+    node: process.version,
+  };
+  const known = existsSync(path) ? readJson(path, machinesSchema) : [];
+  if (known.some((one) => isDeepStrictEqual(one, machine))) return;
+  writeWhole(path, `${JSON.stringify([...known, machine], undefined, 1)}\n`);
+}
+
+/** The machine on which the study was begun, and those on which it went on. */
+export function readMachines({ machines }: StudyFolder): [Machine, ...Machine[]] {
+  return readJson(machines, machinesSchema);
+}
