@@ -3,7 +3,7 @@
 import type { Adaptation } from "../src/core/adapters/adaptation.ts";
 import { lora, loraConfigSchema } from "../src/core/adapters/lora.ts";
 import { initializeParameters, zerosLike } from "../src/core/adapters/parameters.ts";
-import type { ModelConfig } from "../src/core/architectures/config.ts";
+import type { ModelConfig } from "../src/core/architectures/architecture.ts";
 import type { Batch } from "../src/core/data/batch.ts";
 import { createEngine } from "../src/core/engine/engine.ts";
 import type { Device } from "../src/core/runtime/device.ts";

@@ -2,7 +2,7 @@
 
 import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseConfig } from "../src/core/architectures/config.ts";
+import { parseConfig } from "../src/core/architectures/architectures.ts";
 import { listTensors } from "../src/core/architectures/modules.ts";
 import { encodeFloat16 } from "../src/core/formats/float16.ts";
 import { type TensorToWrite, writeSafetensors } from "../src/core/formats/safetensors.ts";

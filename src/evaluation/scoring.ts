@@ -1,6 +1,6 @@
 /** @file Log-likelihoods of many token sequences, of which what they share is computed once. */
 
-import type { ModelConfig } from "../core/architectures/config.ts";
+import type { ModelConfig } from "../core/architectures/architecture.ts";
 import { type Decoder, extendText } from "../core/engine/decoder.ts";
 import { appendTokens, commonLength, createKeyValues, type KeyValues } from "../core/engine/key-values.ts";
 

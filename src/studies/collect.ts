@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { z } from "zod";
 import { alignmentScores } from "../alignment/align.ts";
-import type { ModelConfig } from "../core/architectures/config.ts";
+import type { ModelConfig } from "../core/architectures/architecture.ts";
 import { countParameters } from "../core/architectures/modules.ts";
 import { compare, judgeFamily, type ScoreComparison, type ScoreName } from "../evaluation/compare.ts";
 import { type RecordedEvaluation, readEvaluation } from "../evaluation/evaluation-folder.ts";

@@ -1,6 +1,6 @@
 /** @file Freeze tuning: the last blocks are trained, and all before them and around them is frozen. */
 
-import type { ModelConfig } from "../architectures/config.ts";
+import type { ModelConfig } from "../architectures/architecture.ts";
 import { InputError } from "../errors.ts";
 import type { Adaptation } from "./adaptation.ts";
 

@@ -1,7 +1,7 @@
 /** @file LoRA (Hu et al. 2021): W x + s B A x, with A and B trained and W frozen. Its settings also choose its relatives. */
 
 import { z } from "zod";
-import type { ModelConfig } from "../architectures/config.ts";
+import type { ModelConfig } from "../architectures/architecture.ts";
 import { add } from "../graph/operators/elementwise.ts";
 import { matmul } from "../graph/operators/matmul.ts";
 import type { Random } from "../random.ts";

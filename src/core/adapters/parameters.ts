@@ -1,9 +1,16 @@
 /** @file The trained tensors of an adaptation as a whole, listed and initialized. */
 
-import type { ModelConfig } from "../architectures/config.ts";
-import { listLinearModules, listVectors, nameInLayer } from "../architectures/modules.ts";
+import type { ModelConfig } from "../architectures/architecture.ts";
+import {
+  embeddingName,
+  headName,
+  listLinearModules,
+  listVectors,
+  nameInLayer,
+  normName,
+} from "../architectures/modules.ts";
 import { readStoredWeight } from "../models/linear.ts";
-import { embeddingName, headName, type ModelWeights, normName } from "../models/weights.ts";
+import type { ModelWeights } from "../models/weights.ts";
 import { createRandom } from "../random.ts";
 import type { HostTensor } from "../runtime/device.ts";
 import type { Adaptation } from "./adaptation.ts";

@@ -1,6 +1,6 @@
 /** @file PiSSA (Meng et al. 2024): LoRA that begins as the principal part of the weight, on what is left of the weight. */
 
-import type { ModelConfig } from "../architectures/config.ts";
+import type { ModelConfig } from "../architectures/architecture.ts";
 import { listLinearModules, nameInLayer } from "../architectures/modules.ts";
 import { InputError } from "../errors.ts";
 import { sub } from "../graph/operators/elementwise.ts";

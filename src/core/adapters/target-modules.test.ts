@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { parseConfig } from "../architectures/config.ts";
+import { parseConfig } from "../architectures/architectures.ts";
 import { InputError } from "../errors.ts";
 import { selectTargetModules, valuesByPattern } from "./target-modules.ts";
 

@@ -3,10 +3,10 @@
 import { add, mul, sub } from "../graph/operators/elementwise.ts";
 import { broadcastMatmul, matmul } from "../graph/operators/matmul.ts";
 import { concat, join, reshape, separate, split, transpose } from "../graph/operators/movement.ts";
-import { oneAfter } from "../graph/operators/order.ts";
+import { controlDependency } from "../graph/operators/order.ts";
 import { reduceSum, softmax } from "../graph/operators/reduction.ts";
 import { type Dim, multiplyDim, scalar, type Tensor, withDerivative } from "../graph/tensor.ts";
-import type { ModelConfig } from "./config.ts";
+import type { ModelConfig } from "./architecture.ts";
 
 /**
  * How the tokens of a block attend to each other.
@@ -40,7 +40,7 @@ export function rowAttention(
   masks: readonly ChunkMask[],
   { recompute = false }: { readonly recompute?: boolean } = {},
 ): Attention {
-  const { numAttentionHeads: heads, numKeyValueHeads: groups, headDim } = config;
+  const { numAttentionHeads: heads, numKeyValueHeads: groups, headDim, attentionScale: scale } = config;
   const perGroup = heads / groups;
   return (query, key, value) => {
     const [batch, length] = query.shape as [Dim, Dim, Dim];
@@ -49,14 +49,14 @@ export function rowAttention(
       transpose(reshape(tensor, [batch, length, groups, headDim]), [0, 2, 1, 3]);
     const keys = inChunks(toHeads(key), 2);
     const values = inChunks(toHeads(value), 2);
-    const turns: Turns | undefined = recompute ? { finished: [] } : undefined;
+    const sequence: ChunkSequence | undefined = recompute ? { finished: [] } : undefined;
     const attended = inChunks(query, 1).map((part, index) => {
       const output = scaledDotProductAttention(
         toGroups(config, part),
         concat(keys.slice(0, index + 1), 2),
         concat(values.slice(0, index + 1), 2),
         masks[index]!,
-        { perGroup, turns },
+        { perGroup, scale, sequence },
       );
       return fromGroups(config, output, batch, chunkSize);
     });
@@ -89,35 +89,39 @@ function fromGroups(config: ModelConfig, output: Tensor, batch: Dim, length: Dim
  * Chunks whose derivatives are computed one after the other, so that the attention weights of one are alive at a time: left to
  * itself, ONNX Runtime takes all chunks' queries first, then their keys, then their values.
  */
-interface Turns {
-  /** What the chunk before gave. */
+interface ChunkSequence {
+  /** The gradients of the chunk before. */
   finished: readonly Tensor[];
 }
 
 /**
- * softmax(Q K^T / sqrt(d) + mask) V (Vaswani et al. 2017, equation 1).
+ * softmax(scale Q K^T + mask) V (Vaswani et al. 2017, equation 1).
  *
  * @param query [B, groups, perGroup * C, d]
  * @param key [B, groups, K, d]
  * @param value [B, groups, K, d]
  * @param mask the same for all heads
- * @param turns if given, the derivative computes the attention weights again, when it is this chunk's turn
+ * @param scale factor of the scores
+ * @param sequence if given, the derivative computes the attention weights again, after that of the chunk before
  */
 function scaledDotProductAttention(
   query: Tensor,
   key: Tensor,
   value: Tensor,
   mask: ChunkMask,
-  { perGroup, turns }: { readonly perGroup: number; readonly turns: Turns | undefined },
+  {
+    perGroup,
+    scale: alpha,
+    sequence,
+  }: { readonly perGroup: number; readonly scale: number; readonly sequence: ChunkSequence | undefined },
 ): Tensor {
-  const alpha = 1 / Math.sqrt(key.shape[3] as number);
   const weightsOf = (queries: Tensor) =>
     maskedSoftmax(matmul(queries, key, { transB: true, alpha }), mask(queries), perGroup);
   const kept = weightsOf(query);
   const output = matmul(kept, value);
   return withDerivative([query, key, value], [output], (_node, [received]) => {
-    const dOutput = turns ? afterAll(received!, turns.finished) : received!;
-    const weights = turns ? weightsOf(mul(query, oneAfter(dOutput))) : kept;
+    const dOutput = sequence ? afterAll(received!, sequence.finished) : received!;
+    const weights = sequence ? weightsOf(mul(query, controlDependency(dOutput))) : kept;
     // The row sums of P ∘ dP equal those of O ∘ dO (Dao et al. 2022, appendix B.2), which are much smaller.
     const dWeights = matmul(dOutput, value, { transB: true });
     const rowSums = reduceSum(mul(output, dOutput), [-1], { keepDims: true });
@@ -127,14 +131,14 @@ function scaledDotProductAttention(
       matmul(dScores, query, { transA: true, alpha }),
       matmul(weights, dOutput, { transA: true }),
     ];
-    if (turns) turns.finished = given;
+    if (sequence) sequence.finished = given;
     return given;
   })[0]!;
 }
 
 /** `x`, computed only when all `others` are. */
 function afterAll(x: Tensor, others: readonly Tensor[]): Tensor {
-  return others.length === 0 ? x : mul(x, others.map(oneAfter).reduce(mul));
+  return others.length === 0 ? x : mul(x, others.map(controlDependency).reduce(mul));
 }
 
 /** Attention weights of scores [B, groups, perGroup * C, K] under a mask [B, 1, C, K]. */
@@ -215,7 +219,7 @@ export function cachedAttention(
     const [batch, length] = query.shape as [Dim, Dim, Dim];
     const fresh = toCache(config, key, value);
     onNew(fresh);
-    const queries = toGroups(config, query);
+    const queries = scaleQueries(config, toGroups(config, query));
     const toWeights = (scores: Tensor) => maskedSoftmax(scores, mask, heads / groups);
     if (past === "shared") {
       const output = attendToBoth(queries, before, fresh, { sizes, keyCount, toWeights });
@@ -223,7 +227,7 @@ export function cachedAttention(
     }
     const joinedKeys = join([before.keys, fresh.keys], 2, keyCount);
     const joinedValues = join([before.values, fresh.values], 2, keyCount);
-    const weights = toWeights(broadcastMatmul(scaleQueries(queries), joinedKeys, { transB: true }));
+    const weights = toWeights(broadcastMatmul(queries, joinedKeys, { transB: true }));
     return fromGroups(config, broadcastMatmul(weights, joinedValues), batch, length);
   };
 }
@@ -247,21 +251,21 @@ export function singleTokenAttention(
     onNew({ keys: key, values: value });
     const perHead = (tensor: Tensor) => reshape(tensor, [batch, groups, 1, 1, headDim]);
     const fresh = { keys: perHead(key), values: perHead(value) };
-    const queries = reshape(query, [batch, groups, heads / groups, 1, headDim]);
+    const queries = scaleQueries(config, reshape(query, [batch, groups, heads / groups, 1, headDim]));
     const output = attendToBoth(queries, { keys, values }, fresh, { sizes, keyCount, toWeights });
     return reshape(output, [batch, 1, heads * headDim]);
   };
 }
 
 /**
- * The factor 1 / sqrt(d) of attention's scores, on the queries, which are fewer. Within the product, ONNX Runtime would not take its
- * fast way for a single row.
+ * The factor of attention's scores, on the queries, which are fewer. Within the product, ONNX Runtime would not take its fast way
+ * for a single row.
  */
-function scaleQueries(queries: Tensor): Tensor {
-  return mul(queries, scalar(1 / Math.sqrt(queries.shape.at(-1) as number)));
+function scaleQueries({ attentionScale }: ModelConfig, queries: Tensor): Tensor {
+  return mul(queries, scalar(attentionScale));
 }
 
-/** Attention of queries [..., n, headDim] to past and new keys and values, whose leading axes may be repeated. */
+/** Attention of scaled queries [..., n, headDim] to past and new keys and values, whose leading axes may be repeated. */
 function attendToBoth(
   queries: Tensor,
   past: KeysAndValues,
@@ -273,9 +277,8 @@ function attendToBoth(
   }: { readonly sizes: Tensor; readonly keyCount: Dim; readonly toWeights: (scores: Tensor) => Tensor },
 ): Tensor {
   const axis = queries.shape.length - 1;
-  const scaled = scaleQueries(queries);
   const scores = join(
-    [past, fresh].map(({ keys }) => broadcastMatmul(scaled, keys, { transB: true })),
+    [past, fresh].map(({ keys }) => broadcastMatmul(queries, keys, { transB: true })),
     axis,
     keyCount,
   );

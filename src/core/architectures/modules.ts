@@ -1,67 +1,29 @@
 /** @file The named parts of a model and of its decoder blocks, as Hugging Face names them, with their sizes. */
 
-import { embeddingName, headName, normName } from "../models/weights.ts";
-import type { ModelConfig } from "./config.ts";
+import type { LinearModule, ModelConfig, VectorParameter } from "./architecture.ts";
+import { architectureOf } from "./architectures.ts";
 
-export interface LinearModule {
-  /** Name within the block, such as "self_attn.q_proj". */
-  readonly name: string;
-  readonly inFeatures: number;
-  readonly outFeatures: number;
-  readonly bias: boolean;
+/** Names of the tensors outside the decoder blocks. */
+export const embeddingName = "model.embed_tokens.weight";
+export const normName = "model.norm.weight";
+export const headName = "lm_head.weight";
+
+/** The linear layers of one decoder block, those together that are given the same inputs. */
+export function groupLinearModules(config: ModelConfig): readonly (readonly LinearModule[])[] {
+  return architectureOf(config).linearModules(config);
 }
 
 /** The linear layers of one decoder block, in the order in which they are applied. */
 export function listLinearModules(config: ModelConfig): LinearModule[] {
-  const { hiddenSize, intermediateSize, headDim } = config;
-  const queries = config.numAttentionHeads * headDim;
-  const keys = config.numKeyValueHeads * headDim;
-  const linear = (name: string, inFeatures: number, outFeatures: number, bias: boolean): LinearModule => ({
-    name,
-    inFeatures,
-    outFeatures,
-    bias,
-  });
-  return [
-    linear("self_attn.q_proj", hiddenSize, queries, config.queryKeyValueBias),
-    linear("self_attn.k_proj", hiddenSize, keys, config.queryKeyValueBias),
-    linear("self_attn.v_proj", hiddenSize, keys, config.queryKeyValueBias),
-    linear("self_attn.o_proj", queries, hiddenSize, config.outputBias),
-    linear("mlp.gate_proj", hiddenSize, intermediateSize, config.mlpBias),
-    linear("mlp.up_proj", hiddenSize, intermediateSize, config.mlpBias),
-    linear("mlp.down_proj", intermediateSize, hiddenSize, config.mlpBias),
-  ];
-}
-
-const readTogether = [
-  ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
-  ["self_attn.o_proj"],
-  ["mlp.gate_proj", "mlp.up_proj"],
-  ["mlp.down_proj"],
-];
-
-/** The linear layers of one decoder block, those together that are given the same inputs. */
-export function groupLinearModules(config: ModelConfig): LinearModule[][] {
-  const modules = listLinearModules(config);
-  return readTogether.map((names) => modules.filter(({ name }) => names.includes(name)));
+  return groupLinearModules(config).flat();
 }
 
 /** Names and sizes of the vectors of one decoder block: its norms' weights and its linear layers' biases. */
-export function listVectors(config: ModelConfig): { name: string; size: number }[] {
-  const norms = [
-    { name: "input_layernorm.weight", size: config.hiddenSize },
-    { name: "post_attention_layernorm.weight", size: config.hiddenSize },
-  ];
-  if (config.queryKeyNorm) {
-    norms.push(
-      { name: "self_attn.q_norm.weight", size: config.headDim },
-      { name: "self_attn.k_norm.weight", size: config.headDim },
-    );
-  }
+export function listVectors(config: ModelConfig): VectorParameter[] {
   const biases = listLinearModules(config)
     .filter((module) => module.bias)
     .map((module) => ({ name: `${module.name}.bias`, size: module.outFeatures }));
-  return [...norms, ...biases];
+  return [...architectureOf(config).norms(config), ...biases];
 }
 
 /** The full name of a part of block `layer`: the prefix of Hugging Face's state dictionaries. */

@@ -1,6 +1,6 @@
 /** @file Texts that are written side by side, with what the model keeps of each: one row of a cache per text. */
 
-import type { ModelConfig } from "../architectures/config.ts";
+import type { ModelConfig } from "../architectures/architecture.ts";
 import { type Decoder, extendText } from "../engine/decoder.ts";
 import {
   appendTokens,

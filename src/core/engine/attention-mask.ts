@@ -28,53 +28,62 @@ export function recomputesAttention(queryChunks: number): boolean {
 /** A power of two: distances times it are exact, and make a hidden score's weight exactly zero. */
 const far = 2 ** 100;
 
-/** Names of the inputs that say what the queries of a chunk may attend to; see {@link createVisibleStretches}. */
-export function stretchNames(chunk: number) {
-  return { places: `places.${chunk}`, middle: `middle.${chunk}`, reach: `reach.${chunk}` };
+/**
+ * Names of the inputs that say which keys the queries of a chunk see; see {@link createKeyRanges}.
+ *
+ * @param window number of the window among the model's
+ */
+export function keyRangeNames(chunk: number, window: number) {
+  return {
+    keyPositions: `keyPositions.${chunk}`,
+    center: `rangeCenter.${window}.${chunk}`,
+    radius: `rangeRadius.${window}.${chunk}`,
+  };
 }
 
 /**
- * What each token of a row may attend to: the places from its packed example's first, or from the first within
- * `slidingWindow`, to its own. For each of `chunks` chunks of C = ceil(S / chunks) queries, of which the last may have fewer,
- * the middle of each query's stretch and how far it reaches from there, float32 [B, 1, C, 1], and the places
- * [(i + 1) C] of the keys, all in a unit so large that a distance beyond the reach hides a score.
+ * The range of keys that each token of a row sees: from its packed example's first, or from the first within the window, to its
+ * own. For each of `chunks` chunks of C = ceil(S / chunks) queries, of which the last may have fewer, and each of the model's
+ * windows: the center of each query's range and its radius, float32 [B, 1, C, 1], and the positions [(i + 1) C] of the keys, all
+ * in a unit so large that a distance beyond the radius hides a score.
  */
-export function createVisibleStretches(
+export function createKeyRanges(
   { rows, length, segmentIds }: Pick<TokenBatch, "rows" | "length" | "segmentIds">,
   chunks: number,
-  slidingWindow = Number.POSITIVE_INFINITY,
+  windows: readonly (number | undefined)[],
 ): Record<string, HostTensor> {
-  const middle = new Float32Array(rows * length);
-  const reach = new Float32Array(rows * length);
-  for (let row = 0; row < rows; row++) {
-    let start = 0;
-    for (let query = 0; query < length; query++) {
-      const index = row * length + query;
-      if (query > 0 && segmentIds[index] !== segmentIds[index - 1]) start = query;
-      const first = Math.max(start, query - slidingWindow + 1);
-      middle[index] = ((first + query) / 2) * far;
-      reach[index] = ((query - first) / 2) * far;
-    }
-  }
-  const places = Float32Array.from({ length }, (_, place) => place * far);
-
+  const keyPositions = Float32Array.from({ length }, (_, position) => position * far);
   const full = Math.ceil(length / chunks);
   const feeds: Record<string, HostTensor> = {};
-  for (let chunk = 0; chunk < chunks; chunk++) {
-    const start = chunk * full;
-    const end = Math.min(start + full, length);
-    const ofChunk = (values: Float32Array): HostTensor => {
-      const part = new Float32Array(rows * (end - start));
-      for (let row = 0; row < rows; row++) {
-        const offset = row * length;
-        part.set(values.subarray(offset + start, offset + end), row * (end - start));
+  for (const [index, window = Number.POSITIVE_INFINITY] of windows.entries()) {
+    const center = new Float32Array(rows * length);
+    const radius = new Float32Array(rows * length);
+    for (let row = 0; row < rows; row++) {
+      let start = 0;
+      for (let query = 0; query < length; query++) {
+        const token = row * length + query;
+        if (query > 0 && segmentIds[token] !== segmentIds[token - 1]) start = query;
+        const first = Math.max(start, query - window + 1);
+        center[token] = ((first + query) / 2) * far;
+        radius[token] = ((query - first) / 2) * far;
       }
-      return float32(part, [rows, 1, end - start, 1]);
-    };
-    const names = stretchNames(chunk);
-    feeds[names.places] = float32(places.subarray(0, end), [end]);
-    feeds[names.middle] = ofChunk(middle);
-    feeds[names.reach] = ofChunk(reach);
+    }
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      const start = chunk * full;
+      const end = Math.min(start + full, length);
+      const ofChunk = (values: Float32Array): HostTensor => {
+        const part = new Float32Array(rows * (end - start));
+        for (let row = 0; row < rows; row++) {
+          const offset = row * length;
+          part.set(values.subarray(offset + start, offset + end), row * (end - start));
+        }
+        return float32(part, [rows, 1, end - start, 1]);
+      };
+      const names = keyRangeNames(chunk, index);
+      feeds[names.keyPositions] = float32(keyPositions.subarray(0, end), [end]);
+      feeds[names.center] = ofChunk(center);
+      feeds[names.radius] = ofChunk(radius);
+    }
   }
   return feeds;
 }

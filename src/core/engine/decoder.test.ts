@@ -3,7 +3,7 @@ import { readAdapter } from "../../node/adapters/peft-files.ts";
 import { openCheckpoint } from "../../node/models/checkpoint.ts";
 import { openDevice } from "../../node/runtime/onnx-runtime.ts";
 import { noAdapter } from "../adapters/adapted-model.ts";
-import type { ModelConfig } from "../architectures/config.ts";
+import type { ModelConfig } from "../architectures/architecture.ts";
 import { loadWeights } from "../models/load-weights.ts";
 import { createDecoder, type DecoderOptions } from "./decoder.ts";
 import { createEngine } from "./engine.ts";

@@ -1,13 +1,18 @@
 /** @file Runs a model over new tokens after a cached past: for scoring texts that share a beginning, and for writing. */
 
 import type { Adapter } from "../adapters/adapted-model.ts";
+import type { ModelConfig } from "../architectures/architecture.ts";
 import type { Past } from "../architectures/attention.ts";
-import type { ModelConfig } from "../architectures/config.ts";
-import { countBlockParameters, groupLinearModules } from "../architectures/modules.ts";
-import { createRotaryTables } from "../architectures/rotary.ts";
+import {
+  countBlockParameters,
+  embeddingName,
+  groupLinearModules,
+  headName,
+  normName,
+} from "../architectures/modules.ts";
 import type { BitWidth } from "../graph/operators/integer-matmul.ts";
 import { blockwiseWeights, readStoredWeight, type StoredWeight, storedWeight } from "../models/linear.ts";
-import { embeddingName, headName, type ModelWeights, normName } from "../models/weights.ts";
+import type { ModelWeights } from "../models/weights.ts";
 import { quantizeBlockwise } from "../quantization/blockwise.ts";
 import {
   type Device,
@@ -17,14 +22,10 @@ import {
   type Program,
   type RowMatrix,
 } from "../runtime/device.ts";
-import {
-  chooseQueryChunks,
-  createCacheMask,
-  createVisibleStretches,
-  type NewTokens,
-} from "./attention-mask.ts";
+import { chooseQueryChunks, createCacheMask, createKeyRanges, type NewTokens } from "./attention-mask.ts";
 import type { KeyValues } from "./key-values.ts";
-import { gatherRows } from "./matrix-rows.ts";
+import { listWindows, rotaryFeeds } from "./layer-context.ts";
+import { embedTokens, gatherRows } from "./matrix-rows.ts";
 import {
   createOutputLayer,
   defaultOutputTile,
@@ -34,7 +35,7 @@ import {
 } from "./output-layer.ts";
 import { prepareAdapters } from "./prepare-adapters.ts";
 import { createProgramCache } from "./program-cache.ts";
-import { buildCachedBlocks, buildFirstBlocks, buildHead, cacheName } from "./programs.ts";
+import { buildCachedBlocks, buildFirstBlocks, buildHead, cacheName, maskName } from "./programs.ts";
 import { blockFeeds, planLayer, type WeightSource } from "./segment.ts";
 
 export interface DecoderOptions {
@@ -187,30 +188,35 @@ export function createDecoder(
   const singles = once(async () => singleBlocks(await prepared()));
   const steps = once(async () => stepSpans(await prepared()));
 
-  let tables = createRotaryTables(config, config.maxPositionEmbeddings);
+  let tables = { positions: 0, feeds: {} as Feeds };
   /** The rotary tables. ONNX Runtime wants as many rows as a text has tokens, even where several share a position. */
-  const tableFeeds = (length: number): Feeds => {
-    if (tables.positions < length) tables = createRotaryTables(config, length);
-    const dims = [tables.positions, config.headDim / 2];
-    return { cos: float32(tables.cos, dims), sin: float32(tables.sin, dims) };
+  const tableFeeds = ({ length, positionIds }: NewTokens): Feeds => {
+    const needed = positionIds.reduce((most, position) => Math.max(most, position + 1), length);
+    if (tables.positions < needed) {
+      const positions = 2 ** Math.ceil(Math.log2(needed));
+      tables = { positions, feeds: rotaryFeeds(config, positions) };
+    }
+    return tables.feeds;
   };
 
+  const windows = listWindows(config);
   /** Which program computes new tokens, and its masks. */
-  const seeing = (
+  const chooseProgram = (
     tokens: NewTokens,
     past: KeyValues,
     filled: Int32Array,
   ): { readonly kind: Past | number; readonly masks: Feeds } => {
     const { rows, length, branchIds } = tokens;
-    const { slidingWindow } = config;
     const chunks = chooseQueryChunks(length);
     if (past.length === 0 && chunks > 1 && !branchIds) {
       const batch = { rows, length, segmentIds: new Int32Array(rows * length).fill(1) };
-      return { kind: chunks, masks: createVisibleStretches(batch, chunks, slidingWindow) };
+      return { kind: chunks, masks: createKeyRanges(batch, chunks, windows) };
     }
-    const mask = createCacheMask(tokens, past.length, filled, slidingWindow);
     const kind = past.length === 0 ? 1 : past.rows === rows ? "own" : "shared";
-    return { kind, masks: { mask } };
+    const masks: Feeds = {};
+    for (const [index, window] of windows.entries())
+      masks[maskName(index)] = createCacheMask(tokens, past.length, filled, window);
+    return { kind, masks };
   };
 
   const run = async (
@@ -221,9 +227,9 @@ export function createDecoder(
   ): Promise<Extension> => {
     const { rows, length } = tokens;
     const { numKeyValueHeads: groups, headDim } = config;
-    const { kind, masks } = seeing(tokens, past, filled);
+    const { kind, masks } = chooseProgram(tokens, past, filled);
     const shared: Feeds = {
-      ...tableFeeds(length),
+      ...tableFeeds(tokens),
       positions: int64(tokens.positionIds, [rows, length]),
       sizes: int64(Int32Array.of(past.length, length), [2]),
       ...masks,
@@ -231,7 +237,7 @@ export function createDecoder(
     const pastDims = [past.rows, groups, 1, past.length, headDim];
     const keys: Float32Array[] = [];
     const values: Float32Array[] = [];
-    let hidden = float32(gatherRows(embedding, tokens.inputIds), [
+    let hidden = float32(embedTokens(config, embedding, tokens.inputIds), [
       rows,
       length,
       config.hiddenSize,

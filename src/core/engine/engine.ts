@@ -2,15 +2,21 @@
 
 import type { Adaptation } from "../adapters/adaptation.ts";
 import type { Parameter, Parameters } from "../adapters/parameters.ts";
-import type { ModelConfig } from "../architectures/config.ts";
-import { listLinearModules, nameInLayer } from "../architectures/modules.ts";
-import { createRotaryTables } from "../architectures/rotary.ts";
+import type { ModelConfig } from "../architectures/architecture.ts";
+import {
+  embeddingName,
+  headName,
+  listLinearModules,
+  nameInLayer,
+  normName,
+} from "../architectures/modules.ts";
 import type { Batch, TokenBatch } from "../data/batch.ts";
-import { embeddingName, headName, type ModelWeights, normName } from "../models/weights.ts";
+import type { ModelWeights } from "../models/weights.ts";
 import { type Device, float32, type HostTensor, int64, type RowMatrix } from "../runtime/device.ts";
-import { chooseQueryChunks, createVisibleStretches } from "./attention-mask.ts";
+import { chooseQueryChunks, createKeyRanges } from "./attention-mask.ts";
 import { createDropoutMask } from "./dropout.ts";
-import { addTo, gatherRows, scatterAddRows } from "./matrix-rows.ts";
+import { listWindows, rotaryFeeds } from "./layer-context.ts";
+import { addTo, embedTokens, gatherRows, multiplyBy, scatterAddRows } from "./matrix-rows.ts";
 import {
   createOutputLayer,
   defaultOutputTile,
@@ -120,18 +126,13 @@ export function createEngine(
     head: headOptions.trainsHead ? asHost(parameters.get(headParameter)!) : weights.head,
   });
 
+  const windows = listWindows(config);
   const rotaryTables = new Map<number, Feeds>();
   const contextOf = (batch: TokenBatch): Feeds => {
-    let tables = rotaryTables.get(batch.length);
-    if (!tables) {
-      const { cos, sin } = createRotaryTables(config, batch.length);
-      const dims = [batch.length, config.headDim / 2];
-      tables = { cos: float32(cos, dims), sin: float32(sin, dims) };
-      rotaryTables.set(batch.length, tables);
-    }
+    const tables = rotaryTables.get(batch.length) ?? rotaryFeeds(config, batch.length);
+    rotaryTables.set(batch.length, tables);
     const positions = int64(batch.positionIds, [batch.rows, batch.length]);
-    const stretches = createVisibleStretches(batch, chooseQueryChunks(batch.length), config.slidingWindow);
-    return { ...tables, positions, ...stretches };
+    return { ...tables, positions, ...createKeyRanges(batch, chooseQueryChunks(batch.length), windows) };
   };
 
   const feedsOf = (
@@ -177,7 +178,7 @@ export function createEngine(
   });
 
   const embed = (inputIds: Int32Array, dims: readonly number[], parameters: Parameters): HostTensor =>
-    float32(gatherRows(embeddingOf(parameters), inputIds), dims);
+    float32(embedTokens(config, embeddingOf(parameters), inputIds), dims);
 
   const runForward = async (
     batch: TokenBatch,
@@ -259,8 +260,11 @@ export function createEngine(
     return loss;
   };
 
-  const addEmbeddingGradient = (batch: Batch, dHidden: HostTensor, gradients: Parameters) =>
-    scatterAddRows(gradients.get(embeddingName)!.data, batch.inputIds, dHidden.data as Float32Array);
+  const addEmbeddingGradient = (batch: Batch, dHidden: HostTensor, gradients: Parameters) => {
+    const dRows = dHidden.data as Float32Array;
+    if (config.embeddingScale !== undefined) multiplyBy(dRows, config.embeddingScale);
+    scatterAddRows(gradients.get(embeddingName)!.data, batch.inputIds, dRows);
+  };
 
   return {
     async evaluate(batch, parameters) {

@@ -1,6 +1,6 @@
 /** @file Keys and values of tokens that a model has seen: what a decoder keeps so as not to compute them again. */
 
-import type { ModelConfig } from "../architectures/config.ts";
+import type { ModelConfig } from "../architectures/architecture.ts";
 
 /**
  * Keys and values of `rows` rows of `length` tokens. They lie in JavaScript's memory and programs read them there: only

@@ -1,5 +1,6 @@
 /** @file Rows of matrices in JavaScript's memory: looked up in a table, and added back into one. */
 
+import type { ModelConfig } from "../architectures/architecture.ts";
 import { decodeFloat16 } from "../formats/float16.ts";
 import type { TensorData } from "../graph/tensor.ts";
 import type { RowMatrix } from "../runtime/device.ts";
@@ -24,6 +25,22 @@ export function gatherRows(matrix: RowMatrix, indices: Int32Array): Float32Array
     rows.set(row instanceof Uint16Array ? decodeFloat16(row) : (row as Float32Array), i * width);
   }
   return rows;
+}
+
+/** The embedding of tokens, float32 [tokens, hiddenSize], with the factor that the model gives it. */
+export function embedTokens(
+  { embeddingScale }: ModelConfig,
+  embedding: RowMatrix,
+  inputIds: Int32Array,
+): Float32Array {
+  const rows = gatherRows(embedding, inputIds);
+  if (embeddingScale !== undefined) multiplyBy(rows, embeddingScale);
+  return rows;
+}
+
+/** Multiplies in place. */
+export function multiplyBy(values: Float32Array, factor: number): void {
+  for (let i = 0; i < values.length; i++) values[i]! *= factor;
 }
 
 /** Adds row i of `rows` to row `indices[i]` of `matrix`, in that order. */

@@ -3,7 +3,7 @@
  * where somebody asks for them, and a float16 output layer is float32 only a slice at a time.
  */
 
-import type { ModelConfig } from "../architectures/config.ts";
+import type { ModelConfig } from "../architectures/architecture.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { float32, type HostTensor, type Program, type RowMatrix } from "../runtime/device.ts";
 import { addTo, gatherRows, rowsOf, scatterAddRows } from "./matrix-rows.ts";

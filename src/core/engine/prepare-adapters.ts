@@ -2,7 +2,7 @@
 
 import type { AdapterTensors } from "../adapters/adaptation.ts";
 import type { Parameter, Parameters } from "../adapters/parameters.ts";
-import type { ModelConfig } from "../architectures/config.ts";
+import type { ModelConfig } from "../architectures/architecture.ts";
 import { listLinearModules, nameInLayer } from "../architectures/modules.ts";
 import { input } from "../graph/tensor.ts";
 import { storedTensorNames, storedWeight } from "../models/linear.ts";

@@ -1,5 +1,7 @@
 /** @file The graphs of a training step: a segment forward and backward, the output layer by slices, and all in one. */
 
+import type { ModelConfig } from "../architectures/architecture.ts";
+import { architectureOf } from "../architectures/architectures.ts";
 import {
   type Attention,
   cachedAttention,
@@ -8,24 +10,23 @@ import {
   singleTokenAttention,
   uncachedAttention,
 } from "../architectures/attention.ts";
-import type { ModelConfig } from "../architectures/config.ts";
-import { buildDecoderBlock } from "../architectures/decoder-block.ts";
+import { normalizeFinally } from "../architectures/parts.ts";
 import { vjp } from "../graph/grad.ts";
 import { add, cast, div, exp, log, max, mul, sub } from "../graph/operators/elementwise.ts";
 import { flattenRows, matmul } from "../graph/operators/matmul.ts";
 import { gather, reshape } from "../graph/operators/movement.ts";
-import { gatherElements, linearCrossEntropy, rmsNorm } from "../graph/operators/neural-network.ts";
+import { gatherElements, linearCrossEntropy } from "../graph/operators/neural-network.ts";
 import { argMax, reduceMax, reduceSum } from "../graph/operators/reduction.ts";
 import { type Dim, input, type Tensor, withDerivative } from "../graph/tensor.ts";
 import type { StoredWeight } from "../models/linear.ts";
+import { layerContexts, listWindows } from "./layer-context.ts";
 import {
   buildSegment,
   chunkDims,
   createBlockParts,
+  keyRangeMasks,
   type LayerPlan,
-  positionInputs,
   type SegmentOptions,
-  stretchMasks,
   type WeightSource,
 } from "./segment.ts";
 
@@ -80,7 +81,7 @@ const hiddenRows = (config: ModelConfig, name: string) => input(name, "float32",
 
 /** The final norm of hidden "rows" [N, hiddenSize]: "normalized". */
 export function buildFinalNorm(config: ModelConfig): Outputs {
-  return { normalized: rmsNorm(hiddenRows(config, "rows"), normWeight(config), config.rmsNormEps) };
+  return { normalized: normalizeFinally(config, hiddenRows(config, "rows"), normWeight(config)) };
 }
 
 interface VocabularySlice {
@@ -145,7 +146,7 @@ export function buildLoss(
 ): Outputs {
   const rows = hiddenRows(config, "rows");
   const norm = normWeight(config);
-  const normalized = rmsNorm(rows, norm, config.rmsNormEps);
+  const normalized = normalizeFinally(config, rows, norm);
   const labelRows = hiddenRows(config, "labelRows");
   const sum = input("sum", "float32", ["N", 1]);
   const logNormalizer = add(input("largest", "float32", ["N", 1]), log(sum));
@@ -186,7 +187,7 @@ export function buildWholeStep(
   const rows = gather(flattenRows(segment.output), input("labelPositions", "int64", ["N"]));
   const norm = normWeight(config);
   const head = input("head", headOptions.headDtype, [config.vocabSize, config.hiddenSize]);
-  const normalized = rmsNorm(rows, norm, config.rmsNormEps);
+  const normalized = normalizeFinally(config, rows, norm);
   const losses = linearCrossEntropy(normalized, cast(head, "float32"), input("labels", "int64", ["N"]));
   const loss = reduceSum(losses, [0]);
   const wanted = new Map(segment.parameters);
@@ -199,6 +200,11 @@ export function buildWholeStep(
 /** Name of a block's keys or values, as a program's input (of the past) and output (of the new tokens). */
 export function cacheName(block: number, kind: "keys" | "values", when: "past" | "new"): string {
   return `${block}.${when} ${kind}`;
+}
+
+/** The mask of layers with a window, by its number among the model's, as a program's input. */
+export function maskName(window: number): string {
+  return `mask.${window}`;
 }
 
 /**
@@ -218,10 +224,13 @@ export function buildCachedBlocks(
 ): Outputs {
   const { numKeyValueHeads: groups, headDim } = config;
   const attend = length === 1 ? singleTokenAttention : cachedAttention;
-  const given = input("mask", "float32", ["B", 1, length, "T"]);
-  const mask = length === 1 ? reshape(given, ["B", 1, 1, 1, "T"]) : given;
+  const masks = listWindows(config).map((_, window) => {
+    const given = input(maskName(window), "float32", ["B", 1, length, "T"]);
+    return length === 1 ? reshape(given, ["B", 1, 1, 1, "T"]) : given;
+  });
   const sizes = input("sizes", "int64", [2]);
-  const attentionOf = (block: number, onNew: OnNew) => {
+  const attentionOf = (block: number, window: number, onNew: OnNew) => {
+    const mask = masks[window]!;
     const cached = (kind: "keys" | "values") =>
       input(cacheName(block, kind, "past"), "float32", ["B", groups, 1, "P", headDim]);
     return attend(config, { keys: cached("keys"), values: cached("values"), past, mask, sizes }, onNew);
@@ -231,7 +240,7 @@ export function buildCachedBlocks(
 
 /**
  * The same for tokens before which the cache holds none; their queries are divided into `queryChunks`, or are one chunk with any
- * "mask" [B, 1, S, S].
+ * mask [B, 1, S, S].
  */
 export function buildFirstBlocks(
   config: ModelConfig,
@@ -240,9 +249,12 @@ export function buildFirstBlocks(
   weightOf: (block: number) => WeightSource,
 ): Outputs {
   const { chunkSize, length } = chunkDims(queryChunks);
-  const anyMask = input("mask", "float32", ["B", 1, chunkSize, chunkSize]);
-  const masks = queryChunks === 1 ? [() => anyMask] : stretchMasks(queryChunks);
-  const attentionOf = (_block: number, onNew: OnNew) => uncachedAttention(config, chunkSize, masks, onNew);
+  const masks = listWindows(config).map((_, window) => {
+    const anyMask = input(maskName(window), "float32", ["B", 1, chunkSize, chunkSize]);
+    return queryChunks === 1 ? [() => anyMask] : keyRangeMasks(queryChunks, window);
+  });
+  const attentionOf = (_block: number, window: number, onNew: OnNew) =>
+    uncachedAttention(config, chunkSize, masks[window]!, onNew);
   return buildBlocks(config, layers, length, attentionOf, weightOf);
 }
 
@@ -252,14 +264,14 @@ function buildBlocks(
   config: ModelConfig,
   layers: readonly LayerPlan[],
   length: Dim,
-  attentionOf: (block: number, onNew: OnNew) => Attention,
+  attentionOf: (block: number, window: number, onNew: OnNew) => Attention,
   weightOf: (block: number) => WeightSource,
 ): Outputs {
   const outputs: Outputs = {};
-  const positions = positionInputs(config, length);
+  const contextOf = layerContexts(config, length);
   let hidden = input("hidden", "float32", ["B", length, config.hiddenSize]);
   for (const [block, plan] of layers.entries()) {
-    const attention = attentionOf(block, ({ keys, values }) => {
+    const attention = attentionOf(block, plan.attention.window, ({ keys, values }) => {
       outputs[cacheName(block, "keys", "new")] = keys;
       outputs[cacheName(block, "values", "new")] = values;
     });
@@ -268,14 +280,14 @@ function buildBlocks(
       trainedParameter: (name, shape) => input(name, "float32", shape),
       dropout: false,
     });
-    hidden = buildDecoderBlock(config, hidden, { attention, ...positions }, parts);
+    hidden = architectureOf(config).block(config, hidden, contextOf(plan.attention, attention), parts);
   }
   return { ...outputs, output: hidden };
 }
 
 /** "rows" [N, hiddenSize] to "logits" [N, vocabSize], with a head that is part of the graph. */
 export function buildHead(config: ModelConfig, head: StoredWeight): Outputs {
-  const normalized = rmsNorm(hiddenRows(config, "rows"), normWeight(config), config.rmsNormEps);
+  const normalized = normalizeFinally(config, hiddenRows(config, "rows"), normWeight(config));
   return { logits: head.multiply(normalized) };
 }
 

@@ -2,17 +2,18 @@
 
 import type { Adaptation, LinearAdapter, ParameterSpec } from "../adapters/adaptation.ts";
 import type { Parameters } from "../adapters/parameters.ts";
+import type { BlockParts, ModelConfig } from "../architectures/architecture.ts";
+import { architectureOf } from "../architectures/architectures.ts";
 import { type ChunkMask, rowAttention } from "../architectures/attention.ts";
-import type { ModelConfig } from "../architectures/config.ts";
-import { type BlockContext, type BlockParts, buildDecoderBlock } from "../architectures/decoder-block.ts";
 import { listLinearModules, listVectors, nameInLayer } from "../architectures/modules.ts";
 import { abs, add, cast, min, mul, sub } from "../graph/operators/elementwise.ts";
-import { oneAfter } from "../graph/operators/order.ts";
+import { controlDependency } from "../graph/operators/order.ts";
 import { type Dim, input, multiplyDim, scalar, type Tensor } from "../graph/tensor.ts";
 import { type Storage, type StoredWeight, storedWeight } from "../models/linear.ts";
 import type { ModelWeights } from "../models/weights.ts";
 import { float32, type HostTensor } from "../runtime/device.ts";
-import { recomputesAttention, stretchNames } from "./attention-mask.ts";
+import { keyRangeNames, recomputesAttention } from "./attention-mask.ts";
+import { type AttentionKind, attentionKindOf, layerContexts, listWindows } from "./layer-context.ts";
 
 /** What the programs of a block need of a linear layer's adapter. */
 export interface PlannedAdapter extends Pick<LinearAdapter, "signature" | "dropout" | "prepare" | "forward"> {
@@ -25,6 +26,7 @@ export interface LayerPlan {
   readonly adapters: ReadonlyMap<string, PlannedAdapter>;
   /** Names within the block of the base tensors that are trained. */
   readonly trained: ReadonlySet<string>;
+  readonly attention: AttentionKind;
   /** Blocks with equal signatures are computed by the same programs. */
   readonly signature: string;
 }
@@ -40,11 +42,13 @@ export function planLayer(config: ModelConfig, layer: number, adaptation: Adapta
     ...listVectors(config).map((vector) => vector.name),
   ];
   const trained = new Set(names.filter((name) => adaptation.trains(nameInLayer(layer, name))));
+  const attention = attentionKindOf(config, layer);
   const signature = JSON.stringify([
+    attention,
     [...adapters].map(([name, { signature }]) => [name, signature]),
     [...trained],
   ]);
-  return { adapters, trained, signature };
+  return { adapters, trained, attention, signature };
 }
 
 /** Whether anything of the block is trained. */
@@ -75,18 +79,20 @@ export function chunkDims(queryChunks: number): { readonly chunkSize: Dim; reado
 }
 
 /**
- * The masks of {@link rowAttention}, from the inputs of `createVisibleStretches`. Long rows have theirs made anew wherever they
- * are needed, since the masks of all chunks grow with the square of S.
+ * The masks of {@link rowAttention}, from the inputs of `createKeyRanges`. Long rows have theirs made anew wherever they are
+ * needed, since the masks of all chunks grow with the square of S.
+ *
+ * @param window number of the window among the model's
  */
-export function stretchMasks(queryChunks: number): ChunkMask[] {
+export function keyRangeMasks(queryChunks: number, window: number): ChunkMask[] {
   return Array.from({ length: queryChunks }, (_, chunk) => {
-    const names = stretchNames(chunk);
-    const places = input(names.places, "float32", [multiplyDim(chunk + 1, "C")]);
-    const middle = input(names.middle, "float32", ["B", 1, "C", 1]);
-    const reach = input(names.reach, "float32", ["B", 1, "C", 1]);
-    const maskAround = (center: Tensor) => min(sub(reach, abs(sub(places, center))), scalar(0));
-    if (recomputesAttention(queryChunks)) return (after) => maskAround(mul(middle, oneAfter(after)));
-    const mask = maskAround(middle);
+    const names = keyRangeNames(chunk, window);
+    const keyPositions = input(names.keyPositions, "float32", [multiplyDim(chunk + 1, "C")]);
+    const center = input(names.center, "float32", ["B", 1, "C", 1]);
+    const radius = input(names.radius, "float32", ["B", 1, "C", 1]);
+    const maskAround = (place: Tensor) => min(sub(radius, abs(sub(keyPositions, place))), scalar(0));
+    if (recomputesAttention(queryChunks)) return (after) => maskAround(mul(center, controlDependency(after)));
+    const mask = maskAround(center);
     return () => mask;
   });
 }
@@ -97,10 +103,11 @@ export function buildSegment(
   { storage, dropout, queryChunks }: SegmentOptions,
 ): SegmentGraph {
   const { chunkSize, length } = chunkDims(queryChunks);
-  const attention = rowAttention(config, chunkSize, stretchMasks(queryChunks), {
-    recompute: recomputesAttention(queryChunks),
-  });
-  const context: BlockContext = { attention, ...positionInputs(config, length) };
+  const recompute = recomputesAttention(queryChunks);
+  const attentions = listWindows(config).map((_, window) =>
+    rowAttention(config, chunkSize, keyRangeMasks(queryChunks, window), { recompute }),
+  );
+  const contextOf = layerContexts(config, length);
   const parameters = new Map<string, Tensor>();
   const trainedParameter = (name: string, shape: readonly number[]): Tensor => {
     const tensor = input(name, "float32", shape);
@@ -116,18 +123,10 @@ export function buildSegment(
       return weight;
     };
     const parts = createBlockParts(config, `${block}`, plan, { weightOf, trainedParameter, dropout });
-    output = buildDecoderBlock(config, output, context, parts);
+    const context = contextOf(plan.attention, attentions[plan.attention.window]!);
+    output = architectureOf(config).block(config, output, context, parts);
   }
   return { input: x, output, parameters };
-}
-
-/** Where the S tokens of each row stand, and the tables of the rotary embedding. */
-export function positionInputs(config: ModelConfig, length: Dim): Omit<BlockContext, "attention"> {
-  return {
-    positions: input("positions", "int64", ["B", length]),
-    cos: input("cos", "float32", ["positions", config.headDim / 2]),
-    sin: input("sin", "float32", ["positions", config.headDim / 2]),
-  };
 }
 
 /** The tensors of block `layer`, frozen and trained, as inputs named "<prefix>.<name within the block>". */

@@ -182,8 +182,8 @@ const cases: Record<string, fc.Arbitrary<Case>> = {
     range: [0.5, 2],
     build: (x, weight) => rmsNorm(x, weight, 1e-5),
   })),
-  rotate: fc.tuple(size, size, size, size).map(([batch, length, heads, half]) => ({
-    shapes: [[batch, length, heads * 2 * half]],
+  rotate: fc.tuple(size, size, size, size, fc.nat(2)).map(([batch, length, heads, half, kept]) => ({
+    shapes: [[batch, length, heads * 2 * (half + kept)]],
     build: (x) => {
       const angles = Float32Array.from({ length: 8 * half }, (_, i) => i * 0.7);
       const positions = Array.from({ length: batch * length }, (_, i) => i % 8);
@@ -192,6 +192,7 @@ const cases: Record<string, fc.Arbitrary<Case>> = {
         int64([batch, length], positions),
         constant("float32", [8, half], angles.map(Math.cos)),
         constant("float32", [8, half], angles.map(Math.sin)),
+        2 * (half + kept),
       );
     },
   })),

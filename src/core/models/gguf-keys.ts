@@ -108,15 +108,12 @@ const ropeKeys: KeyTable = {
     "{arch}.rope.scale_linear",
     "{arch}.rope.scaling.factor",
     "{arch}.rope.scaling.type",
-  ),
-  // YaRN's, which have no part in other types; that type is refused.
-  ...withRole(
-    "harmless",
-    "{arch}.rope.scaling.finetuned",
+    // YaRN's, which have no part in other types.
     "{arch}.rope.scaling.original_context_length",
     "{arch}.rope.scaling.yarn_beta_fast",
     "{arch}.rope.scaling.yarn_beta_slow",
   ),
+  "{arch}.rope.scaling.finetuned": "harmless",
   "{arch}.rope.scaling.alpha": [0, 1],
   "{arch}.rope.scaling.attn_factor": [1],
   "{arch}.rope.scaling.yarn_attn_factor": [1],

@@ -3,13 +3,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { openCheckpoint, readFolderConfig } from "../../node/models/checkpoint.ts";
-import type { ModelConfig } from "../architectures/config.ts";
+import type { ModelConfig } from "../architectures/architecture.ts";
+import { interleaveHalves, separateHalves } from "../architectures/gguf-rows.ts";
+import type { LlamaConfig } from "../architectures/llama.ts";
 import { listTensors } from "../architectures/modules.ts";
+import type { Rotary } from "../architectures/rotary.ts";
 import { InputError } from "../errors.ts";
 import { type GgufTensorToWrite, type GgufValueToWrite, writeGguf } from "../formats/gguf-writer.ts";
 import { roleOf } from "../formats/known-keys.ts";
 import { ggufKeys } from "./gguf-keys.ts";
-import { encodeGgufConfig, ggufTensorName, interleaveHalves, separateHalves } from "./gguf-model.ts";
+import { encodeGgufConfig, ggufTensorName } from "./gguf-model.ts";
 
 test("rows of two heads of four elements, by hand", () => {
   // Of each head, elements 0 and 2 are turned together, and 1 and 3.
@@ -27,6 +30,10 @@ test("rows are moved as a whole, and back", () => {
 });
 
 const config = (name: string) => readFolderConfig(`fixtures/reference/models/${name}`);
+const scaled = (model: ModelConfig, scaling: Rotary["scaling"]): ModelConfig => {
+  const rotary = { ...model.layers[0]!.rotary!, scaling };
+  return { ...model, layers: model.layers.map((layer) => ({ ...layer, rotary })) };
+};
 
 test("a configuration has the keys that llama.cpp reads", () => {
   expect(Object.fromEntries(encodeGgufConfig(config("llama-head-dim")))).toEqual({
@@ -44,7 +51,7 @@ test("a configuration has the keys that llama.cpp reads", () => {
     "llama.rope.dimension_count": 16,
     "llama.rope.freq_base": { float32: 10_000 },
   });
-  const linear = { ...config("qwen2"), ropeScaling: { type: "linear", factor: 4 } } as const;
+  const linear = scaled(config("qwen2"), { type: "linear", factor: 4 });
   expect(Object.fromEntries(encodeGgufConfig(linear))).toMatchObject({
     "general.architecture": "qwen2",
     "qwen2.rope.freq_base": { float32: 50_000 },
@@ -59,11 +66,12 @@ test("a window of attention is the longest context, since llama.cpp knows none",
 });
 
 test("what the architecture lacks is refused", () => {
-  const { ropeScaling } = config("llama-rope3");
-  expect(() => encodeGgufConfig({ ...config("qwen2"), ropeScaling })).toThrow(
+  const { scaling } = config("llama-rope3").layers[0]!.rotary!;
+  expect(() => encodeGgufConfig(scaled(config("qwen2"), scaling))).toThrow(
     'GGUF\'s architecture "qwen2" has no factors of the rotary frequencies, which this model has',
   );
-  expect(() => encodeGgufConfig({ ...config("qwen3"), queryKeyValueBias: true })).toThrow(InputError);
+  const biased: LlamaConfig = { ...(config("qwen3") as LlamaConfig), attentionBias: true };
+  expect(() => encodeGgufConfig(biased)).toThrow(InputError);
 });
 
 test("every key of ggml's Python package has a role", () => {
@@ -98,7 +106,7 @@ describe("metadata and tensors that change what is computed", () => {
     });
     const path = join(scratch, `${files++}.gguf`);
     await writeGguf(path, new Map(given), [
-      ...listTensors(described).map((tensor) => zeros(ggufTensorName(tensor.name), tensor.shape)),
+      ...listTensors(described).map((tensor) => zeros(ggufTensorName(described, tensor.name), tensor.shape)),
       ...Object.entries(added).map(([tensor, size]) => zeros(tensor, [size])),
     ]);
     const checkpoint = openCheckpoint(path);
@@ -122,7 +130,7 @@ describe("metadata and tensors that change what is computed", () => {
       undefined,
     ],
   ])("scaling is read as llama.cpp reads it: %s", async (_name, changes, expected) => {
-    expect((await open(changes)).ropeScaling).toEqual(expected);
+    expect((await open(changes)).layers[0]!.rotary!.scaling).toEqual(expected);
   });
 
   test("a file says the same with less", async () => {
@@ -141,7 +149,7 @@ describe("metadata and tensors that change what is computed", () => {
   });
 
   test.each([
-    ["YaRN", { "llama.rope.scaling.type": "yarn", "llama.rope.scaling.factor": { float32: 4 } }, '"yarn"'],
+    ["another scaling", { "llama.rope.scaling.type": "longrope" }, '"longrope"'],
     ["a factor of attention", { "llama.rope.scaling.attn_factor": { float32: 0.5 } }, "attn_factor"],
     ["YaRN's extrapolation", { "llama.rope.scaling.yarn_ext_factor": { float32: 1 } }, "yarn_ext_factor"],
     ["a part of each head", { "llama.rope.dimension_count": 4 }, '4 as "llama.rope.dimension_count"'],

@@ -1,47 +1,20 @@
-/** @file What a model is called in GGUF: its configuration as metadata, its tensors' names, and the order of their rows. */
+/** @file What a model is called in GGUF: its configuration as metadata, and its tensors' names. */
 
-import { type ModelConfig, parseConfig } from "../architectures/config.ts";
-import type { ModelType } from "../architectures/families.ts";
-import { listTensors } from "../architectures/modules.ts";
-import { rotaryFactors } from "../architectures/rotary.ts";
+import type { GgufConventions, ModelConfig, TensorConversion } from "../architectures/architecture.ts";
+import { architectureOf, architectures, parseConfig } from "../architectures/architectures.ts";
+import { embeddingName, headName, listTensors, normName } from "../architectures/modules.ts";
+import { type Rotary, rotaryFactors } from "../architectures/rotary.ts";
 import { InputError } from "../errors.ts";
 import type { GgufFile } from "../formats/gguf.ts";
 import type { GgufValueToWrite } from "../formats/gguf-writer.ts";
 import { checkKeys } from "../formats/known-keys.ts";
 import { ggufKeys } from "./gguf-keys.ts";
 import { refuseSurplus } from "./stored-tensors.ts";
-import { embeddingName, headName, normName } from "./weights.ts";
-
-/**
- * GGUF's architectures by Hugging Face's model types. Each is read as the type of the same name: Mistral's blocks are
- * Llama's, and only its window is its own.
- */
-const architectures = {
-  llama: "llama",
-  mistral: "llama",
-  qwen2: "qwen2",
-  qwen3: "qwen3",
-} as const satisfies Record<ModelType, ModelType>;
 
 /** GGUF's name of a model's architecture. */
-export function ggufArchitecture({ modelType }: ModelConfig): string {
-  return architectures[modelType];
+export function ggufArchitecture(config: ModelConfig): string {
+  return architectureOf(config).gguf.architecture;
 }
-
-/** GGUF's names of a block's parts, by Hugging Face's. */
-const blockNames: Readonly<Record<string, string>> = {
-  input_layernorm: "attn_norm",
-  "self_attn.q_proj": "attn_q",
-  "self_attn.k_proj": "attn_k",
-  "self_attn.v_proj": "attn_v",
-  "self_attn.o_proj": "attn_output",
-  "self_attn.q_norm": "attn_q_norm",
-  "self_attn.k_norm": "attn_k_norm",
-  post_attention_layernorm: "ffn_norm",
-  "mlp.gate_proj": "ffn_gate",
-  "mlp.up_proj": "ffn_up",
-  "mlp.down_proj": "ffn_down",
-};
 
 const outerNames: Readonly<Record<string, string>> = {
   [embeddingName]: "token_embd.weight",
@@ -50,13 +23,18 @@ const outerNames: Readonly<Record<string, string>> = {
 };
 
 /** GGUF's name of the tensor that Hugging Face calls `name`. */
-export function ggufTensorName(name: string): string {
+export function ggufTensorName(config: ModelConfig, name: string): string {
   const outer = outerNames[name];
   if (outer !== undefined) return outer;
   const [, layer, part, kind] = /^model\.layers\.(\d+)\.(.+)\.(weight|bias)$/.exec(name) ?? [];
-  const translated = blockNames[part ?? ""];
+  const translated = architectureOf(config).gguf.blockNames[part ?? ""];
   if (translated === undefined) throw new Error(`GGUF has no name for the tensor "${name}".`);
   return `blk.${layer}.${translated}.${kind}`;
+}
+
+/** How GGUF keeps the tensor that Hugging Face calls `name` otherwise; undefined where it is the same. */
+export function ggufConversion(config: ModelConfig, name: string): TensorConversion | undefined {
+  return architectureOf(config).gguf.conversion?.(name, config);
 }
 
 /**
@@ -66,18 +44,20 @@ export function ggufTensorName(name: string): string {
  */
 export function readGgufConfig(file: GgufFile): ModelConfig {
   const { metadata, path } = file;
-  const architecture = metadata.get("general.architecture");
-  const supported: readonly unknown[] = [...new Set(Object.values(architectures))];
-  if (!supported.includes(architecture)) {
+  const name = metadata.get("general.architecture");
+  const architecture = architectures.find(({ gguf }) => gguf.architecture === name);
+  if (!architecture) {
+    const supported = [...new Set(architectures.map(({ gguf }) => gguf.architecture))];
     throw new InputError(
-      `${path} holds a model of the architecture "${architecture}", which is not supported; supported are ${supported.join(", ")}.`,
+      `${path} holds a model of the architecture "${name}", which is not supported; supported are ${supported.join(", ")}.`,
     );
   }
-  checkKeys(metadata, ggufKeys, path, (key) => nameInTable(key, String(architecture)));
-  const optional = (key: string) => readNumber(file, `${architecture}.${key}`);
+  const { gguf, modelType } = architecture;
+  checkKeys(metadata, { ...ggufKeys, ...gguf.keys }, path, (key) => nameInTable(key, gguf.architecture));
+  const optional = (key: string) => readNumber(file, `${name}.${key}`);
   const required = (key: string): number => {
     const value = optional(key);
-    if (value === undefined) throw new InputError(`${path} lacks the metadata "${architecture}.${key}".`);
+    if (value === undefined) throw new InputError(`${path} lacks the metadata "${name}.${key}".`);
     return value;
   };
   const embedding = file.tensors.get("token_embd.weight");
@@ -90,21 +70,22 @@ export function readGgufConfig(file: GgufFile): ModelConfig {
     const value = optional(key) ?? byDefault;
     if (value === headDim) return;
     throw new InputError(
-      `${path} has heads of ${headDim} elements, but ${value} as "${architecture}.${key}", which is not supported.`,
+      `${path} has heads of ${headDim} elements, but ${value} as "${name}.${key}", which is not supported.`,
     );
   };
+  const own = gguf.readConfig?.(file, optional) ?? {};
   expectHeadDim("attention.value_length", hiddenSize / heads);
-  expectHeadDim("rope.dimension_count", headDim);
+  if (!("partial_rotary_factor" in own)) expectHeadDim("rope.dimension_count", headDim);
   const context = required("context_length");
   const window = optional("attention.sliding_window") ?? 0;
-  if (window > 0 && window < context) {
+  if (!("sliding_window" in own) && window > 0 && window < context) {
     throw new InputError(
       `${path} has a sliding window of ${window} tokens in a context of ${context}, which is not supported in GGUF files; use the model's Hugging Face folder.`,
     );
   }
   const config = parseConfig(
     {
-      model_type: architecture,
+      model_type: modelType,
       vocab_size: embedding.shape[0],
       hidden_size: hiddenSize,
       intermediate_size: required("feed_forward_length"),
@@ -115,15 +96,13 @@ export function readGgufConfig(file: GgufFile): ModelConfig {
       max_position_embeddings: context,
       rms_norm_eps: required("attention.layer_norm_rms_epsilon"),
       rope_theta: optional("rope.freq_base"),
-      rope_scaling: readScaling(file, `${architecture}.rope`),
+      rope_scaling: readScaling(file, `${name}.rope`),
       tie_word_embeddings: !file.tensors.has("output.weight"),
-      attention_bias: file.tensors.has("blk.0.attn_q.bias"),
-      // Biases elsewhere than in Llama's are refused with the tensors that are left over.
-      ...(architecture === "llama" && { mlp_bias: file.tensors.has("blk.0.ffn_up.bias") }),
+      ...own,
     },
     path,
   );
-  return { ...config, ...readFactors(file, config) };
+  return { ...config, ...readFactors(file, gguf, config) };
 }
 
 /** A key as the table of keys has it. */
@@ -153,120 +132,122 @@ function toNumber(value: unknown): number | undefined {
  */
 function readScaling(file: GgufFile, prefix: string): object | undefined {
   const type = file.metadata.get(`${prefix}.scaling.type`) ?? "linear";
-  const factor =
-    readNumber(file, `${prefix}.scaling.factor`) ?? readNumber(file, `${prefix}.scale_linear`) ?? 0;
+  const read = (key: string) => readNumber(file, `${prefix}.${key}`);
+  const factor = read("scaling.factor") ?? read("scale_linear") ?? 0;
   if (type === "none" || (type === "linear" && (factor === 0 || factor === 1))) return undefined;
-  return { rope_type: type, factor };
+  if (type !== "yarn") return { rope_type: type, factor };
+  return {
+    rope_type: type,
+    factor,
+    original_max_position_embeddings: read("scaling.original_context_length"),
+    beta_fast: read("scaling.yarn_beta_fast"),
+    beta_slow: read("scaling.yarn_beta_slow"),
+  };
 }
 
 /** Llama 3's scaling, which is stored as the divisors of the frequencies themselves. */
-function readFactors(file: GgufFile, config: ModelConfig): Pick<ModelConfig, "ropeScaling"> | undefined {
-  const factors = config.modelType === "llama" ? file.tensors.get(ropeFactorsName) : undefined;
-  if (!factors) return undefined;
-  if (config.ropeScaling || factors.shape.join() !== String(config.headDim / 2)) {
+function readFactors(
+  file: GgufFile,
+  { ropeFactors }: GgufConventions,
+  config: ModelConfig,
+): Pick<ModelConfig, "layers"> | undefined {
+  const stored = ropeFactors ? file.tensors.get(ropeFactorsName) : undefined;
+  const rotary = rotaryOf(config);
+  if (!stored || !rotary) return undefined;
+  if (rotary.scaling || stored.shape.join() !== String(rotary.dim / 2)) {
     throw new InputError(
-      `${file.path}: the tensor "${ropeFactorsName}" has the shape [${factors.shape.join(", ")}] or stands beside another rotary scaling; it must have [${config.headDim / 2}], alone.`,
+      `${file.path}: the tensor "${ropeFactorsName}" has the shape [${stored.shape.join(", ")}] or stands beside another rotary scaling; it must have [${rotary.dim / 2}], alone.`,
     );
   }
-  return { ropeScaling: { type: "factors", factors: file.readFloat32(ropeFactorsName) } };
+  const scaling = { type: "factors", factors: file.readFloat32(ropeFactorsName) } as const;
+  const scaled = { ...rotary, scaling };
+  return { layers: config.layers.map((layer) => (layer.rotary ? { ...layer, rotary: scaled } : layer)) };
+}
+
+/** The rotation of the layers that have one: the last layer's, where layers have different ones. */
+function rotaryOf({ layers }: ModelConfig): Rotary | undefined {
+  return layers.findLast(({ rotary }) => rotary)?.rotary;
+}
+
+/** Divisors of the model's rotary frequencies, as GGUF keeps them in the tensor {@link ropeFactorsName}; undefined if there are none. */
+export function ggufRopeFactors(config: ModelConfig): Float32Array | undefined {
+  const rotary = architectureOf(config).gguf.ropeFactors ? rotaryOf(config) : undefined;
+  return rotary && rotaryFactors(rotary);
 }
 
 /** @throws InputError if a GGUF file holds a tensor that the model has no use for. */
 export function checkGgufTensors(config: ModelConfig, file: GgufFile): void {
-  const expected = new Set(listTensors(config).map(({ name }) => ggufTensorName(name)));
-  if (config.ropeScaling?.type === "factors") expected.add(ropeFactorsName);
+  const expected = new Set(listTensors(config).map(({ name }) => ggufTensorName(config, name)));
+  if (ggufRopeFactors(config)) expected.add(ropeFactorsName);
   refuseSurplus(config, file, (name) => expected.has(name));
 }
 
-/** Divisors of the rotary frequencies, float32 [headDim / 2], which only "llama" files have. */
+/** Divisors of the rotary frequencies, float32 [dim / 2]. */
 export const ropeFactorsName = "rope_freqs.weight";
 
 /**
  * A configuration as a GGUF file's metadata.
  *
- * llama.cpp knows no window of attention for these architectures, so the context is not longer than the window, within
- * which every token is seen.
+ * Where llama.cpp knows no window of attention, the context is not longer than the window, within which every token is seen.
  *
  * @throws InputError if llama.cpp's architecture lacks a part that the model has.
  */
 export function encodeGgufConfig(config: ModelConfig): Map<string, GgufValueToWrite> {
-  const architecture = ggufArchitecture(config);
-  const { ropeScaling, headDim, slidingWindow, maxPositionEmbeddings } = config;
-  const lacks = (part: string) =>
-    new InputError(
-      `GGUF's architecture "${architecture}" has no ${part}, which this model has; export it as safetensors.`,
+  const { gguf } = architectureOf(config);
+  const rotary = rotaryOf(config);
+  const own = gguf.writeConfig?.(config) ?? {};
+  if (rotary && rotaryFactors(rotary) && !gguf.ropeFactors) {
+    throw new InputError(
+      `GGUF's architecture "${gguf.architecture}" has no factors of the rotary frequencies, which this model has; export it as safetensors.`,
     );
-  if (architecture === "qwen3" && config.queryKeyValueBias) throw lacks("biases of the attention");
-  if (architecture !== "llama" && rotaryFactors(config)) throw lacks("factors of the rotary frequencies");
+  }
+  const windows = config.layers.map(({ slidingWindow }) => slidingWindow ?? config.maxPositionEmbeddings);
+  const context = "attention.sliding_window" in own ? [] : windows;
   const values: Readonly<Record<string, GgufValueToWrite>> = {
     vocab_size: config.vocabSize,
-    context_length: Math.min(maxPositionEmbeddings, slidingWindow ?? maxPositionEmbeddings),
+    context_length: Math.min(config.maxPositionEmbeddings, ...context),
     embedding_length: config.hiddenSize,
     block_count: config.numHiddenLayers,
     feed_forward_length: config.intermediateSize,
     "attention.head_count": config.numAttentionHeads,
     "attention.head_count_kv": config.numKeyValueHeads,
-    "attention.key_length": headDim,
-    "attention.value_length": headDim,
+    "attention.key_length": config.headDim,
+    "attention.value_length": config.headDim,
     "attention.layer_norm_rms_epsilon": { float32: config.rmsNormEps },
-    "rope.dimension_count": headDim,
-    "rope.freq_base": { float32: config.ropeTheta },
-    ...(ropeScaling?.type === "linear" && {
-      "rope.scaling.type": "linear",
-      "rope.scaling.factor": { float32: ropeScaling.factor },
+    ...(rotary && {
+      "rope.dimension_count": rotary.dim,
+      "rope.freq_base": { float32: rotary.theta },
+      ...encodeScaling(rotary.scaling),
     }),
+    ...own,
   };
   return new Map<string, GgufValueToWrite>([
-    ["general.architecture", architecture],
-    ...Object.entries(values).map(([key, value]) => [`${architecture}.${key}`, value] as const),
+    ["general.architecture", gguf.architecture],
+    ...Object.entries(values).map(([key, value]) => [`${gguf.architecture}.${key}`, value] as const),
   ]);
 }
 
-/**
- * Heads of the projection `name`, weight or bias, if a GGUF file of `architecture` keeps its rows in another order than
- * Hugging Face: "llama" keeps the two elements that the rotary embedding turns together next to each other, Hugging Face
- * the two halves of a head apart. Undefined where the orders are the same.
- */
-export function interleavedHeads(
-  architecture: unknown,
-  name: string,
-  config: ModelConfig,
-): number | undefined {
-  if (architecture !== "llama") return undefined;
-  if (name.includes("q_proj")) return config.numAttentionHeads;
-  return name.includes("k_proj") ? config.numKeyValueHeads : undefined;
-}
-
-/**
- * Puts rows from GGUF's order into Hugging Face's.
- *
- * @param rows [heads * headDim, width], or a bias with width 1
- */
-export function separateHalves(rows: Float32Array, heads: number, headDim: number): Float32Array {
-  const half = headDim / 2;
-  return reorderRows(rows, heads, headDim, (to) => 2 * (to % half) + Math.floor(to / half));
-}
-
-/** Puts rows from Hugging Face's order into GGUF's; the inverse of {@link separateHalves}. */
-export function interleaveHalves(rows: Float32Array, heads: number, headDim: number): Float32Array {
-  const half = headDim / 2;
-  return reorderRows(rows, heads, headDim, (to) => half * (to % 2) + Math.floor(to / 2));
-}
-
-/** Fills each row of a head from the row that `from` names. */
-function reorderRows(
-  rows: Float32Array,
-  heads: number,
-  headDim: number,
-  from: (to: number) => number,
-): Float32Array {
-  const width = rows.length / (heads * headDim);
-  const ordered = new Float32Array(rows.length);
-  for (let head = 0; head < heads; head++) {
-    for (let to = 0; to < headDim; to++) {
-      const start = (head * headDim + from(to)) * width;
-      ordered.set(rows.subarray(start, start + width), (head * headDim + to) * width);
+function encodeScaling(scaling: Rotary["scaling"]): Readonly<Record<string, GgufValueToWrite>> {
+  switch (scaling?.type) {
+    case "linear":
+      return { "rope.scaling.type": "linear", "rope.scaling.factor": { float32: scaling.factor } };
+    case "yarn": {
+      // llama.cpp takes the paper's factor of attention, and whole bounds.
+      const attentionFactor = 0.1 * Math.log(scaling.factor) + 1;
+      if (!scaling.truncate || Math.abs(scaling.attentionFactor - attentionFactor) > 1e-6) {
+        throw new InputError(
+          "GGUF cannot say how this model's YaRN scales attention or bounds its frequencies; export it as safetensors.",
+        );
+      }
+      return {
+        "rope.scaling.type": "yarn",
+        "rope.scaling.factor": { float32: scaling.factor },
+        "rope.scaling.original_context_length": scaling.originalMaxPositionEmbeddings,
+        "rope.scaling.yarn_beta_fast": { float32: scaling.betaFast },
+        "rope.scaling.yarn_beta_slow": { float32: scaling.betaSlow },
+      };
     }
+    default:
+      return {};
   }
-  return ordered;
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { parseConfig } from "../architectures/config.ts";
+import { parseConfig } from "../architectures/architectures.ts";
 import { listTensors } from "../architectures/modules.ts";
 import { ggufTensorName } from "./gguf-model.ts";
 import { chooseTensorType, type GgufFileType } from "./gguf-tensor-types.ts";
@@ -50,7 +50,7 @@ test.each(modelsAndTypes)("%s: types are llama.cpp's", (_name, model, fileType, 
   );
   const types: Record<string, string[]> = {};
   for (const tensor of listTensors(config).filter(({ shape }) => shape.length === 2)) {
-    const name = ggufTensorName(tensor.name).replace(/^blk\.\d+\./, "");
+    const name = ggufTensorName(config, tensor.name).replace(/^blk\.\d+\./, "");
     types[name] = [...(types[name] ?? []), chooseTensorType(fileType, tensor, config)];
   }
   expect(Object.fromEntries(Object.entries(types).map(([name, of]) => [name, of.join(" ")]))).toEqual(

@@ -1,9 +1,9 @@
 /** @file Which of ggml's types each tensor of a GGUF file has: the mixtures of llama.cpp's quantizer (without an importance matrix). */
 
-import type { ModelConfig } from "../architectures/config.ts";
+import type { ModelConfig } from "../architectures/architecture.ts";
+import { embeddingName, headName } from "../architectures/modules.ts";
 import { type WritableTypeName, writableTypes } from "../quantization/ggml-encoding.ts";
 import { ggufArchitecture, ggufTensorName } from "./gguf-model.ts";
-import { embeddingName, headName } from "./weights.ts";
 
 /** How a file's matrices may be stored: ggml's type of most of them, and GGUF's number of such files. */
 export const fileTypes = {
@@ -44,7 +44,7 @@ function chooseForRole(fileType: GgufFileType, name: string, config: ModelConfig
   if (type === "F32" || type === "F16" || type === "Q8_0") return type;
   if (name === (config.tieWordEmbeddings ? embeddingName : headName)) return "Q6_K";
   if (type === "Q4_0") return type;
-  const [, layer, part] = /^blk\.(\d+)\.(attn_v|ffn_down)\.weight$/.exec(ggufTensorName(name)) ?? [];
+  const [, layer, part] = /^blk\.(\d+)\.(attn_v|ffn_down)\.weight$/.exec(ggufTensorName(config, name)) ?? [];
   if (part === undefined) return type;
   if (hasMoreBits(Number(layer), config.numHiddenLayers)) return "Q6_K";
   return part === "attn_v" && isOf70Billion(config) ? "Q5_K" : type;

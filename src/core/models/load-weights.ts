@@ -2,14 +2,21 @@
 
 import { createHash } from "node:crypto";
 import type { Checkpoint } from "../../node/models/checkpoint.ts";
-import { listLinearModules, listVectors, nameInLayer } from "../architectures/modules.ts";
+import {
+  embeddingName,
+  headName,
+  listLinearModules,
+  listVectors,
+  nameInLayer,
+  normName,
+} from "../architectures/modules.ts";
 import { InputError } from "../errors.ts";
 import { areFinite, quote } from "../formats/weight-file.ts";
 import { quantizeInt8 } from "../quantization/int8.ts";
 import { NF4_BLOCK_SIZE, type NF4Tensor, quantizeNF4 } from "../quantization/nf4.ts";
 import { float32, type HostTensor, type RowMatrix } from "../runtime/device.ts";
 import { type Storage, storedTensorNames } from "./linear.ts";
-import { embeddingName, headName, type ModelWeights, normName } from "./weights.ts";
+import type { ModelWeights } from "./weights.ts";
 
 export interface LoadOptions {
   /** How the linear weights of the blocks are kept. Default "float32". */

@@ -1,12 +1,11 @@
 /** @file The tensors that a model's file holds: by which names, whether the output layer is its own, and that none is left over. */
 
-import type { ModelConfig } from "../architectures/config.ts";
-import { listTensors } from "../architectures/modules.ts";
+import type { ModelConfig } from "../architectures/architecture.ts";
+import { embeddingName, headName, listTensors } from "../architectures/modules.ts";
 import { InputError } from "../errors.ts";
 import { quote, type TensorInfo, type WeightFile } from "../formats/weight-file.ts";
 import { quantizedWeightOf } from "../quantization/bnb-checkpoint.ts";
 import { warn } from "../warnings.ts";
-import { embeddingName, headName } from "./weights.ts";
 
 const prefix = "model.";
 

@@ -18,8 +18,3 @@ export interface ModelWeights {
   /** The output layer, [vocabSize, hiddenSize]; the embedding itself where the two are tied. */
   readonly head: RowMatrix;
 }
-
-/** Names of the tensors outside the decoder blocks. */
-export const embeddingName = "model.embed_tokens.weight";
-export const normName = "model.norm.weight";
-export const headName = "lm_head.weight";

@@ -3,8 +3,13 @@
 import { freemem } from "node:os";
 import type { Adaptation } from "../adapters/adaptation.ts";
 import { listParameters } from "../adapters/parameters.ts";
-import type { ModelConfig } from "../architectures/config.ts";
-import { countBlockParameters, countParameters, listLinearModules } from "../architectures/modules.ts";
+import type { ModelConfig } from "../architectures/architecture.ts";
+import {
+  countBlockParameters,
+  countParameters,
+  embeddingName,
+  listLinearModules,
+} from "../architectures/modules.ts";
 import { chooseQueryChunks } from "../engine/attention-mask.ts";
 import { defaultOutputTile } from "../engine/output-layer.ts";
 import {
@@ -18,7 +23,6 @@ import { isTrained, planLayer } from "../engine/segment.ts";
 import { type GraphCost, measureCost, type Sizes } from "../graph/cost.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Storage } from "../models/linear.ts";
-import { embeddingName } from "../models/weights.ts";
 import { type MethodName, methodOf } from "./methods.ts";
 
 /** The process before it holds a model: Node.js and ONNX Runtime (measured on Linux x64). */

@@ -3,7 +3,7 @@
 import { type Adaptation, full } from "../adapters/adaptation.ts";
 import { freeze } from "../adapters/freeze.ts";
 import { type LoraConfig, lora } from "../adapters/lora.ts";
-import type { ModelConfig } from "../architectures/config.ts";
+import type { ModelConfig } from "../architectures/architecture.ts";
 import type { Storage } from "../models/linear.ts";
 
 interface Method {

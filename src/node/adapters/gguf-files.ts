@@ -10,20 +10,14 @@ import {
   ranksAndScales,
 } from "../../core/adapters/lora.ts";
 import type { Parameter, Parameters } from "../../core/adapters/parameters.ts";
-import type { ModelConfig } from "../../core/architectures/config.ts";
+import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { listLinearModules, nameInLayer } from "../../core/architectures/modules.ts";
 import { InputError } from "../../core/errors.ts";
 import { openGguf } from "../../core/formats/gguf.ts";
 import { type GgufTensorToWrite, type GgufValueToWrite, writeGguf } from "../../core/formats/gguf-writer.ts";
 import { checkKeys } from "../../core/formats/known-keys.ts";
 import { quote } from "../../core/formats/weight-file.ts";
-import {
-  ggufArchitecture,
-  ggufTensorName,
-  interleavedHeads,
-  interleaveHalves,
-  separateHalves,
-} from "../../core/models/gguf-model.ts";
+import { ggufArchitecture, ggufConversion, ggufTensorName } from "../../core/models/gguf-model.ts";
 
 const alphaKey = "adapter.lora.alpha";
 
@@ -52,7 +46,7 @@ export async function writeGgufAdapter(
       );
     }
     const write = (values: () => Float32Array): GgufTensorToWrite => ({
-      name: `${ggufTensorName(`${module}.weight`)}.lora_${matrix!.toLowerCase()}`,
+      name: `${ggufTensorName(model, `${module}.weight`)}.lora_${matrix!.toLowerCase()}`,
       type: "F32",
       shape: dims,
       data: values,
@@ -60,10 +54,10 @@ export async function writeGgufAdapter(
     if (matrix === "A") return write(() => data);
     const { r, scale } = targets.get(module)!;
     const ownAlpha = Math.fround(scale * r);
-    const heads = interleavedHeads(architecture, module, model);
+    const conversion = ggufConversion(model, module);
     return write(() => {
       const scaled = ownAlpha === alpha ? data : data.map((value) => value * (ownAlpha / alpha));
-      return heads === undefined ? scaled : interleaveHalves(scaled, heads, model.headDim);
+      return conversion?.toGguf(scaled) ?? scaled;
     });
   });
   const metadata = new Map<string, GgufValueToWrite>([
@@ -95,7 +89,7 @@ export function readGgufAdapter(path: string, model: ModelConfig): Adapter {
     for (let layer = 0; layer < model.numHiddenLayers; layer++) {
       for (const { name, inFeatures, outFeatures } of listLinearModules(model)) {
         const module = nameInLayer(layer, name);
-        const stored = ggufTensorName(`${module}.weight`);
+        const stored = ggufTensorName(model, `${module}.weight`);
         const rank = file.tensors.get(`${stored}.lora_a`)?.shape[0];
         if (rank === undefined) continue;
         const read = (matrix: "a" | "b", dims: readonly number[]): Parameter => {
@@ -104,19 +98,16 @@ export function readGgufAdapter(path: string, model: ModelConfig): Adapter {
           return { dims, data: file.readFloat32(tensor) };
         };
         const b = read("b", [outFeatures, rank]);
-        const heads = interleavedHeads(architecture, module, model);
         parameters.set(`${module}.lora_A.weight`, read("a", [rank, inFeatures]));
-        parameters.set(
-          `${module}.lora_B.weight`,
-          heads === undefined ? b : { ...b, data: separateHalves(b.data, heads, model.headDim) },
-        );
+        const data = ggufConversion(model, module)?.toHuggingFace(b.data) ?? b.data;
+        parameters.set(`${module}.lora_B.weight`, { ...b, data });
         ranks[module] = rank;
       }
     }
     if (parameters.size === 0) throw refusal;
     const used = new Set(
       Object.keys(ranks).flatMap((module) =>
-        ["a", "b"].map((matrix) => `${ggufTensorName(`${module}.weight`)}.lora_${matrix}`),
+        ["a", "b"].map((matrix) => `${ggufTensorName(model, `${module}.weight`)}.lora_${matrix}`),
       ),
     );
     const surplus = [...file.tensors.keys()].find((name) => !used.has(name));

@@ -8,7 +8,7 @@ import { peftKeys } from "../../core/adapters/adapter-keys.ts";
 import { type LoraConfig, lora, loraConfigSchema } from "../../core/adapters/lora.ts";
 import { listParameters, type Parameter, type Parameters } from "../../core/adapters/parameters.ts";
 import { narrowTargetModules } from "../../core/adapters/target-modules.ts";
-import type { ModelConfig } from "../../core/architectures/config.ts";
+import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { InputError } from "../../core/errors.ts";
 import { checkKeys } from "../../core/formats/known-keys.ts";
 import { openSafetensors, writeSafetensors } from "../../core/formats/safetensors.ts";

@@ -1,12 +1,17 @@
 /** @file An adapter's update added into the base weights. */
 
 import { type AdaptedModel, noAdapter } from "../../core/adapters/adapted-model.ts";
-import { listLinearModules, nameInLayer } from "../../core/architectures/modules.ts";
+import {
+  embeddingName,
+  headName,
+  listLinearModules,
+  nameInLayer,
+  normName,
+} from "../../core/architectures/modules.ts";
 import { decodeFloat16 } from "../../core/formats/float16.ts";
 import { add } from "../../core/graph/operators/elementwise.ts";
 import { input, scalar, type Tensor } from "../../core/graph/tensor.ts";
 import { storedTensorNames, storedWeight } from "../../core/models/linear.ts";
-import { embeddingName, headName, normName } from "../../core/models/weights.ts";
 import { type Device, float32, type HostTensor, type Program } from "../../core/runtime/device.ts";
 
 /** The weights of a plain model that computes what a model and its adapter do, one at a time. */

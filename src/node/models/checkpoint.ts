@@ -2,7 +2,8 @@
 
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { type ModelConfig, parseConfig } from "../../core/architectures/config.ts";
+import type { ModelConfig } from "../../core/architectures/architecture.ts";
+import { parseConfig } from "../../core/architectures/architectures.ts";
 import { InputError } from "../../core/errors.ts";
 import { encodeFloat16 } from "../../core/formats/float16.ts";
 import { openGguf } from "../../core/formats/gguf.ts";
@@ -10,10 +11,9 @@ import { openSafetensorsModel } from "../../core/formats/safetensors.ts";
 import type { WeightFile } from "../../core/formats/weight-file.ts";
 import {
   checkGgufTensors,
+  ggufConversion,
   ggufTensorName,
-  interleavedHeads,
   readGgufConfig,
-  separateHalves,
 } from "../../core/models/gguf-model.ts";
 import { addModelPrefix, checkStoredTensors, untieStoredHead } from "../../core/models/stored-tensors.ts";
 import { readBnbNF4 } from "../../core/quantization/bnb-checkpoint.ts";
@@ -116,28 +116,26 @@ function openGgufFile(path: string): Checkpoint {
     checkGgufTensors(config, file);
     return config;
   });
-  const headsOf = (name: string) => interleavedHeads(file.metadata.get("general.architecture"), name, config);
   const find = (name: string, shape: readonly number[]): string => {
-    const stored = ggufTensorName(name);
+    const stored = ggufTensorName(config, name);
     checkShape(path, stored, file.tensors.get(stored)?.shape, shape);
     return stored;
   };
   const read = (name: string, shape: readonly number[]): Float32Array => {
     const values = file.readFloat32(find(name, shape));
-    const heads = headsOf(name);
-    return heads === undefined ? values : separateHalves(values, heads, config.headDim);
+    return ggufConversion(config, name)?.toHuggingFace(values) ?? values;
   };
   return {
     path,
     config,
     tokenizer: () => openGgufTokenizer(file.metadata),
-    has: (name) => file.tensors.has(ggufTensorName(name)),
+    has: (name) => file.tensors.has(ggufTensorName(config, name)),
     read,
-    holdsFloat32: (name) => file.tensors.get(ggufTensorName(name))?.dtype === "F32",
+    holdsFloat32: (name) => file.tensors.get(ggufTensorName(config, name))?.dtype === "F32",
     readFloat16: (name, shape) =>
-      headsOf(name) === undefined
-        ? readRowsAsFloat16(file, find(name, shape), name)
-        : toFloat16(read(name, shape), name),
+      ggufConversion(config, name)
+        ? toFloat16(read(name, shape), name)
+        : readRowsAsFloat16(file, find(name, shape), name),
     readNF4: () => undefined,
     close: () => file.close(),
   };

@@ -1,6 +1,6 @@
 /** @file Opens a model and loads its weights. */
 
-import type { ModelConfig } from "../../core/architectures/config.ts";
+import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { countParameters } from "../../core/architectures/modules.ts";
 import { isQuantized } from "../../core/models/linear.ts";
 import {

@@ -3,16 +3,14 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { listTensors } from "../../core/architectures/modules.ts";
-import { rotaryFactors } from "../../core/architectures/rotary.ts";
 import { InputError } from "../../core/errors.ts";
 import { openGguf } from "../../core/formats/gguf.ts";
 import { type GgufTensorToWrite, type GgufValueToWrite, writeGguf } from "../../core/formats/gguf-writer.ts";
 import {
   encodeGgufConfig,
-  ggufArchitecture,
+  ggufConversion,
+  ggufRopeFactors,
   ggufTensorName,
-  interleavedHeads,
-  interleaveHalves,
   ropeFactorsName,
 } from "../../core/models/gguf-model.ts";
 import { chooseTensorType, fileTypes, type GgufFileType } from "../../core/models/gguf-tensor-types.ts";
@@ -45,18 +43,18 @@ export async function writeGgufModel(
   if (chatTemplate !== undefined) metadata.set("tokenizer.chat_template", chatTemplate);
 
   const tensors = listTensors(config).map(({ name, shape }): GgufTensorToWrite => {
-    const heads = interleavedHeads(ggufArchitecture(config), name, config);
+    const conversion = ggufConversion(config, name);
     return {
-      name: ggufTensorName(name),
+      name: ggufTensorName(config, name),
       type: chooseTensorType(fileType, { name, shape }, config),
       shape,
       data: async () => {
         const values = await tensor(name);
-        return heads === undefined ? values : interleaveHalves(values, heads, config.headDim);
+        return conversion?.toGguf(values) ?? values;
       },
     };
   });
-  const factors = rotaryFactors(config);
+  const factors = ggufRopeFactors(config);
   if (factors)
     tensors.push({ name: ropeFactorsName, type: "F32", shape: [factors.length], data: () => factors });
   await writeGguf(path, metadata, tensors);

@@ -2,9 +2,8 @@
 
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { ModelConfig } from "../../core/architectures/config.ts";
+import { architectureOf } from "../../core/architectures/architectures.ts";
 import { listTensors } from "../../core/architectures/modules.ts";
-import { InputError } from "../../core/errors.ts";
 import { openGguf } from "../../core/formats/gguf.ts";
 import { type TensorToWrite, writeSafetensors } from "../../core/formats/safetensors.ts";
 import { convertGgufTokenizer } from "../../core/tokenization/gguf.ts";
@@ -36,6 +35,7 @@ export async function writeModel(
     ({ name, shape }): TensorToWrite => ({ name, dtype: "float32", shape, data: () => tensor(name) }),
   );
   await writeSafetensors(join(folder, "model.safetensors"), tensors);
+  const architecture = architectureOf(model.config);
   const writeJson = (name: string, value: unknown) =>
     writeWhole(join(folder, name), `${JSON.stringify(value, null, 2)}\n`);
   if (statSync(model.path).isDirectory()) {
@@ -49,7 +49,7 @@ export async function writeModel(
     } = readJson(join(model.path, "config.json"), anyFields);
     writeJson("config.json", {
       ...config,
-      architectures: [architectures[model.config.modelType]],
+      architectures: [architecture.className],
       tie_word_embeddings: model.config.tieWordEmbeddings,
       torch_dtype: "float32",
     });
@@ -61,7 +61,9 @@ export async function writeModel(
     writeJson("tokenizer_config.json", config);
     const { bosTokenId, eosTokenId } = model.tokenizer;
     writeJson("config.json", {
-      ...toHuggingFace(model.config),
+      ...architecture.writeConfig(model.config),
+      architectures: [architecture.className],
+      torch_dtype: "float32",
       bos_token_id: bosTokenId ?? null,
       eos_token_id: eosTokenId ?? null,
     });
@@ -71,41 +73,4 @@ export async function writeModel(
   if (chatTemplate !== undefined && chatTemplate !== openHuggingFaceTokenizer(folder).chatTemplate) {
     writeWhole(join(folder, "chat_template.jinja"), chatTemplate);
   }
-}
-
-const architectures = {
-  llama: "LlamaForCausalLM",
-  mistral: "MistralForCausalLM",
-  qwen2: "Qwen2ForCausalLM",
-  qwen3: "Qwen3ForCausalLM",
-} as const;
-
-/** The config.json of a model that came without one. */
-function toHuggingFace(config: ModelConfig): Record<string, unknown> {
-  if (config.ropeScaling?.type === "factors") {
-    throw new InputError(
-      "The model's rotary scaling is given by factors of its own, which a config.json cannot say; merge onto the Hugging Face folder of the model instead.",
-    );
-  }
-  const scaling = config.ropeScaling;
-  return {
-    architectures: [architectures[config.modelType]],
-    model_type: config.modelType,
-    vocab_size: config.vocabSize,
-    hidden_size: config.hiddenSize,
-    intermediate_size: config.intermediateSize,
-    num_hidden_layers: config.numHiddenLayers,
-    num_attention_heads: config.numAttentionHeads,
-    num_key_value_heads: config.numKeyValueHeads,
-    head_dim: config.headDim,
-    hidden_act: "silu",
-    max_position_embeddings: config.maxPositionEmbeddings,
-    rms_norm_eps: config.rmsNormEps,
-    rope_theta: config.ropeTheta,
-    rope_scaling: scaling?.type === "linear" ? { rope_type: "linear", factor: scaling.factor } : null,
-    tie_word_embeddings: config.tieWordEmbeddings,
-    attention_bias: config.outputBias,
-    mlp_bias: config.mlpBias,
-    torch_dtype: "float32",
-  };
 }

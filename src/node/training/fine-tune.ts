@@ -9,7 +9,7 @@ import type { AdaptedModel, Adapter } from "../../core/adapters/adapted-model.ts
 import { loraPlusFactor } from "../../core/adapters/lora-plus.ts";
 import { initializeParameters, type Parameters } from "../../core/adapters/parameters.ts";
 import { splitWeights } from "../../core/adapters/pissa.ts";
-import type { ModelConfig } from "../../core/architectures/config.ts";
+import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { countParameters } from "../../core/architectures/modules.ts";
 import { type BatchOptions, buildMicroBatches, type TokenizedExample } from "../../core/data/batch.ts";
 import { createEngine, type Engine } from "../../core/engine/engine.ts";

@@ -6,7 +6,7 @@ import { lora, loraConfigSchema } from "../../core/adapters/lora.ts";
 import { loraPlusFactor } from "../../core/adapters/lora-plus.ts";
 import { initializeParameters, type Parameters } from "../../core/adapters/parameters.ts";
 import { splitWeights, toLora } from "../../core/adapters/pissa.ts";
-import type { ModelConfig } from "../../core/architectures/config.ts";
+import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { buildBatch, type TokenizedExample } from "../../core/data/batch.ts";
 import { createEngine } from "../../core/engine/engine.ts";
 import { openSafetensors } from "../../core/formats/safetensors.ts";

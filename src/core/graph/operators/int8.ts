@@ -3,7 +3,7 @@
 import { apply, type Operator, type Tensor, withDerivative } from "../tensor.ts";
 import { mul } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
-import { oneAfter } from "./order.ts";
+import { controlDependency } from "./order.ts";
 
 export interface Int8Operand {
   /** int8 [out, in] */
@@ -20,10 +20,10 @@ const dequantizeLinear: Operator = {
 /**
  * The dense float32 [out, in] weight, computed in the graph.
  *
- * @param after a tensor before which the weight is not needed; see {@link oneAfter}
+ * @param after a tensor before which the weight is not needed; see {@link controlDependency}
  */
 export function dequantizeInt8({ codes, scales }: Int8Operand, after?: Tensor): Tensor {
-  const scale = after ? mul(scales, oneAfter(after)) : scales;
+  const scale = after ? mul(scales, controlDependency(after)) : scales;
   return apply(dequantizeLinear, [codes, scale], { axis: 0 })[0]!;
 }
 

@@ -40,20 +40,19 @@ const rotaryEmbedding: Operator = {
 };
 
 /**
- * Rotary position embedding (Su et al. 2021) on the two halves of each head, as Hugging Face's Llama has it.
+ * Rotary position embedding (Su et al. 2021) on the two halves of the first `dim` elements of each head, as Hugging Face's Llama
+ * has it.
  *
  * @param x [B, S, heads * headSize]
  * @param positions int64 [B, S], rows of the tables
- * @param cos [positions, headSize / 2]
- * @param sin [positions, headSize / 2]
+ * @param cos [positions, dim / 2]
+ * @param sin [positions, dim / 2]
  */
-export function rotate(x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor): Tensor {
-  const headSize = 2 * (cos.shape[1] as number);
-  const heads = (x.shape[2] as number) / headSize;
+export function rotate(x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, headSize: number): Tensor {
   return apply(rotaryEmbedding, [x, positions, cos, sin], {
     interleaved: 0,
-    num_heads: heads,
-    rotary_embedding_dim: headSize,
+    num_heads: (x.shape[2] as number) / headSize,
+    rotary_embedding_dim: 2 * (cos.shape[1] as number),
   })[0]!;
 }
 

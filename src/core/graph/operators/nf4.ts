@@ -4,7 +4,7 @@ import { apply, constant, type Operator, type Tensor, withDerivative } from "../
 import { add, cast, mul } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
 import { concat, reshape, separate, split } from "./movement.ts";
-import { oneAfter } from "./order.ts";
+import { controlDependency } from "./order.ts";
 
 /** Weights per block that share one scale. */
 const blockSize = 64;
@@ -36,12 +36,12 @@ const one = constant("float32", [1, 1], Float32Array.of(1));
  * The dense float32 [out, in] weight, computed in the graph: the product of 1 with the weight as a single column. It is
  * exact, and takes 12 ms where looking the codes up with ONNX's own operators takes 32 (docs/decisions/nf4-dequantization.md).
  *
- * @param after a tensor before which the weight is not needed; see {@link oneAfter}
+ * @param after a tensor before which the weight is not needed; see {@link controlDependency}
  */
 export function dequantizeNF4(weight: NF4Operand, after?: Tensor): Tensor {
   const { outFeatures, inFeatures } = weight;
   const column = multiply(
-    after ? reshape(oneAfter(after), [1, 1]) : one,
+    after ? reshape(controlDependency(after), [1, 1]) : one,
     weight,
     outFeatures * inFeatures,
     1,
@@ -68,7 +68,7 @@ function divideRows(weight: NF4Operand, most: number, after: Tensor): readonly N
     return separate(
       tensor,
       0,
-      cast(mul(lengths, oneAfter(after)), "int64"),
+      cast(mul(lengths, controlDependency(after)), "int64"),
       new Array<number>(count).fill(length),
     );
   };

@@ -1,0 +1,95 @@
+/** @file The families of models by name, and the configuration of a model of any of them. */
+
+import { closest, distance } from "fastest-levenshtein";
+import { z } from "zod";
+import { InputError } from "../errors.ts";
+import { checkKeys } from "../formats/known-keys.ts";
+import { quote } from "../formats/weight-file.ts";
+import type { Architecture, ModelConfig } from "./architecture.ts";
+import { parseFields } from "./config-file.ts";
+import { llama } from "./llama.ts";
+import { mistral } from "./mistral.ts";
+import { qwen2 } from "./qwen2.ts";
+import { qwen3 } from "./qwen3.ts";
+
+/** Each reads the configurations that it makes, so that it may be taken for one of any configuration. */
+export const architectures = [llama, mistral, qwen2, qwen3] as unknown as readonly Architecture[];
+
+/** The family of a model. */
+export function architectureOf({ modelType }: Pick<ModelConfig, "modelType">): Architecture {
+  return findArchitecture(modelType)!;
+}
+
+function findArchitecture(modelType: string): Architecture | undefined {
+  return architectures.find((architecture) => architecture.modelType === modelType);
+}
+
+/**
+ * Reads the parsed `config.json` of a Hugging Face model. Keys that it leaves out have the values that Transformers gives them.
+ *
+ * @param file where the configuration comes from, for messages
+ * @throws InputError for a family, activation, rotary scaling or other setting that is not supported, or a broken value.
+ */
+export function parseConfig(json: unknown, file: string): ModelConfig {
+  const modelType = z.looseObject({ model_type: z.string() }).safeParse(json).data?.model_type;
+  if (modelType === undefined)
+    throw new InputError(`${file} names no "model_type", so it is not a model's configuration.`);
+  const architecture = findArchitecture(modelType);
+  if (!architecture) {
+    throw new InputError(
+      `${file} describes a ${quote(modelType)} model, which is not supported; ${suggestFamily(modelType)}`,
+    );
+  }
+  const given = json as Record<string, unknown>;
+  checkKeys(Object.entries(given), architecture.keys, file);
+  checkQuantization(given.quantization_config, file);
+  checkClass(given.architectures, architecture, file);
+  return architecture.readConfig({ ...architecture.defaults, ...given }, file);
+}
+
+function suggestFamily(modelType: string): string {
+  const names = architectures.map((architecture) => architecture.modelType);
+  const near = closest(modelType, names);
+  const meant = distance(modelType, near) <= 2 ? `did you mean "${near}"? S` : "s";
+  return `${meant}upported are ${names.join(", ")}.`;
+}
+
+const classNames = z.array(z.string()).nullish();
+
+/** Refuses models with another head than the one that predicts the next token, and classes of another family. */
+function checkClass(given: unknown, { modelType, className }: Architecture, file: string): void {
+  const names = parseFields(classNames, given, file, "architectures") ?? [];
+  const other = names.find((name) => !/(?:ForCausalLM|Model|ForConditionalGeneration)$/i.test(name));
+  if (other !== undefined) {
+    throw new InputError(
+      `${file} describes a ${quote(other)}, which is no language model; choose one "…ForCausalLM".`,
+    );
+  }
+  const mixed = architectures.find(
+    (architecture) => architecture.className !== className && names.includes(architecture.className),
+  );
+  if (mixed) {
+    throw new InputError(
+      `${file} mixes two families: its "model_type" is ${quote(modelType)}, but its class ${quote(mixed.className)} that of ${quote(mixed.modelType)} models; restore the model's own file.`,
+    );
+  }
+}
+
+const quantizationSchema = z.looseObject({
+  quant_method: z.string().optional(),
+  load_in_4bit: z.boolean().optional(),
+  load_in_8bit: z.boolean().optional(),
+});
+
+/** Refuses weights that are quantized in a way that is not read, by its name: all but bitsandbytes' 4 bits. */
+function checkQuantization(given: unknown, file: string): void {
+  if (given === undefined || given === null) return;
+  const config = parseFields(quantizationSchema, given, file, "quantization_config");
+  const method = config.quant_method ?? (config.load_in_4bit || config.load_in_8bit ? "bitsandbytes" : "");
+  if (method === "bitsandbytes" && config.load_in_4bit === true) return;
+  const name =
+    method === "bitsandbytes" ? "bitsandbytes (8 bits)" : method === "" ? "an unnamed method" : method;
+  throw new InputError(
+    `${file} says that the weights are quantized by ${name}, which is not read; choose the model before quantization, or one in bitsandbytes' NF4 or as GGUF.`,
+  );
+}
