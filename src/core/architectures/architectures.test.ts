@@ -154,7 +154,10 @@ test.each([
   [{ rope_parameters: { rope_type: "default", long_mscale: 32 } }, 'Unrecognized key: "long_mscale"'],
   [{ rope_scaling: { partial_rotary_factor: 0.5 } }, "rotates only a part of each head"],
   [{ rope_scaling: { rope_type: "longrope" } }, 'scales the rotary embedding by "longrope", which is not'],
-  [{ model_type: "lama" }, 'a "lama" model, which is not supported; did you mean "llama"? Supported are llama,'],
+  [
+    { model_type: "lama" },
+    'a "lama" model, which is not supported; did you mean "llama"? Supported are llama,',
+  ],
   [{ architectures: ["Qwen3ForCausalLM"] }, 'mixes two families: its "model_type" is "llama", but its class'],
 ])("refused: %j", (change, sentence) => {
   expect(() => parse(change)).toThrow(InputError);
