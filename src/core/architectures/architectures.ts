@@ -7,13 +7,14 @@ import { checkKeys } from "../formats/known-keys.ts";
 import { quote } from "../formats/weight-file.ts";
 import type { Architecture, ModelConfig } from "./architecture.ts";
 import { parseFields } from "./config-file.ts";
+import { gemma3 } from "./gemma3.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
 import { qwen2 } from "./qwen2.ts";
 import { qwen3 } from "./qwen3.ts";
 
 /** Each reads the configurations that it makes, so that it may be taken for one of any configuration. */
-export const architectures = [llama, mistral, qwen2, qwen3] as unknown as readonly Architecture[];
+export const architectures = [llama, mistral, qwen2, qwen3, gemma3] as unknown as readonly Architecture[];
 
 /** The family of a model. */
 export function architectureOf({ modelType }: Pick<ModelConfig, "modelType">): Architecture {

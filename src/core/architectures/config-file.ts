@@ -247,7 +247,7 @@ export function readLayers(
 
 /** The config.json of what {@link readSizes} reads, with the rotation of all layers. */
 export function writeSizes(config: ModelConfig): Record<string, unknown> {
-  const { theta = 10_000, scaling } = config.layers[0]!.rotary ?? {};
+  const { rope_theta, ...scaling } = writeRotary(config.layers[0]!.rotary);
   return {
     model_type: config.modelType,
     vocab_size: config.vocabSize,
@@ -260,14 +260,23 @@ export function writeSizes(config: ModelConfig): Record<string, unknown> {
     hidden_act: "silu",
     max_position_embeddings: config.maxPositionEmbeddings,
     rms_norm_eps: config.rmsNormEps,
-    rope_theta: theta,
-    rope_scaling: scaling ? writeScaling(scaling) : null,
+    rope_theta,
+    rope_scaling: scaling.rope_type === "default" ? null : scaling,
     tie_word_embeddings: config.tieWordEmbeddings,
   };
 }
 
-function writeScaling(scaling: NonNullable<Rotary["scaling"]>): Record<string, unknown> {
-  switch (scaling.type) {
+/** A rotation as `rope_parameters` say it. @throws InputError if they cannot. */
+export function writeRotary({ theta, scaling }: Pick<Rotary, "theta" | "scaling"> = plainRotary) {
+  return { rope_theta: theta, ...writeScaling(scaling) };
+}
+
+const plainRotary = { theta: 10_000, scaling: undefined };
+
+function writeScaling(scaling: Rotary["scaling"]): { rope_type: string; [key: string]: unknown } {
+  switch (scaling?.type) {
+    case undefined:
+      return { rope_type: "default" };
     case "linear":
       return { rope_type: "linear", factor: scaling.factor };
     case "yarn":

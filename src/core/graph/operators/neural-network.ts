@@ -109,3 +109,21 @@ const quickGelu: Operator = {
 export function silu(x: Tensor): Tensor {
   return apply(quickGelu, [x], { alpha: 1 })[0]!;
 }
+
+const fastGeluOperator: Operator = {
+  onnx: { type: "FastGelu", domain: "com.microsoft" },
+  infer: ([x]) => [x!],
+  derivative: ({ inputs: [x], outputs: [y] }, [dy]) => {
+    // (1 + tanh(u)) / 2 is s = sigmoid(2 u), so that it is s + y (1 - s) 2 u'.
+    const square = mul(x!, x!);
+    const slope = scalar(2 * Math.sqrt(2 / Math.PI));
+    const s = sigmoid(mul(mul(x!, add(mul(square, scalar(0.044715)), scalar(1))), slope));
+    const inner = mul(add(mul(square, scalar(3 * 0.044715)), scalar(1)), slope);
+    return [mul(dy!, add(s, mul(mul(y!, sub(scalar(1), s)), inner)))];
+  },
+};
+
+/** GELU by its approximation with tanh (Hendrycks and Gimpel 2016): x (1 + tanh(u)) / 2 with u = √(2/π) (x + 0.044715 x³). */
+export function fastGelu(x: Tensor): Tensor {
+  return apply(fastGeluOperator, [x])[0]!;
+}

@@ -1,0 +1,213 @@
+/**
+ * @file Gemma 3 (Gemma Team 2025), the text model: norms before and after attention and feed-forward, kept around 0; windows in
+ * most layers, which have a rotation of their own.
+ */
+
+import { z } from "zod";
+import { InputError } from "../errors.ts";
+import { withRole } from "../formats/known-keys.ts";
+import { add } from "../graph/operators/elementwise.ts";
+import { fastGelu } from "../graph/operators/neural-network.ts";
+import type { Architecture, ModelConfig } from "./architecture.ts";
+import {
+  checkActivation,
+  configSchema,
+  parseFields,
+  positive,
+  readLayerTypes,
+  readRotary,
+  readSizes,
+  writeRotary,
+  writeSizes,
+} from "./config-file.ts";
+import { everyFamily } from "./config-keys.ts";
+import { llamaBlockNames } from "./llama.ts";
+import {
+  gatedFeedForward,
+  hiddenNorms,
+  llamaModules,
+  normalizeHeads,
+  normsOf,
+  selfAttention,
+} from "./parts.ts";
+
+/** Names of the activation in Transformers. */
+const geluNames = ["gelu_pytorch_tanh"];
+
+const ropeOfType = z.looseObject({}).nullish();
+const schema = configSchema.extend({
+  hidden_activation: z.string(),
+  query_pre_attn_scalar: positive,
+  rope_theta: positive.default(1_000_000),
+  rope_local_base_freq: positive.default(10_000),
+  rope_parameters: z.strictObject({ full_attention: ropeOfType, sliding_attention: ropeOfType }).nullish(),
+  sliding_window_pattern: z.int().min(1).default(6),
+});
+
+const norms = [
+  "input_layernorm",
+  "post_attention_layernorm",
+  "pre_feedforward_layernorm",
+  "post_feedforward_layernorm",
+] as const;
+
+export const gemma3: Architecture = {
+  modelType: "gemma3_text",
+  className: "Gemma3ForCausalLM",
+  keys: {
+    ...everyFamily,
+    ...withRole(
+      "used",
+      "hidden_activation",
+      "query_pre_attn_scalar",
+      "rope_local_base_freq",
+      "sliding_window",
+      "sliding_window_pattern",
+    ),
+    // What the files hold beside the types of layers, and how Transformers keeps its cache.
+    ...withRole("harmless", "_sliding_window_pattern", "cache_implementation"),
+    ...withRole([], "hidden_act", "attn_logit_softcapping", "final_logit_softcapping"),
+    ...withRole([false], "attention_bias", "use_bidirectional_attention"),
+  },
+  defaults: {
+    vocab_size: 262_208,
+    hidden_size: 2304,
+    intermediate_size: 9216,
+    num_hidden_layers: 26,
+    num_attention_heads: 8,
+    num_key_value_heads: 4,
+    head_dim: 256,
+    hidden_activation: "gelu_pytorch_tanh",
+    max_position_embeddings: 131_072,
+    rms_norm_eps: 1e-6,
+    tie_word_embeddings: true,
+    query_pre_attn_scalar: 256,
+    sliding_window: 4096,
+  },
+  readConfig(json, file) {
+    const fields = parseFields(schema, json, file);
+    checkActivation(fields.hidden_activation, file, geluNames);
+    const sizes = readSizes(fields, file);
+    const types = readLayerTypes(fields, file, (layer) => (layer + 1) % fields.sliding_window_pattern !== 0);
+    const ofTypes = fields.rope_parameters ?? {};
+    const full = {
+      slidingWindow: undefined,
+      rotary: readRotary({ ...fields, rope_parameters: ofTypes.full_attention }, sizes, file),
+    };
+    const sliding = {
+      slidingWindow: readWindow(fields.sliding_window, file),
+      rotary: readRotary(
+        {
+          ...fields,
+          rope_scaling: null,
+          rope_theta: fields.rope_local_base_freq,
+          rope_parameters: ofTypes.sliding_attention,
+        },
+        sizes,
+        file,
+      ),
+    };
+    return {
+      ...sizes,
+      layers: types.map((type) => (type === "sliding_attention" ? sliding : full)),
+      attentionScale: 1 / Math.sqrt(fields.query_pre_attn_scalar),
+      embeddingScale: Math.sqrt(fields.hidden_size),
+      normOffset: 1,
+    };
+  },
+  writeConfig(config) {
+    const { hidden_act: _, rope_theta: __, rope_scaling: ___, ...sizes } = writeSizes(config);
+    const rotaryOf = (windowed: boolean) =>
+      config.layers.find(({ slidingWindow }) => (slidingWindow !== undefined) === windowed)?.rotary;
+    const [full, sliding] = [rotaryOf(false), rotaryOf(true)];
+    return {
+      ...sizes,
+      hidden_activation: geluNames[0],
+      query_pre_attn_scalar: queryPreAttnScalar(config),
+      layer_types: config.layers.map(({ slidingWindow }) =>
+        slidingWindow === undefined ? "full_attention" : "sliding_attention",
+      ),
+      sliding_window: windowOf(config) ?? null,
+      rope_parameters: {
+        ...(full && { full_attention: writeRotary(full) }),
+        ...(sliding && { sliding_attention: writeRotary(sliding) }),
+      },
+    };
+  },
+  linearModules: (config) => llamaModules(config),
+  norms: (config) => [
+    ...hiddenNorms(config, ...norms),
+    { name: "self_attn.q_norm.weight", size: config.headDim },
+    { name: "self_attn.k_norm.weight", size: config.headDim },
+  ],
+  block(config, x, context, parts) {
+    const norm = normsOf(config, parts);
+    const attended = selfAttention(norm("input_layernorm", x), context, parts, normalizeHeads(config, norm));
+    const residual = add(x, norm("post_attention_layernorm", attended));
+    const mlp = gatedFeedForward(norm("pre_feedforward_layernorm", residual), parts, fastGelu);
+    return add(residual, norm("post_feedforward_layernorm", mlp));
+  },
+  gguf: {
+    architecture: "gemma3",
+    blockNames: {
+      ...llamaBlockNames,
+      "self_attn.q_norm": "attn_q_norm",
+      "self_attn.k_norm": "attn_k_norm",
+      post_attention_layernorm: "post_attention_norm",
+      pre_feedforward_layernorm: "ffn_norm",
+      post_feedforward_layernorm: "post_ffw_norm",
+    },
+    readConfig(_file, read) {
+      const [layers, hidden, heads] = ["block_count", "embedding_length", "attention.head_count"].map(read);
+      const headDim = read("attention.key_length") ?? hidden! / heads!;
+      return {
+        hidden_activation: geluNames[0],
+        sliding_window: read("attention.sliding_window"),
+        sliding_window_pattern: ggufPattern,
+        query_pre_attn_scalar: ggufScalar(layers!, hidden! / heads!, headDim),
+      };
+    },
+    writeConfig(config) {
+      const { numHiddenLayers, hiddenSize, numAttentionHeads, headDim } = config;
+      const hasPattern = config.layers.every(
+        ({ slidingWindow }, layer) => (slidingWindow === undefined) === ((layer + 1) % ggufPattern === 0),
+      );
+      const scalar = ggufScalar(numHiddenLayers, hiddenSize / numAttentionHeads, headDim);
+      if (!hasPattern || Math.abs(queryPreAttnScalar(config) - scalar) > 1e-6) {
+        throw new InputError(
+          `GGUF's architecture "gemma3" has a window in all but every ${ggufPattern}th layer and scales attention by the size of its heads, which this model does not; export it as safetensors.`,
+        );
+      }
+      return { "attention.sliding_window": windowOf(config)! };
+    },
+    // llama.cpp adds what Gemma's norms are kept without.
+    conversion: (name) =>
+      /norm\.weight$/.test(name)
+        ? {
+            toHuggingFace: (values) => values.map((value) => value - 1),
+            toGguf: (values) => values.map((value) => value + 1),
+          }
+        : undefined,
+  },
+};
+
+/** Of so many layers llama.cpp's last has no window. */
+const ggufPattern = 6;
+
+/** What llama.cpp takes the root of to scale attention: in the model of 27 billion parameters another size than the heads'. */
+function ggufScalar(layers: number, hiddenPerHead: number, headDim: number): number {
+  return layers === 62 ? hiddenPerHead : headDim;
+}
+
+function queryPreAttnScalar({ attentionScale }: ModelConfig): number {
+  return Math.round(1e6 / attentionScale ** 2) / 1e6;
+}
+
+function windowOf({ layers }: ModelConfig): number | undefined {
+  return layers.find(({ slidingWindow }) => slidingWindow !== undefined)?.slidingWindow;
+}
+
+function readWindow(window: number | null | undefined, file: string): number {
+  if (window) return window;
+  throw new InputError(`${file} gives its layers a sliding window, but no size of it ("sliding_window").`);
+}
