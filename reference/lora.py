@@ -37,10 +37,10 @@ CASES = {
 FULL_GRADIENTS = ["llama-rope3", "qwen2"]
 
 
-def sample_batch(generator):
+def sample_batch(generator, length=LENGTH):
     """Token ids and labels (not shifted), about four in ten of them masked, the first of the first row not."""
-    input_ids = torch.randint(0, SIZES["vocab_size"], (BATCH, LENGTH), generator=generator)
-    labels = input_ids.masked_fill(torch.rand(BATCH, LENGTH, generator=generator) < 0.4, -100)
+    input_ids = torch.randint(0, SIZES["vocab_size"], (BATCH, length), generator=generator)
+    labels = input_ids.masked_fill(torch.rand(BATCH, length, generator=generator) < 0.4, -100)
     labels[0, 0] = input_ids[0, 0]
     return input_ids, labels
 

@@ -146,9 +146,8 @@ def create_optimizer(model, settings):
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=learning_rate, **ADAMW)
 
 
-def train(model, settings, steps_of_windows):
+def train(model, optimizer, settings, steps_of_windows):
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = create_optimizer(model, settings)
     scheduler = SCHEDULES[settings["schedule"]](optimizer, WARMUP_STEPS, settings["steps"])
     model.train()
     records = []
@@ -220,7 +219,7 @@ def main():
                 model.peft_config["default"].init_lora_weights = True
                 model.save_pretrained(beginning)
                 model.peft_config["default"].init_lora_weights = "pissa"
-            steps = train(model, settings, steps_of_windows)
+            steps = train(model, create_optimizer(model, settings), settings, steps_of_windows)
             if name == "pissa":
                 converted = out / "pissa-converted"
                 save_adapter(model, settings["base"], converted, path_initial_model_for_weight_conversion=str(beginning))
