@@ -23,6 +23,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 from transformers import cache_utils, configuration_utils, masking_utils, modeling_rope_utils, modeling_utils
 
 FAMILIES = ["llama", "mistral", "qwen2", "qwen3"]
+OTHER_FAMILIES = ["gemma2", "gemma3", "gemma3_text", "granite", "granitemoehybrid", "olmo2", "phi3", "smollm3"]
 # Modules that read a configuration whatever its family is, also keys that are no field of its class.
 GENERIC = [configuration_utils, modeling_rope_utils, masking_utils, cache_utils, modeling_utils]
 
@@ -34,7 +35,9 @@ def default_of(field):
 
 
 def fields_of(cls):
-    return {field.name: default_of(field) for field in dataclasses.fields(cls)}
+    fields = {field.name: default_of(field) for field in dataclasses.fields(cls)}
+    # JSON has no infinity, up to which the steps of Mamba's layers go.
+    return {name: None if name == "time_step_limit" else value for name, value in fields.items()}
 
 
 def generic_keys():
@@ -44,6 +47,12 @@ def generic_keys():
     taken += re.findall(r'kwargs\.pop\("(\w+)"', inspect.getsource(modeling_rope_utils.RotaryEmbeddingConfigMixin))
     asked = re.findall(r'getattr\((?:self\.)?(?:\w+_)?config, "([a-z]\w*)"', source)
     return set(taken + asked)
+
+
+def keys_of_class(cls):
+    """Keys that a family's own class takes beside its fields, by another name, or writes."""
+    source = inspect.getsource(cls)
+    return set(re.findall(r'kwargs\.(?:pop|get)\("(\w+)"', source) + re.findall(r"self\.(_\w+) = ", source)) | set(cls.attribute_map)
 
 
 def gguf_keys(keys=gguf.Keys):
@@ -59,9 +68,10 @@ def keys():
     written = {"model_type", "quantization_config", "auto_map", "_name_or_path", "torch_dtype", "rope_scaling", "rope_theta"}
     common = generic_keys() | written | set(GenerationConfig._get_default_generation_params())
     families = {}
-    for family in FAMILIES:
-        fields = fields_of(type(AutoConfig.for_model(family)))
-        families[family] = dict.fromkeys(sorted(common - fields.keys())) | dict(sorted(fields.items()))
+    for family in FAMILIES + OTHER_FAMILIES:
+        cls = type(AutoConfig.for_model(family))
+        fields = fields_of(cls)
+        families[family] = dict.fromkeys(sorted((common | keys_of_class(cls)) - fields.keys())) | dict(sorted(fields.items()))
     lora = {key: value for key, value in fields_of(LoraConfig).items() if key != "runtime_config"}
     return dict(families=families, lora=lora | dict(runtime_config=None), gguf=sorted(set(gguf_keys())))
 
