@@ -2,6 +2,7 @@
 
     python reference/smollm2.py SmolLM2-135M-Instruct.Q4_1.gguf fixtures/reference/smollm2.json
     python reference/smollm2.py TinyStories-656K fixtures/reference/tinystories.json
+    python reference/smollm2.py gemma-3-270m-q4_k_m.gguf fixtures/reference/gemma3.json
 
 A GGUF file is dequantized to float32, a Hub folder read as it is and computed in float32.
 """
@@ -46,7 +47,8 @@ def open_model(path):
 
 def prompts(tokenizer):
     if not tokenizer.chat_template:
-        return STORIES
+        # Of models with windows, one text is longer than them.
+        return {"prose": PROSE, "code": CODE, "long": PROSE * 13} if len(tokenizer) > 100_000 else STORIES
     chat = tokenizer.apply_chat_template(CHAT, tokenize=False, add_generation_prompt=True)
     return {"chat": chat, "prose": PROSE, "code": CODE}
 

@@ -32,6 +32,10 @@ export interface ModelConfig {
   readonly embeddingScale?: number;
   /** Factor of the logits. Default 1. */
   readonly logitScale?: number;
+  /** Scores of attention s become c tanh(s / c) before the mask. Default: they stay as they are. */
+  readonly attentionSoftcap?: number;
+  /** Logits l become c tanh(l / c). Default: they stay as they are. */
+  readonly logitSoftcap?: number;
   /** What is added to the norms' weights, as Gemma's are kept around 0. Default 0. */
   readonly normOffset?: number;
 }
@@ -99,18 +103,23 @@ export interface Architecture<C extends ModelConfig = ModelConfig> {
   /** One block: x [B, S, hiddenSize] to the same shape. */
   block(config: C, x: Tensor, context: BlockContext, parts: BlockParts): Tensor;
   readonly gguf: GgufConventions<C>;
+  /** The multimodal family of whose models it is the language part: the "model_type", whose "text_config" describes it. */
+  readonly languagePartOf?: string;
 }
 
 /** What llama.cpp calls a family's parts, and how its files keep them. */
 export interface GgufConventions<C extends ModelConfig = ModelConfig> {
   /** The value of "general.architecture". Of families that share it, the first in the table reads such files. */
   readonly architecture: string;
-  /** Names of a block's parts by Hugging Face's, such as "attn_q" of "self_attn.q_proj". */
-  readonly blockNames: Readonly<Record<string, string>>;
+  /**
+   * Names of a block's parts by Hugging Face's, such as "attn_q" of "self_attn.q_proj"; several of one whose rows are divided
+   * evenly among them.
+   */
+  readonly blockNames: Readonly<Record<string, string | readonly string[]>>;
   /** How keys are read beside those that all architectures share; "{arch}" stands for the architecture. */
   readonly keys?: KeyTable;
-  /** Whether the rotary frequencies may have divisors of their own, in the tensor "rope_freqs.weight". Default false. */
-  readonly ropeFactors?: boolean;
+  /** How scalings are kept that are not said by the keys that all architectures share. */
+  readonly rotary?: GgufRotary;
   /**
    * What config.json would say beside what all architectures share.
    *
@@ -125,6 +134,24 @@ export interface GgufConventions<C extends ModelConfig = ModelConfig> {
   writeConfig?(config: C): Readonly<Record<string, GgufValueToWrite>>;
   /** How the tensor that Hugging Face calls `name` is kept otherwise than there; undefined where it is the same. */
   conversion?(name: string, config: C): TensorConversion | undefined;
+}
+
+/** A rotary embedding in GGUF. */
+export interface GgufRotary {
+  /**
+   * The rotation with the scaling that the file gives it, or none where it does not rotate.
+   *
+   * @param read a number of the metadata, without the architecture's prefix
+   * @throws InputError if it is damaged, or contradicts another scaling.
+   */
+  read(file: GgufFile, rotary: Rotary, read: (key: string) => number | undefined): Rotary | undefined;
+  /** What a file holds of a scaling: metadata without the architecture's prefix, and tensors; undefined of any other scaling. */
+  write(rotary: Rotary):
+    | {
+        readonly metadata: Readonly<Record<string, GgufValueToWrite>>;
+        readonly tensors: Readonly<Record<string, Float32Array>>;
+      }
+    | undefined;
 }
 
 /** Maps a tensor's elements, in row-major order, and those of a matrix whose rows belong to the same outputs. */

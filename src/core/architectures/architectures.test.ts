@@ -153,7 +153,7 @@ test.each([
   [{ rope_theta: null }, 'a bad value at "rope_theta"'],
   [{ rope_parameters: { rope_type: "default", long_mscale: 32 } }, 'Unrecognized key: "long_mscale"'],
   [{ rope_scaling: { partial_rotary_factor: 0.5 } }, "rotates only a part of each head"],
-  [{ rope_scaling: { rope_type: "longrope" } }, 'scales the rotary embedding by "longrope", which is not'],
+  [{ rope_scaling: { rope_type: "ntk" } }, 'scales the rotary embedding by "ntk", which is not'],
   [
     { model_type: "lama" },
     'a "lama" model, which is not supported; did you mean "llama"? Supported are llama,',

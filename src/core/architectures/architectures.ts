@@ -7,14 +7,32 @@ import { checkKeys } from "../formats/known-keys.ts";
 import { quote } from "../formats/weight-file.ts";
 import type { Architecture, ModelConfig } from "./architecture.ts";
 import { parseFields } from "./config-file.ts";
+import { gemma2 } from "./gemma2.ts";
 import { gemma3 } from "./gemma3.ts";
+import { granite } from "./granite.ts";
+import { granitemoehybrid } from "./granitemoehybrid.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
+import { olmo2 } from "./olmo2.ts";
+import { phi3 } from "./phi3.ts";
 import { qwen2 } from "./qwen2.ts";
 import { qwen3 } from "./qwen3.ts";
+import { smollm3 } from "./smollm3.ts";
 
 /** Each reads the configurations that it makes, so that it may be taken for one of any configuration. */
-export const architectures = [llama, mistral, qwen2, qwen3, gemma3] as unknown as readonly Architecture[];
+export const architectures = [
+  llama,
+  mistral,
+  qwen2,
+  qwen3,
+  gemma2,
+  gemma3,
+  phi3,
+  smollm3,
+  olmo2,
+  granite,
+  granitemoehybrid,
+] as unknown as readonly Architecture[];
 
 /** The family of a model. */
 export function architectureOf({ modelType }: Pick<ModelConfig, "modelType">): Architecture {
@@ -32,8 +50,9 @@ function findArchitecture(modelType: string): Architecture | undefined {
  * @throws InputError for a family, activation, rotary scaling or other setting that is not supported, or a broken value.
  */
 export function parseConfig(json: unknown, file: string): ModelConfig {
-  const modelType = z.looseObject({ model_type: z.string() }).safeParse(json).data?.model_type;
-  if (modelType === undefined)
+  const given = languageConfig(json);
+  const modelType = given?.model_type;
+  if (!given || typeof modelType !== "string")
     throw new InputError(`${file} names no "model_type", so it is not a model's configuration.`);
   const architecture = findArchitecture(modelType);
   if (!architecture) {
@@ -41,11 +60,28 @@ export function parseConfig(json: unknown, file: string): ModelConfig {
       `${file} describes a ${quote(modelType)} model, which is not supported; ${suggestFamily(modelType)}`,
     );
   }
-  const given = json as Record<string, unknown>;
   checkKeys(Object.entries(given), architecture.keys, file);
   checkQuantization(given.quantization_config, file);
   checkClass(given.architectures, architecture, file);
   return architecture.readConfig({ ...architecture.defaults, ...given }, file);
+}
+
+const multimodal = z.looseObject({ model_type: z.string(), text_config: z.looseObject({}) });
+
+/** The config.json of a language model: of a multimodal one that of its language part. Undefined of what is no object. */
+export function languageConfig(json: unknown): Record<string, unknown> | undefined {
+  const whole = multimodal.safeParse(json).data;
+  const part = architectures.find(({ languagePartOf }) => whole && languagePartOf === whole.model_type);
+  if (!whole || !part) return z.looseObject({}).safeParse(json).data;
+  const { tie_word_embeddings, quantization_config } = whole;
+  return {
+    ...(tie_word_embeddings !== undefined && { tie_word_embeddings }),
+    ...(quantization_config !== undefined && { quantization_config }),
+    ...whole.text_config,
+    // Transformers' multimodal classes compute without a cap of the logits, whatever the file says.
+    final_logit_softcapping: null,
+    model_type: part.modelType,
+  };
 }
 
 function suggestFamily(modelType: string): string {

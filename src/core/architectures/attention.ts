@@ -3,6 +3,7 @@
 import { add, mul, sub } from "../graph/operators/elementwise.ts";
 import { broadcastMatmul, matmul } from "../graph/operators/matmul.ts";
 import { concat, join, reshape, separate, split, transpose } from "../graph/operators/movement.ts";
+import { softcap, softcapSlope } from "../graph/operators/neural-network.ts";
 import { controlDependency } from "../graph/operators/order.ts";
 import { reduceSum, softmax } from "../graph/operators/reduction.ts";
 import { type Dim, multiplyDim, scalar, type Tensor, withDerivative } from "../graph/tensor.ts";
@@ -56,7 +57,7 @@ export function rowAttention(
         concat(keys.slice(0, index + 1), 2),
         concat(values.slice(0, index + 1), 2),
         masks[index]!,
-        { perGroup, scale, sequence },
+        { perGroup, scale, softcap: config.attentionSoftcap, sequence },
       );
       return fromGroups(config, output, batch, chunkSize);
     });
@@ -101,7 +102,7 @@ interface ChunkSequence {
  * @param key [B, groups, K, d]
  * @param value [B, groups, K, d]
  * @param mask the same for all heads
- * @param scale factor of the scores
+ * @param scale factor of the scores, and the cap after it if there is one
  * @param sequence if given, the derivative computes the attention weights again, after that of the chunk before
  */
 function scaledDotProductAttention(
@@ -112,20 +113,31 @@ function scaledDotProductAttention(
   {
     perGroup,
     scale: alpha,
+    softcap: cap,
     sequence,
-  }: { readonly perGroup: number; readonly scale: number; readonly sequence: ChunkSequence | undefined },
+  }: {
+    readonly perGroup: number;
+    readonly scale: number;
+    readonly softcap: number | undefined;
+    readonly sequence: ChunkSequence | undefined;
+  },
 ): Tensor {
-  const weightsOf = (queries: Tensor) =>
-    maskedSoftmax(matmul(queries, key, { transB: true, alpha }), mask(queries), perGroup);
-  const kept = weightsOf(query);
+  const scoresOf = (queries: Tensor) => softcap(matmul(queries, key, { transB: true, alpha }), cap);
+  const weightsOf = (queries: Tensor, scores: Tensor) => maskedSoftmax(scores, mask(queries), perGroup);
+  const keptScores = scoresOf(query);
+  const kept = weightsOf(query, keptScores);
   const output = matmul(kept, value);
   return withDerivative([query, key, value], [output], (_node, [received]) => {
     const dOutput = sequence ? afterAll(received!, sequence.finished) : received!;
-    const weights = sequence ? weightsOf(mul(query, controlDependency(dOutput))) : kept;
+    const again = sequence && mul(query, controlDependency(dOutput));
+    const scores = again ? scoresOf(again) : keptScores;
+    const weights = again ? weightsOf(again, scores) : kept;
     // The row sums of P ∘ dP equal those of O ∘ dO (Dao et al. 2022, appendix B.2), which are much smaller.
     const dWeights = matmul(dOutput, value, { transB: true });
     const rowSums = reduceSum(mul(output, dOutput), [-1], { keepDims: true });
-    const dScores = mul(weights, sub(dWeights, rowSums));
+    const dCapped = mul(weights, sub(dWeights, rowSums));
+    const slope = softcapSlope(scores, cap);
+    const dScores = slope ? mul(dCapped, slope) : dCapped;
     const given = [
       matmul(dScores, key, { alpha }),
       matmul(dScores, query, { transA: true, alpha }),
@@ -220,7 +232,8 @@ export function cachedAttention(
     const fresh = toCache(config, key, value);
     onNew(fresh);
     const queries = scaleQueries(config, toGroups(config, query));
-    const toWeights = (scores: Tensor) => maskedSoftmax(scores, mask, heads / groups);
+    const toWeights = (scores: Tensor) =>
+      maskedSoftmax(softcap(scores, config.attentionSoftcap), mask, heads / groups);
     if (past === "shared") {
       const output = attendToBoth(queries, before, fresh, { sizes, keyCount, toWeights });
       return fromGroups(config, output, batch, length);
@@ -244,7 +257,7 @@ export function singleTokenAttention(
 ): Attention {
   const { numAttentionHeads: heads, numKeyValueHeads: groups, headDim } = config;
   const keyCount = mask.shape[4]!;
-  const toWeights = (scores: Tensor) => softmax(add(scores, mask));
+  const toWeights = (scores: Tensor) => softmax(add(softcap(scores, config.attentionSoftcap), mask));
   return (query, key, value) => {
     const batch = query.shape[0]!;
     // Of one token, they lie in the order in which the cache keeps them.

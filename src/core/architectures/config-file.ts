@@ -25,6 +25,8 @@ const ropeParameters = z.strictObject({
   mscale: z.number().nullish(),
   mscale_all_dim: z.number().nullish(),
   truncate: z.boolean().optional(),
+  short_factor: z.array(positive).optional(),
+  long_factor: z.array(positive).optional(),
 });
 type RopeParameters = z.infer<typeof ropeParameters>;
 
@@ -119,9 +121,15 @@ export function readSizes(fields: ConfigFields, file: string): Sizes {
  * The rotary embedding's base and scaling. As in Transformers, `rope_scaling` takes the place of all `rope_parameters`, unless it
  * is empty, and a base in them comes before the one beside them.
  *
+ * @param options whether the family may rotate a part of each head
  * @throws InputError for a type of scaling that is not supported, or one that lacks a value.
  */
-export function readRotary(fields: ConfigFields, { headDim }: Sizes, file: string): Rotary {
+export function readRotary(
+  fields: ConfigFields,
+  { headDim }: Pick<Sizes, "headDim">,
+  file: string,
+  { isPartial = false } = {},
+): Rotary {
   for (const { rope_type, type = "default" } of [fields.rope_scaling ?? {}, fields.rope_parameters ?? {}]) {
     if (Object.hasOwn(scalings, String(rope_type ?? type))) continue;
     throw new InputError(
@@ -130,9 +138,10 @@ export function readRotary(fields: ConfigFields, { headDim }: Sizes, file: strin
   }
   const key = Object.keys(fields.rope_scaling ?? {}).length > 0 ? "rope_scaling" : "rope_parameters";
   const rope = parseFields(ropeParameters, fields[key] ?? {}, file, key);
-  if ((rope.partial_rotary_factor ?? 1) !== 1) {
+  const part = rope.partial_rotary_factor ?? (isPartial ? fields.partial_rotary_factor : undefined) ?? 1;
+  if (part !== 1 && !isPartial) {
     throw new InputError(
-      `${file} rotates only a part of each head ("partial_rotary_factor": ${rope.partial_rotary_factor}), which is not supported.`,
+      `${file} rotates only a part of each head ("partial_rotary_factor": ${part}), which is not supported.`,
     );
   }
   const type = rope.rope_type ?? rope.type ?? undefined;
@@ -143,7 +152,19 @@ export function readRotary(fields: ConfigFields, { headDim }: Sizes, file: strin
       `${file} gives a factor of the rotary embedding (${rope.factor}) but no type of scaling; add "rope_type", such as "linear".`,
     );
   }
-  return { dim: headDim, theta, scaling: read(rope, fields, file) };
+  const rotary = { dim: Math.floor(headDim * part), theta, scaling: read(rope, fields, file) };
+  checkFactors(rotary, file);
+  return rotary;
+}
+
+/** @throws InputError if there are not as many factors as frequencies. */
+export function checkFactors({ dim, scaling }: Rotary, file: string): void {
+  if (scaling?.type !== "longrope") return;
+  const wrong = [scaling.shortFactors, scaling.longFactors].find(({ length }) => length !== dim / 2);
+  if (!wrong) return;
+  throw new InputError(
+    `${file} gives ${wrong.length} factors of the rotary frequencies, but ${dim / 2} are needed.`,
+  );
 }
 
 type ReadScaling = (rope: RopeParameters, fields: ConfigFields, file: string) => Rotary["scaling"];
@@ -164,12 +185,12 @@ const scalings = {
     highFreqFactor: need(rope, "high_freq_factor", file),
     originalMaxPositionEmbeddings: rope.original_max_position_embeddings ?? fields.max_position_embeddings,
   }),
-  yarn: (rope, fields, file) => {
+  yarn: (rope, fields) => {
     const original = rope.original_max_position_embeddings ?? fields.max_position_embeddings;
     const factor = rope.factor ?? fields.max_position_embeddings / original;
     return {
       type: "yarn",
-      factor: rope.factor === undefined ? factor : need(rope, "factor", file),
+      factor,
       originalMaxPositionEmbeddings: original,
       betaFast: rope.beta_fast ?? 32,
       betaSlow: rope.beta_slow ?? 1,
@@ -177,11 +198,23 @@ const scalings = {
       truncate: rope.truncate ?? true,
     };
   },
-  // It only changes contexts longer than the model was made for, which are refused elsewhere.
-  dynamic: (rope, _fields, file) => {
-    need(rope, "factor", file);
-    return undefined;
+  longrope: (rope, fields, file) => {
+    const original = rope.original_max_position_embeddings ?? fields.max_position_embeddings;
+    const factor = rope.factor ?? fields.max_position_embeddings / original;
+    const usual = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original));
+    return {
+      type: "longrope",
+      shortFactors: Float32Array.from(need(rope, "short_factor", file)),
+      longFactors: Float32Array.from(need(rope, "long_factor", file)),
+      originalMaxPositionEmbeddings: original,
+      attentionFactor: rope.attention_factor ?? usual,
+    };
   },
+  dynamic: (rope, fields, file) => ({
+    type: "dynamic",
+    factor: need(rope, "factor", file),
+    maxPositionEmbeddings: fields.max_position_embeddings,
+  }),
 } satisfies Record<string, ReadScaling>;
 
 /** Peng et al. 2023, section 3.4, and DeepSeek's two coefficients of it, as in Transformers. */
@@ -190,13 +223,13 @@ function yarnAttentionFactor(factor: number, { mscale, mscale_all_dim }: RopePar
   return mscale && mscale_all_dim ? scale(mscale) / scale(mscale_all_dim) : scale(1);
 }
 
-function need(
+function need<K extends "factor" | "low_freq_factor" | "high_freq_factor" | "short_factor" | "long_factor">(
   rope: RopeParameters,
-  key: "factor" | "low_freq_factor" | "high_freq_factor",
+  key: K,
   file: string,
-): number {
+): NonNullable<RopeParameters[K]> {
   const value = rope[key];
-  if (typeof value === "number") return value;
+  if (value !== undefined && value !== null) return value;
   throw new InputError(`${file} scales the rotary embedding but gives no "${key}".`);
 }
 
@@ -227,19 +260,18 @@ export function readLayerTypes(
  *
  * @param window of the layers that have one; none if it is not a number
  * @param first layer that has it, where the file gives no types of layers
- * @throws InputError if the file gives layers a window but no size of it, and as {@link readRotary}
+ * @throws InputError if the file gives layers a window but no size of it.
  */
 export function readLayers(
   fields: ConfigFields,
-  sizes: Sizes,
   file: string,
+  rotary: Rotary,
   window?: number | null,
   first = 0,
 ): LayerAttention[] {
   const types = readLayerTypes(fields, file, (layer) => typeof window === "number" && layer >= first);
   if (types.includes("sliding_attention") && !window)
     throw new InputError(`${file} gives its layers a sliding window, but no size of it ("sliding_window").`);
-  const rotary = readRotary(fields, sizes, file);
   const sliding = { slidingWindow: window ?? undefined, rotary };
   const full = { slidingWindow: undefined, rotary };
   return types.map((type) => (type === "sliding_attention" ? sliding : full));
@@ -278,7 +310,16 @@ function writeScaling(scaling: Rotary["scaling"]): { rope_type: string; [key: st
     case undefined:
       return { rope_type: "default" };
     case "linear":
-      return { rope_type: "linear", factor: scaling.factor };
+    case "dynamic":
+      return { rope_type: scaling.type, factor: scaling.factor };
+    case "longrope":
+      return {
+        rope_type: "longrope",
+        short_factor: [...scaling.shortFactors],
+        long_factor: [...scaling.longFactors],
+        attention_factor: scaling.attentionFactor,
+        original_max_position_embeddings: scaling.originalMaxPositionEmbeddings,
+      };
     case "yarn":
       return {
         rope_type: "yarn",

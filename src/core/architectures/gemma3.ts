@@ -8,7 +8,7 @@ import { InputError } from "../errors.ts";
 import { withRole } from "../formats/known-keys.ts";
 import { add } from "../graph/operators/elementwise.ts";
 import { fastGelu } from "../graph/operators/neural-network.ts";
-import type { Architecture, ModelConfig } from "./architecture.ts";
+import type { Architecture, ModelConfig, TensorConversion } from "./architecture.ts";
 import {
   checkActivation,
   configSchema,
@@ -32,19 +32,20 @@ import {
 } from "./parts.ts";
 
 /** Names of the activation in Transformers. */
-const geluNames = ["gelu_pytorch_tanh"];
+export const geluNames = ["gelu_pytorch_tanh"];
 
 const ropeOfType = z.looseObject({}).nullish();
 const schema = configSchema.extend({
   hidden_activation: z.string(),
   query_pre_attn_scalar: positive,
+  final_logit_softcapping: positive.nullish(),
   rope_theta: positive.default(1_000_000),
   rope_local_base_freq: positive.default(10_000),
   rope_parameters: z.strictObject({ full_attention: ropeOfType, sliding_attention: ropeOfType }).nullish(),
   sliding_window_pattern: z.int().min(1).default(6),
 });
 
-const norms = [
+export const gemmaNorms = [
   "input_layernorm",
   "post_attention_layernorm",
   "pre_feedforward_layernorm",
@@ -58,6 +59,7 @@ export const gemma3: Architecture = {
     ...everyFamily,
     ...withRole(
       "used",
+      "final_logit_softcapping",
       "hidden_activation",
       "query_pre_attn_scalar",
       "rope_local_base_freq",
@@ -66,7 +68,9 @@ export const gemma3: Architecture = {
     ),
     // What the files hold beside the types of layers, and how Transformers keeps its cache.
     ...withRole("harmless", "_sliding_window_pattern", "cache_implementation"),
-    ...withRole([], "hidden_act", "attn_logit_softcapping", "final_logit_softcapping"),
+    // Transformers computes without a cap of the scores, whatever the file says.
+    ...withRole("harmless", "attn_logit_softcapping"),
+    ...withRole([], "hidden_act"),
     ...withRole([false], "attention_bias", "use_bidirectional_attention"),
   },
   defaults: {
@@ -113,6 +117,7 @@ export const gemma3: Architecture = {
       attentionScale: 1 / Math.sqrt(fields.query_pre_attn_scalar),
       embeddingScale: Math.sqrt(fields.hidden_size),
       normOffset: 1,
+      ...(fields.final_logit_softcapping && { logitSoftcap: fields.final_logit_softcapping }),
     };
   },
   writeConfig(config) {
@@ -124,6 +129,7 @@ export const gemma3: Architecture = {
       ...sizes,
       hidden_activation: geluNames[0],
       query_pre_attn_scalar: queryPreAttnScalar(config),
+      final_logit_softcapping: config.logitSoftcap ?? null,
       layer_types: config.layers.map(({ slidingWindow }) =>
         slidingWindow === undefined ? "full_attention" : "sliding_attention",
       ),
@@ -136,7 +142,7 @@ export const gemma3: Architecture = {
   },
   linearModules: (config) => llamaModules(config),
   norms: (config) => [
-    ...hiddenNorms(config, ...norms),
+    ...hiddenNorms(config, ...gemmaNorms),
     { name: "self_attn.q_norm.weight", size: config.headDim },
     { name: "self_attn.k_norm.weight", size: config.headDim },
   ],
@@ -157,6 +163,7 @@ export const gemma3: Architecture = {
       pre_feedforward_layernorm: "ffn_norm",
       post_feedforward_layernorm: "post_ffw_norm",
     },
+    keys: { "{arch}.rope.freq_base_swa": "used" },
     readConfig(_file, read) {
       const [layers, hidden, heads] = ["block_count", "embedding_length", "attention.head_count"].map(read);
       const headDim = read("attention.key_length") ?? hidden! / heads!;
@@ -164,50 +171,61 @@ export const gemma3: Architecture = {
         hidden_activation: geluNames[0],
         sliding_window: read("attention.sliding_window"),
         sliding_window_pattern: ggufPattern,
+        rope_local_base_freq: read("rope.freq_base_swa"),
         query_pre_attn_scalar: ggufScalar(layers!, hidden! / heads!, headDim),
       };
     },
     writeConfig(config) {
-      const { numHiddenLayers, hiddenSize, numAttentionHeads, headDim } = config;
-      const hasPattern = config.layers.every(
-        ({ slidingWindow }, layer) => (slidingWindow === undefined) === ((layer + 1) % ggufPattern === 0),
-      );
-      const scalar = ggufScalar(numHiddenLayers, hiddenSize / numAttentionHeads, headDim);
-      if (!hasPattern || Math.abs(queryPreAttnScalar(config) - scalar) > 1e-6) {
-        throw new InputError(
-          `GGUF's architecture "gemma3" has a window in all but every ${ggufPattern}th layer and scales attention by the size of its heads, which this model does not; export it as safetensors.`,
+      const { numHiddenLayers, hiddenSize, numAttentionHeads, headDim, layers, logitSoftcap } = config;
+      const lacks = (difference: string) =>
+        new InputError(
+          `GGUF's architecture "gemma3" ${difference}, unlike this model; export it as safetensors.`,
         );
-      }
-      return { "attention.sliding_window": windowOf(config)! };
+      const scalar = ggufScalar(numHiddenLayers, hiddenSize / numAttentionHeads, headDim);
+      if (layers.some(({ slidingWindow }, layer) => (slidingWindow !== undefined) !== hasGgufWindow(layer)))
+        throw lacks(`has a window in all but every ${ggufPattern}th layer`);
+      if (Math.abs(queryPreAttnScalar(config) - scalar) > 1e-6)
+        throw lacks("scales attention by the size of its heads");
+      if (layers.some(({ slidingWindow, rotary }) => slidingWindow !== undefined && rotary!.theta !== 10_000))
+        throw lacks("rotates layers with a window at the base 10,000");
+      if (logitSoftcap !== undefined) throw lacks("has no cap of the logits");
+      return { "attention.sliding_window": windowOf(config) ?? 0 };
     },
-    // llama.cpp adds what Gemma's norms are kept without.
-    conversion: (name) =>
-      /norm\.weight$/.test(name)
-        ? {
-            toHuggingFace: (values) => values.map((value) => value - 1),
-            toGguf: (values) => values.map((value) => value + 1),
-          }
-        : undefined,
+    conversion: normsAroundOne,
   },
+  languagePartOf: "gemma3",
 };
+
+/** llama.cpp adds to Gemma's norms what they are kept without. */
+export function normsAroundOne(name: string): TensorConversion | undefined {
+  if (!name.endsWith("norm.weight")) return undefined;
+  return {
+    toHuggingFace: (values) => values.map((value) => value - 1),
+    toGguf: (values) => values.map((value) => value + 1),
+  };
+}
 
 /** Of so many layers llama.cpp's last has no window. */
 const ggufPattern = 6;
+
+function hasGgufWindow(layer: number): boolean {
+  return (layer + 1) % ggufPattern !== 0;
+}
 
 /** What llama.cpp takes the root of to scale attention: in the model of 27 billion parameters another size than the heads'. */
 function ggufScalar(layers: number, hiddenPerHead: number, headDim: number): number {
   return layers === 62 ? hiddenPerHead : headDim;
 }
 
-function queryPreAttnScalar({ attentionScale }: ModelConfig): number {
+export function queryPreAttnScalar({ attentionScale }: ModelConfig): number {
   return Math.round(1e6 / attentionScale ** 2) / 1e6;
 }
 
-function windowOf({ layers }: ModelConfig): number | undefined {
+export function windowOf({ layers }: ModelConfig): number | undefined {
   return layers.find(({ slidingWindow }) => slidingWindow !== undefined)?.slidingWindow;
 }
 
-function readWindow(window: number | null | undefined, file: string): number {
+export function readWindow(window: number | null | undefined, file: string): number {
   if (window) return window;
   throw new InputError(`${file} gives its layers a sliding window, but no size of it ("sliding_window").`);
 }

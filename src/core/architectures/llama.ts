@@ -8,10 +8,12 @@ import {
   configSchema,
   parseFields,
   readLayers,
+  readRotary,
   readSizes,
   writeSizes,
 } from "./config-file.ts";
 import { everyFamily } from "./config-keys.ts";
+import { ropeFreqs } from "./gguf-rotary.ts";
 import { interleavedProjections } from "./gguf-rows.ts";
 import {
   gatedFeedForward,
@@ -43,7 +45,13 @@ export function readLlamaConfig(
   const sizes = readSizes(fields, file);
   return {
     ...sizes,
-    layers: readLayers(fields, sizes, file, windowOf(fields), fields.max_window_layers),
+    layers: readLayers(
+      fields,
+      file,
+      readRotary(fields, sizes, file),
+      windowOf(fields),
+      fields.max_window_layers,
+    ),
     attentionBias: fields.attention_bias === true,
     mlpBias: fields.mlp_bias === true,
   };
@@ -66,7 +74,7 @@ export const llamaBlockNames = {
 export const llamaGguf: GgufConventions = {
   architecture: "llama",
   blockNames: llamaBlockNames,
-  ropeFactors: true,
+  rotary: ropeFreqs,
   readConfig: ({ tensors }) => ({
     attention_bias: tensors.has("blk.0.attn_q.bias"),
     mlp_bias: tensors.has("blk.0.ffn_up.bias"),

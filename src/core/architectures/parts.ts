@@ -1,9 +1,9 @@
 /** @file What the blocks of most families are made of: attention with its projections, and the gated feed-forward layer. */
 
 import { add, mul } from "../graph/operators/elementwise.ts";
-import { reshape } from "../graph/operators/movement.ts";
+import { reshape, separate } from "../graph/operators/movement.ts";
 import { rmsNorm, silu } from "../graph/operators/neural-network.ts";
-import { type Dim, scalar, type Tensor } from "../graph/tensor.ts";
+import { constant, type Dim, scalar, type Tensor } from "../graph/tensor.ts";
 import type { BlockContext, BlockParts, LinearModule, ModelConfig, VectorParameter } from "./architecture.ts";
 
 /** Normalizes the last axis of a tensor by the vector `name` of the block. */
@@ -98,6 +98,12 @@ export function gatedFeedForward(
   const gate = parts.linear("mlp.gate_proj", x);
   const up = parts.linear("mlp.up_proj", x);
   return parts.linear("mlp.down_proj", mul(activation(gate), up));
+}
+
+/** What a fused layer gives, x [B, S, sum of widths], as parts of these widths. */
+export function divide(x: Tensor, widths: readonly number[]): readonly Tensor[] {
+  const sizes = constant("int64", [widths.length], BigInt64Array.from(widths, BigInt));
+  return separate(x, 2, sizes, widths);
 }
 
 /** A block that normalizes what it gives to attention and to the feed-forward layer, as Llama's (Touvron et al. 2023). */

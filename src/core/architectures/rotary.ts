@@ -1,5 +1,7 @@
 /** @file The rotary position embedding: its frequencies, how they are scaled for longer contexts, and its tables. */
 
+import { InputError } from "../errors.ts";
+
 /** Scaling as Llama 3.1 defines it (Hugging Face's rope type "llama3"). */
 export interface Llama3RopeScaling {
   readonly type: "llama3";
@@ -20,8 +22,6 @@ export interface FactorsRopeScaling {
   readonly type: "factors";
   /** [dim / 2] */
   readonly factors: Float32Array;
-  /** Factor of cosines and sines. Default 1. */
-  readonly attentionFactor?: number;
 }
 
 /** YaRN (Peng et al. 2023): frequencies are divided by the factor, kept, or interpolated by how often they turn in the context. */
@@ -37,13 +37,38 @@ export interface YarnRopeScaling {
   readonly truncate: boolean;
 }
 
+/** LongRoPE (Ding et al. 2024): each frequency divided by a factor of its own, of which texts beyond a length have others. */
+export interface LongRopeScaling {
+  readonly type: "longrope";
+  /** [dim / 2], for texts of at most `originalMaxPositionEmbeddings` tokens, and for longer ones. */
+  readonly shortFactors: Float32Array;
+  readonly longFactors: Float32Array;
+  readonly originalMaxPositionEmbeddings: number;
+  /** Factor of cosines and sines. */
+  readonly attentionFactor: number;
+}
+
+/** Frequencies that are lowered for texts longer than the model was made for (rope type "dynamic"), which are not computed. */
+export interface DynamicRopeScaling {
+  readonly type: "dynamic";
+  readonly factor: number;
+  readonly maxPositionEmbeddings: number;
+}
+
 /** A rotation of the elements of a head by the position of its token (Su et al. 2021). */
 export interface Rotary {
   /** Elements of a head that are rotated, the first ones. */
   readonly dim: number;
   /** Base of the frequencies. */
   readonly theta: number;
-  readonly scaling: Llama3RopeScaling | LinearRopeScaling | FactorsRopeScaling | YarnRopeScaling | undefined;
+  readonly scaling:
+    | Llama3RopeScaling
+    | LinearRopeScaling
+    | FactorsRopeScaling
+    | YarnRopeScaling
+    | LongRopeScaling
+    | DynamicRopeScaling
+    | undefined;
 }
 
 export interface RotaryTables {
@@ -56,12 +81,20 @@ export interface RotaryTables {
 /**
  * Cosines and sines of position times frequency (Su et al. 2021, section 3.4.2), with the frequencies scaled as
  * the model's configuration says. Frequencies and angles are rounded to float32 as Transformers' are.
+ *
+ * @param isLong whether they are for texts that are longer than {@link longTextLength}
+ * @throws InputError if the frequencies of so many positions are not known.
  */
-export function createRotaryTables(rotary: Rotary, positions: number): RotaryTables {
-  const frequencies = scaleFrequencies(rotary);
+export function createRotaryTables(rotary: Rotary, positions: number, isLong = false): RotaryTables {
+  const frequencies = scaleFrequencies(rotary, isLong);
   const half = frequencies.length;
   const { scaling } = rotary;
-  const factor = (scaling && "attentionFactor" in scaling ? scaling.attentionFactor : undefined) ?? 1;
+  if (scaling?.type === "dynamic" && positions > scaling.maxPositionEmbeddings) {
+    throw new InputError(
+      `The model's rotary embedding has other frequencies in texts of more than ${scaling.maxPositionEmbeddings} tokens ("dynamic"), which are not computed; shorten the text.`,
+    );
+  }
+  const factor = scaling && "attentionFactor" in scaling ? scaling.attentionFactor : 1;
   const cos = new Float32Array(positions * half);
   const sin = new Float32Array(positions * half);
   for (const [i, frequency] of frequencies.entries()) {
@@ -72,6 +105,11 @@ export function createRotaryTables(rotary: Rotary, positions: number): RotaryTab
     }
   }
   return { cos, sin, positions };
+}
+
+/** The length beyond which a text is rotated otherwise than one up to it; undefined where all texts are rotated alike. */
+export function longTextLength({ scaling }: Rotary): number | undefined {
+  return scaling?.type === "longrope" ? scaling.originalMaxPositionEmbeddings : undefined;
 }
 
 /** Divisors of the frequencies, [dim / 2], where each has its own; undefined where all are alike. */
@@ -88,7 +126,7 @@ function listFrequencies({ dim, theta }: Rotary): number[] {
   return Array.from({ length: dim / 2 }, (_, i) => theta ** (-i / (dim / 2)));
 }
 
-function scaleFrequencies(rotary: Rotary): number[] {
+function scaleFrequencies(rotary: Rotary, isLong = false): number[] {
   const { scaling } = rotary;
   const frequencies = listFrequencies(rotary);
   switch (scaling?.type) {
@@ -96,6 +134,10 @@ function scaleFrequencies(rotary: Rotary): number[] {
       return frequencies.map((frequency) => frequency / scaling.factor);
     case "factors":
       return frequencies.map((frequency, i) => frequency / scaling.factors[i]!);
+    case "longrope": {
+      const factors = isLong ? scaling.longFactors : scaling.shortFactors;
+      return frequencies.map((frequency, i) => frequency / factors[i]!);
+    }
     case "llama3":
       return frequencies.map((frequency) => scaleLikeLlama3(frequency, scaling));
     case "yarn":

@@ -28,14 +28,18 @@ export function recomputesAttention(queryChunks: number): boolean {
 /** A power of two: distances times it are exact, and make a hidden score's weight exactly zero. */
 const far = 2 ** 100;
 
+/** Name of the input that holds the positions of the keys that a chunk of queries may see. */
+export function keyPositionsName(chunk: number): string {
+  return `keyPositions.${chunk}`;
+}
+
 /**
- * Names of the inputs that say which keys the queries of a chunk see; see {@link createKeyRanges}.
+ * Names of the inputs that say which of them the queries of a chunk see; see {@link createKeyRanges}.
  *
  * @param window number of the window among the model's
  */
 export function keyRangeNames(chunk: number, window: number) {
   return {
-    keyPositions: `keyPositions.${chunk}`,
     center: `rangeCenter.${window}.${chunk}`,
     radius: `rangeRadius.${window}.${chunk}`,
   };
@@ -80,7 +84,7 @@ export function createKeyRanges(
         return float32(part, [rows, 1, end - start, 1]);
       };
       const names = keyRangeNames(chunk, index);
-      feeds[names.keyPositions] = float32(keyPositions.subarray(0, end), [end]);
+      feeds[keyPositionsName(chunk)] = float32(keyPositions.subarray(0, end), [end]);
       feeds[names.center] = ofChunk(center);
       feeds[names.radius] = ofChunk(radius);
     }

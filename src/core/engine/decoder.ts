@@ -24,7 +24,7 @@ import {
 } from "../runtime/device.ts";
 import { chooseQueryChunks, createCacheMask, createKeyRanges, type NewTokens } from "./attention-mask.ts";
 import type { KeyValues } from "./key-values.ts";
-import { listWindows, rotaryFeeds } from "./layer-context.ts";
+import { createTables, listWindows, rotaryFeeds } from "./layer-context.ts";
 import { embedTokens, gatherRows } from "./matrix-rows.ts";
 import {
   createOutputLayer,
@@ -188,15 +188,15 @@ export function createDecoder(
   const singles = once(async () => singleBlocks(await prepared()));
   const steps = once(async () => stepSpans(await prepared()));
 
-  let tables = { positions: 0, feeds: {} as Feeds };
-  /** The rotary tables. ONNX Runtime wants as many rows as a text has tokens, even where several share a position. */
-  const tableFeeds = ({ length, positionIds }: NewTokens): Feeds => {
-    const needed = positionIds.reduce((most, position) => Math.max(most, position + 1), length);
+  let tables = createTables(config, 0);
+  /** Rows of the rotary tables. ONNX Runtime wants as many of them as a text has tokens, even where several share a position. */
+  const tableFeeds = (tokens: NewTokens): Feeds => {
+    const needed = tokens.positionIds.reduce((most, position) => Math.max(most, position + 1), tokens.length);
     if (tables.positions < needed) {
-      const positions = 2 ** Math.ceil(Math.log2(needed));
-      tables = { positions, feeds: rotaryFeeds(config, positions) };
+      const more = Math.min(2 ** Math.ceil(Math.log2(needed)), config.maxPositionEmbeddings);
+      tables = createTables(config, Math.max(needed, more));
     }
-    return tables.feeds;
+    return rotaryFeeds(config, tables, tokens);
   };
 
   const windows = listWindows(config);
@@ -230,7 +230,6 @@ export function createDecoder(
     const { kind, masks } = chooseProgram(tokens, past, filled);
     const shared: Feeds = {
       ...tableFeeds(tokens),
-      positions: int64(tokens.positionIds, [rows, length]),
       sizes: int64(Int32Array.of(past.length, length), [2]),
       ...masks,
     };

@@ -15,7 +15,7 @@ import type { ModelWeights } from "../models/weights.ts";
 import { type Device, float32, type HostTensor, int64, type RowMatrix } from "../runtime/device.ts";
 import { chooseQueryChunks, createKeyRanges } from "./attention-mask.ts";
 import { createDropoutMask } from "./dropout.ts";
-import { listWindows, rotaryFeeds } from "./layer-context.ts";
+import { createTables, listWindows, type RotaryTables, rotaryFeeds } from "./layer-context.ts";
 import { addTo, embedTokens, gatherRows, multiplyBy, scatterAddRows } from "./matrix-rows.ts";
 import {
   createOutputLayer,
@@ -127,12 +127,12 @@ export function createEngine(
   });
 
   const windows = listWindows(config);
-  const rotaryTables = new Map<number, Feeds>();
+  const rotaryTables = new Map<number, RotaryTables>();
   const contextOf = (batch: TokenBatch): Feeds => {
-    const tables = rotaryTables.get(batch.length) ?? rotaryFeeds(config, batch.length);
+    const tables = rotaryTables.get(batch.length) ?? createTables(config, batch.length);
     rotaryTables.set(batch.length, tables);
-    const positions = int64(batch.positionIds, [batch.rows, batch.length]);
-    return { ...tables, positions, ...createKeyRanges(batch, chooseQueryChunks(batch.length), windows) };
+    const ranges = createKeyRanges(batch, chooseQueryChunks(batch.length), windows);
+    return { ...rotaryFeeds(config, tables, batch), ...ranges };
   };
 
   const feedsOf = (

@@ -133,11 +133,14 @@ export function createOutputLayer(
         { ...feeds, logNormalizer: results.logNormalizer! },
         weights.head,
       );
+      const slopes = results.labelSlope?.data as Float32Array | undefined;
       const { data } = feeds.normalized;
       scatterAddRows(
         gradients.head,
         labels,
-        (data as Float32Array).map((value) => -scale * value),
+        (data as Float32Array).map(
+          (value, i) => -scale * (slopes ? slopes[Math.floor(i / hiddenSize)]! : 1) * value,
+        ),
       );
     }
     return { loss: (results.loss!.data as Float32Array)[0]!, dRows: gradientOf("rows") };

@@ -15,7 +15,12 @@ import { vjp } from "../graph/grad.ts";
 import { add, cast, div, exp, log, max, mul, sub } from "../graph/operators/elementwise.ts";
 import { flattenRows, matmul } from "../graph/operators/matmul.ts";
 import { gather, reshape } from "../graph/operators/movement.ts";
-import { gatherElements, linearCrossEntropy } from "../graph/operators/neural-network.ts";
+import {
+  gatherElements,
+  linearCrossEntropy,
+  softcap,
+  softcapSlope,
+} from "../graph/operators/neural-network.ts";
 import { argMax, reduceMax, reduceSum } from "../graph/operators/reduction.ts";
 import { type Dim, input, type Tensor, withDerivative } from "../graph/tensor.ts";
 import type { StoredWeight } from "../models/linear.ts";
@@ -95,7 +100,8 @@ interface VocabularySlice {
 function connectSlice(config: ModelConfig, dtype: HeadOptions["headDtype"]): VocabularySlice {
   const normalized = hiddenRows(config, "normalized");
   const head = cast(input("head", dtype, ["V", config.hiddenSize]), "float32");
-  return { normalized, head, logits: matmul(normalized, head, { transB: true }) };
+  const logits = softcap(matmul(normalized, head, { transB: true }), config.logitSoftcap);
+  return { normalized, head, logits };
 }
 
 /** "logits" [N, V] of a slice of the vocabulary. */
@@ -111,7 +117,7 @@ export function previousName(name: string): string {
 /**
  * Takes a slice of the vocabulary into the softmax's running state (Milakov and Gimelshein 2018, algorithm 3): the
  * "largest" logit of each row [N, 1], the "sum" [N, 1] of the exponentials of the logits less the largest and, if
- * `weighted`, the output layer's rows times these exponentials, summed [N, hiddenSize] (as the values of attention in
+ * `weighted`, the output layer's rows times these exponentials (and the slope of the cap, where logits have one), summed [N, hiddenSize] (as the values of attention in
  * Dao et al. 2022, algorithm 1, with the vocabulary in the place of the keys).
  */
 export function buildSoftmaxSlice(
@@ -124,12 +130,14 @@ export function buildSoftmaxSlice(
   const before = previous("largest", 1);
   const largest = max(before, reduceMax(logits, [-1], { keepDims: true }));
   const decay = exp(sub(before, largest));
-  const weights = exp(sub(logits, largest));
+  const exponentials = exp(sub(logits, largest));
+  const slope = softcapSlope(logits, config.logitSoftcap);
+  const weights = slope ? mul(exponentials, slope) : exponentials;
   const accumulate = (name: string, width: number, update: Tensor) =>
     add(mul(previous(name, width), decay), update);
   return {
     largest,
-    sum: accumulate("sum", 1, reduceSum(weights, [-1], { keepDims: true })),
+    sum: accumulate("sum", 1, reduceSum(exponentials, [-1], { keepDims: true })),
     ...(weighted && { weighted: accumulate("weighted", config.hiddenSize, matmul(weights, head)) }),
   };
 }
@@ -150,12 +158,16 @@ export function buildLoss(
   const labelRows = hiddenRows(config, "labelRows");
   const sum = input("sum", "float32", ["N", 1]);
   const logNormalizer = add(input("largest", "float32", ["N", 1]), log(sum));
-  const ofLabel = reduceSum(mul(normalized, labelRows), [-1], { keepDims: true });
+  const ofLabel = softcap(
+    reduceSum(mul(normalized, labelRows), [-1], { keepDims: true }),
+    config.logitSoftcap,
+  );
+  const slope = softcapSlope(ofLabel, config.logitSoftcap);
   const total = reduceSum(sub(logNormalizer, ofLabel), [0, 1]);
   const loss = withDerivative([normalized], [total], (_node, [dLoss]) => {
     // The gradient is the mean of the output layer's rows under the softmax, less the label's row.
     const mean = div(hiddenRows(config, "weighted"), sum);
-    return [mul(sub(mean, labelRows), dLoss!)];
+    return [mul(sub(mean, slope ? mul(labelRows, slope) : labelRows), dLoss!)];
   })[0]!;
   if (!withGradients) return { loss };
   const wanted = new Map([["rows", rows]]);
@@ -163,7 +175,7 @@ export function buildLoss(
   return {
     loss,
     ...gradients([loss], [input("scale", "float32", [])], wanted),
-    ...(trainsHead && { logNormalizer }),
+    ...(trainsHead && { logNormalizer, ...(slope && { labelSlope: slope }) }),
   };
 }
 
@@ -171,7 +183,8 @@ export function buildLoss(
 export function buildHeadGradient(config: ModelConfig): Outputs {
   const { normalized, logits } = connectSlice(config, "float32");
   const probabilities = exp(sub(logits, input("logNormalizer", "float32", ["N", 1])));
-  const weights = mul(probabilities, input("scale", "float32", []));
+  const slope = softcapSlope(logits, config.logitSoftcap);
+  const weights = mul(slope ? mul(probabilities, slope) : probabilities, input("scale", "float32", []));
   return { [gradientName("head")]: matmul(weights, normalized, { transA: true }) };
 }
 
@@ -188,7 +201,12 @@ export function buildWholeStep(
   const norm = normWeight(config);
   const head = input("head", headOptions.headDtype, [config.vocabSize, config.hiddenSize]);
   const normalized = normalizeFinally(config, rows, norm);
-  const losses = linearCrossEntropy(normalized, cast(head, "float32"), input("labels", "int64", ["N"]));
+  const losses = linearCrossEntropy(
+    normalized,
+    cast(head, "float32"),
+    input("labels", "int64", ["N"]),
+    config.logitSoftcap,
+  );
   const loss = reduceSum(losses, [0]);
   const wanted = new Map(segment.parameters);
   if (headOptions.trainsNorm) wanted.set("norm", norm);
@@ -249,10 +267,12 @@ export function buildFirstBlocks(
   weightOf: (block: number) => WeightSource,
 ): Outputs {
   const { chunkSize, length } = chunkDims(queryChunks);
-  const masks = listWindows(config).map((_, window) => {
-    const anyMask = input(maskName(window), "float32", ["B", 1, chunkSize, chunkSize]);
-    return queryChunks === 1 ? [() => anyMask] : keyRangeMasks(queryChunks, window);
-  });
+  const anyMasks = () =>
+    listWindows(config).map((_, window) => {
+      const mask = input(maskName(window), "float32", ["B", 1, chunkSize, chunkSize]);
+      return [() => mask];
+    });
+  const masks = queryChunks === 1 ? anyMasks() : keyRangeMasks(config, queryChunks);
   const attentionOf = (_block: number, window: number, onNew: OnNew) =>
     uncachedAttention(config, chunkSize, masks[window]!, onNew);
   return buildBlocks(config, layers, length, attentionOf, weightOf);
@@ -288,7 +308,7 @@ function buildBlocks(
 /** "rows" [N, hiddenSize] to "logits" [N, vocabSize], with a head that is part of the graph. */
 export function buildHead(config: ModelConfig, head: StoredWeight): Outputs {
   const normalized = normalizeFinally(config, hiddenRows(config, "rows"), normWeight(config));
-  return { logits: head.multiply(normalized) };
+  return { logits: softcap(head.multiply(normalized), config.logitSoftcap) };
 }
 
 /**

@@ -26,6 +26,7 @@ interface Golden {
 const models = process.env.SLIMTUNE_MODELS;
 const files = {
   smollm2: process.env.SLIMTUNE_SMOLLM2_GGUF,
+  gemma3: process.env.SLIMTUNE_GEMMA3_GGUF,
   tinystories: models === undefined ? undefined : join(models, "TinyStories-656K"),
 };
 

@@ -12,7 +12,7 @@ import { type Dim, input, multiplyDim, scalar, type Tensor } from "../graph/tens
 import { type Storage, type StoredWeight, storedWeight } from "../models/linear.ts";
 import type { ModelWeights } from "../models/weights.ts";
 import { float32, type HostTensor } from "../runtime/device.ts";
-import { keyRangeNames, recomputesAttention } from "./attention-mask.ts";
+import { keyPositionsName, keyRangeNames, recomputesAttention } from "./attention-mask.ts";
 import { type AttentionKind, attentionKindOf, layerContexts, listWindows } from "./layer-context.ts";
 
 /** What the programs of a block need of a linear layer's adapter. */
@@ -79,22 +79,23 @@ export function chunkDims(queryChunks: number): { readonly chunkSize: Dim; reado
 }
 
 /**
- * The masks of {@link rowAttention}, from the inputs of `createKeyRanges`. Long rows have theirs made anew wherever they are
- * needed, since the masks of all chunks grow with the square of S.
- *
- * @param window number of the window among the model's
+ * For each of the model's windows the masks of {@link rowAttention}, from the inputs of `createKeyRanges`. Long rows have theirs
+ * made anew wherever they are needed, since the masks of all chunks grow with the square of S.
  */
-export function keyRangeMasks(queryChunks: number, window: number): ChunkMask[] {
-  return Array.from({ length: queryChunks }, (_, chunk) => {
+export function keyRangeMasks(config: ModelConfig, queryChunks: number): ChunkMask[][] {
+  const keyPositions = Array.from({ length: queryChunks }, (_, chunk) =>
+    input(keyPositionsName(chunk), "float32", [multiplyDim(chunk + 1, "C")]),
+  );
+  const maskOf = (window: number, chunk: number): ChunkMask => {
     const names = keyRangeNames(chunk, window);
-    const keyPositions = input(names.keyPositions, "float32", [multiplyDim(chunk + 1, "C")]);
     const center = input(names.center, "float32", ["B", 1, "C", 1]);
     const radius = input(names.radius, "float32", ["B", 1, "C", 1]);
-    const maskAround = (place: Tensor) => min(sub(radius, abs(sub(keyPositions, place))), scalar(0));
+    const maskAround = (place: Tensor) => min(sub(radius, abs(sub(keyPositions[chunk]!, place))), scalar(0));
     if (recomputesAttention(queryChunks)) return (after) => maskAround(mul(center, controlDependency(after)));
     const mask = maskAround(center);
     return () => mask;
-  });
+  };
+  return listWindows(config).map((_, window) => keyPositions.map((_, chunk) => maskOf(window, chunk)));
 }
 
 export function buildSegment(
@@ -104,8 +105,8 @@ export function buildSegment(
 ): SegmentGraph {
   const { chunkSize, length } = chunkDims(queryChunks);
   const recompute = recomputesAttention(queryChunks);
-  const attentions = listWindows(config).map((_, window) =>
-    rowAttention(config, chunkSize, keyRangeMasks(queryChunks, window), { recompute }),
+  const attentions = keyRangeMasks(config, queryChunks).map((masks) =>
+    rowAttention(config, chunkSize, masks, { recompute }),
   );
   const contextOf = layerContexts(config, length);
   const parameters = new Map<string, Tensor>();

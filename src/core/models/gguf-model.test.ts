@@ -149,7 +149,7 @@ describe("metadata and tensors that change what is computed", () => {
   });
 
   test.each([
-    ["another scaling", { "llama.rope.scaling.type": "longrope" }, '"longrope"'],
+    ["another scaling", { "llama.rope.scaling.type": "ntk" }, '"ntk"'],
     ["a factor of attention", { "llama.rope.scaling.attn_factor": { float32: 0.5 } }, "attn_factor"],
     ["YaRN's extrapolation", { "llama.rope.scaling.yarn_ext_factor": { float32: 1 } }, "yarn_ext_factor"],
     ["a part of each head", { "llama.rope.dimension_count": 4 }, '4 as "llama.rope.dimension_count"'],

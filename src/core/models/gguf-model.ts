@@ -3,7 +3,7 @@
 import type { GgufConventions, ModelConfig, TensorConversion } from "../architectures/architecture.ts";
 import { architectureOf, architectures, parseConfig } from "../architectures/architectures.ts";
 import { embeddingName, headName, listTensors, normName } from "../architectures/modules.ts";
-import { type Rotary, rotaryFactors } from "../architectures/rotary.ts";
+import type { Rotary } from "../architectures/rotary.ts";
 import { InputError } from "../errors.ts";
 import type { GgufFile } from "../formats/gguf.ts";
 import type { GgufValueToWrite } from "../formats/gguf-writer.ts";
@@ -22,14 +22,23 @@ const outerNames: Readonly<Record<string, string>> = {
   [headName]: "output.weight",
 };
 
-/** GGUF's name of the tensor that Hugging Face calls `name`. */
-export function ggufTensorName(config: ModelConfig, name: string): string {
+/** GGUF's names of the tensor that Hugging Face calls `name`: one, or several that have its rows evenly. */
+export function ggufTensorNames(config: ModelConfig, name: string): readonly string[] {
   const outer = outerNames[name];
-  if (outer !== undefined) return outer;
+  if (outer !== undefined) return [outer];
   const [, layer, part, kind] = /^model\.layers\.(\d+)\.(.+)\.(weight|bias)$/.exec(name) ?? [];
   const translated = architectureOf(config).gguf.blockNames[part ?? ""];
   if (translated === undefined) throw new Error(`GGUF has no name for the tensor "${name}".`);
-  return `blk.${layer}.${translated}.${kind}`;
+  return [translated].flat().map((one) => `blk.${layer}.${one}.${kind}`);
+}
+
+/** The one name of {@link ggufTensorNames}. @throws InputError if there are several. */
+export function ggufTensorName(config: ModelConfig, name: string): string {
+  const [first, ...others] = ggufTensorNames(config, name);
+  if (others.length === 0) return first!;
+  throw new InputError(
+    `GGUF divides the tensor "${name}" into ${[first, ...others].join(" and ")}, which an adapter cannot express; merge it into the model instead (--format gguf).`,
+  );
 }
 
 /** How GGUF keeps the tensor that Hugging Face calls `name` otherwise; undefined where it is the same. */
@@ -102,7 +111,7 @@ export function readGgufConfig(file: GgufFile): ModelConfig {
     },
     path,
   );
-  return { ...config, ...readFactors(file, gguf, config) };
+  return { ...config, ...readRotations(file, gguf, config, optional) };
 }
 
 /** A key as the table of keys has it. */
@@ -145,45 +154,39 @@ function readScaling(file: GgufFile, prefix: string): object | undefined {
   };
 }
 
-/** Llama 3's scaling, which is stored as the divisors of the frequencies themselves. */
-function readFactors(
+/** The layers with the scaling that the file gives their rotation. */
+function readRotations(
   file: GgufFile,
-  { ropeFactors }: GgufConventions,
-  config: ModelConfig,
+  { rotary: conventions }: GgufConventions,
+  { layers }: ModelConfig,
+  read: (key: string) => number | undefined,
 ): Pick<ModelConfig, "layers"> | undefined {
-  const stored = ropeFactors ? file.tensors.get(ropeFactorsName) : undefined;
-  const rotary = rotaryOf(config);
-  if (!stored || !rotary) return undefined;
-  if (rotary.scaling || stored.shape.join() !== String(rotary.dim / 2)) {
-    throw new InputError(
-      `${file.path}: the tensor "${ropeFactorsName}" has the shape [${stored.shape.join(", ")}] or stands beside another rotary scaling; it must have [${rotary.dim / 2}], alone.`,
-    );
-  }
-  const scaling = { type: "factors", factors: file.readFloat32(ropeFactorsName) } as const;
-  const scaled = { ...rotary, scaling };
-  return { layers: config.layers.map((layer) => (layer.rotary ? { ...layer, rotary: scaled } : layer)) };
+  if (!conventions) return undefined;
+  const rotations = new Map(
+    layers.map(({ rotary }) => [rotary, rotary && conventions.read(file, rotary, read)]),
+  );
+  const kinds = new Map(layers.map((layer) => [layer, { ...layer, rotary: rotations.get(layer.rotary) }]));
+  return { layers: layers.map((layer) => kinds.get(layer)!) };
 }
 
-/** The rotation of the layers that have one: the last layer's, where layers have different ones. */
+/** The rotation of the layers that have one: of those without a window, where layers have different ones. */
 function rotaryOf({ layers }: ModelConfig): Rotary | undefined {
-  return layers.findLast(({ rotary }) => rotary)?.rotary;
+  const rotated = layers.filter(({ rotary }) => rotary);
+  return (rotated.find(({ slidingWindow }) => slidingWindow === undefined) ?? rotated[0])?.rotary;
 }
 
-/** Divisors of the model's rotary frequencies, as GGUF keeps them in the tensor {@link ropeFactorsName}; undefined if there are none. */
-export function ggufRopeFactors(config: ModelConfig): Float32Array | undefined {
-  const rotary = architectureOf(config).gguf.ropeFactors ? rotaryOf(config) : undefined;
-  return rotary && rotaryFactors(rotary);
+/** The tensors in which GGUF keeps the scaling of the model's rotation, by name. */
+export function ggufRotaryTensors(config: ModelConfig): Readonly<Record<string, Float32Array>> {
+  const rotary = rotaryOf(config);
+  return (rotary && architectureOf(config).gguf.rotary?.write(rotary)?.tensors) ?? {};
 }
 
 /** @throws InputError if a GGUF file holds a tensor that the model has no use for. */
 export function checkGgufTensors(config: ModelConfig, file: GgufFile): void {
-  const expected = new Set(listTensors(config).map(({ name }) => ggufTensorName(config, name)));
-  if (ggufRopeFactors(config)) expected.add(ropeFactorsName);
+  const expected = new Set(listTensors(config).flatMap(({ name }) => ggufTensorNames(config, name)));
+  for (const name of Object.keys(ggufRotaryTensors(config))) expected.add(name);
   refuseSurplus(config, file, (name) => expected.has(name));
 }
-
-/** Divisors of the rotary frequencies, float32 [dim / 2]. */
-export const ropeFactorsName = "rope_freqs.weight";
 
 /**
  * A configuration as a GGUF file's metadata.
@@ -196,11 +199,6 @@ export function encodeGgufConfig(config: ModelConfig): Map<string, GgufValueToWr
   const { gguf } = architectureOf(config);
   const rotary = rotaryOf(config);
   const own = gguf.writeConfig?.(config) ?? {};
-  if (rotary && rotaryFactors(rotary) && !gguf.ropeFactors) {
-    throw new InputError(
-      `GGUF's architecture "${gguf.architecture}" has no factors of the rotary frequencies, which this model has; export it as safetensors.`,
-    );
-  }
   const windows = config.layers.map(({ slidingWindow }) => slidingWindow ?? config.maxPositionEmbeddings);
   const context = "attention.sliding_window" in own ? [] : windows;
   const values: Readonly<Record<string, GgufValueToWrite>> = {
@@ -217,7 +215,7 @@ export function encodeGgufConfig(config: ModelConfig): Map<string, GgufValueToWr
     ...(rotary && {
       "rope.dimension_count": rotary.dim,
       "rope.freq_base": { float32: rotary.theta },
-      ...encodeScaling(rotary.scaling),
+      ...(gguf.rotary?.write(rotary)?.metadata ?? encodeScaling(rotary.scaling, gguf.architecture)),
     }),
     ...own,
   };
@@ -227,8 +225,15 @@ export function encodeGgufConfig(config: ModelConfig): Map<string, GgufValueToWr
   ]);
 }
 
-function encodeScaling(scaling: Rotary["scaling"]): Readonly<Record<string, GgufValueToWrite>> {
+function encodeScaling(
+  scaling: Rotary["scaling"],
+  architecture: string,
+): Readonly<Record<string, GgufValueToWrite>> {
   switch (scaling?.type) {
+    case undefined:
+    // Longer texts, for which it is, are not computed.
+    case "dynamic":
+      return {};
     case "linear":
       return { "rope.scaling.type": "linear", "rope.scaling.factor": { float32: scaling.factor } };
     case "yarn": {
@@ -248,6 +253,8 @@ function encodeScaling(scaling: Rotary["scaling"]): Readonly<Record<string, Gguf
       };
     }
     default:
-      return {};
+      throw new InputError(
+        `GGUF's architecture "${architecture}" has no factors of the rotary frequencies, which this model has; export it as safetensors.`,
+      );
   }
 }

@@ -3,7 +3,7 @@
 import type { ModelConfig } from "../architectures/architecture.ts";
 import { embeddingName, headName } from "../architectures/modules.ts";
 import { type WritableTypeName, writableTypes } from "../quantization/ggml-encoding.ts";
-import { ggufArchitecture, ggufTensorName } from "./gguf-model.ts";
+import { ggufArchitecture, ggufTensorNames } from "./gguf-model.ts";
 
 /** How a file's matrices may be stored: ggml's type of most of them, and GGUF's number of such files. */
 export const fileTypes = {
@@ -44,7 +44,8 @@ function chooseForRole(fileType: GgufFileType, name: string, config: ModelConfig
   if (type === "F32" || type === "F16" || type === "Q8_0") return type;
   if (name === (config.tieWordEmbeddings ? embeddingName : headName)) return "Q6_K";
   if (type === "Q4_0") return type;
-  const [, layer, part] = /^blk\.(\d+)\.(attn_v|ffn_down)\.weight$/.exec(ggufTensorName(config, name)) ?? [];
+  const [, layer, part] =
+    /^blk\.(\d+)\.(attn_v|ffn_down)\.weight$/.exec(ggufTensorNames(config, name)[0]!) ?? [];
   if (part === undefined) return type;
   if (hasMoreBits(Number(layer), config.numHiddenLayers)) return "Q6_K";
   return part === "attn_v" && isOf70Billion(config) ? "Q5_K" : type;

@@ -9,12 +9,37 @@ import { warn } from "../warnings.ts";
 
 const prefix = "model.";
 
-/** The file by the names of a whole model, where it was saved without its output layer and so without their prefix. */
-export function addModelPrefix(file: WeightFile): WeightFile {
+/**
+ * The file by the names of a language model, where it was saved without its output layer and so without their prefix, or is of
+ * a multimodal model, whose other parts are left out.
+ */
+export function nameLikeLanguageModel(file: WeightFile): WeightFile {
+  const names = [...file.tensors.keys()];
+  if (names.some((name) => name.startsWith("language_model.")))
+    return rename(file, languageNames(names, "language_model.", ""));
+  if (names.some((name) => name.startsWith("model.language_model.")))
+    return rename(file, [
+      ...languageNames(names, "model.language_model.", prefix),
+      ...names.filter((name) => name === headName).map((name) => [name, name] as const),
+    ]);
   if (!file.tensors.has(embeddingName.slice(prefix.length))) return file;
-  const storedNames = new Map(
-    [...file.tensors.keys()].map((name) => [name === headName ? name : prefix + name, name]),
+  return rename(
+    file,
+    names.map((name) => [name === headName ? name : prefix + name, name]),
   );
+}
+
+/** Names that begin in a way, with another beginning. */
+function languageNames(
+  names: readonly string[],
+  from: string,
+  to: string,
+): (readonly [name: string, stored: string])[] {
+  return names.filter((name) => name.startsWith(from)).map((name) => [to + name.slice(from.length), name]);
+}
+
+function rename(file: WeightFile, names: readonly (readonly [name: string, stored: string])[]): WeightFile {
+  const storedNames = new Map(names);
   const storedName = (name: string) => storedNames.get(name) ?? name;
   return {
     ...file,

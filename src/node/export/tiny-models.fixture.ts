@@ -48,10 +48,14 @@ export const tinyTokenizer = {
 };
 
 /** Opens a tiny model from a copy in `scratch`. */
-export function openTinyModel(scratch: string, name: string): Promise<Model> {
+export function openTinyModel(
+  scratch: string,
+  name: string,
+  root = "fixtures/reference/models",
+): Promise<Model> {
   const folder = join(scratch, name);
   if (!existsSync(folder)) {
-    cpSync(`fixtures/reference/models/${name}`, folder, { recursive: true });
+    cpSync(join(root, name), folder, { recursive: true });
     writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(tinyTokenizer));
     writeFileSync(
       join(folder, "tokenizer_config.json"),

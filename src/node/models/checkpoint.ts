@@ -15,7 +15,11 @@ import {
   ggufTensorName,
   readGgufConfig,
 } from "../../core/models/gguf-model.ts";
-import { addModelPrefix, checkStoredTensors, untieStoredHead } from "../../core/models/stored-tensors.ts";
+import {
+  checkStoredTensors,
+  nameLikeLanguageModel,
+  untieStoredHead,
+} from "../../core/models/stored-tensors.ts";
 import { readBnbNF4 } from "../../core/quantization/bnb-checkpoint.ts";
 import { dequantizeNF4, type NF4Tensor } from "../../core/quantization/nf4.ts";
 import { openGgufTokenizer } from "../../core/tokenization/gguf.ts";
@@ -72,7 +76,7 @@ export function readFolderConfig(folder: string): ModelConfig {
 
 function openFolder(folder: string): Checkpoint {
   const described = readFolderConfig(folder);
-  const file = addModelPrefix(openSafetensorsModel(folder));
+  const file = nameLikeLanguageModel(openSafetensorsModel(folder));
   const config = closingOnError(file, () => {
     const config = untieStoredHead(described, file);
     checkStoredTensors(config, file);

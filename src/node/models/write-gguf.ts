@@ -9,9 +9,8 @@ import { type GgufTensorToWrite, type GgufValueToWrite, writeGguf } from "../../
 import {
   encodeGgufConfig,
   ggufConversion,
-  ggufRopeFactors,
-  ggufTensorName,
-  ropeFactorsName,
+  ggufRotaryTensors,
+  ggufTensorNames,
 } from "../../core/models/gguf-model.ts";
 import { chooseTensorType, fileTypes, type GgufFileType } from "../../core/models/gguf-tensor-types.ts";
 import { readTokenizerFiles } from "../../core/tokenization/hugging-face.ts";
@@ -42,21 +41,24 @@ export async function writeGgufModel(
   const { chatTemplate } = model.tokenizer;
   if (chatTemplate !== undefined) metadata.set("tokenizer.chat_template", chatTemplate);
 
-  const tensors = listTensors(config).map(({ name, shape }): GgufTensorToWrite => {
+  const tensors = listTensors(config).flatMap(({ name, shape: [rows, ...inner] }): GgufTensorToWrite[] => {
     const conversion = ggufConversion(config, name);
-    return {
-      name: ggufTensorName(config, name),
+    const names = ggufTensorNames(config, name);
+    const shape = [rows! / names.length, ...inner];
+    return names.map((part, index) => ({
+      name: part,
       type: chooseTensorType(fileType, { name, shape }, config),
       shape,
       data: async () => {
         const values = await tensor(name);
-        return conversion?.toGguf(values) ?? values;
+        const converted = conversion?.toGguf(values) ?? values;
+        const size = converted.length / names.length;
+        return converted.subarray(index * size, (index + 1) * size);
       },
-    };
+    }));
   });
-  const factors = ggufRopeFactors(config);
-  if (factors)
-    tensors.push({ name: ropeFactorsName, type: "F32", shape: [factors.length], data: () => factors });
+  for (const [name, values] of Object.entries(ggufRotaryTensors(config)))
+    tensors.push({ name, type: "F32", shape: [values.length], data: () => values });
   await writeGguf(path, metadata, tensors);
 }
 

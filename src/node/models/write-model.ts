@@ -2,7 +2,7 @@
 
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { architectureOf } from "../../core/architectures/architectures.ts";
+import { architectureOf, languageConfig } from "../../core/architectures/architectures.ts";
 import { listTensors } from "../../core/architectures/modules.ts";
 import { openGguf } from "../../core/formats/gguf.ts";
 import { type TensorToWrite, writeSafetensors } from "../../core/formats/safetensors.ts";
@@ -46,9 +46,10 @@ export async function writeModel(
       quantization_config: _,
       dtype: __,
       ...config
-    } = readJson(join(model.path, "config.json"), anyFields);
+    } = languageConfig(readJson(join(model.path, "config.json"), anyFields))!;
     writeJson("config.json", {
       ...config,
+      model_type: architecture.modelType,
       architectures: [architecture.className],
       tie_word_embeddings: model.config.tieWordEmbeddings,
       torch_dtype: "float32",

@@ -73,6 +73,7 @@ export const neg = unary("Neg", (_x, _y, dy) => neg(dy));
 export const exp = unary("Exp", (_x, y, dy) => mul(dy, y));
 export const log = unary("Log", (x, _y, dy) => div(dy, x));
 export const sqrt = unary("Sqrt", (_x, y, dy) => div(mul(dy, scalar(0.5)), y));
+export const tanh = unary("Tanh", (_x, y, dy) => mul(dy, sub(scalar(1), mul(y, y))));
 export const sigmoid = unary("Sigmoid", (_x, y, dy) => mul(dy, mul(y, sub(scalar(1), y))));
 
 function extreme(type: "Max" | "Min"): (a: Tensor, b: Tensor) => Tensor {

@@ -113,11 +113,15 @@ export function join(parts: readonly Tensor[], axis: number, size: Dim): Tensor 
   return apply(operator, parts, { axis })[0]!;
 }
 
-/** The inverse of {@link join}: parts of `dims` along an axis, whose sizes (int64) are known when the graph runs. */
+/** The inverse of {@link join}: parts of `dims` along an axis, whose `sizes` (int64) may be known only when the graph runs. */
 export function separate(x: Tensor, axis: number, sizes: Tensor, dims: readonly Dim[]): readonly Tensor[] {
   const operator: Operator = {
     onnx: { type: "Split" },
     infer: () => dims.map((dim) => ({ dtype: x.dtype, shape: replaceDim(x.shape, axis, dim) })),
+    derivative(_node, gradients) {
+      if (gradients.includes(undefined)) throw new Error("Every part must influence the outputs.");
+      return [join(gradients as Tensor[], axis, x.shape[axis]!)];
+    },
   };
   return apply(operator, [x, sizes], { axis });
 }

@@ -1,7 +1,7 @@
 /** @file Operators of transformer networks: RMS normalization, rotary position embedding, cross-entropy, SiLU. */
 
 import { apply, type Operator, scalar, type Tensor, withDerivative } from "../tensor.ts";
-import { add, div, exp, mul, neg, sigmoid, sqrt, sub } from "./elementwise.ts";
+import { add, div, exp, mul, neg, sigmoid, sqrt, sub, tanh } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
 import { addRows, gather, reshape } from "./movement.ts";
 import { reduceMean, reduceSum } from "./reduction.ts";
@@ -67,8 +67,20 @@ export function gatherElements(x: Tensor, columns: Tensor): Tensor {
   return apply(gatherElementsOperator, [x, columns], { axis: 1 })[0]!;
 }
 
+/** c tanh(x / c), which keeps values within ±c; x itself where no cap is given. */
+export function softcap(x: Tensor, cap: number | undefined): Tensor {
+  return cap === undefined ? x : mul(tanh(mul(x, scalar(1 / cap))), scalar(cap));
+}
+
+/** The derivative of {@link softcap}, 1 - (y / c)², from its value y; undefined where it is one. */
+export function softcapSlope(y: Tensor, cap: number | undefined): Tensor | undefined {
+  if (cap === undefined) return undefined;
+  const share = mul(y, scalar(1 / cap));
+  return sub(scalar(1), mul(share, share));
+}
+
 /**
- * Negative log-likelihood of each row's label under softmax(x W^T). The derivative needs the softmax alone, and not the gradient of
+ * Negative log-likelihood of each row's label under softmax(x W^T), with soft-capped logits if `cap` is given. The derivative needs the softmax alone, and not the gradient of
  * the logits, which would be a second matrix of that size.
  *
  * @param x [N, K]
@@ -76,20 +88,23 @@ export function gatherElements(x: Tensor, columns: Tensor): Tensor {
  * @param labels int64 [N]
  * @returns [N]
  */
-export function linearCrossEntropy(x: Tensor, weight: Tensor, labels: Tensor): Tensor {
+export function linearCrossEntropy(x: Tensor, weight: Tensor, labels: Tensor, cap?: number): Tensor {
   const rows = labels.shape[0]!;
-  const logits = matmul(x, weight, { transB: true });
+  const logits = softcap(matmul(x, weight, { transB: true }), cap);
   const logProbabilities = apply(logSoftmax, [logits], { axis: -1 })[0]!;
   const ofLabel = gatherElements(logProbabilities, reshape(labels, [rows, 1]));
   const loss = neg(reshape(ofLabel, [rows]));
   return withDerivative([x, weight], [loss], (_node, [dLoss], needs) => {
-    const probabilities = exp(logProbabilities);
+    const slope = softcapSlope(logits, cap);
+    const probabilities = slope ? mul(exp(logProbabilities), slope) : exp(logProbabilities);
+    const slopeOfLabel = slope && gatherElements(slope, reshape(labels, [rows, 1]));
+    const ofLabelOnly = (perRow: Tensor) => (slopeOfLabel ? mul(perRow, slopeOfLabel) : perRow);
     const scale = reshape(dLoss!, [rows, 1]);
     // The mean of W's rows under the softmax, less the label's row.
-    const dx = () => mul(sub(matmul(probabilities, weight), gather(weight, labels)), scale);
+    const dx = () => mul(sub(matmul(probabilities, weight), ofLabelOnly(gather(weight, labels))), scale);
     const dWeight = () => {
       const scaled = mul(x, scale);
-      return addRows(matmul(probabilities, scaled, { transA: true }), labels, neg(scaled));
+      return addRows(matmul(probabilities, scaled, { transA: true }), labels, neg(ofLabelOnly(scaled)));
     };
     return [needs(0) ? dx() : undefined, needs(1) ? dWeight() : undefined];
   })[0]!;
