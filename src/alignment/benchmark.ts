@@ -2,17 +2,12 @@
 
 import { locateData } from "../evaluation/dataset-location.ts";
 import { prepareTask, prepareTasks } from "../evaluation/prepare.ts";
+import type { AnsweredQuestion } from "../evaluation/requests/output-type.ts";
+import { outputTypes } from "../evaluation/requests/output-types.ts";
 import type { Instance, PreparedTask } from "../evaluation/task.ts";
 import { createRegistry, type TaskRegistry } from "../evaluation/tasks/registry.ts";
 import type { TaskEntry } from "../evaluation/tasks/task-entry.ts";
 import type { HubOptions } from "../node/hub/hub.ts";
-
-/** A question as a model is asked it, without examples before it, and the correct answer. */
-export interface AnsweredQuestion {
-  readonly question: string;
-  /** With the white space that sets it apart. */
-  readonly answer: string;
-}
 
 export interface BenchmarkItem extends AnsweredQuestion {
   /** The task that it is of, where the benchmark is a group. */
@@ -103,15 +98,6 @@ async function readOtherExamples(
   return task.instances.map((instance) => toAnsweredQuestion(task, instance));
 }
 
-function toAnsweredQuestion({ config }: PreparedTask, { requests, target }: Instance): AnsweredQuestion {
-  switch (requests.type) {
-    case "multiple_choice": {
-      const [question, answer] = requests.pairs[requests.gold]!;
-      return { question, answer };
-    }
-    case "generate_until":
-      return { question: requests.context, answer: `${config.target_delimiter}${target}` };
-    case "loglikelihood_rolling":
-      return { question: "", answer: requests.text };
-  }
+function toAnsweredQuestion({ outputType, config }: PreparedTask, instance: Instance): AnsweredQuestion {
+  return outputTypes[outputType].solve(instance, String(config.target_delimiter));
 }

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { aggregateItems, aggregateTasks, type ItemScore, type MetricName } from "./aggregate.ts";
+import { aggregateItems, aggregateTasks } from "./aggregate.ts";
+import type { ItemScore } from "./metrics/aggregations.ts";
+import type { MetricName } from "./metrics/metrics.ts";
 
 // Made by the harness itself; see reference/harness_aggregation.py.
 const golden: {

@@ -1,12 +1,8 @@
 /** @file From the scores of items to those of tasks and groups, as lm-evaluation-harness 0.4.12 computes them. */
 
 import { type Interval, wilsonInterval } from "../statistics/wilson.ts";
-import type { Metric } from "./task.ts";
-
-export type MetricName = Metric["metric"];
-
-/** What a metric gives for one item; of a perplexity, the text's log-likelihood in nats and its number of units. */
-export type ItemScore = number | readonly [logLikelihood: number, size: number];
+import { type ItemScore, mean } from "./metrics/aggregations.ts";
+import { type MetricName, metrics } from "./metrics/metrics.ts";
 
 export interface Score {
   readonly value: number;
@@ -18,29 +14,18 @@ export interface Score {
   readonly size: number;
 }
 
-/** Metrics of which more is worse. */
-const lowerIsBetter: readonly MetricName[] = ["word_perplexity", "byte_perplexity", "bits_per_byte"];
-
-export function isHigherBetter(metric: MetricName): boolean {
-  return !lowerIsBetter.includes(metric);
-}
-
 /**
  * A task's score from those of its items.
  *
- * The standard error of a mean is the sample's standard deviation (n - 1) over √n. One item has none, nor have the
- * perplexities: the harness bootstraps other statistics only.
+ * The standard error of a mean is the sample's standard deviation (n - 1) over √n. One item has none, nor have
+ * other aggregations: the harness knows no formula for theirs.
  */
 export function aggregateItems(metric: MetricName, items: readonly ItemScore[]): Score {
+  const { aggregation } = metrics[metric];
+  const value = aggregation.aggregate(items);
   const size = items.length;
-  if (lowerIsBetter.includes(metric)) {
-    const likelihoods = items as readonly (readonly [number, number])[];
-    const perUnit = sum(likelihoods.map(([value]) => value)) / sum(likelihoods.map(([, units]) => units));
-    const value = metric === "bits_per_byte" ? -perUnit / Math.log(2) : Math.exp(-perUnit);
-    return { value, stderr: undefined, interval: undefined, size };
-  }
+  if (aggregation !== mean) return { value, stderr: undefined, interval: undefined, size };
   const values = items as readonly number[];
-  const value = sum(values) / size;
   const variance = sum(values.map((item) => (item - value) ** 2)) / (size - 1);
   const stderr = size > 1 ? Math.sqrt(variance) / Math.sqrt(size) : undefined;
   const isShare = values.every((item) => item === 0 || item === 1);

@@ -4,7 +4,15 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { InputError } from "../core/errors.ts";
 import type { AnswerLog } from "./answer-log.ts";
-import type { GenerateUntilResult, LanguageModel, LoglikelihoodResult, OnResult } from "./language-model.ts";
+import {
+  type Answer,
+  argumentsOf,
+  ask,
+  type LanguageModel,
+  type OnResult,
+  type Request,
+  type RequestType,
+} from "./language-model.ts";
 
 export interface AnswerFiles {
   /** Gets every answer of this evaluation, so that it can be resumed. */
@@ -22,37 +30,39 @@ export interface CachedModel extends LanguageModel {
 export function cachedModel(model: LanguageModel, files: AnswerFiles): CachedModel {
   const requestCounts = { asked: 0, found: 0 };
 
-  async function answer<Q, R>(
-    requests: readonly Q[],
-    name: (request: Q) => RequestName,
-    shape: z.ZodType<R>,
-    ask: (requests: readonly Q[], onResult: OnResult<R>) => Promise<R[]>,
-    onResult: OnResult<R> | undefined,
-  ): Promise<R[]> {
+  async function answer<T extends RequestType>(
+    type: T,
+    requests: readonly Request<T>[],
+    onResult: OnResult<Answer<T>> | undefined,
+  ): Promise<Answer<T>[]> {
     const places = new Map<string, number[]>();
     for (const [index, request] of requests.entries()) {
-      const key = hashName(name(request));
+      const key = hashRequest(request as Request);
       const same = places.get(key);
       if (same) same.push(index);
       else places.set(key, [index]);
     }
 
-    const results: R[] = new Array(requests.length);
-    const deliver = (indices: readonly number[], result: R) => {
+    const results: Answer<T>[] = new Array(requests.length);
+    const deliver = (indices: readonly number[], result: Answer<T>) => {
       for (const index of indices) {
         results[index] = result;
         onResult?.(index, result);
       }
     };
 
-    const missing: { key: string; request: Q; cached: AnswerLog | undefined; indices: readonly number[] }[] =
-      [];
+    const missing: {
+      key: string;
+      request: Request<T>;
+      cached: AnswerLog | undefined;
+      indices: readonly number[];
+    }[] = [];
     for (const [key, indices] of places) {
       const request = requests[indices[0]!]!;
       // Drawn answers differ from evaluation to evaluation.
-      const cached = isDrawn(name(request)) ? undefined : files.cache;
-      const logged = files.log.find(key, shape);
-      const found = logged ?? cached?.find(key, shape);
+      const cached = isDrawn(request as Request) ? undefined : files.cache;
+      const logged = files.log.find(key, shapes[type]);
+      const found = logged ?? cached?.find(key, shapes[type]);
       if (found === undefined) {
         missing.push({ key, request, cached, indices });
         continue;
@@ -64,6 +74,8 @@ export function cachedModel(model: LanguageModel, files: AnswerFiles): CachedMod
 
     if (missing.length > 0) {
       await ask(
+        model,
+        type,
         missing.map(({ request }) => request),
         (index, result) => {
           const { key, cached, indices } = missing[index]!;
@@ -91,56 +103,40 @@ export function cachedModel(model: LanguageModel, files: AnswerFiles): CachedMod
     requestCounts,
     applyChatTemplate: (messages) => model.applyChatTemplate(messages),
     loglikelihood: (requests, onResult) =>
-      answer(
-        requests,
-        ({ context, continuation }) => ["loglikelihood", context, continuation],
-        loglikelihoodShape,
-        (asked, onAnswer) => model.loglikelihood(asked, onAnswer),
-        onResult,
-      ),
+      answer("loglikelihood", withType("loglikelihood", requests), onResult),
     loglikelihoodRolling: (requests, onResult) =>
-      answer(
-        requests,
-        ({ text }) => ["loglikelihood_rolling", text],
-        z.number(),
-        (asked, onAnswer) => model.loglikelihoodRolling(asked, onAnswer),
-        onResult,
-      ),
+      answer("loglikelihood_rolling", withType("loglikelihood_rolling", requests), onResult),
     generateUntil: (requests, onResult) =>
-      answer(
-        requests,
-        ({ context, options }) => ["generate_until", context, options],
-        generationShape,
-        (asked, onAnswer) => model.generateUntil(asked, onAnswer),
-        onResult,
-      ),
+      answer("generate_until", withType("generate_until", requests), onResult),
   };
 }
 
-const loglikelihoodShape: z.ZodType<LoglikelihoodResult> = z.object({
-  logLikelihood: z.number(),
-  isGreedy: z.boolean(),
-  isCut: z.boolean().exactOptional(),
-});
-const generationShape: z.ZodType<GenerateUntilResult> = z.object({
-  text: z.string(),
-  tokens: z.number(),
-  isCut: z.boolean().exactOptional(),
-});
+const shapes: { readonly [T in RequestType]: z.ZodType<Answer<T>> } = {
+  loglikelihood: z.object({
+    logLikelihood: z.number(),
+    isGreedy: z.boolean(),
+    isCut: z.boolean().exactOptional(),
+  }),
+  loglikelihood_rolling: z.number(),
+  generate_until: z.object({ text: z.string(), tokens: z.number(), isCut: z.boolean().exactOptional() }),
+};
 
-/** A request's type and all that its answer depends on, apart from the model. */
-type RequestName = readonly [type: string, text: string, rest?: string | object];
+function withType<T extends string, R>(type: T, requests: readonly R[]) {
+  return requests.map((request) => ({ ...request, type }));
+}
 
-function hashName([type, text, rest]: RequestName): string {
+/** SHA-256 of a request's type and of all that its answer depends on, apart from the model. */
+function hashRequest(request: Request): string {
+  const [text, rest] = argumentsOf(request);
   const settings =
     typeof rest === "object" ? Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)) : rest;
   return createHash("sha256")
-    .update(JSON.stringify([type, text, settings]))
+    .update(JSON.stringify([request.type, text, settings]))
     .digest("hex");
 }
 
-function isDrawn([, , rest]: RequestName): boolean {
-  return typeof rest === "object" && "do_sample" in rest && rest.do_sample === true;
+function isDrawn(request: Request): boolean {
+  return request.type === "generate_until" && request.options.do_sample === true;
 }
 
 /** A likelihood that is no number would be kept as null, and found again in place of an answer. */

@@ -9,8 +9,9 @@ import { signFlipTest } from "../statistics/sign-flip.ts";
 import { type Interval, wilsonInterval } from "../statistics/wilson.ts";
 import { toMarkdown } from "./comparison-report.ts";
 import { readEvaluation } from "./evaluation-folder.ts";
+import { mean } from "./metrics/aggregations.ts";
 import { type ItemPair, pairEvaluations } from "./paired-items.ts";
-import { collectPairedScores, mean, type PairedScore, scoreFunction } from "./paired-scores.ts";
+import { aggregationOf, collectPairedScores, type PairedScore } from "./paired-scores.ts";
 
 export interface CompareOptions {
   /** Seed of the bootstrap and of the sign-flip test. Default 0. */
@@ -197,7 +198,8 @@ export function judgeFamily<T extends Pick<Findings, "p" | "difference" | "highe
 
 function examine(score: PairedScore, seed: number): Findings {
   const { task, pooled, metric, filter, higherIsBetter, pairs, before, after, sizes } = score;
-  const evaluate = scoreFunction(metric);
+  const aggregation = aggregationOf(metric);
+  const { score: evaluate } = aggregation.ofQuotient!;
   const everyItem = Uint32Array.from(pairs.keys());
   const scoresOf = (drawn: Uint32Array) => {
     let first = 0;
@@ -208,7 +210,7 @@ function examine(score: PairedScore, seed: number): Findings {
       second += after[place]!;
       size += sizes[place]!;
     }
-    return { before: evaluate.score(first / size), after: evaluate.score(second / size) };
+    return { before: evaluate(first / size), after: evaluate(second / size) };
   };
   const estimate = (statistic: (drawn: Uint32Array) => number): Estimate => ({
     value: statistic(everyItem),
@@ -216,7 +218,7 @@ function examine(score: PairedScore, seed: number): Findings {
   });
 
   const values = [...before, ...after];
-  const isMean = evaluate === mean && sizes.every((size) => size === 1);
+  const isMean = aggregation === mean && sizes.every((size) => size === 1);
   const common = {
     task,
     ...(pooled && { pooled }),
@@ -273,7 +275,7 @@ function detectableScoreDifference(
   const meanSize = size / sizes.length;
   const moves = differences.map((value, i) => (value - quotient * sizes[i]!) / meanSize);
   const detectable = detectableMeanDifference(moves);
-  return detectable && detectable * Math.abs(scoreFunction(metric).slope(sum(before) / size));
+  return detectable && detectable * Math.abs(aggregationOf(metric).ofQuotient!.slope(sum(before) / size));
 }
 
 function sum(values: Iterable<number>): number {

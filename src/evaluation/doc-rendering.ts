@@ -35,6 +35,13 @@ export function renderDoc(fields: DocFields, doc: Doc): RenderedDoc {
   };
 }
 
+/** The question that a document asks: its text, or the choice that this is the number of. */
+export function questionOf({ text, choices = [] }: RenderedDoc): string {
+  const question = typeof text === "number" ? choices[text] : text;
+  if (question === undefined) throw new Error(`the label ${text} is none of the ${choices.length} choices`);
+  return question;
+}
+
 function inField<T>(name: string, render: () => T): T {
   try {
     return render();

@@ -6,6 +6,7 @@ import { openAnswerLog } from "./answer-log.ts";
 import { cachedModel } from "./cached-model.ts";
 import { type EvaluationProgress, evaluate, type TaskGroup } from "./evaluate.ts";
 import { createHashModel } from "./hash-model.fixture.ts";
+import { ask } from "./language-model.ts";
 import type { Instance, PreparedTask } from "./task.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-evaluate-"));
@@ -15,12 +16,17 @@ const shared = { version: "1", numFewshot: 0, promptHash: "…", filters: [], co
 
 function choices(name: string, count: number): PreparedTask {
   const instances = Array.from({ length: count }, (_, docId): Instance => {
-    const pairs = ["yes", "no", "maybe"].map((choice) => [`${docId}?`, ` ${choice}`] as const);
+    const choices = ["yes", "no", "maybe"];
     return {
       docId,
       doc: { docId },
       target: docId % 3,
-      requests: { type: "multiple_choice", pairs, choices: ["yes", "no", "maybe"], gold: docId % 3 },
+      requests: choices.map((choice) => ({
+        type: "loglikelihood",
+        context: `${docId}?`,
+        continuation: ` ${choice}`,
+      })),
+      reference: { choices, gold: docId % 3 },
     };
   });
   const metrics = [{ metric: "acc" }, { metric: "acc_norm" }] as const;
@@ -37,7 +43,8 @@ const sums: PreparedTask = {
     docId: i,
     doc: { i },
     target: ` so #### ${i + 2}`,
-    requests: { type: "generate_until", context: `${i} + 2 =`, options: { until: ["\n"] } },
+    requests: [{ type: "generate_until", context: `${i} + 2 =`, options: { until: ["\n"] } }],
+    reference: undefined,
   })),
 };
 const tasks = [choices("small", 4), sums, choices("large", 25)];
@@ -58,14 +65,7 @@ test("each answer goes to its item, whatever the order of asking, and a group ha
     expect(samples.map(({ instance }) => instance)).toEqual(task.instances);
     for (const { instance, answers } of samples) {
       const { requests } = instance;
-      const expected =
-        requests.type === "multiple_choice"
-          ? await model.loglikelihood(
-              requests.pairs.map(([context, continuation]) => ({ context, continuation })),
-            )
-          : requests.type === "generate_until"
-            ? await model.generateUntil([requests])
-            : [];
+      const expected = await ask(model, requests[0]!.type, requests, () => {});
       expect(answers).toEqual(expected);
     }
     expect(scores.map(({ size }) => size)).toEqual(task.metrics.map(() => task.size));

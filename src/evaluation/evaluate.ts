@@ -1,10 +1,19 @@
 /** @file The evaluation loop: asks a model all that tasks want to know, judges the answers and sums them up. */
 
-import { aggregateItems, aggregateTasks, type MetricName, type Score } from "./aggregate.ts";
+import { aggregateItems, aggregateTasks, type Score } from "./aggregate.ts";
 import { applyFilter } from "./filters.ts";
-import type { GenerateUntilResult, LanguageModel, LoglikelihoodResult, OnResult } from "./language-model.ts";
-import { type ItemScores, scoreGeneration, scoreMultipleChoice, scoreRolling } from "./metrics.ts";
-import type { Filter, Instance, InstanceRequests, PreparedTask } from "./task.ts";
+import {
+  type Answer,
+  argumentsOf,
+  ask,
+  type LanguageModel,
+  type Request,
+  type RequestType,
+  requestTypes,
+} from "./language-model.ts";
+import { type ItemScores, type MetricName, scoreItem } from "./metrics/metrics.ts";
+import { outputTypes } from "./requests/output-types.ts";
+import type { Filter, Instance, PreparedTask } from "./task.ts";
 
 /** Tasks that are also scored together. */
 export interface TaskGroup {
@@ -15,17 +24,14 @@ export interface TaskGroup {
   readonly aggregate: readonly { readonly metric: MetricName; readonly weightBySize: boolean }[];
 }
 
-/** What the model answered to one request. */
-export type Answer = LoglikelihoodResult | GenerateUntilResult | number;
-
 /** One item as one filter sees it. */
 export interface Sample {
   readonly instance: Instance;
   /** In the order of the item's requests. */
   readonly answers: readonly Answer[];
   readonly filter: string;
-  /** Generated text as the filter left it; undefined where nothing was generated. */
-  readonly filtered: string | undefined;
+  /** The answers with their texts as the filter left them. */
+  readonly filtered: readonly Answer[];
   readonly scores: ItemScores;
 }
 
@@ -57,7 +63,7 @@ export interface Evaluation {
 }
 
 export interface EvaluationProgress {
-  readonly type: "loglikelihood" | "loglikelihood_rolling" | "generate_until";
+  readonly type: RequestType;
   /** Requests of this type. */
   readonly answered: number;
   readonly total: number;
@@ -94,8 +100,7 @@ export async function evaluate(
   };
 }
 
-/** The answers to each item's requests, in their order. */
-type Answers = ReadonlyMap<Instance, readonly Answer[]>;
+type Answers = ReadonlyMap<Request, Answer>;
 
 async function askAll(
   model: LanguageModel,
@@ -103,60 +108,34 @@ async function askAll(
   { onProgress }: EvaluationEvents,
 ): Promise<{ answers: Answers; secondsWriting: number }> {
   const instances = tasks.flatMap((task) => task.instances);
-  const pairs = instances.flatMap(({ requests }) =>
-    requests.type === "multiple_choice"
-      ? requests.pairs.map(([context, continuation]) => ({ context, continuation }))
-      : [],
-  );
-  const texts = instances.flatMap(({ requests }) =>
-    requests.type === "loglikelihood_rolling" ? [requests] : [],
-  );
-  const prompts = instances.flatMap(({ requests }) => (requests.type === "generate_until" ? [requests] : []));
-
-  const likelihoods = await watch<LoglikelihoodResult>("loglikelihood", pairs, onProgress, (onResult) =>
-    model.loglikelihood(pairs, onResult),
-  );
-  const sums = await watch<number>("loglikelihood_rolling", texts, onProgress, (onResult) =>
-    model.loglikelihoodRolling(texts, onResult),
-  );
-  const started = performance.now();
-  const writings = await watch<GenerateUntilResult>("generate_until", prompts, onProgress, (onResult) =>
-    model.generateUntil(prompts, onResult),
-  );
-  const secondsWriting = (performance.now() - started) / 1000;
-
-  // Each list is consumed in the order in which it was made.
-  const queues: Readonly<Record<InstanceRequests["type"], Iterator<Answer>>> = {
-    multiple_choice: likelihoods.values(),
-    loglikelihood_rolling: sums.values(),
-    generate_until: writings.values(),
-  };
-  const answers = new Map(
-    instances.map((instance) => {
-      const { requests } = instance;
-      const count = requests.type === "multiple_choice" ? requests.pairs.length : 1;
-      return [instance, Array.from({ length: count }, () => queues[requests.type].next().value)];
-    }),
-  );
+  const answers = new Map<Request, Answer>();
+  let secondsWriting = 0;
+  for (const type of requestTypes) {
+    const requests = instances.flatMap((instance) => instance.requests.filter((one) => one.type === type));
+    const started = performance.now();
+    const results = await watch(model, type, requests, onProgress);
+    if (type === "generate_until") secondsWriting = (performance.now() - started) / 1000;
+    for (const [i, request] of requests.entries()) answers.set(request, results[i]!);
+  }
   return { answers, secondsWriting };
 }
 
 /** Asks the model for the answers to a list of requests and reports how it gets on. */
-async function watch<R>(
-  type: EvaluationProgress["type"],
-  requests: readonly { readonly context?: string; readonly text?: string }[],
+async function watch(
+  model: LanguageModel,
+  type: RequestType,
+  requests: readonly Request[],
   onProgress: EvaluationEvents["onProgress"],
-  ask: (onResult: OnResult<R>) => Promise<R[]>,
-): Promise<R[]> {
+): Promise<readonly Answer[]> {
   if (requests.length === 0) return [];
   // Long requests may be answered first, so work is measured by length.
-  const lengths = requests.map(({ context, text }) => (context ?? text!).length);
+  const lengths = requests.map((request) => argumentsOf(request)[0].length);
   const all = lengths.reduce((sum, length) => sum + length, 0);
   const started = performance.now();
   let answered = 0;
   let done = 0;
   let known = Number.POSITIVE_INFINITY;
-  const answers = ask((index) => {
+  const answers = ask(model, type, requests, (index) => {
     answered++;
     done += lengths[index]!;
     const seconds = (performance.now() - started) / 1000;
@@ -171,7 +150,7 @@ async function watch<R>(
 function judgeTask(task: PreparedTask, answers: Answers): TaskEvaluation {
   const filters: readonly Filter[] = task.filters.length > 0 ? task.filters : [{ name: "none", filter: [] }];
   const byFilter = filters.map((filter) =>
-    task.instances.map((instance) => judge(task, instance, answers.get(instance)!, filter)),
+    task.instances.map((instance) => judge(task, instance, answers, filter)),
   );
   const scores = byFilter.flatMap((samples, i) =>
     task.metrics.map(({ metric }): NamedScore => {
@@ -183,24 +162,20 @@ function judgeTask(task: PreparedTask, answers: Answers): TaskEvaluation {
 }
 
 function judge(
-  { metrics }: PreparedTask,
+  { outputType, metrics }: PreparedTask,
   instance: Instance,
-  answers: readonly Answer[],
+  answered: Answers,
   filter: Filter,
 ): Sample {
-  const sample = { instance, answers, filter: filter.name, filtered: undefined };
-  switch (instance.requests.type) {
-    case "multiple_choice": {
-      const scores = scoreMultipleChoice(instance, answers as LoglikelihoodResult[], metrics);
-      return { ...sample, scores };
-    }
-    case "loglikelihood_rolling":
-      return { ...sample, scores: scoreRolling(instance, answers[0] as number, metrics) };
-    case "generate_until": {
-      const filtered = applyFilter(filter, (answers[0] as GenerateUntilResult).text);
-      return { ...sample, filtered, scores: scoreGeneration(instance, filtered, metrics) };
-    }
-  }
+  const answers = instance.requests.map((request) => answered.get(request)!);
+  const filtered = answers.map((answer) =>
+    typeof answer === "object" && "text" in answer
+      ? { ...answer, text: applyFilter(filter, answer.text) }
+      : answer,
+  );
+  const outcome = outputTypes[outputType].outcome(instance, filtered);
+  const scores = scoreItem(outputType, outcome, metrics);
+  return { instance, answers, filter: filter.name, filtered, scores };
 }
 
 /** Scores a group's metrics under every filter that its tasks have them with; tasks without are left out. */

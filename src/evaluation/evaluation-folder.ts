@@ -8,7 +8,8 @@ import { parseFields } from "../core/parse-fields.ts";
 import { Float } from "../core/python/number.ts";
 import { readJson } from "../node/files/structured.ts";
 import { readRows } from "../node/formats/rows.ts";
-import type { ItemScore } from "./aggregate.ts";
+import type { ItemScore } from "./metrics/aggregations.ts";
+import { findMetric } from "./metrics/metrics.ts";
 
 export interface RecordedEvaluation {
   /** The file of results. */
@@ -64,9 +65,6 @@ export interface RecordedItem {
   /** By metric. */
   readonly scores: ReadonlyMap<string, ItemScore>;
 }
-
-/** Metrics of which more is worse, for results of harnesses that do not say so. */
-const lowerIsBetter = ["perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte"];
 
 const resultsSchema = z.object({
   results: z.record(z.string(), z.record(z.string(), z.unknown())),
@@ -207,7 +205,8 @@ function readScores(results: Results, name: string): RecordedScore[] {
   return Object.entries(results.results[name] ?? {}).flatMap(([key, value]) => {
     const [metric, filter] = key.split(",");
     if (typeof value !== "number" || filter === undefined || metric!.endsWith("_stderr")) return [];
-    const higherIsBetter = results.higher_is_better[name]?.[metric!] ?? !lowerIsBetter.includes(metric!);
+    const higherIsBetter =
+      results.higher_is_better[name]?.[metric!] ?? findMetric(metric!)?.higherIsBetter ?? true;
     return [{ metric: metric!, filter, value, higherIsBetter }];
   });
 }

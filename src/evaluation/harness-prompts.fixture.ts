@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { applyChatTemplate } from "../core/tokenization/chat-template.ts";
+import { argumentsOf } from "./language-model.ts";
 import { type PreparationOptions, prepareTasks } from "./prepare.ts";
 import type { Instance } from "./task.ts";
 
@@ -50,19 +51,13 @@ export async function prepareCase(
 }
 
 function textsOf({ target, requests }: Instance): string[] {
-  switch (requests.type) {
-    case "multiple_choice":
-      return [String(target), ...requests.pairs.flat()];
-    case "generate_until":
-      return [
-        String(target),
-        requests.context,
-        // As Python's json writes lists.
-        `[${requests.options.until.map((stop) => JSON.stringify(stop)).join(", ")}]`,
-      ];
-    case "loglikelihood_rolling":
-      return [String(target), requests.text];
-  }
+  const texts = requests.flatMap((request) => {
+    const [text, rest] = argumentsOf(request);
+    if (typeof rest !== "object") return rest === undefined ? [text] : [text, rest];
+    // As Python's json writes lists.
+    return [text, `[${rest.until.map((stop) => JSON.stringify(stop)).join(", ")}]`];
+  });
+  return [String(target), ...texts];
 }
 
 export function digest(texts: readonly string[]): string {

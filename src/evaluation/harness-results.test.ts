@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { noUsage } from "../node/efficiency/resource-watch.ts";
 import { evaluate, type TaskGroup } from "./evaluate.ts";
 import { createHashModel } from "./hash-model.fixture.ts";
+import type { Request } from "./language-model.ts";
 import { describeResults, type EvaluationContext } from "./results.ts";
 import { describeSample, type SampleLine } from "./samples.ts";
 import type { Instance, PreparedTask } from "./task.ts";
@@ -34,16 +35,18 @@ function taskOf(name: string): PreparedTask {
 function instanceOf({ doc_id, doc, target, arguments: calls }: SampleLine): Instance {
   const [first, ...others] = Object.values(calls);
   const { arg_0: context, arg_1: rest } = first as { arg_0: string; arg_1?: string | never };
-  const item = { docId: doc_id, doc };
-  if (rest === undefined)
-    return { ...item, target, requests: { type: "loglikelihood_rolling", text: context, original: target } };
-  if (typeof rest !== "string") {
-    return { ...item, target, requests: { type: "generate_until", context, options: rest } };
+  const item = { docId: doc_id, doc, target, reference: undefined };
+  if (rest === undefined) {
+    const requests = [{ type: "loglikelihood_rolling", text: context }] as const;
+    return { ...item, requests, reference: { original: target } };
   }
-  const pairs = [first!, ...others].map(({ arg_0, arg_1 }) => [arg_0, arg_1] as [string, string]);
-  const choices = doc.choices as string[];
+  if (typeof rest !== "string")
+    return { ...item, requests: [{ type: "generate_until", context, options: rest }] };
+  const requests = [first!, ...others].map(
+    ({ arg_0, arg_1 }) => ({ type: "loglikelihood", context: arg_0, continuation: arg_1 }) as Request,
+  );
   const gold = Number(target);
-  return { ...item, target: gold, requests: { type: "multiple_choice", pairs, choices, gold } };
+  return { ...item, target: gold, requests, reference: { choices: doc.choices, gold } };
 }
 
 const group: TaskGroup = {

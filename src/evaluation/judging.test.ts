@@ -1,9 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { applyFilter } from "./filters.ts";
-import { judges } from "./judges.ts";
-import { scoreGeneration, scoreMultipleChoice, scoreRolling } from "./metrics.ts";
-import type { FilterStep, Instance, Metric } from "./task.ts";
+import { scoreItem, type TaskMetric } from "./metrics/metrics.ts";
+import type { FilterStep } from "./task.ts";
 import { wikitext } from "./tasks/wikitext.ts";
 
 /** Made by the harness; see reference/harness_judging.py. */
@@ -11,7 +10,7 @@ const golden: {
   answers: string[];
   targets: string[];
   filters: { filter: FilterStep[]; answers: string[] }[];
-  generation: { metric: Metric; scores: number[][] }[];
+  generation: { metric: TaskMetric; scores: number[][] }[];
   choices: {
     doc: { choices: string[]; gold: number };
     results: [logLikelihood: string, isGreedy: boolean][];
@@ -20,14 +19,7 @@ const golden: {
   rolling: { page: string; text: string; scores: object }[];
 } = JSON.parse(readFileSync("fixtures/evaluation/judging.json", "utf8"));
 
-function generated(target: string): Instance {
-  return {
-    docId: 0,
-    doc: {},
-    target,
-    requests: { type: "generate_until", context: "", options: { until: [] } },
-  };
-}
+const written = (answer: string, target: string) => ({ answer, target, doc: {} });
 
 describe("as the harness judges", () => {
   test.each(golden.filters)("filter $filter", ({ filter, answers }) => {
@@ -37,47 +29,36 @@ describe("as the harness judges", () => {
   test.each(golden.generation)("metric $metric", ({ metric, scores }) => {
     for (const [i, target] of golden.targets.entries()) {
       for (const [j, answer] of golden.answers.entries()) {
-        const { exact_match } = scoreGeneration(generated(target), answer, [metric]);
+        const { exact_match } = scoreItem("generate_until", written(answer, target), [metric]);
         expect(exact_match, JSON.stringify([target, answer])).toBe(scores[i]![j]);
       }
     }
   });
 
   test.each(golden.choices)("choices $doc.choices, of which $doc.gold", ({ doc, results, scores }) => {
-    const instance: Instance = {
-      docId: 0,
-      doc,
-      target: doc.gold,
-      requests: { type: "multiple_choice", pairs: [], choices: doc.choices, gold: doc.gold },
-    };
-    const answers = results.map(([value, isGreedy]) => ({
+    const answered = results.map(([value, isGreedy]) => ({
       logLikelihood: value === "-inf" ? Number.NEGATIVE_INFINITY : Number(value),
       isGreedy,
     }));
-    const metrics: Metric[] = [
+    const metrics: TaskMetric[] = [
       { metric: "acc" },
       { metric: "acc_norm" },
       { metric: "acc_bytes" },
       { metric: "exact_match" },
     ];
-    expect(scoreMultipleChoice(instance, answers, metrics)).toEqual(scores);
+    expect(scoreItem("multiple_choice", { ...doc, results: answered }, metrics)).toEqual(scores);
   });
 
   test.each(golden.rolling)("the page $page", ({ page, text, scores }) => {
     const { doc_to_target } = wikitext.definition;
     expect(typeof doc_to_target === "function" && doc_to_target({ page })).toBe(text);
-    const instance: Instance = {
-      docId: 0,
-      doc: { page },
-      target: text,
-      requests: { type: "loglikelihood_rolling", text, original: page },
-    };
-    const metrics: Metric[] = [
+    const metrics: TaskMetric[] = [
       { metric: "word_perplexity" },
       { metric: "byte_perplexity" },
       { metric: "bits_per_byte" },
     ];
-    expect(scoreRolling(instance, -12.5, metrics)).toEqual(scores);
+    const outcome = { original: page, logLikelihood: -12.5 };
+    expect(scoreItem("loglikelihood_rolling", outcome, metrics)).toEqual(scores);
   });
 });
 
@@ -90,17 +71,25 @@ describe("judging functions", () => {
     ["none", "none", 0],
     ["costs $.5.", "0.5", 1],
   ])("%j has the number of %j: %d", (answer, target, score) => {
-    expect(judges.same_number!(answer, target, {})).toBe(score);
+    const metric: TaskMetric = { metric: "judged", judge: "same_number" };
+    expect(scoreItem("generate_until", written(answer, target), [metric])).toEqual({ judged: score });
   });
 
-  test("a judge's score is the item's", () => {
-    const metric: Metric = { metric: "judged", judge: judges.contains_target! };
-    expect(scoreGeneration(generated("Paris"), "It is PARIS.", [metric])).toEqual({ judged: 1 });
-    expect(scoreGeneration(generated("Paris"), "London", [metric])).toEqual({ judged: 0 });
+  test("a judge may be a function of the answer, the target and the document", () => {
+    const judge = (answer: string, target: string) => answer.length / target.length;
+    const metric: TaskMetric = { metric: "judged", judge };
+    expect(scoreItem("generate_until", written("Pa", "Paris"), [metric])).toEqual({ judged: 0.4 });
+  });
+
+  test.each([
+    ["It is PARIS.", 1],
+    ["London", 0],
+  ])("%j contains the target: %d", (answer, score) => {
+    const metric: TaskMetric = { metric: "judged", judge: "contains_target" };
+    expect(scoreItem("generate_until", written(answer, "Paris"), [metric])).toEqual({ judged: score });
   });
 });
 
 test("a metric of another type of item is refused", () => {
-  expect(() => scoreGeneration(generated(""), "", [{ metric: "acc" }])).toThrow("acc");
-  expect(() => scoreRolling(generated(""), 0, [{ metric: "word_perplexity" }])).toThrow("rolling");
+  expect(() => scoreItem("generate_until", written("", ""), [{ metric: "acc" }])).toThrow("acc");
 });

@@ -53,6 +53,25 @@ export interface GenerateUntilResult {
   readonly isCut?: boolean;
 }
 
+/** The types of requests: each is answered by a method of {@link LanguageModel}. */
+interface RequestTypes {
+  readonly loglikelihood: { readonly request: LoglikelihoodRequest; readonly answer: LoglikelihoodResult };
+  /** Its answer is a sum, in nats. */
+  readonly loglikelihood_rolling: {
+    readonly request: LoglikelihoodRollingRequest;
+    readonly answer: number;
+  };
+  readonly generate_until: { readonly request: GenerateUntilRequest; readonly answer: GenerateUntilResult };
+}
+
+export type RequestType = keyof RequestTypes;
+
+export type Request<T extends RequestType = RequestType> = {
+  readonly [K in T]: { readonly type: K } & RequestTypes[K]["request"];
+}[T];
+
+export type Answer<T extends RequestType = RequestType> = RequestTypes[T]["answer"];
+
 /** Called as soon as the answer to request number `index` is known; requests are not answered in their order. */
 export type OnResult<R> = (index: number, result: R) => void;
 
@@ -79,4 +98,41 @@ export interface LanguageModel {
   ): Promise<GenerateUntilResult[]>;
   /** Tokens computed so far, for reports of speed. */
   readonly tokenCounts: { readonly scored: number; readonly generated: number };
+}
+
+const methods: {
+  readonly [T in RequestType]: (
+    model: LanguageModel,
+    requests: readonly Request<T>[],
+    onResult: OnResult<Answer<T>>,
+  ) => Promise<Answer<T>[]>;
+} = {
+  loglikelihood: (model, requests, onResult) => model.loglikelihood(requests, onResult),
+  loglikelihood_rolling: (model, requests, onResult) => model.loglikelihoodRolling(requests, onResult),
+  generate_until: (model, requests, onResult) => model.generateUntil(requests, onResult),
+};
+
+/** All types, in the order in which an evaluation asks them. */
+export const requestTypes = Object.keys(methods) as readonly RequestType[];
+
+/** Asks a model requests of one type. Answers are in their order. */
+export function ask<T extends RequestType>(
+  model: LanguageModel,
+  type: T,
+  requests: readonly Request<T>[],
+  onResult: OnResult<Answer<T>>,
+): Promise<Answer<T>[]> {
+  return methods[type](model, requests, onResult);
+}
+
+/** A request's arguments in the harness's order: the text that is read first, and what else the answer depends on. */
+export function argumentsOf(request: Request): readonly [text: string, rest?: string | GenerationKwargs] {
+  switch (request.type) {
+    case "loglikelihood":
+      return [request.context, request.continuation];
+    case "loglikelihood_rolling":
+      return [request.text];
+    case "generate_until":
+      return [request.context, request.options];
+  }
 }

@@ -1,7 +1,8 @@
 /** @file The scores that two evaluations have in common, as values of their paired items. */
 
-import type { ItemScore } from "./aggregate.ts";
 import type { RecordedGroup, RecordedScore, RecordedTask } from "./evaluation-folder.ts";
+import { type Aggregation, type ItemScore, mean, withSize } from "./metrics/aggregations.ts";
+import { findMetric } from "./metrics/metrics.ts";
 import type { ItemPair, PairedEvaluations, PairedTask } from "./paired-items.ts";
 
 /** One metric of a task or group. */
@@ -23,23 +24,9 @@ export interface PairedScore {
   readonly sizes: Float64Array;
 }
 
-/** A score as a function of the sum of its items' values over the sum of their sizes. */
-export interface ScoreFunction {
-  score(quotient: number): number;
-  /** Its derivative. */
-  slope(quotient: number): number;
-}
-
-export const mean: ScoreFunction = { score: (quotient) => quotient, slope: () => 1 };
-const perplexity: ScoreFunction = {
-  score: (quotient) => Math.exp(-quotient),
-  slope: (quotient) => -Math.exp(-quotient),
-};
-const bits: ScoreFunction = { score: (quotient) => -quotient / Math.LN2, slope: () => -1 / Math.LN2 };
-
-export function scoreFunction(metric: string): ScoreFunction {
-  if (metric === "bits_per_byte") return bits;
-  return metric === "perplexity" || metric.endsWith("_perplexity") ? perplexity : mean;
+/** How a metric sums up its items: that of a metric which is none of ours is taken to be a mean. */
+export function aggregationOf(metric: string): Aggregation {
+  return findMetric(metric)?.aggregation ?? mean;
 }
 
 /** All scores that can be compared, each group before its tasks; of others, `notes` is told. */
@@ -87,8 +74,8 @@ function scoresOfTask({ before, after, pairs }: PairedTask, family: string, note
       leaveOut("does not follow from the values of the single items");
       continue;
     }
-    const values = ofFilter.map((pair) => split(valueFor(metric)(pair.before)!));
-    const others = ofFilter.map((pair) => split(valueFor(metric)(pair.after)!));
+    const values = ofFilter.map((pair) => withSize(valueFor(metric)(pair.before)!));
+    const others = ofFilter.map((pair) => withSize(valueFor(metric)(pair.after)!));
     if (values.some(([, size], i) => size !== others[i]![1])) {
       leaveOut("counts items by sizes that differ between the runs");
       continue;
@@ -118,20 +105,10 @@ const valueFor =
   ({ scores }: { readonly scores: ReadonlyMap<string, ItemScore> }) =>
     scores.get(metric);
 
-function split(score: ItemScore): readonly [value: number, size: number] {
-  return typeof score === "number" ? [score, 1] : score;
-}
-
 function isScoreOf(items: readonly (ItemScore | undefined)[], metric: string, expected: number): boolean {
-  let value = 0;
-  let size = 0;
-  for (const item of items) {
-    if (item === undefined) return false;
-    const [itsValue, itsSize] = split(item);
-    value += itsValue;
-    size += itsSize;
-  }
-  const score = scoreFunction(metric).score(value / size);
+  const { aggregate, ofQuotient } = aggregationOf(metric);
+  if (!ofQuotient || items.includes(undefined)) return false;
+  const score = aggregate(items as readonly ItemScore[]);
   return Math.abs(score - expected) <= 1e-6 * Math.max(1, Math.abs(expected));
 }
 

@@ -82,7 +82,7 @@ describe("what is prepared", () => {
       "#### 1",
       "#### 2",
     ]);
-    expect(items[1]!.requests).toMatchObject({
+    expect(items[1]!.requests[0]).toMatchObject({
       context: expect.stringMatching(
         /^Question: .+\nAnswer: #### .+\n\nQuestion: A pack holds 6 pens\. How many do 3 hold\?\nAnswer:$/,
       ),
@@ -97,9 +97,9 @@ describe("what is prepared", () => {
 
   test("a perplexity counts the text as it stands in the data", async () => {
     const { tasks } = await prepareTasks(["wikitext"], { dataDir });
-    const { requests } = tasks[0]!.instances[0]!;
-    expect(requests).toMatchObject({ text: expect.stringContaining("1,900.5 kg") });
-    expect(requests).toMatchObject({ original: expect.stringContaining("1 @,@ 900 @.@ 5 kg") });
+    const { requests, reference } = tasks[0]!.instances[0]!;
+    expect(requests[0]).toMatchObject({ text: expect.stringContaining("1,900.5 kg") });
+    expect(reference).toMatchObject({ original: expect.stringContaining("1 @,@ 900 @.@ 5 kg") });
   });
 
   test("a part of a split, as in Hugging Face's datasets", async () => {
@@ -131,17 +131,17 @@ describe("what is prepared", () => {
     });
     const { instances } = await prepareTask(entry, { systemInstruction: "Go on." });
     // An example without an answer has no delimiters.
-    expect(instances[0]!.requests).toMatchObject({ context: "Go on.\n\nAdd.\ntwice 3=3;twice 1+1" });
+    expect(instances[0]!.requests[0]).toMatchObject({ context: "Go on.\n\nAdd.\ntwice 3=3;twice 1+1" });
   });
 
   test("answers end at the delimiter of examples unless the task says where", async () => {
     const rows = [{ q: "q", a: "a" }];
     const { instances } = await prepareTask(taskOf(rows));
-    expect(instances[0]!.requests).toMatchObject({
+    expect(instances[0]!.requests[0]).toMatchObject({
       options: { until: ["\n\n"], max_gen_toks: 256, do_sample: false, temperature: 0 },
     });
     const { instances: others } = await prepareTask(taskOf(rows, { generation_kwargs: { max_gen_toks: 5 } }));
-    expect(others[0]!.requests).toMatchObject({ options: { until: ["\n\n"], max_gen_toks: 5 } });
+    expect(others[0]!.requests[0]).toMatchObject({ options: { until: ["\n\n"], max_gen_toks: 5 } });
   });
 
   test("a judge may be a function", async () => {

@@ -7,15 +7,17 @@ import { createPythonRandom } from "../core/python/random.ts";
 import { compilePythonRegExp } from "../core/python/regexp.ts";
 import type { HubOptions } from "../node/hub/hub.ts";
 import { locateData, type SourceDoc, type TaskData } from "./dataset-location.ts";
-import { type DocFields, type RenderedDoc, renderDoc } from "./doc-rendering.ts";
+import { type DocFields, questionOf, renderDoc } from "./doc-rendering.ts";
 import type { TaskGroup } from "./evaluate.ts";
-import { judges } from "./judges.ts";
-import { defaultMaxGenToks, type GenerationKwargs, type LanguageModel } from "./language-model.ts";
-import { assemblePrompt, joinSystem, type Shot } from "./prompt.ts";
-import type { Doc, Instance, InstanceRequests, Metric, PreparedTask } from "./task.ts";
+import { argumentsOf, type LanguageModel } from "./language-model.ts";
+import { metrics, metricsOf } from "./metrics/metrics.ts";
+import { assemblePrompt, type ChatFormat, joinSystem, type PromptParts, type Shot } from "./prompt.ts";
+import type { ItemSource } from "./requests/output-type.ts";
+import { outputTypes } from "./requests/output-types.ts";
+import type { Doc, Instance, PreparedTask } from "./task.ts";
 import { renderTaskTemplate } from "./task-template.ts";
 import { loadTasks, type TaskRegistry } from "./tasks/registry.ts";
-import { defaultMetrics, type TaskDefinition } from "./tasks/task-definition.ts";
+import type { TaskDefinition } from "./tasks/task-definition.ts";
 import type { TaskEntry } from "./tasks/task-entry.ts";
 
 export interface PreparationOptions {
@@ -47,9 +49,12 @@ export interface PreparationOptions {
 export async function prepareTask(entry: TaskEntry, options: PreparationOptions = {}): Promise<PreparedTask> {
   const data = locateData(entry, options.dataDir, options.hub);
   const { definition } = data;
-  const { output_type: outputType, filter_list: filters = [] } = definition;
+  const { output_type, target_delimiter, filter_list: filters = [] } = definition;
+  const outputType = outputTypes[output_type];
+  const { applyChatTemplate, fewshotAsMultiturn = true } = options;
+  const chat = applyChatTemplate && { apply: applyChatTemplate, asMultiturn: fewshotAsMultiturn };
   for (const pattern of patternsOf(definition)) checkPattern(entry.name, pattern);
-  checkAnswerLength(definition, options.maxLength);
+  outputType.check?.(definition, options.maxLength ?? Number.POSITIVE_INFINITY);
 
   const numFewshot = countShots(definition, options.numFewshot);
   const split = definition.test_split ?? definition.validation_split;
@@ -69,8 +74,10 @@ export async function prepareTask(entry: TaskEntry, options: PreparationOptions 
       if (typeof rendered.text !== textType) {
         throw new Error("doc_to_text is a choice's number for some items and a text for others");
       }
-      const requests = prepareRequests(definition, doc, rendered, draw(doc), options);
-      return { docId, doc, target: rendered.target, requests };
+      const prompt = createPrompt(definition, doc, draw(doc), options, chat);
+      const targetDelimiter = chat ? "" : target_delimiter;
+      const item = outputType.prepare({ definition, doc, rendered, prompt, targetDelimiter });
+      return { docId, doc, target: rendered.target, ...item };
     } catch (error) {
       throw new InputError(
         `The task ${entry.name}, ${where}: ${(error as Error).message.replace(/\.?$/, ".")}`,
@@ -80,11 +87,11 @@ export async function prepareTask(entry: TaskEntry, options: PreparationOptions 
   return {
     name: entry.name,
     version: String(definition.metadata?.version ?? "Yaml"),
-    outputType,
+    outputType: output_type,
     numFewshot,
     instances,
     size: docs.length,
-    metrics: toMetrics(definition),
+    metrics: metricsOf(definition),
     filters,
     promptHash: hashPrompts(instances),
     config: { ...toPlainData(definition), ...data.source, num_fewshot: numFewshot },
@@ -136,8 +143,9 @@ function checkFields(fields: DocFields, docs: readonly SourceDoc[]): void {
 
 function countShots(definition: TaskDefinition, asked: number | undefined): number {
   const { output_type, num_fewshot } = definition;
-  // The harness does not override a definition's 0 either. Texts that are scored whole have no prompt.
-  if (num_fewshot === 0 || output_type === "loglikelihood_rolling") return 0;
+  // The harness does not override a definition's 0 either.
+  const { takesExamples = true } = outputTypes[output_type];
+  if (num_fewshot === 0 || !takesExamples) return 0;
   return asked ?? num_fewshot ?? 0;
 }
 
@@ -188,58 +196,29 @@ function createDraw(
   };
 }
 
-function prepareRequests(
+/** Puts an item's question after what stands before all questions; examples are rendered when it is first asked. */
+function createPrompt(
   definition: TaskDefinition,
   doc: Doc,
-  rendered: RenderedDoc,
   examples: readonly SourceDoc[],
-  options: PreparationOptions,
-): InstanceRequests {
-  const { output_type: type, measured_text } = definition;
-  if (type === "loglikelihood_rolling") {
-    const text = String(rendered.target);
-    return { type, text, original: measured_text ? measured_text(doc) : text };
-  }
-  const { applyChatTemplate, fewshotAsMultiturn = true, systemInstruction = "" } = options;
-  const chat = applyChatTemplate && { apply: applyChatTemplate, asMultiturn: fewshotAsMultiturn };
-  const { target_delimiter, fewshot_delimiter, fewshot_config } = definition;
-  const description = definition.description ?? "";
-  const parts = {
-    system: joinSystem(
-      systemInstruction,
-      Object.hasOwn(doc, description) ? String(doc[description]) : renderTaskTemplate(description, doc),
-      fewshot_delimiter,
-    ),
-    shots: examples.map((example) => renderShot(shotFields(definition), example)),
-    targetDelimiter: fewshot_config?.target_delimiter ?? target_delimiter,
-    fewshotDelimiter: fewshot_config?.fewshot_delimiter ?? fewshot_delimiter,
+  { systemInstruction = "" }: PreparationOptions,
+  chat: ChatFormat | undefined,
+): ItemSource["prompt"] {
+  const { description = "", target_delimiter, fewshot_delimiter, fewshot_config } = definition;
+  let parts: Omit<PromptParts, "question"> | undefined;
+  return (question) => {
+    parts ??= {
+      system: joinSystem(
+        systemInstruction,
+        Object.hasOwn(doc, description) ? String(doc[description]) : renderTaskTemplate(description, doc),
+        fewshot_delimiter,
+      ),
+      shots: examples.map((example) => renderShot(shotFields(definition), example)),
+      targetDelimiter: fewshot_config?.target_delimiter ?? target_delimiter,
+      fewshotDelimiter: fewshot_config?.fewshot_delimiter ?? fewshot_delimiter,
+    };
+    return assemblePrompt({ ...parts, question }, chat);
   };
-  const prompt = (question: string) => assemblePrompt({ ...parts, question }, chat);
-  if (type === "multiple_choice") return prepareChoices(rendered, prompt, chat ? "" : target_delimiter);
-  return { type, context: prompt(questionOf(rendered)), options: generationOptions(definition) };
-}
-
-function prepareChoices(
-  { text, choices = [], target }: RenderedDoc,
-  prompt: (question: string) => string,
-  delimiter: string,
-): InstanceRequests {
-  const type = "multiple_choice";
-  if (typeof text === "number") {
-    const pairs = choices.map((choice) => [prompt(choice), `${delimiter}${target}`] as const);
-    return { type, pairs, choices, gold: checkGold(text, choices) };
-  }
-  const context = prompt(text);
-  const pairs = choices.map((choice) => [context, `${delimiter}${choice}`] as const);
-  const gold = typeof target === "number" ? target : choices.indexOf(target);
-  return { type, pairs, choices, gold: checkGold(gold, choices, target) };
-}
-
-function checkGold(gold: number, choices: readonly string[], target: unknown = gold): number {
-  if (Number.isInteger(gold) && gold >= 0 && gold < choices.length) return gold;
-  throw new Error(
-    `the label ${JSON.stringify(target)} is none of the ${choices.length} choices; they are counted from 0`,
-  );
 }
 
 function shotFields({ fewshot_config, ...definition }: TaskDefinition): DocFields {
@@ -262,48 +241,11 @@ function renderShot(fields: DocFields, { doc, where }: SourceDoc): Shot {
   }
 }
 
-function questionOf({ text, choices = [] }: RenderedDoc): string {
-  const question = typeof text === "number" ? choices[text] : text;
-  if (question === undefined) throw new Error(`the label ${text} is none of the ${choices.length} choices`);
-  return question;
-}
-
-function generationOptions({ generation_kwargs, fewshot_delimiter }: TaskDefinition): GenerationKwargs {
-  const { until = [fewshot_delimiter], ...others } = generation_kwargs ?? {
-    temperature: 0,
-    do_sample: false,
-    max_gen_toks: defaultMaxGenToks,
-  };
-  return { ...others, until };
-}
-
-function checkAnswerLength(definition: TaskDefinition, maxLength = Number.POSITIVE_INFINITY): void {
-  const { max_gen_toks = defaultMaxGenToks } = generationOptions(definition);
-  if (definition.output_type === "generate_until" && max_gen_toks >= maxLength) {
-    throw new InputError(
-      `The task ${definition.task} has answers of up to ${max_gen_toks} tokens, which leave no room for a prompt in the model's context of ${maxLength}; lower max_gen_toks of the task, or take another model.`,
-    );
-  }
-}
-
-function toMetrics({ output_type, metric_list }: TaskDefinition): Metric[] {
-  return (metric_list ?? defaultMetrics[output_type]).map((entry): Metric => {
-    const { aggregation, higher_is_better, ...metric } = { aggregation: 0, higher_is_better: 0, ...entry };
-    if (metric.metric !== "judged") return metric as Metric;
-    return {
-      metric: "judged",
-      judge: typeof metric.judge === "string" ? judges[metric.judge]! : metric.judge,
-    };
-  });
-}
-
-function patternsOf({ filter_list = [], metric_list = [] }: TaskDefinition): string[] {
-  const steps = filter_list.flatMap(({ filter }) => filter);
+function patternsOf(definition: TaskDefinition): string[] {
+  const steps = (definition.filter_list ?? []).flatMap(({ filter }) => filter);
   return [
     ...steps.flatMap((step) => (step.function === "regex" ? [step.regex_pattern] : [])),
-    ...metric_list.flatMap((metric) =>
-      metric.metric === "exact_match" ? (metric.regexes_to_ignore ?? []) : [],
-    ),
+    ...metricsOf(definition).flatMap((entry) => metrics[entry.metric].patterns?.(entry) ?? []),
   ];
 }
 
@@ -315,13 +257,13 @@ function checkPattern(task: string, pattern: string): void {
   }
 }
 
+/** Of all that a model reads of each item. */
 function hashPrompts(instances: readonly Instance[]): string {
   const hash = createHash("sha256");
   for (const { requests } of instances) {
-    const texts =
-      requests.type === "multiple_choice"
-        ? requests.pairs
-        : [requests.type === "generate_until" ? requests.context : requests.text];
+    const texts = requests.map((request) =>
+      request.type === "loglikelihood" ? argumentsOf(request) : argumentsOf(request)[0],
+    );
     hash.update(`${JSON.stringify(texts)}\n`);
   }
   return hash.digest("hex");

@@ -1,7 +1,8 @@
 /** @file An evaluation for people: a table of its scores, what limits them, and items in full. */
 
-import { isHigherBetter } from "./aggregate.ts";
-import type { Answer, Evaluation, NamedScore, Sample, TaskEvaluation } from "./evaluate.ts";
+import type { Evaluation, NamedScore, Sample, TaskEvaluation } from "./evaluate.ts";
+import { metrics } from "./metrics/metrics.ts";
+import { outputTypes } from "./requests/output-types.ts";
 import { countCut } from "./results.ts";
 import type { PreparedTask } from "./task.ts";
 
@@ -53,7 +54,7 @@ function renderRows(
       shots,
       String(size),
       metric,
-      isHigherBetter(metric) ? "↑" : "↓",
+      metrics[metric].higherIsBetter ? "↑" : "↓",
       value.toFixed(4),
       "±",
       stderr === undefined ? "N/A" : stderr.toFixed(4),
@@ -96,7 +97,7 @@ export function renderItems({ task, samples }: TaskEvaluation, count: number): s
   return shown
     .map((instance) =>
       renderItem(
-        task.name,
+        task,
         samples.filter((sample) => sample.instance === instance),
       ),
     )
@@ -104,37 +105,18 @@ export function renderItems({ task, samples }: TaskEvaluation, count: number): s
 }
 
 /** @param samples the item under each filter */
-function renderItem(task: string, samples: readonly Sample[]): string {
+function renderItem(task: PreparedTask, samples: readonly Sample[]): string {
   const { instance, answers } = samples[0]!;
-  const { requests } = instance;
-  const lines = [`── ${task}, item ${instance.docId} ──`];
-  switch (requests.type) {
-    case "multiple_choice":
-      lines.push(requests.pairs[0]![0], "── choices ──");
-      for (const [i, [context, continuation]] of requests.pairs.entries()) {
-        const mark = i === requests.gold ? "✓" : " ";
-        // Where the choices stand before the answer, each has a context of its own.
-        const text = context === requests.pairs[0]![0] ? continuation : `${context}${continuation}`;
-        lines.push(`${mark} ${renderAnswer(answers[i]!)} ${JSON.stringify(text)}`);
-      }
-      break;
-    case "generate_until":
-      lines.push(requests.context, "── answer ──", renderAnswer(answers[0]!), "── target ──");
-      lines.push(String(instance.target));
-      break;
-    case "loglikelihood_rolling":
-      lines.push(requests.text, "── log-likelihood ──", renderAnswer(answers[0]!));
-      break;
-  }
+  const lines = [
+    `── ${task.name}, item ${instance.docId} ──`,
+    ...outputTypes[task.outputType].render(instance, answers),
+  ];
   for (const { filter, filtered, scores } of samples) {
-    const found = filtered === undefined ? "" : ` ${JSON.stringify(filtered)}`;
+    const found = filtered.map((answer) =>
+      typeof answer === "object" && "text" in answer ? ` ${JSON.stringify(answer.text)}` : "",
+    );
     const values = Object.entries(scores).map(([metric, score]) => `${metric} ${score}`);
-    lines.push(`── ${filter}:${found} ${values.join(", ")}`);
+    lines.push(`── ${filter}:${found.join("")} ${values.join(", ")}`);
   }
   return `${lines.join("\n")}\n`;
-}
-
-function renderAnswer(answer: Answer): string {
-  if (typeof answer === "number") return answer.toFixed(4);
-  return "text" in answer ? answer.text : answer.logLikelihood.toFixed(4);
 }

@@ -3,11 +3,10 @@
 import { cpus, totalmem } from "node:os";
 import { computeInferenceEfficiency } from "../node/efficiency/efficiency.ts";
 import type { ResourceUsage } from "../node/efficiency/resource-watch.ts";
-import { isHigherBetter } from "./aggregate.ts";
 import type { Evaluation, NamedScore, TaskEvaluation, TaskGroup } from "./evaluate.ts";
+import { metrics, type TaskMetric } from "./metrics/metrics.ts";
 import { type ModelIdentity, slimtuneVersion } from "./model-identity.ts";
 import { hash, hashSamples, type SampleLine } from "./samples.ts";
-import type { Metric } from "./task.ts";
 
 /** What shapes the prompts, by the harness's names. */
 export interface EvaluationSettings {
@@ -197,8 +196,8 @@ function describeIntervals(scores: readonly NamedScore[]): Record<string, readon
   );
 }
 
-function describeDirections(metrics: readonly Metric[]): Record<string, boolean> {
-  return Object.fromEntries(metrics.map(({ metric }) => [metric, isHigherBetter(metric)]));
+function describeDirections(ofTasks: readonly TaskMetric[]): Record<string, boolean> {
+  return Object.fromEntries(ofTasks.map(({ metric }) => [metric, metrics[metric].higherIsBetter]));
 }
 
 /** The number of shots of a group's tasks if all have the same; undefined, which is not written, if not. */

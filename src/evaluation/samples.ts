@@ -3,7 +3,8 @@
 import { createHash } from "node:crypto";
 import { formatJson } from "../core/python/json.ts";
 import { formatFloat } from "../core/python/number.ts";
-import type { Answer, Sample } from "./evaluate.ts";
+import type { Sample } from "./evaluate.ts";
+import { type Answer, argumentsOf } from "./language-model.ts";
 
 /** A line of samples_<task>.jsonl. The scores stand beside these entries, by the names of the metrics. */
 export interface SampleLine {
@@ -21,7 +22,7 @@ export interface SampleLine {
 }
 
 export function describeSample({ instance, answers, filter, filtered, scores }: Sample): SampleLine {
-  const calls = listArguments(instance.requests);
+  const calls = instance.requests.map(argumentsOf);
   const responses = answers.map(describeAnswer);
   const target = String(instance.target);
   return {
@@ -36,11 +37,11 @@ export function describeSample({ instance, answers, filter, filtered, scores }: 
     ),
     // The harness may ask each request several times, so it keeps a list for each.
     resps: responses.map((response) => [response]),
-    filtered_resps: filtered === undefined ? responses : [filtered],
+    filtered_resps: filtered.map(describeAnswer),
     filter,
     metrics: Object.keys(scores),
     doc_hash: hash(formatJson(instance.doc, { indent: 2 })),
-    prompt_hash: hash(calls[0]![0] as string),
+    prompt_hash: hash(calls[0]![0]),
     target_hash: hash(target),
     ...scores,
   };
@@ -53,18 +54,6 @@ export function hashSamples(lines: readonly SampleLine[]): string {
 
 export function hash(text: string): string {
   return createHash("sha256").update(text).digest("hex");
-}
-
-/** The arguments of each request, the prompt first. */
-function listArguments(requests: Sample["instance"]["requests"]): readonly (readonly unknown[])[] {
-  switch (requests.type) {
-    case "multiple_choice":
-      return requests.pairs;
-    case "generate_until":
-      return [[requests.context, requests.options]];
-    case "loglikelihood_rolling":
-      return [[requests.text]];
-  }
 }
 
 function describeAnswer(answer: Answer): string | readonly string[] {

@@ -1,37 +1,23 @@
 /** @file A task: a dataset, how an item of it becomes prompts, and how the answers are judged. */
 
-import type { GenerationKwargs } from "./language-model.ts";
+import type { Request, RequestType } from "./language-model.ts";
+import type { TaskMetric } from "./metrics/metrics.ts";
+import type { OutputTypeName } from "./requests/output-types.ts";
 
 /** One item of a dataset, by its fields. */
 export type Doc = Readonly<Record<string, unknown>>;
 
 /** An item that is ready to be asked, with everything needed to judge the answers. */
-export interface Instance {
+export interface Instance<Type extends RequestType = RequestType, Reference = unknown> {
   /** Position in the evaluated split. */
   readonly docId: number;
   readonly doc: Doc;
   /** The item's correct answer as the harness logs it: a choice's index, or a text. */
   readonly target: number | string;
-  readonly requests: InstanceRequests;
+  readonly requests: readonly Request<Type>[];
+  /** What its output type needs beside the target to judge the answers. */
+  readonly reference: Reference;
 }
-
-export type InstanceRequests =
-  | {
-      readonly type: "multiple_choice";
-      /** One per choice: [context, continuation]. */
-      readonly pairs: readonly (readonly [string, string])[];
-      /** The choices as they stand in the data, without the delimiter; their lengths normalize acc_norm. */
-      readonly choices: readonly string[];
-      /** Index of the correct choice. */
-      readonly gold: number;
-    }
-  | { readonly type: "generate_until"; readonly context: string; readonly options: GenerationKwargs }
-  | {
-      readonly type: "loglikelihood_rolling";
-      readonly text: string;
-      /** The text as it stands in the data, by whose words and bytes perplexities are counted. */
-      readonly original: string;
-    };
 
 /** A step of a filter, by the harness's names. */
 export type FilterStep =
@@ -53,36 +39,18 @@ export interface Filter {
   readonly filter: readonly FilterStep[];
 }
 
-export type Metric =
-  | { readonly metric: "acc" | "acc_norm" | "acc_bytes" }
-  | {
-      readonly metric: "exact_match";
-      readonly ignore_case?: boolean;
-      readonly ignore_punctuation?: boolean;
-      /** Regular expressions of Python, removed from answer and reference in this order. */
-      readonly regexes_to_ignore?: readonly string[];
-    }
-  | {
-      readonly metric: "judged";
-      readonly judge: Judge;
-    }
-  | { readonly metric: "word_perplexity" | "byte_perplexity" | "bits_per_byte" };
-
-/** Says how good an answer is, from 0 to 1. */
-export type Judge = (answer: string, target: string, doc: Doc) => number;
-
 /** A task whose items have been made ready. */
 export interface PreparedTask {
   /** Such as "hellaswag". */
   readonly name: string;
   /** The version of the harness's definition that it equals, or the user's own. */
   readonly version: string;
-  readonly outputType: "multiple_choice" | "generate_until" | "loglikelihood_rolling";
+  readonly outputType: OutputTypeName;
   readonly numFewshot: number;
   readonly instances: readonly Instance[];
   /** Number of items of the split, of which `instances` may be the first few. */
   readonly size: number;
-  readonly metrics: readonly Metric[];
+  readonly metrics: readonly TaskMetric[];
   /** Applied to generated answers; each gives scores of its own. Empty: one filter "none" that takes the answer as it is. */
   readonly filters: readonly Filter[];
   /** SHA-256 of all prompts and continuations, in hexadecimal. */

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { argumentsOf } from "../evaluation/language-model.ts";
 import { prepareTasks } from "../evaluation/prepare.ts";
 import { parseStudyConfig, type StudyOptions } from "./study-config.ts";
 import { checkData, describeSplits, prepareData, studyTasks } from "./study-data.ts";
@@ -31,8 +32,7 @@ test("a task's split becomes the prompts and answers that the task itself would 
   // What stands before an item as an example is one of these rows.
   const { tasks } = await prepareTasks(["gsm8k"], { dataDir, numFewshot: 1, limit: 3 });
   for (const { requests } of tasks[0]!.instances) {
-    if (requests.type !== "generate_until") throw new Error("GSM8K asks for texts.");
-    const example = requests.context.split("\n\n")[0]!;
+    const example = argumentsOf(requests[0]!)[0].split("\n\n")[0]!;
     expect(rows.map(({ prompt, completion }) => prompt + completion)).toContain(example);
   }
   for (const { prompt, completion } of readRows(choices!.path)) {

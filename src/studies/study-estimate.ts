@@ -4,8 +4,8 @@ import { countParameters } from "../core/architectures/modules.ts";
 import { measureProductRate } from "../core/engine/product-rate.ts";
 import { withChatSettings } from "../core/tokenization/chat-template.ts";
 import { expectedEfficiency } from "../core/training/estimate.ts";
+import { argumentsOf, type Request } from "../evaluation/language-model.ts";
 import { prepareTasks } from "../evaluation/prepare.ts";
-import type { InstanceRequests } from "../evaluation/task.ts";
 import { resolveDataset } from "../node/data/hub-dataset.ts";
 import { loadDataset } from "../node/data/load-dataset.ts";
 import { openCheckpoint } from "../node/models/checkpoint.ts";
@@ -104,17 +104,12 @@ export async function estimateStudy(
   }
 }
 
-/** Tokens that are read for an item, with those that are written as if read. */
-function countTokens(requests: InstanceRequests, count: (text: string) => number): number {
-  switch (requests.type) {
-    case "multiple_choice": {
-      const contexts = new Set(requests.pairs.map(([context]) => context));
-      const continuations = requests.pairs.map(([, continuation]) => continuation);
-      return [...contexts, ...continuations].reduce((sum, text) => sum + count(text), 0);
-    }
-    case "generate_until":
-      return count(requests.context) + answerTokens * writingFactor;
-    case "loglikelihood_rolling":
-      return count(requests.text);
-  }
+/** Tokens that are read for an item, each text once, with those that are written as if read. */
+function countTokens(requests: readonly Request[], count: (text: string) => number): number {
+  const texts = new Set(requests.map((request) => argumentsOf(request)[0]));
+  const read = [...texts].reduce((sum, text) => sum + count(text), 0);
+  return requests.reduce((sum, request) => {
+    if (request.type === "loglikelihood") return sum + count(request.continuation);
+    return request.type === "generate_until" ? sum + answerTokens * writingFactor : sum;
+  }, read);
 }

@@ -2,8 +2,8 @@
 
 import { InputError } from "../core/errors.ts";
 import type { ScoreComparison, ScoreName } from "../evaluation/compare.ts";
+import { metricsOf } from "../evaluation/metrics/metrics.ts";
 import type { TaskRegistry } from "../evaluation/tasks/registry.ts";
-import { defaultMetrics } from "../evaluation/tasks/task-definition.ts";
 import type { StudyConfig } from "./study-config.ts";
 
 const preferences: readonly (readonly [metric: string, filter?: string])[] = [
@@ -63,9 +63,7 @@ export function checkScoreNames({ metrics, tasks }: StudyConfig, registry: TaskR
     const known = registry
       .select([name])
       .tasks.flatMap(({ definition }) => [
-        ...(definition.metric_list ?? defaultMetrics[definition.output_type]).map(
-          ({ metric }) => metric as string,
-        ),
+        ...metricsOf(definition).map(({ metric }) => metric as string),
         ...(definition.filter_list ?? []).map((filter) => filter.name),
       ]);
     if (!known.includes(score)) {

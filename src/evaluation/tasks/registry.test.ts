@@ -111,7 +111,7 @@ metadata: {version: 1.5}
     const registry = loadTasks([folder]);
     const { tasks } = await prepareTasks(["own"], {}, registry);
     expect(tasks[0]).toMatchObject({ name: "own", version: "1.5", size: 2, numFewshot: 1 });
-    expect(tasks[0]!.instances.map(({ requests }) => requests)).toMatchObject([
+    expect(tasks[0]!.instances.map(({ requests }) => requests[0])).toMatchObject([
       { context: "Q: 2+2\nA: 4\n\nQ: 1+1\nA:" },
       { context: "Q: 1+1\nA: 2\n\nQ: 2+2\nA:" },
     ]);
@@ -142,13 +142,11 @@ metric_list:
     const { tasks } = await prepareTasks(["own"], {}, loadTasks([path]));
     expect(tasks[0]!.instances[0]).toMatchObject({
       target: 1,
-      requests: {
-        pairs: [
-          ["Water is wet? ", "no"],
-          ["Water is wet? ", "yes"],
-        ],
-        gold: 1,
-      },
+      requests: [
+        { context: "Water is wet? ", continuation: "no" },
+        { context: "Water is wet? ", continuation: "yes" },
+      ],
+      reference: { gold: 1 },
     });
   });
 
@@ -168,13 +166,11 @@ doc_to_choice: "{{choices.text}}"
     expect(tasks[0]!.instances[1]).toMatchObject({
       doc: { label: 1 },
       target: 1,
-      requests: {
-        pairs: [
-          ["What is hot?", " Ice"],
-          ["What is hot?", " Fire"],
-        ],
-        choices: ["Ice", "Fire"],
-      },
+      requests: [
+        { context: "What is hot?", continuation: " Ice" },
+        { context: "What is hot?", continuation: " Fire" },
+      ],
+      reference: { choices: ["Ice", "Fire"] },
     });
   });
 

@@ -3,9 +3,10 @@
 import { z } from "zod";
 import { InputError } from "../../core/errors.ts";
 import { parseFields } from "../../core/parse-fields.ts";
-import { judges } from "../judges.ts";
 import type { GenerationKwargs } from "../language-model.ts";
-import type { Doc, Filter, Judge } from "../task.ts";
+import { type MetricName, metricNames, metricNamesOf, metrics, type TaskMetric } from "../metrics/metrics.ts";
+import { outputTypeNames, outputTypes } from "../requests/output-types.ts";
+import type { Doc, Filter } from "../task.ts";
 
 const text = z.string();
 const filterStep = z.discriminatedUnion("function", [
@@ -20,24 +21,17 @@ const filterStep = z.discriminatedUnion("function", [
   z.strictObject({ function: z.literal("lowercase") }),
 ]);
 
-const ofMean = { aggregation: z.literal("mean").optional(), higher_is_better: z.literal(true).optional() };
-const ofPerplexity = { aggregation: text.optional(), higher_is_better: z.literal(false).optional() };
-const exactMatch = z.strictObject({
-  metric: z.literal("exact_match"),
-  ignore_case: z.boolean().optional(),
-  ignore_punctuation: z.boolean().optional(),
-  regexes_to_ignore: z.array(text).optional(),
-  ...ofMean,
-});
-const metric = z.discriminatedUnion("metric", [
-  z.strictObject({ metric: z.enum(["acc", "acc_norm", "acc_bytes"]), ...ofMean }),
-  exactMatch,
-  z.strictObject({ metric: z.literal("judged"), judge: z.enum(Object.keys(judges)), ...ofMean }),
-  z.strictObject({
-    metric: z.enum(["word_perplexity", "byte_perplexity", "bits_per_byte"]),
-    ...ofPerplexity,
-  }),
-]);
+const metric = z.discriminatedUnion("metric", metricNames.map(schemaOf) as [MetricSchema, ...MetricSchema[]]);
+type MetricSchema = ReturnType<typeof schemaOf>;
+function schemaOf(name: MetricName) {
+  const { aggregation, higherIsBetter, settings } = metrics[name];
+  return z.strictObject({
+    metric: z.literal(name),
+    ...settings,
+    aggregation: z.literal(aggregation.name).optional(),
+    higher_is_better: z.literal(higherIsBetter).optional(),
+  });
+}
 
 const generationKwargs = z.strictObject({
   until: z.preprocess((value) => (typeof value === "string" ? [value] : value), z.array(text)).optional(),
@@ -73,9 +67,7 @@ const definitionSchema = z.strictObject({
   validation_split: text.optional(),
   test_split: text.optional(),
   fewshot_split: text.optional(),
-  output_type: z
-    .enum(["multiple_choice", "generate_until", "loglikelihood_rolling"])
-    .default("generate_until"),
+  output_type: z.enum(outputTypeNames).default("generate_until"),
   doc_to_text: text,
   doc_to_target: target,
   doc_to_choice: choices.optional(),
@@ -104,7 +96,6 @@ const definitionSchema = z.strictObject({
 });
 
 type UserDefinition = z.infer<typeof definitionSchema>;
-type UserMetric = NonNullable<UserDefinition["metric_list"]>[number];
 
 /**
  * A task's definition. Those that come with the program, or through the API, may have functions where the harness's own
@@ -125,9 +116,7 @@ export type TaskDefinition = Omit<
   /** By default, answers end at the delimiter of examples. */
   readonly generation_kwargs?: Partial<GenerationKwargs>;
   readonly filter_list?: readonly Filter[];
-  readonly metric_list?:
-    | readonly (UserMetric | { readonly metric: "judged"; readonly judge: Judge })[]
-    | undefined;
+  readonly metric_list?: readonly TaskMetric[] | undefined;
 };
 
 /** The fields that have a default in YAML files may be left out. */
@@ -183,36 +172,20 @@ const refused: Readonly<Record<string, string>> = {
   doc_to_audio: "models read text only",
 };
 
-/** Which metrics are of which type. */
-const metricsOfType: Readonly<Record<TaskDefinition["output_type"], readonly string[]>> = {
-  multiple_choice: ["acc", "acc_norm", "acc_bytes", "exact_match"],
-  generate_until: ["exact_match", "judged"],
-  loglikelihood_rolling: ["word_perplexity", "byte_perplexity", "bits_per_byte"],
-};
-
-export const defaultMetrics: Readonly<
-  Record<TaskDefinition["output_type"], NonNullable<TaskDefinition["metric_list"]>>
-> = {
-  multiple_choice: [{ metric: "acc" }, { metric: "acc_norm" }],
-  generate_until: [{ metric: "exact_match" }],
-  loglikelihood_rolling: [
-    { metric: "word_perplexity" },
-    { metric: "byte_perplexity" },
-    { metric: "bits_per_byte" },
-  ],
-};
-
 function checkTogether(definition: UserDefinition, where: string): void {
   const { output_type, metric_list = [], test_split, validation_split } = definition;
-  const known = metricsOfType[output_type];
+  const known = metricNamesOf(output_type);
   const other = metric_list.find(({ metric }) => !known.includes(metric));
   if (other) {
     throw new InputError(
       `${where}: the metric ${other.metric} is not for the output_type ${output_type}; it has ${known.join(", ")}.`,
     );
   }
-  if ((output_type === "multiple_choice") !== (definition.doc_to_choice !== undefined)) {
-    throw new InputError(`${where}: doc_to_choice must be given for multiple_choice, and for it only.`);
+  const withChoices = outputTypeNames.filter((name) => outputTypes[name].hasChoices);
+  if (withChoices.includes(output_type) !== (definition.doc_to_choice !== undefined)) {
+    throw new InputError(
+      `${where}: doc_to_choice must be given for ${withChoices.join(" and ")}, and for it only.`,
+    );
   }
   if (test_split === undefined && validation_split === undefined) {
     throw new InputError(`${where}: name the split to evaluate as test_split or validation_split.`);

@@ -8,6 +8,8 @@ import { InputError } from "../../core/errors.ts";
 import { parseFields } from "../../core/parse-fields.ts";
 import { readText } from "../../node/files/read.ts";
 import { checkDepth, checkYamlDepth, refuseYaml } from "../../node/files/structured.ts";
+import { mean } from "../metrics/aggregations.ts";
+import { metricNames, metrics } from "../metrics/metrics.ts";
 import { checkDefinition, parseSplit, type TaskDefinition } from "./task-definition.ts";
 import type { GroupEntry, TaskEntry } from "./task-entry.ts";
 
@@ -121,7 +123,7 @@ const groupSchema = z.strictObject({
   aggregate_metric_list: z
     .array(
       z.strictObject({
-        metric: z.enum(["acc", "acc_norm", "acc_bytes", "exact_match", "judged"]),
+        metric: z.enum(metricNames.filter((name) => metrics[name].aggregation === mean)),
         aggregation: z.literal("mean").optional(),
         weight_by_size: z.boolean().default(true),
         filter_list: z.never({ error: "filters of groups are not supported; all are aggregated" }).optional(),

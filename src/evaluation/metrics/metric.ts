@@ -1,0 +1,19 @@
+/** @file What a metric must say of itself: what it gives for an item, how items are summed up, and which way is better. */
+
+import type { z } from "zod";
+import type { OutcomeOf, OutputTypeName } from "../requests/output-types.ts";
+import type { Aggregation, ItemScore } from "./aggregations.ts";
+
+/** @typeParam Settings what a task's definition says beside the metric's name */
+export interface Metric<Settings = object> {
+  readonly aggregation: Aggregation;
+  readonly higherIsBetter: boolean;
+  /** The settings that a file may give. */
+  readonly settings?: z.ZodRawShape;
+  /** Those of the settings that are regular expressions of Python. */
+  patterns?(settings: Settings): readonly string[];
+  /** What it gives for an item, by the output types that it is for. */
+  readonly score: {
+    readonly [T in OutputTypeName]?: (outcome: OutcomeOf<T>, settings: Settings) => ItemScore;
+  };
+}

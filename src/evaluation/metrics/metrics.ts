@@ -1,0 +1,72 @@
+/** @file The metrics by the harness's names, and what they give for the items of a task. */
+
+import { type OutputTypeName, outputTypes } from "../requests/output-types.ts";
+import type { TaskDefinition } from "../tasks/task-definition.ts";
+import { acc, accBytes, accNorm } from "./accuracy.ts";
+import type { ItemScore } from "./aggregations.ts";
+import { exactMatch } from "./exact-match.ts";
+import { judged } from "./judged.ts";
+import type { Metric } from "./metric.ts";
+import { bitsPerByteOfText, bytePerplexity, perplexityOfTexts, wordPerplexity } from "./perplexity.ts";
+
+const table = {
+  acc,
+  acc_norm: accNorm,
+  acc_bytes: accBytes,
+  exact_match: exactMatch,
+  judged,
+  word_perplexity: wordPerplexity,
+  byte_perplexity: bytePerplexity,
+  bits_per_byte: bitsPerByteOfText,
+  perplexity: perplexityOfTexts,
+};
+
+export type MetricName = keyof typeof table;
+
+export const metrics = table as Readonly<Record<MetricName, Metric>>;
+
+export const metricNames = Object.keys(table) as readonly MetricName[];
+
+type SettingsOf<M> = M extends Metric<infer Settings> ? Settings : never;
+
+/** A metric of a task, with its settings: an entry of its `metric_list`. */
+export type TaskMetric = {
+  readonly [N in MetricName]: {
+    readonly metric: N;
+    readonly aggregation?: string | undefined;
+    readonly higher_is_better?: boolean | undefined;
+  } & SettingsOf<(typeof table)[N]>;
+}[MetricName];
+
+export type ItemScores = Readonly<Partial<Record<MetricName, ItemScore>>>;
+
+/** The metric of a name in results, which other harnesses may have written; undefined if it is none of ours. */
+export function findMetric(name: string): Metric | undefined {
+  return Object.hasOwn(metrics, name) ? metrics[name as MetricName] : undefined;
+}
+
+/** The metrics that items of a type can have. */
+export function metricNamesOf(type: OutputTypeName): MetricName[] {
+  return metricNames.filter((name) => metrics[name].score[type]);
+}
+
+/** The metrics of a task: those of its definition, or else its output type's. */
+export function metricsOf({
+  metric_list,
+  output_type,
+}: Pick<TaskDefinition, "metric_list" | "output_type">): readonly TaskMetric[] {
+  return metric_list ?? outputTypes[output_type].defaultMetrics.map((metric) => ({ metric }) as TaskMetric);
+}
+
+/** What each of a task's metrics gives for one item. */
+export function scoreItem(type: OutputTypeName, outcome: unknown, ofTask: readonly TaskMetric[]): ItemScores {
+  return Object.fromEntries(
+    ofTask.map((entry) => {
+      const score = metrics[entry.metric].score[type] as
+        | ((outcome: unknown, settings: object) => ItemScore)
+        | undefined;
+      if (!score) throw new Error(`The metric ${entry.metric} is not for the output_type ${type}.`);
+      return [entry.metric, score(outcome, entry)];
+    }),
+  );
+}

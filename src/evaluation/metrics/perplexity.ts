@@ -1,0 +1,21 @@
+/** @file Perplexities: how surprised a model is by texts. */
+
+import { countWords } from "../../core/python/text.ts";
+import { type Aggregation, bitsPerByte, perplexity, weightedPerplexity } from "./aggregations.ts";
+import type { Metric } from "./metric.ts";
+
+export const wordPerplexity: Metric = perplexityBy(weightedPerplexity, countWords);
+export const bytePerplexity: Metric = perplexityBy(weightedPerplexity, Buffer.byteLength);
+export const bitsPerByteOfText: Metric = perplexityBy(bitsPerByte, Buffer.byteLength);
+
+/** Each text counts by its words or bytes. */
+function perplexityBy(aggregation: Aggregation, measure: (text: string) => number): Metric {
+  return {
+    aggregation,
+    higherIsBetter: false,
+    score: { loglikelihood_rolling: ({ logLikelihood, original }) => [logLikelihood, measure(original)] },
+  };
+}
+
+/** Each text counts alike; in results of the harness only. */
+export const perplexityOfTexts: Metric = { aggregation: perplexity, higherIsBetter: false, score: {} };
