@@ -1,12 +1,15 @@
-import { readFileSync } from "node:fs";
-import { expect, test } from "vitest";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
 import { noUsage } from "../node/efficiency/resource-watch.ts";
 import { evaluate, type TaskGroup } from "./evaluate.ts";
 import { createHashModel } from "./hash-model.fixture.ts";
-import type { Request } from "./language-model.ts";
+import { prepareTask } from "./prepare.ts";
 import { describeResults, type EvaluationContext } from "./results.ts";
 import { describeSample, type SampleLine } from "./samples.ts";
-import type { Instance, PreparedTask } from "./task.ts";
+import type { PreparedTask } from "./task.ts";
+import { defineTask, type TaskDefinitionInput } from "./tasks/task-definition.ts";
 
 // Written by the harness itself, with a model that answers as ours; see reference/harness_results.py.
 const golden: {
@@ -14,39 +17,20 @@ const golden: {
   samples: Record<string, (SampleLine & { target: string })[]>;
 } = JSON.parse(readFileSync("fixtures/evaluation/harness-results.json", "utf8"));
 
-/** A task as the harness had prepared it, from its log. */
-function taskOf(name: string): PreparedTask {
-  const config: Record<string, never> = golden.results.configs![name]!;
-  const lines = golden.samples[name]!;
-  return {
-    name,
-    version: String(golden.results.versions![name]),
-    outputType: config.output_type!,
-    numFewshot: 0,
-    instances: lines.filter(({ filter }) => filter === lines[0]!.filter).map(instanceOf),
-    size: (golden.results["n-samples"]![name] as { original: number }).original,
-    metrics: config.metric_list!,
-    filters: config.filter_list ?? [],
-    promptHash: "…",
-    config,
-  };
-}
+const scratch = mkdtempSync(join(tmpdir(), "slimtune-harness-"));
+afterAll(() => rmSync(scratch, { recursive: true }));
 
-function instanceOf({ doc_id, doc, target, arguments: calls }: SampleLine): Instance {
-  const [first, ...others] = Object.values(calls);
-  const { arg_0: context, arg_1: rest } = first as { arg_0: string; arg_1?: string | never };
-  const item = { docId: doc_id, doc, target, reference: undefined };
-  if (rest === undefined) {
-    const requests = [{ type: "loglikelihood_rolling", text: context }] as const;
-    return { ...item, requests, reference: { original: target } };
-  }
-  if (typeof rest !== "string")
-    return { ...item, requests: [{ type: "generate_until", context, options: rest }] };
-  const requests = [first!, ...others].map(
-    ({ arg_0, arg_1 }) => ({ type: "loglikelihood", context: arg_0, continuation: arg_1 }) as Request,
-  );
-  const gold = Number(target);
-  return { ...item, target: gold, requests, reference: { choices: doc.choices, gold } };
+/** A task of the harness, prepared from its definition and its items. */
+async function taskOf(name: string): Promise<PreparedTask> {
+  const config: TaskDefinitionInput & PreparedTask["config"] = golden.results.configs![name]!;
+  const [first] = golden.samples[name]!;
+  const docs = golden.samples[name]!.filter(({ filter }) => filter === first!.filter).map(({ doc }) => doc);
+  const test = join(scratch, `${name}.jsonl`);
+  writeFileSync(test, docs.map((doc) => `${JSON.stringify(doc)}\n`).join(""));
+  const definition = defineTask({ ...config, dataset_kwargs: { data_files: { test } } });
+  const prepared = await prepareTask({ name, description: "", items: undefined, licence: "", definition });
+  const { original } = golden.results["n-samples"]![name] as { original: number };
+  return { ...prepared, size: original, config };
 }
 
 const group: TaskGroup = {
@@ -74,9 +58,9 @@ const context: EvaluationContext = {
   usage: noUsage,
 };
 
-const evaluation = evaluate(createHashModel(), ["tiny_a", "tiny_b", "tiny_sums", "tiny_text"].map(taskOf), [
-  group,
-]);
+const evaluation = Promise.all(Object.keys(golden.samples).map(taskOf)).then((tasks) =>
+  evaluate(createHashModel(), tasks, [group]),
+);
 
 test("each item is logged as the harness logs it", async () => {
   for (const { task, samples } of (await evaluation).tasks) {
