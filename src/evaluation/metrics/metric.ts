@@ -12,8 +12,11 @@ export interface Metric<Settings = object> {
   readonly settings?: z.ZodRawShape;
   /** Those of the settings that are regular expressions of Python. */
   patterns?(settings: Settings): readonly string[];
-  /** What it gives for an item, by the output types that it is for. */
-  readonly score: {
-    readonly [T in OutputTypeName]?: (outcome: OutcomeOf<T>, settings: Settings) => ItemScore;
-  };
+  /** What it gives for an item, by the output types that it knows of; a newer type says it itself. */
+  readonly score: { readonly [T in OutputTypeName]?: Scorer<OutcomeOf<T>, Settings> };
 }
+
+/** What is given for an item. The type of a method, so that a table may hold those of all outcomes. */
+export type Scorer<Outcome, Settings = object> = {
+  score(outcome: Outcome, settings: Settings): ItemScore;
+}["score"];

@@ -6,7 +6,7 @@ import { acc, accBytes, accNorm } from "./accuracy.ts";
 import type { ItemScore } from "./aggregations.ts";
 import { exactMatch } from "./exact-match.ts";
 import { judged } from "./judged.ts";
-import type { Metric } from "./metric.ts";
+import type { Metric, Scorer } from "./metric.ts";
 import { bitsPerByteOfText, bytePerplexity, perplexityOfTexts, wordPerplexity } from "./perplexity.ts";
 
 const table = {
@@ -23,7 +23,7 @@ const table = {
 
 export type MetricName = keyof typeof table;
 
-export const metrics = table as Readonly<Record<MetricName, Metric>>;
+export const metrics: Readonly<Record<MetricName, Metric>> = table;
 
 export const metricNames = Object.keys(table) as readonly MetricName[];
 
@@ -47,7 +47,11 @@ export function findMetric(name: string): Metric | undefined {
 
 /** The metrics that items of a type can have. */
 export function metricNamesOf(type: OutputTypeName): MetricName[] {
-  return metricNames.filter((name) => metrics[name].score[type]);
+  return metricNames.filter((name) => findScorer(name, type));
+}
+
+function findScorer(name: MetricName, type: OutputTypeName): Scorer<unknown> | undefined {
+  return outputTypes[type].scores?.[name] ?? metrics[name].score[type];
 }
 
 /** The metrics of a task: those of its definition, or else its output type's. */
@@ -62,9 +66,7 @@ export function metricsOf({
 export function scoreItem(type: OutputTypeName, outcome: unknown, ofTask: readonly TaskMetric[]): ItemScores {
   return Object.fromEntries(
     ofTask.map((entry) => {
-      const score = metrics[entry.metric].score[type] as
-        | ((outcome: unknown, settings: object) => ItemScore)
-        | undefined;
+      const score = findScorer(entry.metric, type);
       if (!score) throw new Error(`The metric ${entry.metric} is not for the output_type ${type}.`);
       return [entry.metric, score(outcome, entry)];
     }),

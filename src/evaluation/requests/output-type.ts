@@ -2,6 +2,7 @@
 
 import type { RenderedDoc } from "../doc-rendering.ts";
 import type { Answer, RequestType } from "../language-model.ts";
+import type { Scorer } from "../metrics/metric.ts";
 import type { Doc, Instance } from "../task.ts";
 import type { TaskDefinition } from "../tasks/task-definition.ts";
 
@@ -30,6 +31,8 @@ export interface OutputType<Type extends RequestType = RequestType, Reference = 
   prepare(source: ItemSource): Pick<Instance<Type, Reference>, "requests" | "reference">;
   /** @param answers in the order of the requests; written texts as a filter left them */
   outcome(instance: Instance<Type, Reference>, answers: readonly Answer<Type>[]): Outcome;
+  /** What metrics that do not know of this type give for its items; the others say it themselves. */
+  readonly scores?: Readonly<Record<string, Scorer<Outcome>>>;
   /** The item with its correct answer. */
   solve(instance: Instance<Type, Reference>, targetDelimiter: string): AnsweredQuestion;
   /** The item and its answers in full, as lines for people. */
