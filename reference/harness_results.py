@@ -1,4 +1,4 @@
-"""What lm_eval 0.4.12 writes of an evaluation: results and samples of three tiny tasks and a group (Python 3.11).
+"""What lm_eval 0.4.12 writes of an evaluation: results and samples of four tiny tasks and a group (Python 3.11).
 
     python reference/harness_results.py fixtures/evaluation/harness-results.json
 
@@ -92,6 +92,20 @@ tasks = {
         ],
         "metadata": {"version": 1},
     },
+    "tiny_words": {
+        "task": "tiny_words",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": "words.jsonl"}},
+        "test_split": "test",
+        "output_type": "loglikelihood",
+        "doc_to_text": "{{text.split(' ')[:-1]|join(' ')}}",
+        "doc_to_target": "{{' '+text.split(' ')[-1]}}",
+        "metric_list": [
+            {"metric": "perplexity", "aggregation": "perplexity", "higher_is_better": False},
+            {"metric": "acc", "aggregation": "mean", "higher_is_better": True},
+        ],
+        "metadata": {"version": 1.0},
+    },
 }
 data = {
     "choices.jsonl": [
@@ -105,6 +119,9 @@ data = {
     "text.jsonl": [
         {"text": text}
         for text in ["Once upon a time.", "  Two  spaces,\nand a line.\n", "Größe ist 日本 \N{SNOWMAN}"]
+    ],
+    "words.jsonl": [
+        {"text": text} for text in ["the last word", "of a text", "Größe ist \N{SNOWMAN}", "one more", "two  spaces"]
     ],
 }
 
@@ -144,7 +161,7 @@ with tempfile.TemporaryDirectory() as folder:
     results = simple_evaluate(
         model=HashModel(),
         model_args={"pretrained": "hash-model"},
-        tasks=["tiny_group", "tiny_sums", "tiny_text"],
+        tasks=["tiny_group", "tiny_sums", "tiny_text", "tiny_words"],
         limit=11,
         evaluation_tracker=tracker,
         task_manager=TaskManager(include_path=folder, include_defaults=False),
@@ -165,6 +182,9 @@ with tempfile.TemporaryDirectory() as folder:
 
 # Of the machine and the moment.
 golden["results"]["pretty_env_info"] = "…"
+golden["results"]["transformers_version"] = "…"
+golden["results"]["date"] = 0
+golden["results"]["total_evaluation_time_seconds"] = "0"
 golden["results"]["git_hash"] = None
 golden["results"]["upper_git_hash"] = None
 for config in golden["results"]["configs"].values():

@@ -41,6 +41,12 @@ const cases: Readonly<Record<OutputTypeName, Case>> = {
     solved: ["", "2 + 2 is 4"],
     lines: ["2 + 2 is 4", "── log-likelihood ──", "-2.0000"],
   },
+  loglikelihood: {
+    fields: { doc_to_target: " {{a}}" },
+    answers: [{ logLikelihood: -0.5, isGreedy: false }],
+    solved: ["2 + 2 is", " 4"],
+    lines: ["2 + 2 is", "── continuation ──", '-0.5000 " 4", not the likeliest'],
+  },
 };
 
 test.each(outputTypeNames)("an item of %s with its correct answer, and as people read it", async (name) => {

@@ -1,6 +1,7 @@
 /** @file The kinds of items that tasks may have, by the harness's names. */
 
 import { generateUntil } from "./generate-until.ts";
+import { loglikelihood } from "./loglikelihood.ts";
 import { loglikelihoodRolling } from "./loglikelihood-rolling.ts";
 import { multipleChoice } from "./multiple-choice.ts";
 import type { OutputType } from "./output-type.ts";
@@ -9,6 +10,7 @@ const table = {
   multiple_choice: multipleChoice,
   generate_until: generateUntil,
   loglikelihood_rolling: loglikelihoodRolling,
+  loglikelihood,
 };
 
 export type OutputTypeName = keyof typeof table;
