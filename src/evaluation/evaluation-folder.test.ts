@@ -69,6 +69,21 @@ test("without dates and a model's folder, as this project writes, and by the fil
   expect((await readEvaluation(join(flat, "results.json"))).tasks).toEqual(expected);
 });
 
+test("a single continuation is no choice", async () => {
+  const path = changed("single", (_, file) =>
+    edit(file("samples_sums_small"), (text) =>
+      text.replace(
+        /^.*\n/,
+        (line) =>
+          `${JSON.stringify({ ...JSON.parse(line), arguments: [["1 + 1 =", " 2"]], resps: [[[-0.5, true]]] })}\n`,
+      ),
+    ),
+  );
+  const [first, second] = (await readEvaluation(path)).tasks.get("sums_small")!.items.get("none")!;
+  expect(first).toMatchObject({ answer: "2: -0.50", choices: undefined });
+  expect(second!.choices).toBe(4);
+});
+
 test("of several dates the newest is taken", async () => {
   const folder = changed("dates", (inner) => {
     for (const name of readdirSync(inner)) {

@@ -60,7 +60,7 @@ export interface RecordedItem {
   readonly target: string;
   /** What the model answered, for people to read: a text, or the log-likelihood of each choice in nats. */
   readonly answer: string;
-  /** Of how many choices one is correct; undefined if the answer is written. */
+  /** Of how many choices one is correct; undefined if there are none. */
   readonly choices: number | undefined;
   /** By metric. */
   readonly scores: ReadonlyMap<string, ItemScore>;
@@ -238,7 +238,7 @@ function toItem(sample: Sample): RecordedItem {
     prompt: String(requests[0]?.[0] ?? ""),
     target: String(sample.target),
     answer: describeAnswer(requests, sample.resps),
-    choices: asksChoices(requests) ? requests.length : undefined,
+    choices: requests.length > 1 && asksLikelihoods(requests) ? requests.length : undefined,
     scores: new Map(
       Object.entries(sample).flatMap(([key, value]) => {
         const score = toScore(value);
@@ -259,14 +259,14 @@ function isNumber(value: unknown): value is number | Float {
   return typeof value === "number" || value instanceof Float;
 }
 
-function asksChoices(requests: readonly unknown[][]): boolean {
+function asksLikelihoods(requests: readonly unknown[][]): boolean {
   return typeof requests[0]?.[1] === "string";
 }
 
-/** `requests` are [context, continuation] of choices, and [context, settings] or [text] of others. */
+/** `requests` are [context, continuation] where likelihoods are asked, and [context, settings] or [text] of others. */
 function describeAnswer(requests: readonly unknown[][], resps: readonly unknown[]): string {
   const firsts = resps.map((answers) => (Array.isArray(answers) ? answers[0] : answers));
-  if (!asksChoices(requests)) return String(firsts[0]);
+  if (!asksLikelihoods(requests)) return String(firsts[0]);
   const choices = firsts.map((answer, i) => {
     const logLikelihood = Number(Array.isArray(answer) ? answer[0] : answer);
     return `${String(requests[i]?.[1]).trim()}: ${logLikelihood.toFixed(2)}`;
