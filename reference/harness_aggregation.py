@@ -11,7 +11,9 @@ from importlib.metadata import version
 from lm_eval.api.metrics import (
     aggregate_subtask_metrics,
     bits_per_byte,
+    matthews_corrcoef,
     mean,
+    perplexity,
     pooled_sample_stderr,
     stderr_for_metric,
     weighted_perplexity,
@@ -25,13 +27,17 @@ aggregations = {
     "word_perplexity": weighted_perplexity,
     "byte_perplexity": weighted_perplexity,
     "bits_per_byte": bits_per_byte,
+    "perplexity": perplexity,
+    "mcc": matthews_corrcoef,
 }
+# What the harness draws resamples for, which we leave out.
+bootstrapped = (perplexity, matthews_corrcoef)
 
 
 def score(metric, items):
     """As lm_eval.evaluator_utils._compute_task_aggregations does."""
     function = aggregations[metric]
-    stderr = stderr_for_metric(function, bootstrap_iters=100_000)
+    stderr = function not in bootstrapped and stderr_for_metric(function, bootstrap_iters=100_000)
     return {
         "metric": metric,
         "items": items,
@@ -50,6 +56,13 @@ for size in (1, 3, 62):
     items = [[-draw.random() * 3 * unit, unit] for unit in units]
     for metric in ("word_perplexity", "byte_perplexity", "bits_per_byte"):
         tasks.append(score(metric, items))
+
+for size in (1, 3, 62):
+    tasks.append(score("perplexity", [-draw.random() * 9 for _ in range(size)]))
+for size, classes in [(1, 2), (2, 1), (5, 2), (40, 2), (100, 3), (412, 4)]:
+    golds = [draw.randrange(classes) for _ in range(size)]
+    guesses = [gold if draw.random() < 0.5 else draw.randrange(classes + 1) for gold in golds]
+    tasks.append(score("mcc", [[gold, guess] for gold, guess in zip(golds, guesses)]))
 
 groups = []
 for members in ([2, 8], [8, 10], [4, 6, 8, 10, 12], [0, 8]):

@@ -114,7 +114,7 @@ choosing = {
     "doc_to_target": "gold",
 }
 rows = [{"question": "q", "choices": ["a", "b"], "gold": 0}]
-names = ["acc", "acc_norm", "acc_bytes", "exact_match"]
+names = ["acc", "acc_norm", "acc_bytes", "exact_match", "mcc"]
 choices = load({**choosing, "metric_list": [mean_of(name) for name in names]}, rows)
 generator = random.Random(7)
 words = ["a", "bb", "ééé", "日本語", "🧶", "long choice", "abc", "x y"]

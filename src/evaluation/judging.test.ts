@@ -45,6 +45,7 @@ describe("as the harness judges", () => {
       { metric: "acc_norm" },
       { metric: "acc_bytes" },
       { metric: "exact_match" },
+      { metric: "mcc" },
     ];
     expect(scoreItem("multiple_choice", { ...doc, results: answered }, metrics)).toEqual(scores);
   });

@@ -15,12 +15,12 @@ export const accBytes: Metric = accuracyBy(Buffer.byteLength);
 
 /** 1 for a correct choice and 0 for another. */
 function accuracyBy(measure: (choice: string) => number): Metric {
-  const score = (outcome: Choices) => Number(chosen(outcome, measure) === outcome.gold);
+  const score = (outcome: Choices) => Number(likeliestChoice(outcome, measure) === outcome.gold);
   return { aggregation: mean, higherIsBetter: true, score: { multiple_choice: score } };
 }
 
-/** Number of the choice that is likeliest for its measure; of equals the first. */
-function chosen({ results, choices }: Choices, measure: (choice: string) => number): number {
+/** Number of the choice that is likeliest, for its measure if there is one; of equals the first. */
+export function likeliestChoice({ results, choices }: Choices, measure = (_choice: string) => 1): number {
   const values = results.map(({ logLikelihood }, i) => logLikelihood / measure(choices[i]!));
   // NumPy's argmax takes the first that is no number before all.
   const notANumber = values.findIndex(Number.isNaN);

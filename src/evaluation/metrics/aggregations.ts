@@ -1,7 +1,7 @@
 /** @file How the scores of items become that of all: lm-evaluation-harness's aggregations, under its names. */
 
-/** What a metric gives for one item: a value that counts once, or a sum of values and how many they are. */
-export type ItemScore = number | readonly [sum: number, size: number];
+/** What a metric gives for one item: a value that counts once, or a pair, such as a sum of values and how many they are. */
+export type ItemScore = number | readonly [number, number];
 
 export interface Aggregation {
   readonly name: string;

@@ -6,6 +6,7 @@ import { acc, accBytes, accNorm } from "./accuracy.ts";
 import type { ItemScore } from "./aggregations.ts";
 import { exactMatch } from "./exact-match.ts";
 import { judged } from "./judged.ts";
+import { mcc } from "./matthews-correlation.ts";
 import type { Metric, Scorer } from "./metric.ts";
 import { bitsPerByteOfText, bytePerplexity, perplexityOfTexts, wordPerplexity } from "./perplexity.ts";
 
@@ -13,6 +14,7 @@ const table = {
   acc,
   acc_norm: accNorm,
   acc_bytes: accBytes,
+  mcc,
   exact_match: exactMatch,
   judged,
   word_perplexity: wordPerplexity,
