@@ -8,8 +8,8 @@ import { createEngine } from "../engine/engine.ts";
 import { InputError } from "../errors.ts";
 import { createRandom } from "../random.ts";
 import type { Device } from "../runtime/device.ts";
-import { createGenerator, type GeneratorOptions } from "./batch-generator.ts";
-import type { GenerationRequest, Piece } from "./generator.ts";
+import { createGenerator, type GeneratorOptions, type LocalRequest } from "./batch-generator.ts";
+import type { Piece } from "./generator.ts";
 import { indexOfLargest, logNormalizer } from "./sample.ts";
 
 const device = openDevice("cpu", { threads: 1 });
@@ -65,7 +65,7 @@ const adapters = { one: drawAdapter(1), two: drawAdapter(2) };
 const generator = createGenerator(model, { device, batchSize: 3, adapters });
 afterAll(() => generator.close());
 
-const request = (promptIds: readonly number[], options: Partial<GenerationRequest> = {}) => ({
+const request = (promptIds: readonly number[], options: Partial<LocalRequest> = {}) => ({
   promptIds,
   maxNewTokens: 20,
   ...options,
@@ -112,6 +112,33 @@ test("pieces make up the text, and tokens have the log-probabilities of the soft
   }
 });
 
+test("a strategy of the caller's own chooses the tokens, and what it throws ends its text alone", async () => {
+  const [plain, banned] = await Promise.all([
+    generator.generate(request(prompts[0]!)),
+    generator.generate(
+      request(prompts[0]!, {
+        strategy: ({ promptIds, ids }, logits) => {
+          expect(promptIds).toBe(prompts[0]);
+          for (const id of ids) logits[id] = Number.NEGATIVE_INFINITY;
+          return indexOfLargest(logits);
+        },
+      }),
+    ),
+  ]);
+  const written = tokenizer.encode(banned.text);
+  expect(new Set(written).size).toBe(written.length);
+  const greedily = tokenizer.encode(plain.text);
+  expect(new Set(greedily).size).toBeLessThan(greedily.length);
+  const results = await Promise.allSettled([
+    generator.generate(request(prompts[0]!, { strategy: () => -1 })),
+    generator.generate(request(prompts[0]!)),
+  ]);
+  expect(results[0]).toMatchObject({
+    reason: new InputError("The strategy chose token -1, which is not in the vocabulary."),
+  });
+  expect(results[1]).toMatchObject({ value: { text: plain.text } });
+});
+
 test("a text ends before a stop string, even if it begins within a token and ends in another", async () => {
   const { text } = await continueGreedily(prompts[0]!, 20);
   for (const [start, end] of [
@@ -136,7 +163,7 @@ test("a text ends before a stop string, even if it begins within a token and end
 });
 
 test("draws follow the seed and the options", async () => {
-  const draw = (options: Partial<GenerationRequest>) =>
+  const draw = (options: Partial<LocalRequest>) =>
     generator.generate(request(prompts[1]!, { temperature: 1.5, ...options })).then(({ text }) => text);
   const greedy = (await generator.generate(request(prompts[1]!))).text;
   expect(await draw({ seed: 1 })).toBe(await draw({ seed: 1 }));

@@ -5,7 +5,7 @@ import { type AdaptedModel, type Adapter, noAdapter } from "../adapters/adapted-
 import { createDecoder, type Decoder } from "../engine/decoder.ts";
 import { InputError } from "../errors.ts";
 import type { BitWidth } from "../graph/operators/integer-matmul.ts";
-import { createRandom, type Random } from "../random.ts";
+import { createRandom } from "../random.ts";
 import type { Device } from "../runtime/device.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
 import { type CachedRows, createCachedRows } from "./cached-rows.ts";
@@ -17,7 +17,15 @@ import type {
   Piece,
   TokenLogprob,
 } from "./generator.ts";
-import { checkSampling, likeliest, logNormalizer, sampleToken } from "./sample.ts";
+import {
+  checkLogits,
+  checkSampling,
+  type DecodingState,
+  type DecodingStrategy,
+  likeliest,
+  logNormalizer,
+  strategyOf,
+} from "./sample.ts";
 import { createTextStream, type TextStream } from "./text-stream.ts";
 
 export interface GeneratorOptions {
@@ -44,10 +52,21 @@ export function defaultBits(model: AdaptedModel): BitWidth | "exact" {
   return storage === "nf4" || storage === "int8" ? 8 : "exact";
 }
 
+/** A request to a generator of the same process. */
+export interface LocalRequest extends GenerationRequest {
+  /** Chooses the tokens in place of the sampling options. */
+  readonly strategy?: DecodingStrategy;
+}
+
+/** A {@link Generator} that also takes strategies of the caller's own. */
+export interface LocalGenerator extends Generator {
+  generate(request: LocalRequest, events?: Parameters<Generator["generate"]>[1]): Promise<Generation>;
+}
+
 /** A request on its way. */
-interface Job {
+interface Job extends DecodingState {
   readonly request: GenerationRequest;
-  readonly random: Random;
+  readonly strategy: DecodingStrategy;
   readonly stream: TextStream;
   readonly ids: number[];
   /** The tokens, if their log-probabilities were asked for, and where in the text each begins. */
@@ -72,7 +91,7 @@ interface Lane {
   beginning: { readonly job: Job; known: number } | undefined;
 }
 
-export function createGenerator(model: AdaptedModel, options: GeneratorOptions = {}): Generator {
+export function createGenerator(model: AdaptedModel, options: GeneratorOptions = {}): LocalGenerator {
   const { adapters = {}, batchSize = 8, bits = defaultBits(model), device = openDevice("cpu") } = options;
   const { config, tokenizer } = model;
   const lanes = new Map<string, Lane>();
@@ -193,8 +212,10 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
     const { request, stream, ids } = job;
     const describe =
       request.logprobs === undefined ? undefined : describeToken(tokenizer, logits, request.logprobs);
-    const seen = request.repetitionPenalty === undefined ? [] : [...request.promptIds, ...ids];
-    const id = sampleToken(logits, request, job.random, seen);
+    checkLogits(logits);
+    const id = job.strategy(job, logits);
+    if (!(id in logits))
+      throw new InputError(`The strategy chose token ${id}, which is not in the vocabulary.`);
     ids.push(id);
     if (endsText(tokenizer, id, request)) {
       finish(job, "stop");
@@ -247,6 +268,8 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
       const generation = new Promise<Generation>((resolve, reject) => {
         lane.queue.push({
           request,
+          promptIds: request.promptIds,
+          strategy: request.strategy ?? strategyOf(request),
           random: createRandom(request.seed ?? 0),
           stream: createTextStream(tokenizer, request.stop ?? []),
           ids: [],

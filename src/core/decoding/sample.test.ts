@@ -1,16 +1,30 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createRandom } from "../random.ts";
-import { likeliest, logNormalizer, type SamplingOptions, sampleToken } from "./sample.ts";
+import {
+  checkLogits,
+  type DecodingState,
+  likeliest,
+  logNormalizer,
+  type SamplingOptions,
+  strategyOf,
+} from "./sample.ts";
 
 const logits = Float32Array.of(1, 3, -2, 2.5, 0, 3, -9, 1.5);
 
+const stateOf = (seed: number, seen: readonly number[] = []): DecodingState => ({
+  promptIds: seen.slice(0, 2),
+  ids: seen.slice(2),
+  random: createRandom(seed),
+});
+
 /** How often each token is drawn, as shares. */
 function drawMany(options: SamplingOptions, seen: readonly number[] = []): number[] {
-  const random = createRandom(7);
+  const state = stateOf(7, seen);
+  const strategy = strategyOf(options);
   const count = 20_000;
   const shares = new Array<number>(logits.length).fill(0);
-  for (let i = 0; i < count; i++) shares[sampleToken(logits.slice(), options, random, seen)]! += 1 / count;
+  for (let i = 0; i < count; i++) shares[strategy(state, logits.slice())]! += 1 / count;
   return shares;
 }
 
@@ -46,11 +60,11 @@ test("a repetition penalty divides positive logits and multiplies negative ones,
   const expected = softmaxOf(penalized, () => true);
   const shares = drawMany({ temperature: 1, repetitionPenalty: 1.5 }, [1, 2, 1]);
   for (const [id, share] of shares.entries()) expect(Math.abs(share - expected[id]!)).toBeLessThan(0.015);
-  expect(sampleToken(logits.slice(), { repetitionPenalty: 1.5 }, createRandom(0), [1])).toBe(5);
+  expect(strategyOf({ repetitionPenalty: 1.5 })(stateOf(0, [1]), logits.slice())).toBe(5);
 });
 
 test("a temperature of 0 takes the first of the likeliest", () => {
-  expect(sampleToken(logits, {}, createRandom(0))).toBe(1);
+  expect(strategyOf({})(stateOf(0), logits)).toBe(1);
 });
 
 test("the likeliest are those of a whole sort", () => {
@@ -75,11 +89,8 @@ test("logits less their normalizer are log-probabilities, however large they are
 test.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
   "nothing is chosen where a logit is %d",
   (value) => {
-    for (const temperature of [0, 1]) {
-      const damaged = Float32Array.of(1, value, 2);
-      expect(() => sampleToken(damaged, { temperature }, createRandom(7))).toThrow(
-        "The model's logits are not finite numbers",
-      );
-    }
+    expect(() => checkLogits(Float32Array.of(1, value, 2))).toThrow(
+      "The model's logits are not finite numbers",
+    );
   },
 );

@@ -1,4 +1,4 @@
-/** @file Choosing the next token from logits. */
+/** @file Decoding strategies: how the next token is chosen from logits. */
 
 import { DamagedModelError, InputError } from "../errors.ts";
 import { areFinite } from "../formats/weight-file.ts";
@@ -38,48 +38,84 @@ export function checkSampling(options: SamplingOptions): void {
   );
 }
 
-/**
- * The id of the next token: the likeliest, or one drawn from the truncated softmax. The repetition penalty comes first,
- * then the temperature, top-k, top-p and min-p, each on what the one before has left, as in Transformers.
- *
- * @param logits one per token of the vocabulary; changed by a repetition penalty
- * @param seen the tokens of the prompt and of the answer so far
- * @throws DamagedModelError if a logit is not a finite number
- */
-export function sampleToken(
-  logits: Float32Array,
-  options: SamplingOptions,
-  random: Random,
-  seen: readonly number[] = [],
-): number {
-  if (!areFinite(logits)) {
-    throw new DamagedModelError(
-      "The model's logits are not finite numbers, so no token can be chosen; the weights or the adapter are damaged: load them anew, or tune again at a lower learning rate.",
-    );
-  }
-  const { temperature = 0, topP = 1, topK = logits.length, minP = 0, repetitionPenalty = 1 } = options;
-  if (repetitionPenalty !== 1) {
-    for (const id of new Set(seen)) {
-      const logit = logits[id]!;
-      logits[id] = logit > 0 ? logit / repetitionPenalty : logit * repetitionPenalty;
-    }
-  }
-  const best = indexOfLargest(logits);
-  if (temperature === 0) return best;
+/** What is known of a text as its next token is chosen. */
+export interface DecodingState {
+  readonly promptIds: readonly number[];
+  /** The tokens written so far. */
+  readonly ids: readonly number[];
+  /** A source of draws that is the text's own. */
+  readonly random: Random;
+}
 
-  const weights = new Float64Array(logits.length);
-  for (let id = 0; id < weights.length; id++)
-    weights[id] = Math.exp((logits[id]! - logits[best]!) / temperature);
-  const least = leastWeight(weights, topK, topP, minP);
-  let mass = 0;
-  for (let id = 0; id < weights.length; id++) if (weights[id]! >= least) mass += weights[id]!;
-  let draw = random.uniform() * mass;
-  for (let id = 0; id < weights.length; id++) {
-    if (weights[id]! < least) continue;
-    draw -= weights[id]!;
-    if (draw < 0) return id;
-  }
-  return best;
+/**
+ * Chooses the next token from the model's logits, one per token of the vocabulary, which it may change.
+ *
+ * @example
+ * // Draws, but never the same token twice in a row.
+ * const draw = sampling({ temperature: 0.8, topP: 0.95 });
+ * const strategy: DecodingStrategy = (state, logits) => {
+ *   logits[state.ids.at(-1) ?? 0] = Number.NEGATIVE_INFINITY;
+ *   return draw(state, logits);
+ * };
+ * await generator.generate({ promptIds, maxNewTokens: 64, strategy });
+ */
+export type DecodingStrategy = (state: DecodingState, logits: Float32Array) => number;
+
+/** The strategy that options ask for: the repetition penalty comes first, as in Transformers. */
+export function strategyOf(options: SamplingOptions): DecodingStrategy {
+  const { temperature = 0, repetitionPenalty = 1 } = options;
+  const strategy = temperature === 0 ? greedy : sampling(options);
+  return repetitionPenalty === 1 ? strategy : penalizeRepetition(repetitionPenalty, strategy);
+}
+
+/** Takes the likeliest token, and of equals the first. */
+export const greedy: DecodingStrategy = (_, logits) => indexOfLargest(logits);
+
+/**
+ * Draws from the truncated softmax: after the temperature, top-k, top-p and min-p each on what the one before has left, as
+ * in Transformers.
+ */
+export function sampling({
+  temperature = 1,
+  topP = 1,
+  topK = Number.POSITIVE_INFINITY,
+  minP = 0,
+}: Omit<SamplingOptions, "repetitionPenalty">): DecodingStrategy {
+  return ({ random }, logits) => {
+    const best = indexOfLargest(logits);
+    const weights = new Float64Array(logits.length);
+    for (let id = 0; id < weights.length; id++)
+      weights[id] = Math.exp((logits[id]! - logits[best]!) / temperature);
+    const least = leastWeight(weights, topK, topP, minP);
+    let mass = 0;
+    for (let id = 0; id < weights.length; id++) if (weights[id]! >= least) mass += weights[id]!;
+    let draw = random.uniform() * mass;
+    for (let id = 0; id < weights.length; id++) {
+      if (weights[id]! < least) continue;
+      draw -= weights[id]!;
+      if (draw < 0) return id;
+    }
+    return best;
+  };
+}
+
+/** A strategy over logits of which those of tokens in the prompt or the text are lessened; see {@link SamplingOptions}. */
+export function penalizeRepetition(penalty: number, strategy: DecodingStrategy): DecodingStrategy {
+  return (state, logits) => {
+    for (const id of new Set([...state.promptIds, ...state.ids])) {
+      const logit = logits[id]!;
+      logits[id] = logit > 0 ? logit / penalty : logit * penalty;
+    }
+    return strategy(state, logits);
+  };
+}
+
+/** @throws DamagedModelError if a logit is not a finite number */
+export function checkLogits(logits: Float32Array): void {
+  if (areFinite(logits)) return;
+  throw new DamagedModelError(
+    "The model's logits are not finite numbers, so no token can be chosen; the weights or the adapter are damaged: load them anew, or tune again at a lower learning rate.",
+  );
 }
 
 /** The least weight that is drawn from: that of the last token which top-k, top-p and min-p leave. */
