@@ -9,6 +9,7 @@ import {
   createKeyValues,
   firstRows,
   type KeyValues,
+  reorderRows,
   swapRows,
 } from "../engine/key-values.ts";
 import type { HostTensor } from "../runtime/device.ts";
@@ -36,8 +37,16 @@ export interface CachedRows {
   logits(): Promise<Float32Array>;
   /** Makes the row last begun active. */
   activate(): void;
+  /** The tokens of an active row. */
+  ids(row: number): readonly number[];
   /** Computes one token in each active row. @returns logits [active, vocabSize] */
   step(ids: readonly number[]): Promise<Float32Array>;
+  /** Keys and values of the first tokens of an active row, copied. */
+  past(row: number, length: number): KeyValues;
+  /** Computes several tokens in one active row. @returns logits after the last, [vocabSize] */
+  append(row: number, ids: readonly number[]): Promise<Float32Array>;
+  /** Makes the active rows those of these numbers, in this order; one that is named twice is copied. */
+  reorder(rows: readonly number[]): void;
   /** Ends an active row; the last active row takes its number. */
   end(row: number): void;
 }
@@ -119,6 +128,23 @@ export function createCachedRows(config: ModelConfig, decoder: Decoder, capacity
       copyTokens(config, known, start, cache, { row: active, start: 0 }, ids.length);
       tokens[active] = ids;
       active++;
+    },
+    ids: (row) => tokens[row]!,
+    past: part,
+    async append(row, ids) {
+      const before = tokens[row]!.length;
+      const { hidden, keyValues } = await extendText(decoder, ids, part(row, before));
+      makeRoom(before + ids.length);
+      copyTokens(config, keyValues, start, cache, { row, start: before }, ids.length);
+      tokens[row]!.push(...ids);
+      return decoder.logits(hidden, Int32Array.of(ids.length - 1));
+    },
+    reorder(rows) {
+      reorderRows(cache, rows);
+      const before = [...tokens];
+      for (const [place, row] of rows.entries()) tokens[place] = before[row]!.slice();
+      for (let row = rows.length; row < active; row++) endedAt[row] = ++ends;
+      active = rows.length;
     },
     async step(ids) {
       const filled = Int32Array.from(ids, (_, row) => tokens[row]!.length);

@@ -67,6 +67,16 @@ export function swapRows(keyValues: KeyValues, a: number, b: number): void {
   }
 }
 
+/** Overwrites the first rows: each place gets what the row of the number that it names has now. */
+export function reorderRows(keyValues: KeyValues, rows: readonly number[]): void {
+  const moved = [...rows.entries()].filter(([place, row]) => place !== row);
+  for (const data of [...keyValues.keys, ...keyValues.values]) {
+    const size = data.length / keyValues.rows;
+    const copies = new Map(moved.map(([, row]) => [row, data.slice(row * size, (row + 1) * size)]));
+    for (const [place, row] of moved) data.set(copies.get(row)!, place * size);
+  }
+}
+
 /** Those of one text with those of the tokens that follow. */
 export function appendTokens(config: ModelConfig, past: KeyValues, added: KeyValues): KeyValues {
   if (past.length === 0) return added;
