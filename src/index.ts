@@ -8,24 +8,28 @@ export {
   measureAlignment,
 } from "./alignment/align.ts";
 export { type AdaptedModel, loadAdapter } from "./core/adapters/adapted-model.ts";
-export { createGenerator, type GeneratorOptions } from "./core/decoding/batch-generator.ts";
+export {
+  createGenerator,
+  type GeneratorOptions,
+  type LocalGenerator,
+  type LocalRequest,
+} from "./core/decoding/batch-generator.ts";
+export { type Branches, type BranchesOptions, createBranches } from "./core/decoding/branches.ts";
 export { type GenerateOptions, generate } from "./core/decoding/generate.ts";
 export type { Generation, GenerationRequest, Generator } from "./core/decoding/generator.ts";
-export { InputError } from "./core/errors.ts";
-export { type CompareOptions, type Comparison, compare, type ScoreComparison } from "./evaluation/compare.ts";
-export { type Evaluation, evaluate } from "./evaluation/evaluate.ts";
-export type { LanguageModel } from "./evaluation/language-model.ts";
-export { prepareTasks } from "./evaluation/prepare.ts";
 export {
-  type EvaluationOptions,
-  type EvaluationOutcome,
-  type EvaluationRunEvents,
-  runEvaluation,
-} from "./evaluation/run-evaluation.ts";
-export type { PreparedTask } from "./evaluation/task.ts";
-export { createRegistry, loadTasks, type TaskRegistry } from "./evaluation/tasks/registry.ts";
-export { defineTask } from "./evaluation/tasks/task-definition.ts";
-export type { TaskEntry } from "./evaluation/tasks/task-entry.ts";
+  type DecodingState,
+  type DecodingStrategy,
+  greedy,
+  likeliest,
+  logNormalizer,
+  penalizeRepetition,
+  type SamplingOptions,
+  sampling,
+  strategyOf,
+} from "./core/decoding/sample.ts";
+export { InputError } from "./core/errors.ts";
+export * from "./evaluation/index.ts";
 export { compressionRate, type Efficiency } from "./node/efficiency/efficiency.ts";
 export { exportGguf, exportGgufAdapter, type GgufOptions } from "./node/export/gguf.ts";
 export type { LogitCheck } from "./node/export/logit-check.ts";

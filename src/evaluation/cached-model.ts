@@ -9,8 +9,8 @@ import {
   argumentsOf,
   ask,
   type LanguageModel,
+  type ModelRequest,
   type OnResult,
-  type Request,
   type RequestType,
 } from "./language-model.ts";
 
@@ -32,12 +32,12 @@ export function cachedModel(model: LanguageModel, files: AnswerFiles): CachedMod
 
   async function answer<T extends RequestType>(
     type: T,
-    requests: readonly Request<T>[],
+    requests: readonly ModelRequest<T>[],
     onResult: OnResult<Answer<T>> | undefined,
   ): Promise<Answer<T>[]> {
     const places = new Map<string, number[]>();
     for (const [index, request] of requests.entries()) {
-      const key = hashRequest(request as Request);
+      const key = hashRequest(request as ModelRequest);
       const same = places.get(key);
       if (same) same.push(index);
       else places.set(key, [index]);
@@ -53,14 +53,14 @@ export function cachedModel(model: LanguageModel, files: AnswerFiles): CachedMod
 
     const missing: {
       key: string;
-      request: Request<T>;
+      request: ModelRequest<T>;
       cached: AnswerLog | undefined;
       indices: readonly number[];
     }[] = [];
     for (const [key, indices] of places) {
       const request = requests[indices[0]!]!;
       // Drawn answers differ from evaluation to evaluation.
-      const cached = isDrawn(request as Request) ? undefined : files.cache;
+      const cached = isDrawn(request as ModelRequest) ? undefined : files.cache;
       const logged = files.log.find(key, shapes[type]);
       const found = logged ?? cached?.find(key, shapes[type]);
       if (found === undefined) {
@@ -126,7 +126,7 @@ function withType<T extends string, R>(type: T, requests: readonly R[]) {
 }
 
 /** SHA-256 of a request's type and of all that its answer depends on, apart from the model. */
-function hashRequest(request: Request): string {
+function hashRequest(request: ModelRequest): string {
   const [text, rest] = argumentsOf(request);
   const settings =
     typeof rest === "object" ? Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)) : rest;
@@ -135,7 +135,7 @@ function hashRequest(request: Request): string {
     .digest("hex");
 }
 
-function isDrawn(request: Request): boolean {
+function isDrawn(request: ModelRequest): boolean {
   return request.type === "generate_until" && request.options.do_sample === true;
 }
 

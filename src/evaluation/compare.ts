@@ -111,6 +111,10 @@ export interface Findings {
  * @param before output folder, or file of results, of the first run
  * @param after the same of the run that is judged
  * @throws InputError if one is no evaluation or is damaged, if they have nothing in common, or if they asked differently
+ * @example
+ * const { scores, toMarkdown } = await compare("runs/eval-base", "runs/eval-tuned");
+ * for (const { task, metric, verdict } of scores) console.log(task, metric, verdict);
+ * console.log(toMarkdown());
  */
 export async function compare(
   before: string,

@@ -7,7 +7,7 @@ import {
   argumentsOf,
   ask,
   type LanguageModel,
-  type Request,
+  type ModelRequest,
   type RequestType,
   requestTypes,
 } from "./language-model.ts";
@@ -78,6 +78,13 @@ export interface EvaluationEvents {
 /**
  * Evaluates a model on tasks. The requests of all tasks are put together by type, so that the model can order and
  * batch them as it likes.
+ *
+ * @example
+ * const { openModel } = await import("slimtune");
+ * const model = createLocalModel(await openModel("HuggingFaceTB/SmolLM2-135M"));
+ * const { tasks, groups } = await prepareTasks(["hellaswag", "gsm8k"], { limit: 100 });
+ * const evaluation = await evaluate(model, tasks, groups);
+ * console.log(renderTable(evaluation));
  */
 export async function evaluate(
   model: LanguageModel,
@@ -100,7 +107,7 @@ export async function evaluate(
   };
 }
 
-type Answers = ReadonlyMap<Request, Answer>;
+type Answers = ReadonlyMap<ModelRequest, Answer>;
 
 async function askAll(
   model: LanguageModel,
@@ -108,7 +115,7 @@ async function askAll(
   { onProgress }: EvaluationEvents,
 ): Promise<{ answers: Answers; secondsWriting: number }> {
   const instances = tasks.flatMap((task) => task.instances);
-  const answers = new Map<Request, Answer>();
+  const answers = new Map<ModelRequest, Answer>();
   let secondsWriting = 0;
   for (const type of requestTypes) {
     const requests = instances.flatMap((instance) => instance.requests.filter((one) => one.type === type));
@@ -124,7 +131,7 @@ async function askAll(
 async function watch(
   model: LanguageModel,
   type: RequestType,
-  requests: readonly Request[],
+  requests: readonly ModelRequest[],
   onProgress: EvaluationEvents["onProgress"],
 ): Promise<readonly Answer[]> {
   if (requests.length === 0) return [];

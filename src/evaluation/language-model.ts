@@ -54,7 +54,7 @@ export interface GenerateUntilResult {
 }
 
 /** The types of requests: each is answered by a method of {@link LanguageModel}. */
-interface RequestTypes {
+export interface RequestTypes {
   readonly loglikelihood: { readonly request: LoglikelihoodRequest; readonly answer: LoglikelihoodResult };
   /** Its answer is a sum, in nats. */
   readonly loglikelihood_rolling: {
@@ -66,7 +66,7 @@ interface RequestTypes {
 
 export type RequestType = keyof RequestTypes;
 
-export type Request<T extends RequestType = RequestType> = {
+export type ModelRequest<T extends RequestType = RequestType> = {
   readonly [K in T]: { readonly type: K } & RequestTypes[K]["request"];
 }[T];
 
@@ -103,7 +103,7 @@ export interface LanguageModel {
 const methods: {
   readonly [T in RequestType]: (
     model: LanguageModel,
-    requests: readonly Request<T>[],
+    requests: readonly ModelRequest<T>[],
     onResult: OnResult<Answer<T>>,
   ) => Promise<Answer<T>[]>;
 } = {
@@ -119,14 +119,16 @@ export const requestTypes = Object.keys(methods) as readonly RequestType[];
 export function ask<T extends RequestType>(
   model: LanguageModel,
   type: T,
-  requests: readonly Request<T>[],
+  requests: readonly ModelRequest<T>[],
   onResult: OnResult<Answer<T>>,
 ): Promise<Answer<T>[]> {
   return methods[type](model, requests, onResult);
 }
 
 /** A request's arguments in the harness's order: the text that is read first, and what else the answer depends on. */
-export function argumentsOf(request: Request): readonly [text: string, rest?: string | GenerationKwargs] {
+export function argumentsOf(
+  request: ModelRequest,
+): readonly [text: string, rest?: string | GenerationKwargs] {
   switch (request.type) {
     case "loglikelihood":
       return [request.context, request.continuation];

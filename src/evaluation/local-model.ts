@@ -17,14 +17,24 @@ import {
 import { encodePair, encodeText, encodeWindows } from "./request-encoding.ts";
 import { type SequenceScore, scoreSequences, type TokenSequence } from "./scoring.ts";
 
+/** How texts are written: by default exactly if the storage allows, and 16 at a time. */
+export type LocalModelOptions = Pick<GeneratorOptions, "batchSize" | "bits" | "device">;
+
+export interface LocalModel extends LanguageModel {
+  release(): Promise<void>;
+}
+
 /**
- * Prepares a model for evaluation. Log-likelihoods are computed with the weights as they are stored; how texts are
- * written, `bits` and `batchSize` say (default: exactly if the storage allows, 16 at a time).
+ * Prepares a model for evaluation. Log-likelihoods are computed with the weights as they are stored.
+ *
+ * @example
+ * const { openModel } = await import("slimtune");
+ * const model = createLocalModel(await openModel("HuggingFaceTB/SmolLM2-135M"));
+ * const [result] = await model.loglikelihood([{ context: "2 + 2 =", continuation: " 4" }]);
+ * console.log(result?.logLikelihood, result?.isGreedy);
+ * await model.release();
  */
-export function createLocalModel(
-  model: AdaptedModel,
-  options: Pick<GeneratorOptions, "batchSize" | "bits" | "device"> = {},
-): LanguageModel & { release(): Promise<void> } {
+export function createLocalModel(model: AdaptedModel, options: LocalModelOptions = {}): LocalModel {
   const { batchSize = 16, bits, device = openDevice("cpu") } = options;
   const { config, tokenizer } = model;
   const maxLength = config.maxPositionEmbeddings;
@@ -113,7 +123,7 @@ export function createLocalModel(
       await decoder.release();
       await generator.close();
     },
-  } satisfies LanguageModel & { release(): Promise<void> };
+  };
 }
 
 function samplingOf(options: GenerationKwargs, tokenizer: Tokenizer) {

@@ -45,6 +45,18 @@ export interface PreparationOptions {
  *
  * @throws InputError if the data is missing, an item lacks a field or has no correct choice, a template or regular
  *   expression is not valid, there are too few examples, the limit is not a number of items, or answers may be longer than the model's context.
+ * @example
+ * const definition = defineTask({
+ *   task: "sums",
+ *   dataset_path: "json",
+ *   dataset_kwargs: { data_files: { test: "sums.jsonl" } },
+ *   test_split: "test",
+ *   doc_to_text: "{{sum}} =",
+ *   doc_to_target: "{{result}}",
+ * });
+ * const entry = { name: "sums", description: "Sums.", items: undefined, licence: "my own", definition };
+ * const { instances } = await prepareTask(entry, { numFewshot: 2 });
+ * console.log(instances[0]?.requests);
  */
 export async function prepareTask(entry: TaskEntry, options: PreparationOptions = {}): Promise<PreparedTask> {
   const data = locateData(entry, options.dataDir, options.hub);
@@ -104,6 +116,9 @@ export async function prepareTask(entry: TaskEntry, options: PreparationOptions 
  * @param registry where the names are found. Default: the built-in tasks.
  * @throws InputError as `prepareTask` and the registry's `select`, or if a task that is named itself has fewer items than
  *   the limit. Tasks of a group differ in size, and give what they have.
+ * @example
+ * const { tasks } = await prepareTasks(["gsm8k", "mmlu_cs"], { numFewshot: 5, limit: 50 });
+ * for (const { name, promptHash } of tasks) console.log(name, promptHash);
  */
 export async function prepareTasks(
   names: readonly string[],

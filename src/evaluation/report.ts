@@ -23,7 +23,13 @@ const columns = [
 /** Columns of numbers, which stand at the right. */
 const rightAligned = ["n-shot", "n", "Value", "Stderr"];
 
-/** A table in Markdown with a row for each score, like the harness's. */
+/**
+ * A table in Markdown with a row for each score, like the harness's.
+ *
+ * @example
+ * const { evaluation } = await runEvaluation({ model: "HuggingFaceTB/SmolLM2-135M", tasks: ["arc_easy"] });
+ * console.log(renderTable(evaluation));
+ */
 export function renderTable({ tasks, groups }: Evaluation): string {
   const rows = [
     ...tasks.flatMap(({ task, scores }) =>
@@ -91,7 +97,13 @@ export function describeLimits({ tasks }: Evaluation): string[] {
   ];
 }
 
-/** The first `count` items of a task: prompts and answers in full, under every filter. */
+/**
+ * The first `count` items of a task: prompts and answers in full, under every filter.
+ *
+ * @example
+ * const { evaluation } = await runEvaluation({ model: "HuggingFaceTB/SmolLM2-135M", tasks: ["gsm8k"] });
+ * for (const task of evaluation.tasks) console.log(renderItems(task, 3));
+ */
 export function renderItems({ task, samples }: TaskEvaluation, count: number): string {
   const shown = task.instances.slice(0, count);
   return shown

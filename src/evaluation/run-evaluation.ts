@@ -103,6 +103,12 @@ export interface EvaluationOutcome {
  *
  * @throws InputError if the model, the adapter, a task or an option cannot be used, or the folder holds another
  *   evaluation.
+ * @example
+ * const { results, folder } = await runEvaluation(
+ *   { model: "HuggingFaceTB/SmolLM2-135M", adapter: "runs/math/adapter", tasks: ["gsm8k"], limit: 200 },
+ *   { onProgress: ({ answered, total }) => console.log(`${answered} of ${total}`) },
+ * );
+ * console.log(results.results.gsm8k, folder.path);
  */
 export async function runEvaluation(
   options: EvaluationOptions,

@@ -1,6 +1,6 @@
 /** @file A task: a dataset, how an item of it becomes prompts, and how the answers are judged. */
 
-import type { Request, RequestType } from "./language-model.ts";
+import type { ModelRequest, RequestType } from "./language-model.ts";
 import type { TaskMetric } from "./metrics/metrics.ts";
 import type { OutputTypeName } from "./requests/output-types.ts";
 
@@ -14,7 +14,7 @@ export interface Instance<Type extends RequestType = RequestType, Reference = un
   readonly doc: Doc;
   /** The item's correct answer as the harness logs it: a choice's index, or a text. */
   readonly target: number | string;
-  readonly requests: readonly Request<Type>[];
+  readonly requests: readonly ModelRequest<Type>[];
   /** What its output type needs beside the target to judge the answers. */
   readonly reference: Reference;
 }

@@ -4,7 +4,7 @@ import { countParameters } from "../core/architectures/modules.ts";
 import { measureProductRate } from "../core/engine/product-rate.ts";
 import { withChatSettings } from "../core/tokenization/chat-template.ts";
 import { expectedEfficiency } from "../core/training/estimate.ts";
-import { argumentsOf, type Request } from "../evaluation/language-model.ts";
+import { argumentsOf, type ModelRequest } from "../evaluation/language-model.ts";
 import { prepareTasks } from "../evaluation/prepare.ts";
 import { resolveDataset } from "../node/data/hub-dataset.ts";
 import { loadDataset } from "../node/data/load-dataset.ts";
@@ -105,7 +105,7 @@ export async function estimateStudy(
 }
 
 /** Tokens that are read for an item, each text once, with those that are written as if read. */
-function countTokens(requests: readonly Request[], count: (text: string) => number): number {
+function countTokens(requests: readonly ModelRequest[], count: (text: string) => number): number {
   const texts = new Set(requests.map((request) => argumentsOf(request)[0]));
   const read = [...texts].reduce((sum, text) => sum + count(text), 0);
   return requests.reduce((sum, request) => {

@@ -52,16 +52,21 @@ export interface BranchesOptions extends Pick<GeneratorOptions, "bits"> {
 }
 
 /**
- * Prepares a model, with its adapter, for a search. The methods are called one after the other.
+ * Prepares a model, with its adapter, for a search. Its methods are called one after the other, and
+ * throw an InputError if there is no such branch, no room for another, or none in the model's context.
  *
  * @example
+ * // The four likeliest beginnings, each continued by one token.
+ * const { openDevice, openModel } = await import("slimtune");
+ * const model = await openModel("HuggingFaceTB/SmolLM2-135M");
  * const branches = createBranches(openDevice("cpu"), model, { capacity: 4 });
- * const [first, second] = likeliest(await branches.begin(promptIds), 2);
- * branches.fork(0);
- * const logits = await branches.step([first, second]);
+ * const promptIds = model.tokenizer.encode("Once upon", { addSpecialTokens: true });
+ * const firstIds = likeliest(await branches.begin(promptIds), 4);
+ * branches.keep([0, 0, 0, 0]);
+ * const logits = await branches.step(firstIds);
+ * // Only the second is gone on with.
  * branches.keep([1]);
- *
- * @throws InputError by its methods: if there is no such branch, no room for another, or none in the model's context.
+ * await branches.release();
  */
 export function createBranches(device: Device, model: AdaptedModel, options: BranchesOptions): Branches {
   const { capacity, bits = defaultBits(model) } = options;

@@ -51,17 +51,20 @@ export interface DecodingState {
  * Chooses the next token from the model's logits, one per token of the vocabulary, which it may change.
  *
  * @example
- * // Draws, but never the same token twice in a row.
- * const draw = sampling({ temperature: 0.8, topP: 0.95 });
- * const strategy: DecodingStrategy = (state, logits) => {
- *   logits[state.ids.at(-1) ?? 0] = Number.NEGATIVE_INFINITY;
- *   return draw(state, logits);
+ * const neverTwiceInARow: DecodingStrategy = ({ ids }, logits) => {
+ *   if (ids.length > 0) logits[ids.at(-1)!] = Number.NEGATIVE_INFINITY;
+ *   return likeliest(logits, 1)[0]!;
  * };
- * await generator.generate({ promptIds, maxNewTokens: 64, strategy });
+ * await generator.generate({ promptIds, maxNewTokens: 64, strategy: neverTwiceInARow });
  */
 export type DecodingStrategy = (state: DecodingState, logits: Float32Array) => number;
 
-/** The strategy that options ask for: the repetition penalty comes first, as in Transformers. */
+/**
+ * The strategy that options ask for: the repetition penalty comes first, as in Transformers.
+ *
+ * @example
+ * const strategy = strategyOf({ temperature: 0.8, topP: 0.95, repetitionPenalty: 1.1 });
+ */
 export function strategyOf(options: SamplingOptions): DecodingStrategy {
   const { temperature = 0, repetitionPenalty = 1 } = options;
   const strategy = temperature === 0 ? greedy : sampling(options);
@@ -74,6 +77,9 @@ export const greedy: DecodingStrategy = (_, logits) => indexOfLargest(logits);
 /**
  * Draws from the truncated softmax: after the temperature, top-k, top-p and min-p each on what the one before has left, as
  * in Transformers.
+ *
+ * @example
+ * const strategy = sampling({ temperature: 0.8, topK: 40 });
  */
 export function sampling({
   temperature = 1,
@@ -99,7 +105,12 @@ export function sampling({
   };
 }
 
-/** A strategy over logits of which those of tokens in the prompt or the text are lessened; see {@link SamplingOptions}. */
+/**
+ * A strategy over logits of which those of tokens in the prompt or the text are lessened; see {@link SamplingOptions}.
+ *
+ * @example
+ * const strategy = penalizeRepetition(1.2, sampling({ temperature: 0.8 }));
+ */
 export function penalizeRepetition(penalty: number, strategy: DecodingStrategy): DecodingStrategy {
   return (state, logits) => {
     for (const id of new Set([...state.promptIds, ...state.ids])) {
@@ -135,7 +146,12 @@ export function indexOfLargest(values: Float32Array): number {
   return best;
 }
 
-/** The ids of the `count` largest logits, largest first. */
+/**
+ * The ids of the `count` largest logits, largest first.
+ *
+ * @example
+ * const [second] = likeliest(Float32Array.of(0, 3, 2), 2).slice(1); // 2
+ */
 export function likeliest(logits: Float32Array, count: number): number[] {
   const descending = (a: number, b: number) => logits[b]! - logits[a]! || a - b;
   if (count >= logits.length) return Array.from(logits.keys()).sort(descending);
@@ -146,7 +162,13 @@ export function likeliest(logits: Float32Array, count: number): number[] {
   return ids.sort(descending).slice(0, count);
 }
 
-/** ln of the sum of the exponentials: what a logit must be lessened by to be a log-probability. */
+/**
+ * ln of the sum of the exponentials: what a logit must be lessened by to be a log-probability.
+ *
+ * @example
+ * const logits = Float32Array.of(0, 3, 2);
+ * const logProbabilities = logits.map((logit) => logit - logNormalizer(logits));
+ */
 export function logNormalizer(logits: Float32Array): number {
   const largest = logits[indexOfLargest(logits)]!;
   let sum = 0;

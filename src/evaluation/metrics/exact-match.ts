@@ -6,7 +6,7 @@ import { asciiPunctuation } from "../../core/python/text.ts";
 import { mean } from "./aggregations.ts";
 import type { Metric } from "./metric.ts";
 
-interface ExactMatchSettings {
+export interface ExactMatchSettings {
   readonly ignore_case?: boolean | undefined;
   readonly ignore_punctuation?: boolean | undefined;
   /** Regular expressions of Python, removed from answer and target in this order. */

@@ -25,11 +25,13 @@ const table = {
 
 export type MetricName = keyof typeof table;
 
+/** The metrics, each with its aggregation and direction, by name. */
 export const metrics: Readonly<Record<MetricName, Metric>> = table;
 
 export const metricNames = Object.keys(table) as readonly MetricName[];
 
-type SettingsOf<M> = M extends Metric<infer Settings> ? Settings : never;
+/** What a metric lets a definition say beside its name. */
+export type SettingsOf<M> = M extends Metric<infer Settings> ? Settings : never;
 
 /** A metric of a task, with its settings: an entry of its `metric_list`. */
 export type TaskMetric = {

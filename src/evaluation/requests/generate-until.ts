@@ -7,7 +7,7 @@ import type { Doc } from "../task.ts";
 import type { TaskDefinition } from "../tasks/task-definition.ts";
 import type { OutputType } from "./output-type.ts";
 
-interface Written {
+export interface Written {
   /** What a filter found in the text. */
   readonly answer: string;
   readonly target: string;

@@ -3,11 +3,11 @@
 import type { OutputType } from "./output-type.ts";
 
 /** The text as it stands in the data, by whose words and bytes perplexities are counted. */
-interface Original {
+export interface Original {
   readonly original: string;
 }
 
-interface Predicted extends Original {
+export interface Predicted extends Original {
   /** Of the whole text, in nats. */
   readonly logLikelihood: number;
 }

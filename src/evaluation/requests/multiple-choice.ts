@@ -1,16 +1,16 @@
 /** @file Items with several choices, of which the likeliest counts as the answer. */
 
-import type { LoglikelihoodResult, Request } from "../language-model.ts";
+import type { LoglikelihoodResult, ModelRequest } from "../language-model.ts";
 import type { OutputType } from "./output-type.ts";
 
-interface Choices {
+export interface Choices {
   /** As they stand in the data, without the delimiter. */
   readonly choices: readonly string[];
   /** Number of the correct one. */
   readonly gold: number;
 }
 
-interface AnsweredChoices extends Choices {
+export interface AnsweredChoices extends Choices {
   /** One per choice. */
   readonly results: readonly LoglikelihoodResult[];
 }
@@ -21,7 +21,7 @@ export const multipleChoice: OutputType<"loglikelihood", Choices, AnsweredChoice
   hasChoices: true,
 
   prepare({ rendered: { text, choices = [], target }, prompt, targetDelimiter }) {
-    const request = (context: string, answer: string | number): Request<"loglikelihood"> => ({
+    const request = (context: string, answer: string | number): ModelRequest<"loglikelihood"> => ({
       type: "loglikelihood",
       context,
       continuation: `${targetDelimiter}${answer}`,

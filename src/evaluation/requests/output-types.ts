@@ -18,6 +18,7 @@ export type OutputTypeName = keyof typeof table;
 /** What metrics see of an answered item of this type. */
 export type OutcomeOf<T extends OutputTypeName> = ReturnType<(typeof table)[T]["outcome"]>;
 
+/** The kinds, each with how it is asked and what is judged of it, by name. */
 export const outputTypes: Readonly<Record<OutputTypeName, OutputType>> = table;
 
 export const outputTypeNames = Object.keys(table) as [OutputTypeName, ...OutputTypeName[]];

@@ -53,6 +53,8 @@ const builtInGroups: readonly GroupEntry[] = [
  *
  * @param paths files of the user's tasks, or folders of such files
  * @throws InputError if a definition is not valid or two have the same name.
+ * @example
+ * const { tasks } = loadTasks(["my-task.yaml"]).select(["my-task", "gsm8k"]);
  */
 export function loadTasks(paths: readonly string[] = []): TaskRegistry {
   const own = readTaskFiles(paths);
@@ -66,6 +68,10 @@ const validName = /^[a-zA-Z\d][\w.-]{0,199}$/;
  * A registry of tasks and groups, such as those of a program with functions of its own.
  *
  * @throws InputError if a name is not valid, two have the same, or a group names a task that is not among them.
+ * @example
+ * const { tasks } = loadTasks().select(["hellaswag", "arc_easy"]);
+ * const registry = createRegistry(tasks.map((task) => ({ ...task, name: `${task.name}_short`, limit: 200 })));
+ * await runEvaluation({ model: "HuggingFaceTB/SmolLM2-135M", tasks: ["hellaswag_short"], registry });
  */
 export function createRegistry(
   tasks: readonly TaskEntry[],

@@ -95,7 +95,8 @@ const definitionSchema = z.strictObject({
   metadata: z.looseObject({ version: z.union([text, z.number()]).optional() }).optional(),
 });
 
-type UserDefinition = z.infer<typeof definitionSchema>;
+/** A definition as a file may give it. */
+export type UserDefinition = z.infer<typeof definitionSchema>;
 
 /**
  * A task's definition. Those that come with the program, or through the API, may have functions where the harness's own
@@ -137,7 +138,21 @@ export function parseSplit(split: string): {
   return { name, start: toNumber(start), end: toNumber(end) };
 }
 
-/** Adds the defaults to a definition in code. */
+/**
+ * Adds the defaults to a definition in code.
+ *
+ * @example
+ * const definition = defineTask({
+ *   task: "capitals",
+ *   dataset_path: "json",
+ *   dataset_kwargs: { data_files: { test: "capitals.jsonl" } },
+ *   test_split: "test",
+ *   doc_to_text: ({ country }) => `The capital of ${country} is`,
+ *   doc_to_target: "{{capital}}",
+ *   generation_kwargs: { until: ["."], max_gen_toks: 8 },
+ *   metric_list: [{ metric: "judged", judge: (answer, target) => Number(answer.trim() === target) }],
+ * });
+ */
 export function defineTask(definition: TaskDefinitionInput): TaskDefinition {
   return { output_type: "generate_until", target_delimiter: " ", fewshot_delimiter: "\n\n", ...definition };
 }
