@@ -54,6 +54,13 @@ export type { Bits, ModelIdentity } from "./model-identity.ts";
 export type { OutputFolder } from "./output-folder.ts";
 export type { ItemPair } from "./paired-items.ts";
 export { type PreparationOptions, prepareTask, prepareTasks } from "./prepare.ts";
+export {
+  createRemoteModel,
+  type OpenAIClient,
+  type RemoteModelOptions,
+  type TokenUsage,
+  type UserMessage,
+} from "./remote-model.ts";
 export { renderItems, renderTable } from "./report.ts";
 export type { AnsweredQuestion, ItemSource, OutputType } from "./requests/output-type.ts";
 export { type OutcomeOf, type OutputTypeName, outputTypes } from "./requests/output-types.ts";
