@@ -1,21 +1,17 @@
 /** @file From a task's definition to its items, ready to be asked. */
 
 import { createHash } from "node:crypto";
-import { isDeepStrictEqual } from "node:util";
 import { InputError } from "../core/errors.ts";
-import { createPythonRandom } from "../core/python/random.ts";
 import { compilePythonRegExp } from "../core/python/regexp.ts";
 import type { HubOptions } from "../node/hub/hub.ts";
-import { locateData, type SourceDoc, type TaskData } from "./dataset-location.ts";
-import { type DocFields, questionOf, renderDoc } from "./doc-rendering.ts";
+import { locateData, type SourceDoc } from "./dataset-location.ts";
+import { type DocFields, renderDoc } from "./doc-rendering.ts";
 import type { TaskGroup } from "./evaluate.ts";
+import { countShots, createDraw, createPrompt, readPool, shotFields } from "./fewshot.ts";
 import { argumentsOf, type LanguageModel } from "./language-model.ts";
 import { metrics, metricsOf } from "./metrics/metrics.ts";
-import { assemblePrompt, type ChatFormat, joinSystem, type PromptParts, type Shot } from "./prompt.ts";
-import type { ItemSource } from "./requests/output-type.ts";
 import { outputTypes } from "./requests/output-types.ts";
-import type { Doc, Instance, PreparedTask } from "./task.ts";
-import { renderTaskTemplate } from "./task-template.ts";
+import type { Instance, PreparedTask } from "./task.ts";
 import { loadTasks, type TaskRegistry } from "./tasks/registry.ts";
 import type { TaskDefinition } from "./tasks/task-definition.ts";
 import type { TaskEntry } from "./tasks/task-entry.ts";
@@ -63,7 +59,7 @@ export async function prepareTask(entry: TaskEntry, options: PreparationOptions 
   const { definition } = data;
   const { output_type, target_delimiter, filter_list: filters = [] } = definition;
   const outputType = outputTypes[output_type];
-  const { applyChatTemplate, fewshotAsMultiturn = true } = options;
+  const { applyChatTemplate, fewshotAsMultiturn = true, systemInstruction = "" } = options;
   const chat = applyChatTemplate && { apply: applyChatTemplate, asMultiturn: fewshotAsMultiturn };
   for (const pattern of patternsOf(definition)) checkPattern(entry.name, pattern);
   outputType.check?.(definition, options.maxLength ?? Number.POSITIVE_INFINITY);
@@ -86,7 +82,7 @@ export async function prepareTask(entry: TaskEntry, options: PreparationOptions 
       if (typeof rendered.text !== textType) {
         throw new Error("doc_to_text is a choice's number for some items and a text for others");
       }
-      const prompt = createPrompt(definition, doc, draw(doc), options, chat);
+      const prompt = createPrompt(definition, doc, draw(doc), systemInstruction, chat);
       const targetDelimiter = chat ? "" : target_delimiter;
       const item = outputType.prepare({ definition, doc, rendered, prompt, targetDelimiter });
       return { docId, doc, target: rendered.target, ...item };
@@ -156,104 +152,11 @@ function checkFields(fields: DocFields, docs: readonly SourceDoc[]): void {
   }
 }
 
-function countShots(definition: TaskDefinition, asked: number | undefined): number {
-  const { output_type, num_fewshot } = definition;
-  // The harness does not override a definition's 0 either.
-  const { takesExamples = true } = outputTypes[output_type];
-  if (num_fewshot === 0 || !takesExamples) return 0;
-  return asked ?? num_fewshot ?? 0;
-}
-
 function checkLimit(limit: number | undefined): number | undefined {
   if (limit !== undefined && (!Number.isInteger(limit) || limit < 1)) {
     throw new InputError(`The limit must be a whole number of items from 1 on, not ${limit}.`);
   }
   return limit;
-}
-
-/** The documents from which examples are drawn, by the harness's order of precedence. */
-async function readPool({ definition, readSplit }: TaskData, evaluated: readonly SourceDoc[]) {
-  const { fewshot_config, fewshot_split, training_split, validation_split } = definition;
-  if (fewshot_split === undefined && fewshot_config?.samples) {
-    return fewshot_config.samples.map((doc, i) => ({ doc, where: `example ${i + 1} of fewshot_config` }));
-  }
-  const others = fewshot_split ?? training_split ?? validation_split;
-  return others === undefined ? evaluated : readSplit(others);
-}
-
-type Draw = (doc: Doc) => readonly SourceDoc[];
-
-function createDraw(
-  definition: TaskDefinition,
-  pool: readonly SourceDoc[],
-  count: number,
-  seed: number,
-  task: string,
-): Draw {
-  if (count === 0) return () => [];
-  const { fewshot_config, fewshot_split, test_split } = definition;
-  const isFirst = fewshot_config?.sampler === "first_n";
-  // The harness takes the item for one of the pool if neither is named, too.
-  const mayDrawItem = !isFirst && fewshot_split === test_split;
-  const drawn = mayDrawItem ? count + 1 : count;
-  if (drawn > pool.length) {
-    throw new InputError(
-      `The task ${task} has ${pool.length} examples, of which ${drawn} are to be drawn for each item; ask for fewer.`,
-    );
-  }
-  if (isFirst) return () => pool.slice(0, count);
-  const random = createPythonRandom(seed);
-  return (item) => {
-    const examples = random.sample(pool, drawn);
-    return mayDrawItem
-      ? examples.filter(({ doc }) => !isDeepStrictEqual(doc, item)).slice(0, count)
-      : examples;
-  };
-}
-
-/** Puts an item's question after what stands before all questions; examples are rendered when it is first asked. */
-function createPrompt(
-  definition: TaskDefinition,
-  doc: Doc,
-  examples: readonly SourceDoc[],
-  { systemInstruction = "" }: PreparationOptions,
-  chat: ChatFormat | undefined,
-): ItemSource["prompt"] {
-  const { description = "", target_delimiter, fewshot_delimiter, fewshot_config } = definition;
-  let parts: Omit<PromptParts, "question"> | undefined;
-  return (question) => {
-    parts ??= {
-      system: joinSystem(
-        systemInstruction,
-        Object.hasOwn(doc, description) ? String(doc[description]) : renderTaskTemplate(description, doc),
-        fewshot_delimiter,
-      ),
-      shots: examples.map((example) => renderShot(shotFields(definition), example)),
-      targetDelimiter: fewshot_config?.target_delimiter ?? target_delimiter,
-      fewshotDelimiter: fewshot_config?.fewshot_delimiter ?? fewshot_delimiter,
-    };
-    return assemblePrompt({ ...parts, question }, chat);
-  };
-}
-
-function shotFields({ fewshot_config, ...definition }: TaskDefinition): DocFields {
-  return {
-    doc_to_text: fewshot_config?.doc_to_text ?? definition.doc_to_text,
-    doc_to_target: fewshot_config?.doc_to_target ?? definition.doc_to_target,
-    doc_to_choice: fewshot_config?.doc_to_choice ?? definition.doc_to_choice,
-  };
-}
-
-function renderShot(fields: DocFields, { doc, where }: SourceDoc): Shot {
-  try {
-    const rendered = renderDoc(fields, doc);
-    const { choices = [], target } = rendered;
-    const answer = typeof target === "number" && choices.length > 0 ? choices[target] : String(target);
-    if (answer === undefined) throw new Error(`the label ${target} is none of the ${choices.length} choices`);
-    return { question: questionOf(rendered), answer };
-  } catch (error) {
-    throw new Error(`an example before it (${where}): ${(error as Error).message}`);
-  }
 }
 
 function patternsOf(definition: TaskDefinition): string[] {
