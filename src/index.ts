@@ -22,7 +22,7 @@ export {
   type DecodingStrategy,
   greedy,
   likeliest,
-  logNormalizer,
+  logSumExp,
   penalizeRepetition,
   type SamplingOptions,
   sampling,

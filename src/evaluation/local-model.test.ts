@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { noAdapter } from "../core/adapters/adapted-model.ts";
-import { indexOfLargest, logNormalizer } from "../core/decoding/sample.ts";
+import { argmax, logSumExp } from "../core/decoding/sample.ts";
 import { createEngine } from "../core/engine/engine.ts";
 import { openModel } from "../node/models/open-model.ts";
 import { openDevice } from "../node/runtime/onnx-runtime.ts";
@@ -28,7 +28,7 @@ async function scoreAlone(ids: readonly number[]) {
   const logits = await engine.logits(row, Int32Array.from(ids.keys()), new Map());
   return ids.slice(1).map((id, i) => {
     const here = logits.subarray(i * config.vocabSize, (i + 1) * config.vocabSize);
-    return { logprob: here[id]! - logNormalizer(here), likeliest: indexOfLargest(here) === id };
+    return { logprob: here[id]! - logSumExp(here), likeliest: argmax(here) === id };
   });
 }
 

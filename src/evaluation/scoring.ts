@@ -18,7 +18,7 @@ export interface SequenceScore {
 }
 
 /** A beginning is kept for others only if it has this many tokens, and so many sequences share it. */
-const leastPreamble = 64;
+const leastPrefix = 64;
 const leastSharers = 8;
 /** Tokens that are computed at a time: enough for products at their full rate. */
 const batchTokens = 1024;
@@ -37,9 +37,9 @@ interface Entry {
 /** Sequences that are computed in one row: a trunk that they share, and their branches after it. */
 interface Row {
   readonly entries: readonly Entry[];
-  /** Tokens of the trunk, preamble included. */
+  /** Tokens of the trunk, those of the prefix included. */
   readonly trunk: number;
-  /** Tokens of trunk and branches after the preamble. */
+  /** Tokens of trunk and branches after the prefix. */
   readonly length: number;
 }
 
@@ -59,10 +59,10 @@ export async function scoreSequences(
 ): Promise<void> {
   const entries = sequences.map(({ ids, scored }, index): Entry => ({ index, ids, scored }));
   entries.sort((a, b) => compareIds(a.ids, b.ids));
-  for (const { run, preamble } of findPreambles(entries)) {
-    const past = await computePreamble(decoder, config, run[0]!.ids.slice(0, preamble));
-    onTokens(preamble);
-    const rows = buildRows(run, preamble).sort((a, b) => b.length - a.length);
+  for (const { run, prefix } of findPrefixes(entries)) {
+    const past = await computePrefix(decoder, config, run[0]!.ids.slice(0, prefix));
+    onTokens(prefix);
+    const rows = buildRows(run, prefix).sort((a, b) => b.length - a.length);
     for (let start = 0; start < rows.length; ) {
       const { length, entries } = rows[start]!;
       const count = Math.max(1, Math.floor(batchTokens / length));
@@ -82,24 +82,24 @@ function compareIds(a: readonly number[], b: readonly number[]): number {
 }
 
 /** Divides sorted entries into runs, each with the length of the beginning that is kept for it. */
-function findPreambles(entries: readonly Entry[]): { run: Entry[]; preamble: number }[] {
-  const runs: { run: Entry[]; preamble: number }[] = [];
+function findPrefixes(entries: readonly Entry[]): { run: Entry[]; prefix: number }[] {
+  const runs: { run: Entry[]; prefix: number }[] = [];
   const alone: Entry[] = [];
   for (let start = 0; start < entries.length; ) {
     // A beginning must end before anything is asked for.
-    let preamble = readLength(entries[start]!);
+    let prefix = readLength(entries[start]!);
     let end = start + 1;
     for (; end < entries.length; end++) {
       const common = commonLength(entries[end - 1]!.ids, entries[end]!.ids);
-      if (common < leastPreamble) break;
-      preamble = Math.min(preamble, common, readLength(entries[end]!));
+      if (common < leastPrefix) break;
+      prefix = Math.min(prefix, common, readLength(entries[end]!));
     }
     const run = entries.slice(start, end);
-    if (run.length >= leastSharers && preamble >= leastPreamble) runs.push({ run, preamble });
+    if (run.length >= leastSharers && prefix >= leastPrefix) runs.push({ run, prefix });
     else alone.push(...run);
     start = end;
   }
-  return alone.length > 0 ? [...runs, { run: alone, preamble: 0 }] : runs;
+  return alone.length > 0 ? [...runs, { run: alone, prefix: 0 }] : runs;
 }
 
 /** Tokens before the one after which the first answer is asked for. */
@@ -107,7 +107,7 @@ function readLength({ ids, scored }: Entry): number {
   return ids.length - scored - 1;
 }
 
-async function computePreamble(
+async function computePrefix(
   decoder: Decoder,
   config: ModelConfig,
   ids: readonly number[],
@@ -121,14 +121,14 @@ async function computePreamble(
 }
 
 /** Puts neighbours of sorted entries into one row where that saves tokens. */
-function buildRows(entries: readonly Entry[], preamble: number): Row[] {
+function buildRows(entries: readonly Entry[], prefix: number): Row[] {
   const rows: Row[] = [];
   for (const entry of entries) {
-    const alone = createRow([entry], entry.ids.length - 1, preamble);
+    const alone = createRow([entry], entry.ids.length - 1, prefix);
     const row = rows.at(-1);
     if (row) {
       const trunk = Math.min(row.trunk, entry.ids.length - 1, commonLength(row.entries[0]!.ids, entry.ids));
-      const together = createRow([...row.entries, entry], trunk, preamble);
+      const together = createRow([...row.entries, entry], trunk, prefix);
       const saving = row.length + alone.length - together.length;
       if (saving >= leastSaving && together.length <= batchTokens) {
         rows[rows.length - 1] = together;
@@ -140,9 +140,9 @@ function buildRows(entries: readonly Entry[], preamble: number): Row[] {
   return rows;
 }
 
-function createRow(entries: readonly Entry[], trunk: number, preamble: number): Row {
+function createRow(entries: readonly Entry[], trunk: number, prefix: number): Row {
   const branches = entries.reduce((sum, { ids }) => sum + ids.length - 1 - trunk, 0);
-  return { entries, trunk, length: trunk - preamble + branches };
+  return { entries, trunk, length: trunk - prefix + branches };
 }
 
 /** A row's tokens as they stand in it. */
@@ -154,9 +154,9 @@ interface Layout {
   placeOf(e: number, position: number): number;
 }
 
-function layOut({ entries, trunk }: Row, preamble: number): Layout {
-  const ids = entries[0]!.ids.slice(preamble, trunk);
-  const positions = Array.from(ids.keys(), (i) => preamble + i);
+function layOut({ entries, trunk }: Row, prefix: number): Layout {
+  const ids = entries[0]!.ids.slice(prefix, trunk);
+  const positions = Array.from(ids.keys(), (i) => prefix + i);
   const branches = ids.map(() => 0);
   const starts: number[] = [];
   for (const [e, entry] of entries.entries()) {
@@ -171,7 +171,7 @@ function layOut({ entries, trunk }: Row, preamble: number): Layout {
     ids,
     positions,
     branches,
-    placeOf: (e, position) => (position < trunk ? position - preamble : starts[e]! + position - trunk),
+    placeOf: (e, position) => (position < trunk ? position - prefix : starts[e]! + position - trunk),
   };
 }
 
@@ -236,10 +236,10 @@ async function scoreLong(
   decoder: Decoder,
   config: ModelConfig,
   entry: Entry,
-  preamble: KeyValues,
+  prefix: KeyValues,
   onScore: (index: number, score: SequenceScore) => void,
 ): Promise<void> {
-  let past = preamble;
+  let past = prefix;
   let logLikelihood = 0;
   let isGreedy = true;
   const read = entry.ids.length - 1;

@@ -10,7 +10,7 @@ import { createRandom } from "../random.ts";
 import type { Device } from "../runtime/device.ts";
 import { createGenerator, type GeneratorOptions, type LocalRequest } from "./batch-generator.ts";
 import type { Piece } from "./generator.ts";
-import { indexOfLargest, logNormalizer } from "./sample.ts";
+import { argmax, logSumExp } from "./sample.ts";
 
 const device = openDevice("cpu", { threads: 1 });
 const model = await openModel("fixtures/embedded-model");
@@ -52,8 +52,8 @@ async function continueGreedily(
       segmentIds: new Int32Array(ids.length).fill(1),
     };
     const logits = await engine.logits(row, Int32Array.of(ids.length - 1), adapter.parameters);
-    const next = indexOfLargest(logits);
-    logprobs.push(logits[next]! - logNormalizer(logits));
+    const next = argmax(logits);
+    logprobs.push(logits[next]! - logSumExp(logits));
     if (next === tokenizer.eosTokenId) break;
     ids.push(next);
   }
@@ -120,7 +120,7 @@ test("a strategy of the caller's own chooses the tokens, and what it throws ends
         strategy: ({ promptIds, ids }, logits) => {
           expect(promptIds).toBe(prompts[0]);
           for (const id of ids) logits[id] = Number.NEGATIVE_INFINITY;
-          return indexOfLargest(logits);
+          return argmax(logits);
         },
       }),
     ),

@@ -23,7 +23,7 @@ import {
   type DecodingState,
   type DecodingStrategy,
   likeliest,
-  logNormalizer,
+  logSumExp,
   strategyOf,
 } from "./sample.ts";
 import { createTextStream, type TextStream } from "./text-stream.ts";
@@ -337,7 +337,7 @@ function describeToken(
   logits: Float32Array,
   count: number,
 ): (id: number) => GeneratedToken {
-  const normalizer = logNormalizer(logits);
+  const normalizer = logSumExp(logits);
   const original = logits.slice();
   const describe = (id: number): TokenLogprob => ({
     id,

@@ -6,7 +6,7 @@ import { createDecoder, extendText } from "../engine/decoder.ts";
 import { createKeyValues } from "../engine/key-values.ts";
 import { createRandom } from "../random.ts";
 import { createBranches } from "./branches.ts";
-import { likeliest, logNormalizer } from "./sample.ts";
+import { likeliest, logSumExp } from "./sample.ts";
 
 const device = openDevice("cpu", { threads: 1 });
 const model = await openModel("fixtures/embedded-model");
@@ -41,7 +41,7 @@ function expand(beams: readonly Beam[], logits: readonly Float32Array[], width: 
     likeliest(logits[beam]!, width).map((id) => ({
       beam,
       ids: [...ids, id],
-      score: score + logits[beam]![id]! - logNormalizer(logits[beam]!),
+      score: score + logits[beam]![id]! - logSumExp(logits[beam]!),
     })),
   );
   return grown.sort((a, b) => b.score - a.score).slice(0, width);
@@ -133,7 +133,7 @@ test("continuations are scored side by side, and the branch stays as it is", asy
     expect(scores[i]).toHaveLength(ids.length);
     for (const [place, id] of ids.entries()) {
       const logits = await computeAnew([...prompt, ...ids.slice(0, place)]);
-      expect(Math.abs(scores[i]![place]! - (logits[id]! - logNormalizer(logits)))).toBeLessThan(1e-4);
+      expect(Math.abs(scores[i]![place]! - (logits[id]! - logSumExp(logits)))).toBeLessThan(1e-4);
     }
   }
   expect(await branches.score(0, [])).toEqual([]);

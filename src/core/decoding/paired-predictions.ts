@@ -4,7 +4,7 @@ import { type AdaptedModel, noAdapter } from "../adapters/adapted-model.ts";
 import { createDecoder, extendText } from "../engine/decoder.ts";
 import { createKeyValues } from "../engine/key-values.ts";
 import type { Device } from "../runtime/device.ts";
-import { logNormalizer } from "./sample.ts";
+import { logSumExp } from "./sample.ts";
 
 /** Two models of one vocabulary that read the same texts. */
 export interface PairedReader {
@@ -56,7 +56,7 @@ async function mapInTurn<T, R>(values: readonly T[], compute: (value: T) => Prom
 
 /** KL(p ‖ q) in nats, of the distributions whose logits are given. */
 export function klDivergence(p: Float32Array, q: Float32Array): number {
-  const [normalizerP, normalizerQ] = [logNormalizer(p), logNormalizer(q)];
+  const [normalizerP, normalizerQ] = [logSumExp(p), logSumExp(q)];
   let sum = 0;
   for (let i = 0; i < p.length; i++) {
     const logP = p[i]! - normalizerP;

@@ -5,7 +5,7 @@ import {
   checkLogits,
   type DecodingState,
   likeliest,
-  logNormalizer,
+  logSumExp,
   type SamplingOptions,
   strategyOf,
 } from "./sample.ts";
@@ -82,7 +82,7 @@ test("the likeliest are those of a whole sort", () => {
 
 test("logits less their normalizer are log-probabilities, however large they are", () => {
   const large = Float32Array.of(1000, 1001, 998);
-  const sum = large.reduce((total, logit) => total + Math.exp(logit - logNormalizer(large)), 0);
+  const sum = large.reduce((total, logit) => total + Math.exp(logit - logSumExp(large)), 0);
   expect(sum).toBeCloseTo(1, 10);
 });
 

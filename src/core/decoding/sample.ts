@@ -72,7 +72,7 @@ export function strategyOf(options: SamplingOptions): DecodingStrategy {
 }
 
 /** Takes the likeliest token, and of equals the first. */
-export const greedy: DecodingStrategy = (_, logits) => indexOfLargest(logits);
+export const greedy: DecodingStrategy = (_, logits) => argmax(logits);
 
 /**
  * Draws from the truncated softmax: after the temperature, top-k, top-p and min-p each on what the one before has left, as
@@ -88,7 +88,7 @@ export function sampling({
   minP = 0,
 }: Omit<SamplingOptions, "repetitionPenalty">): DecodingStrategy {
   return ({ random }, logits) => {
-    const best = indexOfLargest(logits);
+    const best = argmax(logits);
     const weights = new Float64Array(logits.length);
     for (let id = 0; id < weights.length; id++)
       weights[id] = Math.exp((logits[id]! - logits[best]!) / temperature);
@@ -140,7 +140,7 @@ function leastWeight(weights: Float64Array, topK: number, topP: number, minP: nu
   return Math.max(minP, descending[last]!);
 }
 
-export function indexOfLargest(values: Float32Array): number {
+export function argmax(values: Float32Array): number {
   let best = 0;
   for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
   return best;
@@ -167,10 +167,10 @@ export function likeliest(logits: Float32Array, count: number): number[] {
  *
  * @example
  * const logits = Float32Array.of(0, 3, 2);
- * const logProbabilities = logits.map((logit) => logit - logNormalizer(logits));
+ * const logProbabilities = logits.map((logit) => logit - logSumExp(logits));
  */
-export function logNormalizer(logits: Float32Array): number {
-  const largest = logits[indexOfLargest(logits)]!;
+export function logSumExp(logits: Float32Array): number {
+  const largest = logits[argmax(logits)]!;
   let sum = 0;
   for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i]! - largest);
   return largest + Math.log(sum);

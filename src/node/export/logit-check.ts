@@ -7,7 +7,7 @@ import {
   klDivergence,
   type PairedReader,
 } from "../../core/decoding/paired-predictions.ts";
-import { indexOfLargest } from "../../core/decoding/sample.ts";
+import { argmax } from "../../core/decoding/sample.ts";
 import { InputError } from "../../core/errors.ts";
 import type { Device } from "../../core/runtime/device.ts";
 import { adjustBeginning } from "../../core/tokenization/beginning.ts";
@@ -139,7 +139,7 @@ async function compare(reader: PairedReader, texts: readonly (readonly number[])
     for (const ids of texts) {
       await reader.read(ids, (before, after) => {
         sums.positions++;
-        if (indexOfLargest(before) === indexOfLargest(after)) sums.same++;
+        if (argmax(before) === argmax(after)) sums.same++;
         sums.divergence += klDivergence(before, after);
         // What all logits share does not change a prediction.
         const [meanBefore, meanAfter] = [meanOf(before), meanOf(after)];
