@@ -11,6 +11,7 @@ import { createGenerator } from "../core/decoding/batch-generator.ts";
 import type { Generation, GenerationRequest, Generator } from "../core/decoding/generator.ts";
 import { encodeChat } from "../core/decoding/prompt.ts";
 import { checkSampling } from "../core/decoding/sample.ts";
+import { longestCachedText } from "../core/engine/layer-context.ts";
 import { DamagedModelError, InputError } from "../core/errors.ts";
 import type { ChatMessage } from "../core/tokenization/chat-template.ts";
 import type { Tokenizer } from "../core/tokenization/tokenizer.ts";
@@ -51,7 +52,7 @@ Example:
     const generator = createGenerator(model, { batchSize: 1, ...readBits({ bits, exact }) });
     const { stdin, stdout, stderr } = process;
     try {
-      await chat(generator, model.tokenizer, model.config.maxPositionEmbeddings, options, {
+      await chat(generator, model.tokenizer, longestCachedText(model.config), options, {
         input: stdin,
         output: stdout,
         notices: stderr,

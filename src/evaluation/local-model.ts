@@ -4,6 +4,7 @@ import { type AdaptedModel, noAdapter } from "../core/adapters/adapted-model.ts"
 import { createGenerator, type GeneratorOptions } from "../core/decoding/batch-generator.ts";
 import { renderChat } from "../core/decoding/prompt.ts";
 import { createDecoder } from "../core/engine/decoder.ts";
+import { longestCachedText } from "../core/engine/layer-context.ts";
 import { InputError } from "../core/errors.ts";
 import type { Tokenizer } from "../core/tokenization/tokenizer.ts";
 import { openDevice } from "../node/runtime/onnx-runtime.ts";
@@ -37,7 +38,7 @@ export interface LocalModel extends LanguageModel {
 export function createLocalModel(model: AdaptedModel, options: LocalModelOptions = {}): LocalModel {
   const { batchSize = 16, bits, device = openDevice("cpu") } = options;
   const { config, tokenizer } = model;
-  const maxLength = config.maxPositionEmbeddings;
+  const maxLength = longestCachedText(config);
   const decoder = createDecoder(device, model, model.adapter ?? noAdapter);
   const generator = createGenerator(model, { batchSize, device, ...(bits !== undefined && { bits }) });
   const tokenCounts = { scored: 0, generated: 0 };

@@ -1,6 +1,7 @@
 /** @file The program of the thread that prepares requests: opens the tokenizer, then answers one message after the other. */
 
 import { parentPort, workerData } from "node:worker_threads";
+import { longestCachedText } from "../core/engine/layer-context.ts";
 import { withChatSettings } from "../core/tokenization/chat-template.ts";
 import { openCheckpoint } from "../node/models/checkpoint.ts";
 import { ApiError } from "./api-error.ts";
@@ -17,7 +18,7 @@ function open({ path, chat = {}, ...options }: RequestThreadOptions): ServedMode
     return createServedModel({
       ...options,
       tokenizer: withChatSettings(checkpoint.tokenizer(), chat),
-      contextLength: checkpoint.config.maxPositionEmbeddings,
+      contextLength: longestCachedText(checkpoint.config),
     });
   } finally {
     checkpoint.close();

@@ -3,6 +3,7 @@
 import { openDevice } from "../../node/runtime/onnx-runtime.ts";
 import { type AdaptedModel, type Adapter, noAdapter } from "../adapters/adapted-model.ts";
 import { createDecoder, type Decoder } from "../engine/decoder.ts";
+import { longestCachedText } from "../engine/layer-context.ts";
 import { InputError } from "../errors.ts";
 import type { BitWidth } from "../graph/operators/integer-matmul.ts";
 import { createRandom } from "../random.ts";
@@ -94,6 +95,7 @@ interface Lane {
 export function createGenerator(model: AdaptedModel, options: GeneratorOptions = {}): LocalGenerator {
   const { adapters = {}, batchSize = 8, bits = defaultBits(model), device = openDevice("cpu") } = options;
   const { config, tokenizer } = model;
+  const context = longestCachedText(config);
   const lanes = new Map<string, Lane>();
   let running: Promise<void> | undefined;
   let closed = false;
@@ -227,9 +229,7 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
       finish(job, "stop", text);
       return true;
     }
-    const full =
-      ids.length === request.maxNewTokens ||
-      request.promptIds.length + ids.length === config.maxPositionEmbeddings;
+    const full = ids.length === request.maxNewTokens || request.promptIds.length + ids.length === context;
     if (full) {
       finish(job, "length", text);
       return true;
@@ -260,7 +260,7 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
   return {
     async generate(request, { signal, onPiece } = {}) {
       if (closed) throw new Error("The generator is closed.");
-      checkRequest(request, config.maxPositionEmbeddings);
+      checkRequest(request, context);
       signal?.throwIfAborted();
       if (request.maxNewTokens === 0)
         return { text: "", finishReason: "length", completionTokens: 0, computedPromptTokens: 0, tokens: [] };

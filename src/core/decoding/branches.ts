@@ -2,6 +2,7 @@
 
 import { type AdaptedModel, noAdapter } from "../adapters/adapted-model.ts";
 import { createDecoder } from "../engine/decoder.ts";
+import { longestCachedText } from "../engine/layer-context.ts";
 import { InputError } from "../errors.ts";
 import type { Device } from "../runtime/device.ts";
 import { defaultBits, type GeneratorOptions } from "./batch-generator.ts";
@@ -70,7 +71,8 @@ export interface BranchesOptions extends Pick<GeneratorOptions, "bits"> {
  */
 export function createBranches(device: Device, model: AdaptedModel, options: BranchesOptions): Branches {
   const { capacity, bits = defaultBits(model) } = options;
-  const { vocabSize, maxPositionEmbeddings } = model.config;
+  const { vocabSize } = model.config;
+  const context = longestCachedText(model.config);
   const decoder = createDecoder(
     device,
     model,
@@ -90,9 +92,9 @@ export function createBranches(device: Device, model: AdaptedModel, options: Bra
     throw new InputError(`There is no branch ${branch}; there are ${rows.active}, counted from 0.`);
   };
   const checkLength = (length: number) => {
-    if (length <= maxPositionEmbeddings) return;
+    if (length <= context) return;
     throw new InputError(
-      `A branch of ${length} tokens does not fit into the model's context of ${maxPositionEmbeddings}; drop it.`,
+      `A branch of ${length} tokens does not fit into the model's context of ${context}; drop it.`,
     );
   };
   const keep = (branches: readonly number[]) => {
