@@ -133,6 +133,25 @@ describe("metadata and tensors that change what is computed", () => {
     expect((await open(changes)).layers[0]!.rotary!.scaling).toEqual(expected);
   });
 
+  test("an architecture whose tensors are others is refused", async () => {
+    const path = join(scratch, "disagreeing.gguf");
+    const metadata = [...encodeGgufConfig(config("qwen2"))].map(
+      ([key, value]): [string, GgufValueToWrite] => [key.replace("qwen2.", "qwen3."), value],
+    );
+    const tensors = listTensors(config("qwen2")).map(
+      ({ name, shape }): GgufTensorToWrite => ({
+        name: ggufTensorName(config("qwen2"), name),
+        type: "F32",
+        shape,
+        data: () => new Float32Array(shape.reduce((product, size) => product * size, 1)),
+      }),
+    );
+    await writeGguf(path, new Map([...metadata, ["general.architecture", "qwen3"]]), tensors);
+    expect(() => openCheckpoint(path)).toThrow(
+      `${path} holds a model of the architecture "qwen3" by its metadata, but lacks the tensor "blk.0.attn_q_norm.weight" of such a model; convert the model again.`,
+    );
+  });
+
   test("a file says the same with less", async () => {
     const changes = {
       "llama.attention.key_length": undefined,

@@ -8,6 +8,7 @@ import { InputError } from "../errors.ts";
 import type { GgufFile } from "../formats/gguf.ts";
 import type { GgufValueToWrite } from "../formats/gguf-writer.ts";
 import { checkKeys } from "../formats/known-keys.ts";
+import { quote } from "../formats/weight-file.ts";
 import { ggufKeys } from "./gguf-keys.ts";
 import { refuseSurplus } from "./stored-tensors.ts";
 
@@ -181,11 +182,22 @@ export function ggufRotaryTensors(config: ModelConfig): Readonly<Record<string, 
   return (rotary && architectureOf(config).gguf.rotary?.write(rotary)?.tensors) ?? {};
 }
 
-/** @throws InputError if a GGUF file holds a tensor that the model has no use for. */
+/** @throws InputError if a GGUF file lacks a tensor of its architecture, or holds one that the model has no use for. */
 export function checkGgufTensors(config: ModelConfig, file: GgufFile): void {
   const expected = new Set(listTensors(config).flatMap(({ name }) => ggufTensorNames(config, name)));
   for (const name of Object.keys(ggufRotaryTensors(config))) expected.add(name);
+  const missing = [...expected].find((name) => !file.tensors.has(name) && !isTied(config, name));
+  if (missing !== undefined) {
+    throw new InputError(
+      `${file.path} holds a model of the architecture "${ggufArchitecture(config)}" by its metadata, but lacks the tensor ${quote(missing)} of such a model; convert the model again.`,
+    );
+  }
   refuseSurplus(config, file, (name) => expected.has(name));
+}
+
+/** Whether the file may hold another tensor in the place of this. */
+function isTied({ tieWordEmbeddings }: ModelConfig, name: string): boolean {
+  return tieWordEmbeddings && name === outerNames[embeddingName];
 }
 
 /**
