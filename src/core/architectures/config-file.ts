@@ -277,6 +277,57 @@ export function readLayers(
   return types.map((type) => (type === "sliding_attention" ? sliding : full));
 }
 
+const ropeOfType = z.looseObject({}).nullish();
+
+/** The keys of families whose layers with a window have a rotation of their own. */
+export const typedConfigSchema = configSchema.extend({
+  rope_parameters: z.strictObject({ full_attention: ropeOfType, sliding_attention: ropeOfType }).nullish(),
+});
+
+/**
+ * How each layer attends, with a rotation for those with a window and another for those without. A scaling beside the rotations is
+ * that of the latter.
+ *
+ * @param hasWindow where the file gives no types of layers
+ * @param slidingTheta base of the frequencies of layers with a window, where `rope_parameters` give none
+ * @throws InputError as {@link readLayers} and {@link readRotary}
+ */
+export function readTypedLayers(
+  fields: z.infer<typeof typedConfigSchema>,
+  sizes: Sizes,
+  file: string,
+  hasWindow: (layer: number) => boolean,
+  slidingTheta: number,
+): LayerAttention[] {
+  const { full_attention, sliding_attention } = fields.rope_parameters ?? {};
+  const full = readRotary({ ...fields, rope_parameters: full_attention }, sizes, file);
+  const sliding = readRotary(
+    { ...fields, rope_scaling: null, rope_theta: slidingTheta, rope_parameters: sliding_attention },
+    sizes,
+    file,
+  );
+  const layer_types = readLayerTypes(fields, file, hasWindow);
+  const layers = readLayers({ ...fields, layer_types }, file, full, fields.sliding_window);
+  const windowed = { slidingWindow: fields.sliding_window ?? undefined, rotary: sliding };
+  return layers.map((layer) => (layer.slidingWindow === undefined ? layer : windowed));
+}
+
+/** What says the layers of {@link readTypedLayers} in a config.json. */
+export function writeTypedLayers({ layers }: ModelConfig): Record<string, unknown> {
+  const full = layers.find(({ slidingWindow }) => slidingWindow === undefined)?.rotary;
+  const windowed = layers.find(({ slidingWindow }) => slidingWindow !== undefined);
+  return {
+    layer_types: layers.map(({ slidingWindow }) =>
+      slidingWindow === undefined ? "full_attention" : "sliding_attention",
+    ),
+    sliding_window: windowed?.slidingWindow ?? null,
+    rope_parameters: {
+      ...(full && { full_attention: writeRotary(full) }),
+      ...(windowed && { sliding_attention: writeRotary(windowed.rotary) }),
+    },
+  };
+}
+
 /** The config.json of what {@link readSizes} reads, with the rotation of all layers. */
 export function writeSizes(config: ModelConfig): Record<string, unknown> {
   const { rope_theta, ...scaling } = writeRotary(config.layers[0]!.rotary);

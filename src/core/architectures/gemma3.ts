@@ -11,14 +11,13 @@ import { fastGelu } from "../graph/operators/neural-network.ts";
 import type { Architecture, ModelConfig, TensorConversion } from "./architecture.ts";
 import {
   checkActivation,
-  configSchema,
   parseFields,
   positive,
-  readLayerTypes,
-  readRotary,
   readSizes,
-  writeRotary,
+  readTypedLayers,
+  typedConfigSchema,
   writeSizes,
+  writeTypedLayers,
 } from "./config-file.ts";
 import { everyFamily } from "./config-keys.ts";
 import { llamaBlockNames } from "./llama.ts";
@@ -34,14 +33,12 @@ import {
 /** Names of the activation in Transformers. */
 export const geluNames = ["gelu_pytorch_tanh"];
 
-const ropeOfType = z.looseObject({}).nullish();
-const schema = configSchema.extend({
+const schema = typedConfigSchema.extend({
   hidden_activation: z.string(),
   query_pre_attn_scalar: positive,
   final_logit_softcapping: positive.nullish(),
   rope_theta: positive.default(1_000_000),
   rope_local_base_freq: positive.default(10_000),
-  rope_parameters: z.strictObject({ full_attention: ropeOfType, sliding_attention: ropeOfType }).nullish(),
   sliding_window_pattern: z.int().min(1).default(6),
 });
 
@@ -92,28 +89,15 @@ export const gemma3: Architecture = {
     const fields = parseFields(schema, json, file);
     checkActivation(fields.hidden_activation, file, geluNames);
     const sizes = readSizes(fields, file);
-    const types = readLayerTypes(fields, file, (layer) => (layer + 1) % fields.sliding_window_pattern !== 0);
-    const ofTypes = fields.rope_parameters ?? {};
-    const full = {
-      slidingWindow: undefined,
-      rotary: readRotary({ ...fields, rope_parameters: ofTypes.full_attention }, sizes, file),
-    };
-    const sliding = {
-      slidingWindow: readWindow(fields.sliding_window, file),
-      rotary: readRotary(
-        {
-          ...fields,
-          rope_scaling: null,
-          rope_theta: fields.rope_local_base_freq,
-          rope_parameters: ofTypes.sliding_attention,
-        },
-        sizes,
-        file,
-      ),
-    };
     return {
       ...sizes,
-      layers: types.map((type) => (type === "sliding_attention" ? sliding : full)),
+      layers: readTypedLayers(
+        fields,
+        sizes,
+        file,
+        (layer) => (layer + 1) % fields.sliding_window_pattern !== 0,
+        fields.rope_local_base_freq,
+      ),
       attentionScale: 1 / Math.sqrt(fields.query_pre_attn_scalar),
       embeddingScale: Math.sqrt(fields.hidden_size),
       normOffset: 1,
@@ -122,22 +106,12 @@ export const gemma3: Architecture = {
   },
   writeConfig(config) {
     const { hidden_act: _, rope_theta: __, rope_scaling: ___, ...sizes } = writeSizes(config);
-    const rotaryOf = (windowed: boolean) =>
-      config.layers.find(({ slidingWindow }) => (slidingWindow !== undefined) === windowed)?.rotary;
-    const [full, sliding] = [rotaryOf(false), rotaryOf(true)];
     return {
       ...sizes,
       hidden_activation: geluNames[0],
       query_pre_attn_scalar: queryPreAttnScalar(config),
       final_logit_softcapping: config.logitSoftcap ?? null,
-      layer_types: config.layers.map(({ slidingWindow }) =>
-        slidingWindow === undefined ? "full_attention" : "sliding_attention",
-      ),
-      sliding_window: windowOf(config) ?? null,
-      rope_parameters: {
-        ...(full && { full_attention: writeRotary(full) }),
-        ...(sliding && { sliding_attention: writeRotary(sliding) }),
-      },
+      ...writeTypedLayers(config),
     };
   },
   linearModules: (config) => llamaModules(config),
@@ -223,9 +197,4 @@ export function queryPreAttnScalar({ attentionScale }: ModelConfig): number {
 
 export function windowOf({ layers }: ModelConfig): number | undefined {
   return layers.find(({ slidingWindow }) => slidingWindow !== undefined)?.slidingWindow;
-}
-
-export function readWindow(window: number | null | undefined, file: string): number {
-  if (window) return window;
-  throw new InputError(`${file} gives its layers a sliding window, but no size of it ("sliding_window").`);
 }
