@@ -23,7 +23,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 from transformers import cache_utils, configuration_utils, masking_utils, modeling_rope_utils, modeling_utils
 
 FAMILIES = ["llama", "mistral", "qwen2", "qwen3"]
-OTHER_FAMILIES = ["gemma2", "gemma3", "gemma3_text", "granite", "granitemoehybrid", "olmo2", "phi3", "smollm3"]
+OTHER_FAMILIES = ["gemma2", "gemma3", "gemma3_text", "granite", "granitemoehybrid", "olmo2", "olmo3", "phi3", "smollm3"]
 # Modules that read a configuration whatever its family is, also keys that are no field of its class.
 GENERIC = [configuration_utils, modeling_rope_utils, masking_utils, cache_utils, modeling_utils]
 

@@ -102,6 +102,17 @@ SMOLLM3 = SIZES | dict(
     tie_word_embeddings=True,
     rope_parameters=dict(rope_type="default", rope_theta=5000.0),
 )
+OLMO3 = SIZES | dict(
+    model_type="olmo3",
+    num_hidden_layers=4,
+    sliding_window=8,
+    rope_parameters={
+        FULL: dict(
+            rope_type="yarn", factor=4.0, original_max_position_embeddings=32, rope_theta=5e5, beta_fast=4, beta_slow=1
+        ),
+        SLIDING: dict(rope_type="default", rope_theta=5e5),
+    },
+)
 OLMO2 = SIZES | dict(model_type="olmo2", rope_parameters=dict(rope_type="default", rope_theta=5e5))
 GRANITE = SIZES | dict(
     model_type="granite",
@@ -159,6 +170,8 @@ MODELS = {
     "qwen2-windows-2": (QWEN2 | dict(layer_types=[SLIDING, FULL, SLIDING], tie_word_embeddings=True), "new"),
     "llama-yarn-1": (LLAMA | dict(rope_parameters=YARN), "classic", "gguf"),
     "llama-yarn-2": (LLAMA | dict(rope_parameters=YARN | dict(mscale=0.7, mscale_all_dim=1.3, truncate=False)), "new"),
+    "olmo3-1": (OLMO3, "classic"),
+    "olmo3-2": (OLMO3 | dict(layer_types=[FULL, SLIDING, FULL, SLIDING], tie_word_embeddings=True), "new"),
 }
 
 LONGROPE = dict(
@@ -208,16 +221,17 @@ def to_classic(config):
         config["text_config"] = to_classic(text)
     rope = config.pop("rope_parameters", None)
     if rope is not None and FULL in rope:
-        config["rope_local_base_freq"] = rope[SLIDING]["rope_theta"]
+        if config["model_type"] == "gemma3_text":
+            config["rope_local_base_freq"] = rope[SLIDING]["rope_theta"]
+            config["sliding_window_pattern"] = config.pop("_sliding_window_pattern")
         rope = rope[FULL]
-        config["sliding_window_pattern"] = config.pop("_sliding_window_pattern")
     if rope is not None:
         config["rope_theta"] = rope.pop("rope_theta")
         config.pop("partial_rotary_factor", None)
         config["rope_scaling"] = rope if rope["rope_type"] != "default" else None
     if config["model_type"] == "granitemoehybrid":
         config["layer_types"] = ["attention"] * len(config["layer_types"])
-    if config["model_type"] in ("gemma2", "gemma3_text", "qwen2"):
+    if config["model_type"] in ("gemma2", "gemma3_text", "olmo3", "qwen2"):
         config.pop("layer_types")
     if "dtype" in config:
         config["torch_dtype"] = config.pop("dtype")

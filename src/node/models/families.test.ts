@@ -23,7 +23,16 @@ const root = "fixtures/reference/families";
 const names = readdirSync(root).filter((name) => existsSync(join(root, name, "config.json")));
 
 /** GGUF cannot say their windows, rotations, biases or caps. */
-const inexpressible = ["gemma2-2", "gemma3-1", "gemma3-2", "gemma3_text-2", "llama-yarn-2", "smollm3-2"];
+const inexpressible = [
+  "gemma2-2",
+  "gemma3-1",
+  "gemma3-2",
+  "gemma3_text-2",
+  "llama-yarn-2",
+  "olmo3-1",
+  "olmo3-2",
+  "smollm3-2",
+];
 /** PEFT's names of a multimodal model's layers. */
 const isMultimodal = (name: string) => name.startsWith("gemma3-");
 
