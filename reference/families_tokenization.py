@@ -4,7 +4,7 @@
 
 Writes `<name>.json` as tokenization.py writes its tokenizers, with the texts in it, and `chat-templates.json` as chat_templates.py
 writes its renderings. The templates are written here, in the manner of the models they are named after. With `--gguf` also the
-tokenizers as GGUF files for tokenization-llama-cpp.mjs; with `--gemma3` the ids that Transformers gives with the tokenizer of
+tokenizers as GGUF files for families-llama-cpp-ids.mjs; with `--gemma3` the ids that Transformers gives with the tokenizer of
 Gemma 3 in that file.
 
 tokenizers 0.23.3, transformers 5.24.0, sentencepiece 0.2.3, gguf 0.19.0, jinja2 3.1.6

@@ -20,6 +20,8 @@ export interface BytePairModel {
   readonly ignoreMerges: boolean;
 }
 
+const utf8 = new TextEncoder();
+
 /** Words longer than this, in UTF-16 units, or beyond this number are not kept with their tokens. */
 const keptLength = 256;
 const keptWords = 10_000;
@@ -38,7 +40,7 @@ export function createWordEncoder(model: BytePairModel, source: string): (word: 
   const unkId = unkToken === undefined ? undefined : vocabulary.get(unkToken);
   const bytesOf = (character: string): readonly number[] | undefined => {
     if (!byteFallback) return undefined;
-    const ids = Array.from(Buffer.from(character, "utf8"), (byte) => vocabulary.get(byteToken(byte)));
+    const ids = Array.from(utf8.encode(character), (byte) => vocabulary.get(byteToken(byte)));
     return ids.every((id) => id !== undefined) ? ids : undefined;
   };
   const encode = (word: string): readonly number[] => {

@@ -35,7 +35,7 @@ export interface TokenizerGolden {
   readonly randomIds: readonly (readonly [ids: number[], text: string])[];
 }
 
-/** Tokenizers that reference/families_tokenization.py made. Its ids are llama.cpp's too, as tokenization-llama-cpp.mjs shows. */
+/** Tokenizers that reference/families_tokenization.py made. Its ids are llama.cpp's too, as families-llama-cpp-ids.mjs shows. */
 const families = ["gemma", "phi3", "phi4", "phi4-mini", "smollm3", "olmo2", "granite3", "granite4"] as const;
 
 /** Tokenizers that exist both as tokenizer.json and as GGUF's metadata. */
