@@ -22,7 +22,7 @@ for (const [name, modelPath] of files) {
   const model = await llama.loadModel({ modelPath, vocabOnly: true });
   const found = texts.map((text) => model.tokenize(text, true).join(" "));
   const differing = texts.filter((_, i) => found[i] !== ids[i].join(" "));
-  console.log(name, texts.length, "texts,", differing.length, "differ", ...differing.map((text) => JSON.stringify(text)));
+  console.log(`${name}: ${differing.length} of ${texts.length} differ`, JSON.stringify(differing));
   await model.dispose();
 }
 process.exit();
