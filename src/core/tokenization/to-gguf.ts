@@ -52,7 +52,7 @@ interface Definition {
  * @param size rows of the model's embedding; those without a token are filled up
  * @param name the model's, by which llama.cpp knows whether added tokens take the spaces behind them
  * @param source what the files came from, for errors
- * @returns with `general.name`, which says Phi-3 if the tokens need it
+ * @returns with `general.name`, which says Phi-3 if and only if the tokens need it
  * @throws InputError if GGUF cannot express the tokenizer.
  */
 export function encodeGgufTokenizer(
@@ -104,23 +104,16 @@ export function encodeGgufTokenizer(
 
 type Refuse = (reason: string) => never;
 
-/** The model's name, with Phi-3's behind it where only that makes the added tokens take the spaces behind them. */
+/** The model's name, changed where llama.cpp would else let other added tokens take the spaces behind them. */
 function chooseName(name: string, { added_tokens = [] }: Definition, refuse: Refuse): string {
-  const chosen = [name, `${name} (Phi-3)`].find((candidate) => {
+  const chosen = [name, `${name} (Phi-3)`, name.replace(/phi-?3/gi, "Phi 3")].find((candidate) => {
     const takesSpaces = takesSpacesBehind(candidate);
     return added_tokens.every(
       ({ content, lstrip = false, rstrip = false }) => !lstrip && rstrip === takesSpaces(content),
     );
   });
   const taking = added_tokens.find(({ lstrip, rstrip }) => lstrip || rstrip);
-  return (
-    chosen ??
-    refuse(
-      taking
-        ? `its token ${JSON.stringify(taking.content)} takes the spaces beside it`
-        : `by the name ${name} llama.cpp takes the model for Phi-3 and drops the spaces behind its added tokens`,
-    )
-  );
+  return chosen ?? refuse(`its token ${JSON.stringify(taking?.content)} takes the spaces beside it`);
 }
 
 function listTypes(tokenizer: Tokenizer, { added_tokens = [], model }: Definition, size: number): Int32Array {
