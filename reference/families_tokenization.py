@@ -1,27 +1,30 @@
 """Tiny tokenizers in the manner of Gemma, Phi, SmolLM3, OLMo 2 and Granite, and chat templates in the style of each.
 
-    python reference/families_tokenization.py fixtures/reference/tokenizers
+    python reference/families_tokenization.py fixtures/reference/tokenizers [--gguf FOLDER] [--gemma3 gemma-3-270m.gguf]
 
 Writes `<name>.json` as tokenization.py writes its tokenizers, with the texts in it, and `chat-templates.json` as chat_templates.py
-writes its renderings. The templates are written here, in the manner of the models they are named after.
+writes its renderings. The templates are written here, in the manner of the models they are named after. With `--gguf` also the
+tokenizers as GGUF files for families-llama-cpp-ids.mjs; with `--gemma3` the ids that Transformers gives with the tokenizer of
+Gemma 3 in that file.
 
 tokenizers 0.23.3, transformers 5.24.0, sentencepiece 0.2.3, gguf 0.19.0, jinja2 3.1.6
 """
 
+import argparse
 import io
 import json
-import sys
 from pathlib import Path
 
 import gguf
 import sentencepiece
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from transformers.tokenization_utils_base import generate_merges
 
 from chat_templates import CALLS, CONVERSATIONS, TOOL, render, turns
 from tokenization import (
     LLAMA3_WORDS, byte_level_metadata, make_corpus, results, sentencepiece_tokenizer, special, train_byte_level, train_sentencepiece,
+    write_gguf,
 )
 
 # The splitting of GPT-4o's tokenizer.
@@ -40,9 +43,16 @@ TEXTS = [
     "<|im_start|>user\nHi<|im_end|>\n", "<|start_of_role|>user<|end_of_role|>Hi<|end_of_text|>\n", "<think>\n\n</think>\n a<|endoftext|>b",
 ]
 
+# What a large SentencePiece vocabulary has and the tiny one lacks: long runs, tags, and words of many languages.
+GEMMA3_TEXTS = TEXTS + [
+    " " * 31, " " * 32, "a" + " " * 40 + "b", "if x:\n" + " " * 12 + "return 1", "\n" * 31, "\n" * 40, " \n \n  \n", "\t" * 9,
+    "<table><tr><td>1</td></tr></table>", "<h1>a</h1><br>", "<unused7>[multimodal]<mask>", "▁a", "a▁▁b", "<0x41>", "<start_of_image>",
+    "한국어 문장", "เธอพูดว่า", "हिन्दी में", "العربية", "🏳️‍🌈🫠", "\U0001f9ff\ue000\U000e0001", "Donaudampfschifffahrt 3,141.59 €",
+]
 
-def plain(token: str) -> AddedToken:
-    return AddedToken(token, special=False, normalized=False)
+
+def plain(token: str, rstrip=False) -> AddedToken:
+    return AddedToken(token, special=False, normalized=False, rstrip=rstrip)
 
 
 def gemma(corpus) -> tuple[Tokenizer, dict]:
@@ -88,10 +98,12 @@ def gemma(corpus) -> tuple[Tokenizer, dict]:
 def phi3(corpus) -> tuple[Tokenizer, dict]:
     """Llama 2's, with added tokens that take the whitespace after them along, and no token at the beginning."""
     _, pieces, scores, types = train_sentencepiece(corpus)
+    types[pieces.index("</s>")] = int(gguf.TokenType.USER_DEFINED)
     tokenizer = sentencepiece_tokenizer(pieces, scores, legacy=True)
     added = ["<|endoftext|>", "<|assistant|>", "<|end|>", "<|system|>", "<|user|>"]
     tokenizer.add_special_tokens(
         [AddedToken(token, special=True, normalized=False, rstrip=token != "<|endoftext|>") for token in added])
+    tokenizer.add_tokens([plain("</s>", rstrip=True)])
     tokenizer.post_processor = processors.TemplateProcessing(single="$A", pair="$A $B:1", special_tokens=[])
     metadata = {
         "model": "llama", "pre": "default", "tokens": pieces + added, "scores": scores + [-1000.0] * len(added),
@@ -112,7 +124,8 @@ def make_tokenizers(corpus):
     tokenizer, metadata = gemma(corpus)
     yield "gemma", tokenizer, metadata, dict(bos_token="<bos>", eos_token="<eos>", pad_token="<pad>", unk_token="<unk>")
     tokenizer, metadata = phi3(corpus)
-    yield "phi3", tokenizer, metadata, dict(bos_token="<s>", eos_token="<|endoftext|>", unk_token="<unk>")
+    yield "phi3", tokenizer, metadata, dict(
+        bos_token="<s>", eos_token="<|endoftext|>", unk_token="<unk>", pad_token="<|endoftext|>")
 
     digits = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)])
@@ -130,8 +143,11 @@ def make_tokenizers(corpus):
         "granite4": (train_byte_level(corpus, by_words(LLAMA3_WORDS), granite, plain=["<tool_call>"]), "dbrx", "<|end_of_text|>"),
     }
     for name, (tokenizer, pre, eos) in byte_level.items():
+        metadata = byte_level_metadata(tokenizer, pre, None, eos)
         bos = None if name == "smollm3" else eos
-        yield name, tokenizer, byte_level_metadata(tokenizer, pre, None, eos), dict(bos_token=bos, eos_token=eos)
+        if bos is not None:
+            metadata["bos_token_id"] = tokenizer.token_to_id(bos)
+        yield name, tokenizer, metadata, dict(bos_token=bos, eos_token=eos)
 
 
 GEMMA3 = """{{- bos_token }}
@@ -330,13 +346,21 @@ def write(path: Path, value) -> None:
 
 
 def main() -> None:
-    out = Path(sys.argv[1])
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("out", type=Path)
+    arguments.add_argument("--gguf", type=Path)
+    arguments.add_argument("--gemma3", type=Path)
+    options = arguments.parse_args()
+    out = options.out
     out.mkdir(parents=True, exist_ok=True)
     tokenizers = {}
     for name, tokenizer, metadata, named in make_tokenizers(make_corpus()):
         tokenizers[name] = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **{key: token for key, token in named.items() if token})
         golden = {"tokenizer": json.loads(tokenizer.to_str()), "config": named, "gguf": metadata, "texts": TEXTS}
         write(out / f"{name}.json", golden | results(tokenizer, TEXTS))
+        if options.gguf:
+            options.gguf.mkdir(parents=True, exist_ok=True)
+            write_gguf(options.gguf / f"{name}.gguf", metadata)
     templates = {}
     for name, (template, tokenizer, always, further) in TEMPLATES.items():
         asked = [(messages, dict(add_generation_prompt=prompt)) for messages in CONVERSATIONS for prompt in (False, True)]
@@ -344,6 +368,9 @@ def main() -> None:
         templates[name] = dict(template=template, tokenizer=tokenizer, cases=cases)
         print(f"{name}: {len(cases)} cases, {sum('error' in case for case in cases)} refused")
     write(out / "chat-templates.json", templates)
+    if options.gemma3:
+        tokenizer = AutoTokenizer.from_pretrained(str(options.gemma3.parent), gguf_file=options.gemma3.name)
+        write(out / "gemma3-270m.json", {"texts": GEMMA3_TEXTS} | results(tokenizer.backend_tokenizer, GEMMA3_TEXTS))
 
 
 if __name__ == "__main__":

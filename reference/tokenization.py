@@ -183,7 +183,9 @@ def write(name: str, value) -> None:
 
 
 def write_gguf(path: pathlib.Path, metadata: dict) -> None:
+    """A GGUF file of nothing but the tokenizer, with the file's own name in it, by which llama.cpp knows Phi-3."""
     writer = gguf.GGUFWriter(path, "llama")
+    writer.add_name(path.stem)
     for key, value in {"context_length": 64, "embedding_length": 8, "block_count": 1, "feed_forward_length": 8}.items():
         writer.add_uint32(f"llama.{key}", value)
     writer.add_uint32("llama.attention.head_count", 1)

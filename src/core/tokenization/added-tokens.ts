@@ -71,18 +71,24 @@ interface Found {
 }
 
 function createSearch(entries: readonly { readonly token: AddedToken; readonly text: string }[]) {
-  const byFirst = new Map<string, { token: AddedToken; text: string }[]>();
-  for (const entry of entries
-    .filter(({ text }) => text !== "")
-    .sort((a, b) => b.text.length - a.text.length)) {
-    const first = entry.text[0]!;
-    byFirst.set(first, [...(byFirst.get(first) ?? []), entry]);
+  const byText = new Map<string, AddedToken>();
+  // Of the texts that begin with a code unit the lengths, longest first.
+  const lengthsByFirst = new Map<string, number[]>();
+  for (const { token, text } of entries.toSorted((a, b) => b.text.length - a.text.length)) {
+    if (text === "" || byText.has(text)) continue;
+    byText.set(text, token);
+    const lengths = lengthsByFirst.get(text[0]!) ?? [];
+    if (lengths.at(-1) !== text.length) lengths.push(text.length);
+    lengthsByFirst.set(text[0]!, lengths);
   }
   return (text: string, from: number): Found | undefined => {
-    if (byFirst.size === 0) return undefined;
+    if (byText.size === 0) return undefined;
     for (let start = from; start < text.length; start++) {
-      const found = byFirst.get(text[start]!)?.find((entry) => text.startsWith(entry.text, start));
-      if (found) return { token: found.token, start, end: start + found.text.length };
+      for (const length of lengthsByFirst.get(text[start]!) ?? []) {
+        const end = start + length;
+        const token = end <= text.length ? byText.get(text.slice(start, end)) : undefined;
+        if (token) return { token, start, end };
+      }
     }
     return undefined;
   };

@@ -1,8 +1,8 @@
-import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { renderTurns } from "./assistant-turns.ts";
 import type { ChatMessage } from "./chat-template.ts";
+import { templates } from "./golden.fixture.ts";
 
 const conversation: readonly ChatMessage[] = [
   { role: "user", content: "Hi" },
@@ -11,20 +11,18 @@ const conversation: readonly ChatMessage[] = [
   { role: "assistant", content: "Yes.\n" },
 ];
 
-const {
-  chatml,
-  mistral,
-  "llama 3": llama3,
-  ...goldens
-} = JSON.parse(
-  readFileSync(new URL("../../../fixtures/tokenization/chat-templates.json", import.meta.url), "utf8"),
-) as Readonly<Record<string, { readonly template: string }>>;
+const { chatml, mistral, "llama 3": llama3, ...goldens } = templates;
 
 /** A tokenizer whose special tokens are those that the templates write, and whose others are characters. */
-const specialTokens = ["<|im_end|>", "<|end|>", "<|return|>", "<|eot_id|>", "</s>"];
+const specialTokens = [
+  ...["<|im_end|>", "<|end|>", "<|return|>", "<|eot_id|>", "</s>", "<end_of_turn>"],
+  ...["<|end_of_text|>", "<|endoftext|>"],
+];
 const tokenizer = {
   encode: (text: string) =>
-    (text.match(/<\|[a-z_]+\|>|<\/s>|[\s\S]/g) ?? []).map((token) => specialTokens.indexOf(token)),
+    (text.match(/<\|[a-z_]+\|>|<\/s>|<end_of_turn>|[\s\S]/g) ?? []).map((token) =>
+      specialTokens.indexOf(token),
+    ),
   isSpecial: (id: number) => id >= 0,
   tokenOf: (id: number) => specialTokens[id],
 };
@@ -53,6 +51,17 @@ describe("assistant turns", () => {
     expect(turnsOf(llama3!.template)).toEqual(["Hello! 😀<|eot_id|>", "Yes.<|eot_id|>"]);
     expect(turnsOf(mistral!.template)).toEqual([" Hello! 😀</s>", " Yes.\n</s>"]);
     expect(turnsOf(goldens["qwen 2.5"]!.template)).toEqual(turns);
+    expect(turnsOf(goldens["gemma 3"]!.template)).toEqual(["Hello! 😀<end_of_turn>", "Yes.<end_of_turn>"]);
+    const granite = ["Hello! 😀<|end_of_text|>", "Yes.\n<|end_of_text|>"];
+    expect(turnsOf(goldens["granite 3"]!.template)).toEqual(granite);
+    expect(turnsOf(goldens["granite 4"]!.template)).toEqual(granite);
+    const marked = turns.map((turn) => `<|im_start|>assistant\n${turn}\n`);
+    expect(turnsOf(goldens["smollm 3"]!.template)).toEqual(marked);
+    // Whose last turn the end of the whole text follows.
+    const phi = ["Hello! 😀<|end|>", "Yes.\n<|end|>"];
+    expect(turnsOf(goldens["phi 3"]!.template)).toEqual([phi[0], `${phi[1]}\n</s>`]);
+    expect(turnsOf(goldens["phi 4 mini"]!.template)).toEqual([phi[0], `${phi[1]}</s>`]);
+    expect(turnsOf(goldens["olmo 2"]!.template)).toEqual(["Hello! 😀</s>", "Yes.\n</s>"]);
   });
 
   test("are what the assistant said, whatever the texts are", () => {

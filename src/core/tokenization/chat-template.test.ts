@@ -1,38 +1,13 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { InputError } from "../errors.ts";
-import {
-  applyChatTemplate,
-  type ChatMessage,
-  chatOptionsOf,
-  hasGenerationMarkers,
-  type Span,
-} from "./chat-template.ts";
+import { applyChatTemplate, chatOptionsOf, hasGenerationMarkers } from "./chat-template.ts";
+import { readTokenizer, templates } from "./golden.fixture.ts";
 import { createTokenizer } from "./hugging-face.ts";
 
-/** Made by reference/chat_templates.py with Transformers. Other fields of a case are variables of the template. */
-interface Case {
-  readonly messages: readonly ChatMessage[];
-  readonly add_generation_prompt?: boolean;
-  readonly tools?: readonly object[];
-  readonly error?: string;
-  readonly text?: string;
-  readonly ids?: readonly number[];
-  readonly spans?: readonly Span[];
-}
-
-function readGolden(name: string) {
-  const path = new URL(`../../../fixtures/tokenization/${name}.json`, import.meta.url);
-  return JSON.parse(readFileSync(path, "utf8"));
-}
-
-type Golden = { readonly template: string; readonly tokenizer: string; readonly cases: readonly Case[] };
-const goldens: Readonly<Record<string, Golden>> = readGolden("chat-templates");
-
-describe.each(Object.entries(goldens))(
+describe.each(Object.entries(templates))(
   "the template %s",
   (_name, { template, tokenizer: tokenizerName, cases }) => {
-    const tokenizer = createTokenizer(readGolden(tokenizerName), tokenizerName);
+    const tokenizer = createTokenizer(readTokenizer(tokenizerName), tokenizerName);
     const tokens = chatOptionsOf(tokenizer);
 
     test("renders as in Transformers, with the same generation spans and token ids", () => {
@@ -71,7 +46,7 @@ test("a template that alters its generation blocks has no spans", () => {
 });
 
 test("special tokens are those of the tokenizer", () => {
-  const llama3 = createTokenizer(readGolden("llama3"), "llama3");
+  const llama3 = createTokenizer(readTokenizer("llama3"), "llama3");
   expect(chatOptionsOf(llama3)).toEqual({ bosToken: "<|begin_of_text|>", eosToken: "<|eot_id|>" });
 });
 

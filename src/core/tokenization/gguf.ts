@@ -1,9 +1,12 @@
 /** @file Tokenizers in GGUF files, brought into the form of tokenizer.json. */
 
 import { InputError } from "../errors.ts";
+import type { BytePairModel, Merges } from "./byte-pair-model.ts";
 import { createTokenizer } from "./hugging-face.ts";
+import { isWithinCharacter } from "./pattern.ts";
 import { byteLevel, gpt2Words, type PreTokenizer, splitBy } from "./pre-tokenizer.ts";
 import type { Tokenizer } from "./tokenizer.ts";
+import { readMerges } from "./vocabulary.ts";
 
 /** The metadata of a GGUF file by key. */
 export type GgufMetadata = ReadonlyMap<string, unknown>;
@@ -22,8 +25,11 @@ export interface ConvertedTokenizer {
  * @throws InputError if the metadata holds none, or one of a kind that is not supported.
  */
 export function openGgufTokenizer(metadata: GgufMetadata): Tokenizer {
-  return createTokenizer(convertGgufTokenizer(metadata), "The tokenizer in the GGUF file");
+  const { model, ...files } = readTokenizer(metadata);
+  return createTokenizer(files, source, model);
 }
+
+const source = "The tokenizer in the GGUF file";
 
 /**
  * The same tokenizer as Hugging Face's files write it, so that it can be saved beside a converted model.
@@ -31,10 +37,43 @@ export function openGgufTokenizer(metadata: GgufMetadata): Tokenizer {
  * @throws InputError as `openGgufTokenizer` does.
  */
 export function convertGgufTokenizer(metadata: GgufMetadata): ConvertedTokenizer {
-  const vocabulary = readVocabulary(metadata);
+  const { model, tokenizer, config } = readTokenizer(metadata);
+  const { vocabulary, merges, unkToken, fuseUnk, byteFallback, ignoreMerges } = model;
+  const tokens = [...vocabulary.keys()];
+  return {
+    tokenizer: {
+      version: "1.0",
+      truncation: null,
+      padding: null,
+      ...tokenizer,
+      model: {
+        type: "BPE",
+        dropout: null,
+        unk_token: unkToken ?? null,
+        continuing_subword_prefix: null,
+        end_of_word_suffix: null,
+        fuse_unk: fuseUnk,
+        byte_fallback: byteFallback,
+        ignore_merges: ignoreMerges,
+        vocab: Object.fromEntries(vocabulary),
+        merges: Array.from(merges.left, (left, i) => [tokens[left], tokens[merges.right[i]!]]),
+      },
+    },
+    config,
+  };
+}
+
+/** The contents of the files but for the model, which large vocabularies have in a form that is quick to make. */
+interface ReadTokenizer extends ConvertedTokenizer {
+  readonly model: BytePairModel;
+}
+
+function readTokenizer(metadata: GgufMetadata): ReadTokenizer {
+  const tokens = readTexts(metadata, "tokens");
+  const types = readNumbers(metadata, "token_type", tokens.length) ?? tokens.map(() => tokenTypes.normal);
   const model = metadata.get(`${prefix}model`);
-  if (model === "gpt2") return convertByteLevel(vocabulary, metadata);
-  if (model === "llama") return convertSentencePiece(vocabulary, metadata);
+  if (model === "gpt2") return readByteLevel(indexTokens({ tokens, types }), metadata);
+  if (model === "llama") return readSentencePiece({ tokens, types }, metadata);
   throw new InputError(
     `The GGUF file's tokenizer is of the type ${JSON.stringify(model)}; supported are "gpt2" (byte-level BPE) and "llama" (SentencePiece).`,
   );
@@ -45,14 +84,17 @@ export const prefix = "tokenizer.ggml.";
 /** GGUF's values of a token's type. Files without types have normal tokens only. */
 export const tokenTypes = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
-interface Vocabulary {
+/** Tokens by their ids. */
+interface Tokens {
   readonly tokens: readonly string[];
   readonly types: ArrayLike<number>;
 }
 
-function readVocabulary(metadata: GgufMetadata): Vocabulary {
-  const tokens = readTexts(metadata, "tokens");
-  const types = readNumbers(metadata, "token_type", tokens.length) ?? tokens.map(() => tokenTypes.normal);
+export interface Vocabulary extends Tokens {
+  readonly ids: ReadonlyMap<string, number>;
+}
+
+function indexTokens({ tokens, types }: Tokens): Vocabulary {
   const ids = new Map<string, number>();
   for (const [id, token] of tokens.entries()) {
     const earlier = ids.get(token);
@@ -63,10 +105,10 @@ function readVocabulary(metadata: GgufMetadata): Vocabulary {
     }
     ids.set(token, id);
   }
-  return { tokens, types };
+  return { tokens, types, ids };
 }
 
-function convertByteLevel(vocabulary: Vocabulary, metadata: GgufMetadata): ConvertedTokenizer {
+function readByteLevel(vocabulary: Vocabulary, metadata: GgufMetadata): ReadTokenizer {
   // Files from before the key existed, which llama.cpp reads as "default".
   const name = metadata.get(`${prefix}pre`) ?? "default";
   const found = splittingRules.find(({ names }) => names.some((known) => known === name));
@@ -76,17 +118,15 @@ function convertByteLevel(vocabulary: Vocabulary, metadata: GgufMetadata): Conve
       `The GGUF file's tokenizer splits words by the rule ${JSON.stringify(name)}, which is not supported; supported are ${known}.`,
     );
   }
+  const substitutes = { unkToken: undefined, byteFallback: false };
+  const merges = readMerges(readTexts(metadata, "merges"), vocabulary.ids, substitutes, source);
   return assemble(vocabulary, metadata, {
     addsBos: found.addsBos ?? false,
     normalizer: found.normalizer ?? null,
     preTokenizer: { type: "Sequence", pretokenizers: found.steps },
     decoder: { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true },
-    model: {
-      merges: readTexts(metadata, "merges"),
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: found.ignoresMerges ?? false,
-    },
+    // A byte-level vocabulary leaves out bytes that it lacks; only SentencePiece's puts its unknown token there.
+    model: { merges, fuseUnk: false, byteFallback: false, ignoreMerges: found.ignoresMerges ?? false },
   });
 }
 
@@ -107,7 +147,21 @@ function gpt4Words(digits: string): string {
   return String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|${digits}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
 }
 
-/** The rules of the models whose blocks are supported, and GPT-2's. Source: llama.cpp's src/llama-vocab.cpp. */
+/** The splitting of GPT-4o's family, which cuts words also where capitals begin. */
+const gpt4oWords = (() => {
+  const [upper, lower] = [String.raw`[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`, String.raw`[\p{Ll}\p{Lm}\p{Lo}\p{M}]`];
+  const word = (letters: string) => String.raw`[^\r\n\p{L}\p{N}]?${letters}(?i:'s|'t|'re|'ve|'m|'ll|'d)?`;
+  const words = `${word(`${upper}*${lower}+`)}|${word(`${upper}+${lower}*`)}`;
+  return String.raw`${words}|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
+})();
+
+const llama3Steps = [splitBy(gpt4Words(String.raw`\p{N}{1,3}`)), byteLevel({ useRegex: false })];
+
+/**
+ * The rules of the models whose blocks are supported, and GPT-2's. Of a rule's names the first is written.
+ *
+ * Source: llama.cpp's src/llama-vocab.cpp; which models have which name, its convert_hf_to_gguf.py.
+ */
 export const splittingRules: readonly SplittingRule[] = [
   {
     names: ["default"],
@@ -120,13 +174,16 @@ export const splittingRules: readonly SplittingRule[] = [
     ],
   },
   { names: ["gpt-2"], steps: [byteLevel({ useRegex: true })] },
-  { names: ["smollm"], steps: [{ type: "Digits", individual_digits: true }, byteLevel({ useRegex: true })] },
   {
-    names: ["llama-bpe", "llama3", "llama-v3"],
-    steps: [splitBy(gpt4Words(String.raw`\p{N}{1,3}`)), byteLevel({ useRegex: false })],
-    ignoresMerges: true,
-    addsBos: true,
+    // SmolLM and SmolLM2; Granite 3.
+    names: ["smollm", "refact"],
+    steps: [{ type: "Digits", individual_digits: true }, byteLevel({ useRegex: true })],
   },
+  { names: ["llama-bpe", "llama3", "llama-v3"], steps: llama3Steps, ignoresMerges: true, addsBos: true },
+  // Phi-4, OLMo 2 and Granite 4; SmolLM3.
+  { names: ["dbrx", "smaug-bpe"], steps: llama3Steps },
+  // Phi-4-mini.
+  { names: ["gpt-4o"], steps: [splitBy(gpt4oWords), byteLevel({ useRegex: false })] },
   {
     names: ["qwen2", "deepseek-r1-qwen"],
     steps: [splitBy(gpt4Words(String.raw`\p{N}`)), byteLevel({ useRegex: false })],
@@ -136,20 +193,20 @@ export const splittingRules: readonly SplittingRule[] = [
 ];
 
 /** SentencePiece's mark of a space. */
-const spaceMark = "▁";
+export const spaceMark = "▁";
 
 /** Marks spaces, and on demand puts one before the text. */
-export function spaceNormalizer(addsSpace: boolean): object {
+export function spaceNormalizer(addsSpace: boolean) {
   const prepend = { type: "Prepend", prepend: spaceMark };
   const replace = { type: "Replace", pattern: { String: " " }, content: spaceMark };
   return { type: "Sequence", normalizers: [...(addsSpace ? [prepend] : []), replace] };
 }
 
-function convertSentencePiece(vocabulary: Vocabulary, metadata: GgufMetadata): ConvertedTokenizer {
-  const { tokens, types } = vocabulary;
-  const scores = readNumbers(metadata, "scores", tokens.length);
-  if (!scores) throw new InputError(`The GGUF file's tokenizer lacks "${prefix}scores"; convert it again.`);
+function readSentencePiece(written: Tokens, metadata: GgufMetadata): ReadTokenizer {
   const addsSpace = readFlag(metadata, "add_space_prefix", true);
+  const vocabulary = indexTokens(addsSpace ? written : markSpaces(written));
+  const scores = readNumbers(metadata, "scores", vocabulary.tokens.length);
+  if (!scores) throw new InputError(`The GGUF file's tokenizer lacks "${prefix}scores"; convert it again.`);
   const strip = { type: "Strip", content: " ", start: 1, stop: 0 };
   return assemble(vocabulary, metadata, {
     addsBos: true,
@@ -165,12 +222,23 @@ function convertSentencePiece(vocabulary: Vocabulary, metadata: GgufMetadata): C
       ],
     },
     model: {
-      merges: deriveMerges(tokens, types, scores),
-      fuse_unk: true,
-      byte_fallback: true,
-      ignore_merges: false,
+      merges: deriveMerges(vocabulary, scores),
+      fuseUnk: true,
+      byteFallback: true,
+      ignoreMerges: false,
     },
   });
+}
+
+/** The tokens, with the user-defined ones of spaces spelled as Gemma's tokenizer.json has them: joined, and not cut out. */
+function markSpaces({ tokens, types }: Tokens): Tokens {
+  const known = new Set(tokens);
+  const spell = (token: string, id: number): string => {
+    if (types[id] !== tokenTypes.userDefined || !/^ {2,}$/.test(token)) return token;
+    const marked = token.replaceAll(" ", spaceMark);
+    return known.has(marked) ? token : marked;
+  };
+  return { tokens: tokens.map(spell), types };
 }
 
 /** No published SentencePiece vocabulary has pieces near this length, and the work per piece grows with its square. */
@@ -180,36 +248,40 @@ const maximumPieceLength = 512;
  * The merges that a SentencePiece vocabulary implies. SentencePiece joins the two neighbours whose union has the best
  * score, so every way to cut a piece into two others is a merge, ranked by the piece's score. Ties are broken as
  * Transformers' converter breaks them: by the lengths of the parts in characters, longer first, then by their ids.
+ * User-defined pieces, which SentencePiece finds before it joins any, come first, in their order, as in Transformers.
  */
-export function deriveMerges(
-  tokens: readonly string[],
-  types: ArrayLike<number>,
-  scores: ArrayLike<number>,
-): [string, string][] {
-  const pieces = new Map<string, number>();
-  for (const [id, token] of tokens.entries()) {
-    const { unknown, control, byte } = tokenTypes;
-    if (types[id] !== unknown && types[id] !== control && types[id] !== byte) pieces.set(token, id);
-  }
-  const merges: { left: string; right: string; score: number; lengths: [number, number] }[] = [];
-  for (const [piece, id] of pieces) {
-    const characters = Array.from(piece);
-    if (characters.length > maximumPieceLength) {
+export function deriveMerges({ tokens, types, ids }: Vocabulary, scores: ArrayLike<number>): Merges {
+  const { unknown, control, userDefined, byte } = tokenTypes;
+  const isPiece = (id: number) => types[id] !== unknown && types[id] !== control && types[id] !== byte;
+  const scoreOf = (id: number) => (types[id] === userDefined ? Number.MAX_SAFE_INTEGER - id : scores[id]!);
+  const lengths = tokens.map((token) => Array.from(token).length);
+  const [lefts, rights, unions]: [number[], number[], number[]] = [[], [], []];
+  for (const [id, piece] of tokens.entries()) {
+    if (!isPiece(id)) continue;
+    if (lengths[id]! > maximumPieceLength) {
       throw new InputError(
-        `The GGUF file's tokenizer has a piece of ${characters.length} characters (token ${id}), which is not valid.`,
+        `The GGUF file's tokenizer has a piece of ${lengths[id]} characters (token ${id}), which is not valid.`,
       );
     }
-    const cuts: typeof merges = [];
-    for (let length = 1; length < characters.length; length++) {
-      const left = characters.slice(0, length).join("");
-      const right = piece.slice(left.length);
-      if (!pieces.has(left) || !pieces.has(right)) continue;
-      cuts.push({ left, right, score: scores[id]!, lengths: [length, characters.length - length] });
+    // From the end on, so that they are nearly sorted.
+    for (let cut = piece.length - 1; cut > 0; cut--) {
+      const left = isWithinCharacter(piece, cut) ? undefined : ids.get(piece.slice(0, cut));
+      if (left === undefined || !isPiece(left)) continue;
+      const right = ids.get(piece.slice(cut));
+      if (right === undefined || !isPiece(right)) continue;
+      lefts.push(left);
+      rights.push(right);
+      unions.push(id);
     }
-    merges.push(...cuts.sort((a, b) => pieces.get(a.left)! - pieces.get(b.left)!));
   }
-  merges.sort((a, b) => b.score - a.score || b.lengths[0] - a.lengths[0] || b.lengths[1] - a.lengths[1]);
-  return merges.map(({ left, right }) => [left, right]);
+  const order = Array.from(unions.keys()).sort(
+    (a, b) =>
+      scoreOf(unions[b]!) - scoreOf(unions[a]!) ||
+      lengths[lefts[b]!]! - lengths[lefts[a]!]! ||
+      lengths[rights[b]!]! - lengths[rights[a]!]!,
+  );
+  const [left, right, joined] = [lefts, rights, unions].map((ids) => Int32Array.from(order, (i) => ids[i]!));
+  return { left: left!, right: right!, joined: joined! };
 }
 
 interface Parts {
@@ -217,10 +289,14 @@ interface Parts {
   readonly normalizer: object | null;
   readonly preTokenizer: object | null;
   readonly decoder: object;
-  readonly model: { readonly fuse_unk: boolean; readonly [option: string]: unknown };
+  readonly model: Omit<BytePairModel, "vocabulary" | "unkToken">;
 }
 
-function assemble({ tokens, types }: Vocabulary, metadata: GgufMetadata, parts: Parts): ConvertedTokenizer {
+function assemble(
+  { tokens, types, ids }: Vocabulary,
+  metadata: GgufMetadata,
+  { addsBos: addsBosByDefault, normalizer, preTokenizer, decoder, model }: Parts,
+): ReadTokenizer {
   const tokenOf = (key: string): string | undefined => {
     const id = metadata.get(`${prefix}${key}`);
     if (id === undefined) return undefined;
@@ -230,19 +306,19 @@ function assemble({ tokens, types }: Vocabulary, metadata: GgufMetadata, parts: 
       `The GGUF file's "${prefix}${key}" is ${String(id).slice(0, 80)}, but its tokenizer has ${tokens.length} tokens.`,
     );
   };
+  const { unknown, control, userDefined } = tokenTypes;
   const bos = tokenOf("bos_token_id");
   const eos = tokenOf("eos_token_id");
-  const unk = tokenOf("unknown_token_id") ?? tokens.find((_, id) => types[id] === tokenTypes.unknown);
+  const unk = tokenOf("unknown_token_id") ?? tokens.find((_, id) => types[id] === unknown);
   const named = { bos_token: bos, eos_token: eos, unk_token: unk, pad_token: tokenOf("padding_token_id") };
-  const vocab = Object.fromEntries(tokens.map((token, id) => [token, id]));
-  const { unknown, control, userDefined } = tokenTypes;
+  const takesSpaces = takesSpacesBehind(metadata.get("general.name"));
   const added = tokens.flatMap((content, id) => {
     const type = types[id];
     if (type !== unknown && type !== control && type !== userDefined) return [];
-    const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false };
+    const flags = { single_word: false, lstrip: false, rstrip: takesSpaces(content), normalized: false };
     return [{ id, content, ...flags, special: type !== userDefined }];
   });
-  const addsBos = bos !== undefined && readFlag(metadata, "add_bos_token", parts.addsBos);
+  const addsBos = bos !== undefined && readFlag(metadata, "add_bos_token", addsBosByDefault);
   const addsEos = eos !== undefined && readFlag(metadata, "add_eos_token", false);
   const special = (token: string) => ({ SpecialToken: { id: token, type_id: 0 } });
   const sequence = (id: string) => [
@@ -253,32 +329,20 @@ function assemble({ tokens, types }: Vocabulary, metadata: GgufMetadata, parts: 
   const used = [...(addsBos ? [bos] : []), ...(addsEos ? [eos] : [])];
 
   return {
+    model: { ...model, vocabulary: ids, unkToken: model.fuseUnk ? unk : undefined },
     tokenizer: {
-      version: "1.0",
-      truncation: null,
-      padding: null,
       added_tokens: added,
-      normalizer: parts.normalizer,
-      pre_tokenizer: parts.preTokenizer,
+      normalizer,
+      pre_tokenizer: preTokenizer,
       post_processor: {
         type: "TemplateProcessing",
         single: sequence("A"),
         pair: [...sequence("A"), ...sequence("B")],
         special_tokens: Object.fromEntries(
-          used.map((token) => [token, { id: token, ids: [vocab[token]], tokens: [token] }]),
+          used.map((token) => [token, { id: token, ids: [ids.get(token)], tokens: [token] }]),
         ),
       },
-      decoder: parts.decoder,
-      model: {
-        type: "BPE",
-        dropout: null,
-        // A byte-level vocabulary leaves out bytes that it lacks; only SentencePiece's puts its unknown token there.
-        unk_token: parts.model.fuse_unk && unk !== undefined ? unk : null,
-        continuing_subword_prefix: null,
-        end_of_word_suffix: null,
-        ...parts.model,
-        vocab,
-      },
+      decoder,
     },
     config: {
       // The class that takes tokenizer.json as it is.
@@ -288,6 +352,16 @@ function assemble({ tokens, types }: Vocabulary, metadata: GgufMetadata, parts: 
       ...readChatTemplate(metadata),
     },
   };
+}
+
+/**
+ * Which added tokens take the white space behind them: GGUF does not say, and llama.cpp goes by the model's name.
+ *
+ * @param name `general.name` of the file
+ */
+export function takesSpacesBehind(name: unknown): (token: string) => boolean {
+  const isPhi3 = typeof name === "string" && /phi-?3/i.test(name);
+  return (token) => isPhi3 && !["<unk>", "<s>", "<|endoftext|>"].includes(token);
 }
 
 function readChatTemplate(metadata: GgufMetadata): { chat_template?: string | object[] } {

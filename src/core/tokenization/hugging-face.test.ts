@@ -1,40 +1,24 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { InputError } from "../errors.ts";
+import { inBothForms, readTokenizer } from "./golden.fixture.ts";
 import { createTokenizer, openHuggingFaceTokenizer } from "./hugging-face.ts";
-
-/** Made by reference/tokenization.py with Hugging Face's tokenizers. */
-interface Golden {
-  readonly tokenizer: { added_tokens: object[]; model: { vocab: Record<string, number>; merges: unknown[] } };
-  readonly config: Record<string, unknown>;
-  readonly ids: readonly number[][];
-  readonly idsWithSpecialTokens: readonly number[][];
-  readonly decoded: Readonly<Record<number, string>>;
-  readonly decodedWithoutSpecialTokens: Readonly<Record<number, string>>;
-  readonly randomIds: readonly (readonly [ids: number[], text: string])[];
-}
-
-function readGolden(name: string) {
-  const path = new URL(`../../../fixtures/tokenization/${name}.json`, import.meta.url);
-  return JSON.parse(readFileSync(path, "utf8"));
-}
-
-const texts: readonly string[] = readGolden("texts");
 
 /** What a tokenizer makes of a text: Qwen2's normalizes it, and SentencePiece's cannot tell "▁" from a space. */
 function restored(name: string, text: string): string {
   if (name === "qwen2") return text.normalize("NFC");
-  if (name === "llama2") return text.replaceAll("▁", " ");
+  if (["llama2", "gemma", "phi3"].includes(name)) return text.replaceAll("▁", " ");
   // It puts a space in front only where there is none, and takes one away.
   if (name === "mistral") return text.replaceAll("▁", " ").replace(/^ /, "");
   return text;
 }
 
-describe.each(["gpt2", "smollm", "llama3", "qwen2", "llama2", "mistral"])("a tokenizer like %s's", (name) => {
-  const golden: Golden = readGolden(name);
+describe.each([...inBothForms, "mistral"])("a tokenizer like %s's", (name) => {
+  const golden = readTokenizer(name);
+  const { texts } = golden;
   const tokenizer = createTokenizer(golden, name);
 
   test("gives the reference's ids", () => {
@@ -48,7 +32,7 @@ describe.each(["gpt2", "smollm", "llama3", "qwen2", "llama2", "mistral"])("a tok
     for (const [i, ids] of golden.idsWithSpecialTokens.entries()) {
       expect(tokenizer.encode(texts[30 + i]!, { addSpecialTokens: true })).toEqual(ids);
     }
-    expect(tokenizer.addsBosToken).toBe(["llama3", "llama2", "mistral"].includes(name));
+    expect(tokenizer.addsBosToken).toBe(["llama3", "llama2", "mistral", "gemma"].includes(name));
   });
 
   test("decodes to the reference's text", () => {
@@ -86,8 +70,7 @@ describe.each(["gpt2", "smollm", "llama3", "qwen2", "llama2", "mistral"])("a tok
 });
 
 describe("the files of a tokenizer", () => {
-  const golden: Golden = readGolden("smollm");
-  const { tokenizer } = golden;
+  const { tokenizer } = readTokenizer("smollm");
 
   test("are read from a folder, with the template of its own file first", () => {
     const folder = mkdtempSync(join(tmpdir(), "tokenizer-"));

@@ -81,17 +81,19 @@ export function readTokenizerFiles(folder: string): TokenizerFiles {
  * A tokenizer from the parsed contents of its files.
  *
  * @param source what the contents came from, for errors
+ * @param model in the place of tokenizer.json's
  * @throws InputError if the contents are no tokenizer or use a part that is not supported.
  */
-export function createTokenizer(files: TokenizerFiles, source: string): Tokenizer {
-  return boundTokenizer(files.tokenizer, source, () => buildTokenizer(files, source));
+export function createTokenizer(files: TokenizerFiles, source: string, model?: BytePairModel): Tokenizer {
+  return boundTokenizer(files.tokenizer, source, () => buildTokenizer(files, source, model));
 }
 
-function buildTokenizer(files: TokenizerFiles, source: string): Tokenizer {
+function buildTokenizer(files: TokenizerFiles, source: string, given?: BytePairModel): Tokenizer {
   const definition = asObject(files.tokenizer);
   const model = asObject(definition?.model);
-  if (!definition || !model) throw new InputError(`${source} is not a tokenizer: it has no "model".`);
-  const pairs = readModel(model, source);
+  if (!definition || !(model || given))
+    throw new InputError(`${source} is not a tokenizer: it has no "model".`);
+  const pairs = given ?? readModel(model!, source);
   const config = asObject(files.config) ?? {};
   const { added_tokens } = definition;
   const addedTokens = readAddedTokens(added_tokens, config.added_tokens_decoder, pairs.vocabulary, source);

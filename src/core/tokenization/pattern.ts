@@ -44,7 +44,7 @@ export function* findMatches(
 }
 
 /** Whether a position is between the two code units of one character, where V8 lets look-behinds match. */
-function isWithinCharacter(text: string, index: number): boolean {
+export function isWithinCharacter(text: string, index: number): boolean {
   return (text.codePointAt(index - 1) ?? 0) > 0xffff;
 }
 

@@ -1,42 +1,33 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { InputError } from "../errors.ts";
-import { openGgufTokenizer } from "./gguf.ts";
+import { openGgufTokenizer, splittingRules } from "./gguf.ts";
+import { inBothForms, readTokenizer } from "./golden.fixture.ts";
 import { encodeGgufTokenizer } from "./to-gguf.ts";
 
-function readGolden(name: string) {
-  const path = new URL(`../../../fixtures/tokenization/${name}.json`, import.meta.url);
-  return JSON.parse(readFileSync(path, "utf8"));
-}
-
-const texts: readonly string[] = readGolden("texts");
-
 /** The metadata of a golden tokenizer with changes to its tokenizer.json. */
-function encode(name: string, changes: object = {}, size?: number) {
-  const { tokenizer, config } = structuredClone(readGolden(name));
-  const rows = size ?? Object.keys(tokenizer.model.vocab).length;
-  return encodeGgufTokenizer({ tokenizer: { ...tokenizer, ...changes }, config }, rows, name);
+function encode(name: string, changes: object = {}, size?: number, model = name) {
+  const { tokenizer, config } = structuredClone(readTokenizer(name));
+  const ids = [...Object.values(tokenizer.model.vocab), ...tokenizer.added_tokens.map(({ id }) => id)];
+  const rows = size ?? Math.max(...ids) + 1;
+  return encodeGgufTokenizer({ tokenizer: { ...tokenizer, ...changes }, config }, rows, model, name);
 }
 
 // The goldens are each a tokenizer.json and the metadata of the same tokenizer; see reference/tokenization.py.
-describe.each(["gpt2", "smollm", "llama3", "qwen2", "llama2"])("the metadata of %s's tokenizer", (name) => {
-  const { gguf, tokenizer } = readGolden(name);
-  const size = Math.max(
-    ...tokenizer.added_tokens.map(({ id }: { id: number }) => id + 1),
-    gguf.tokens.length,
-  );
-  const metadata = encode(name, {}, size);
+describe.each(inBothForms)("the metadata of %s's tokenizer", (name) => {
+  const { gguf, texts, ids, idsWithSpecialTokens } = readTokenizer(name);
+  const metadata = encode(name);
 
   test("are those that it came from", () => {
-    const { scores: _, ...exact } = gguf;
+    const { scores: _, pre, ...exact } = gguf;
     for (const [key, value] of Object.entries(exact)) {
       const written = metadata.get(`tokenizer.ggml.${key}`);
       expect(written instanceof Int32Array ? [...written] : written, key).toEqual(value);
     }
+    const rule = splittingRules.find(({ names }) => names.some((known) => known === pre));
+    expect(metadata.get("tokenizer.ggml.pre")).toBe(rule?.names[0] ?? "default");
   });
 
   test("give its tokens", () => {
-    const { ids, idsWithSpecialTokens } = readGolden(name);
     const reread = openGgufTokenizer(metadata);
     for (const [i, text] of texts.entries())
       expect(reread.encode(text), JSON.stringify(text)).toEqual(ids[i]);
@@ -46,14 +37,22 @@ describe.each(["gpt2", "smollm", "llama3", "qwen2", "llama2"])("the metadata of 
 });
 
 test("SentencePiece's scores put pieces into the order that they had", () => {
-  const { scores, token_type } = readGolden("llama2").gguf;
+  const { scores, token_type } = readTokenizer("llama2").gguf;
   const written = encode("llama2").get("tokenizer.ggml.scores") as Float32Array;
   const ofPieces = [...written.keys()].filter(
     (id) => token_type[id] === 1 && written[id]! > Math.min(...written),
   );
   const byScore = (values: ArrayLike<number>) => [...ofPieces].sort((a, b) => values[b]! - values[a]!);
   expect(ofPieces.length).toBeGreaterThan(300);
-  expect(byScore(written)).toEqual(byScore(scores));
+  expect(byScore(written)).toEqual(byScore(scores!));
+});
+
+test("the model's name says Phi-3 where that makes llama.cpp read its tokens as they are", () => {
+  const nameOf = (name: string, model: string) => encode(name, {}, undefined, model).get("general.name");
+  expect(nameOf("phi3", "phi-3-faq")).toBe("phi-3-faq");
+  expect(nameOf("phi3", "faq")).toBe("faq (Phi-3)");
+  expect(nameOf("gemma", "faq")).toBe("faq");
+  expect(nameOf("phi4", "phi3-faq")).toBe("Phi 3-faq");
 });
 
 test("rows of the embedding without a token are filled up", () => {
@@ -68,10 +67,11 @@ test("rows of the embedding without a token are filled up", () => {
 });
 
 test("the chat template and the padding token are carried over", () => {
-  const { tokenizer, config } = readGolden("qwen2");
+  const { tokenizer, config } = readTokenizer("qwen2");
   const metadata = encodeGgufTokenizer(
     { tokenizer, config: { ...config, pad_token: "<|endoftext|>" }, chatTemplate: "a template" },
     600,
+    "Qwen2",
     "qwen2",
   );
   expect(metadata.get("tokenizer.chat_template")).toBe("a template");
@@ -91,8 +91,8 @@ const bracket = {
 const refused: Record<string, [name: string, changes: object, size: number | undefined, reason: string]> = {
   "words of its own": ["gpt2", { pre_tokenizer: splitting }, undefined, "by a rule that llama.cpp lacks"],
   "words that merges do not lead to": [
-    "llama3",
-    { model: { ...readGolden("llama3").tokenizer.model, ignore_merges: false } },
+    "qwen2",
+    { model: { ...readTokenizer("qwen2").tokenizer.model, ignore_merges: true } },
     undefined,
     "by a rule that llama.cpp lacks",
   ],
@@ -103,6 +103,29 @@ const refused: Record<string, [name: string, changes: object, size: number | und
     { added_tokens: [bracket] },
     601,
     'its token "<x>" takes the spaces beside it',
+  ],
+  "a token that takes spaces unlike Phi-3's": [
+    "phi3",
+    {
+      added_tokens: readTokenizer("phi3").tokenizer.added_tokens.map((token) =>
+        token.content === "<|end|>" ? { ...token, rstrip: false } : token,
+      ),
+    },
+    undefined,
+    'its token "</s>" takes the spaces beside it',
+  ],
+  "runs of spaces that are joined late": [
+    "gemma",
+    {
+      model: {
+        ...readTokenizer("gemma").tokenizer.model,
+        merges: readTokenizer("gemma").tokenizer.model.merges.toSorted(
+          (a, b) => Number(/^▁+,▁+$/.test(String(a))) - Number(/^▁+,▁+$/.test(String(b))),
+        ),
+      },
+    },
+    undefined,
+    "llama.cpp would read the text",
   ],
   "a token added in the middle": [
     "qwen2",
@@ -121,8 +144,8 @@ const refused: Record<string, [name: string, changes: object, size: number | und
     "llama2",
     {
       model: {
-        ...readGolden("llama2").tokenizer.model,
-        merges: readGolden("llama2").tokenizer.model.merges.slice(0, -1),
+        ...readTokenizer("llama2").tokenizer.model,
+        merges: readTokenizer("llama2").tokenizer.model.merges.slice(0, -1),
       },
     },
     undefined,

@@ -2,18 +2,23 @@
 
 import { isDeepStrictEqual } from "node:util";
 import { InputError } from "../errors.ts";
+import type { Merges } from "./byte-pair-model.ts";
 import {
   deriveMerges,
   openGgufTokenizer,
   prefix,
   type SplittingRule,
+  spaceMark,
   spaceNormalizer,
   splittingRules,
+  takesSpacesBehind,
   tokenTypes,
+  type Vocabulary,
 } from "./gguf.ts";
 import { createTokenizer, type TokenizerFiles } from "./hugging-face.ts";
 import type { PreTokenizer } from "./pre-tokenizer.ts";
 import type { Tokenizer } from "./tokenizer.ts";
+import { readMerges } from "./vocabulary.ts";
 
 /** Metadata by key: whole numbers are uint32, the types of tokens int32, scores float32. */
 export type GgufTokenizerMetadata = ReadonlyMap<
@@ -29,7 +34,7 @@ interface Definition {
     readonly lstrip?: boolean;
     readonly rstrip?: boolean;
   }[];
-  readonly normalizer?: object | null;
+  readonly normalizer?: (object & { readonly normalizers?: readonly object[] }) | null;
   readonly pre_tokenizer?: PreTokenizer | null;
   readonly model: {
     readonly merges: readonly (string | readonly [string, string])[];
@@ -45,12 +50,15 @@ interface Definition {
  * Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  *
  * @param size rows of the model's embedding; those without a token are filled up
+ * @param name the model's, by which llama.cpp knows whether added tokens take the spaces behind them
  * @param source what the files came from, for errors
+ * @returns with `general.name`, which says Phi-3 if and only if the tokens need it
  * @throws InputError if GGUF cannot express the tokenizer.
  */
 export function encodeGgufTokenizer(
   files: TokenizerFiles,
   size: number,
+  name: string,
   source: string,
 ): GgufTokenizerMetadata {
   const tokenizer = createTokenizer(files, source);
@@ -63,21 +71,15 @@ export function encodeGgufTokenizer(
   if (tokenizer.vocabularySize > size) {
     refuse(`it has ${tokenizer.vocabularySize} tokens, but the model ${size} embeddings`);
   }
-  const stripping = definition.added_tokens?.find(({ lstrip, rstrip }) => lstrip || rstrip);
-  if (stripping) refuse(`its token ${JSON.stringify(stripping.content)} takes the spaces beside it`);
-
   const tokens = Array.from({ length: size }, (_, id) => tokenizer.tokenOf(id) ?? `[PAD${id}]`);
   const types = listTypes(tokenizer, definition, size);
-  const merges = definition.model.merges.map((merge) =>
-    typeof merge === "string" ? (merge.split(" ") as [string, string]) : merge,
-  );
   const { addsBos, addsEos } = findAddedTokens(tokenizer, refuse);
   const values: Record<string, string | boolean | number | readonly string[] | Int32Array | Float32Array> = {
     tokens,
     token_type: types,
     ...(definition.model.byte_fallback
-      ? describeSentencePiece(definition, { tokens, types, merges }, refuse)
-      : describeByteLevel(definition, merges, refuse)),
+      ? describeSentencePiece(definition, { tokens, types }, refuse)
+      : describeByteLevel(definition, refuse)),
   };
   const named = {
     bos: tokenizer.bosTokenId,
@@ -85,19 +87,34 @@ export function encodeGgufTokenizer(
     unknown: tokenizer.unkTokenId,
     padding: tokenizer.padTokenId,
   };
-  for (const [name, id] of Object.entries(named)) if (id !== undefined) values[`${name}_token_id`] = id;
+  for (const [role, id] of Object.entries(named)) if (id !== undefined) values[`${role}_token_id`] = id;
   values.add_bos_token = addsBos;
   values.add_eos_token = addsEos;
 
   const metadata = new Map(Object.entries(values).map(([key, value]) => [prefix + key, value]));
+  metadata.set("general.name", chooseName(name, definition, refuse));
   const { chatTemplate, toolUseTemplate } = tokenizer;
   if (chatTemplate !== undefined) metadata.set("tokenizer.chat_template", chatTemplate);
   if (toolUseTemplate !== undefined) metadata.set("tokenizer.chat_template.tool_use", toolUseTemplate);
-  checkTokens(tokenizer, openGgufTokenizer(metadata), definition, refuse);
+  const { unknown, control, userDefined } = tokenTypes;
+  const cutOut = tokens.filter((_, id) => [unknown, control, userDefined].some((type) => types[id] === type));
+  checkTokens(tokenizer, openGgufTokenizer(metadata), cutOut, refuse);
   return metadata;
 }
 
 type Refuse = (reason: string) => never;
+
+/** The model's name, changed where llama.cpp would else let other added tokens take the spaces behind them. */
+function chooseName(name: string, { added_tokens = [] }: Definition, refuse: Refuse): string {
+  const chosen = [name, `${name} (Phi-3)`, name.replace(/phi-?3/gi, "Phi 3")].find((candidate) => {
+    const takesSpaces = takesSpacesBehind(candidate);
+    return added_tokens.every(
+      ({ content, lstrip = false, rstrip = false }) => !lstrip && rstrip === takesSpaces(content),
+    );
+  });
+  const taking = added_tokens.find(({ lstrip, rstrip }) => lstrip || rstrip);
+  return chosen ?? refuse(`its token ${JSON.stringify(taking?.content)} takes the spaces beside it`);
+}
 
 function listTypes(tokenizer: Tokenizer, { added_tokens = [], model }: Definition, size: number): Int32Array {
   const added = new Set(added_tokens.map(({ id }) => id));
@@ -126,11 +143,7 @@ function findAddedTokens(tokenizer: Tokenizer, refuse: Refuse): { addsBos: boole
   return { addsBos, addsEos };
 }
 
-function describeByteLevel(
-  { normalizer = null, pre_tokenizer, model }: Definition,
-  merges: readonly (readonly [string, string])[],
-  refuse: Refuse,
-) {
+function describeByteLevel({ normalizer = null, pre_tokenizer, model }: Definition, refuse: Refuse) {
   const steps = (pre_tokenizer?.pretokenizers ?? [
     pre_tokenizer ?? { type: "none" },
   ]) as readonly PreTokenizer[];
@@ -139,7 +152,8 @@ function describeByteLevel(
     isDeepStrictEqual(normalizer, rule.normalizer ?? null) &&
     (model.ignore_merges ?? false) === (rule.ignoresMerges ?? false);
   const rule = splittingRules.find(fits) ?? refuse("it cuts text into words by a rule that llama.cpp lacks");
-  return { model: "gpt2", pre: rule.names[0]!, merges: merges.map((pair) => pair.join(" ")) };
+  const merges = model.merges.map((merge) => (typeof merge === "string" ? merge : merge.join(" ")));
+  return { model: "gpt2", pre: rule.names[0]!, merges };
 }
 
 /** What of a step decides how it cuts, with the defaults filled in. */
@@ -148,7 +162,10 @@ function essentials(step: PreTokenizer): object {
   const { add_prefix_space = true, use_regex = true, individual_digits = false } = step;
   switch (type) {
     case "Split":
-      return { type, pattern, behavior, invert };
+      // The rules' expressions match every character, so that keeping what they match leaves out nothing.
+      return behavior === "Removed" && invert
+        ? { type, pattern, behavior: "Isolated", invert: false }
+        : { type, pattern, behavior, invert };
     case "ByteLevel":
       return { type, add_prefix_space, use_regex };
     case "Digits":
@@ -158,47 +175,57 @@ function essentials(step: PreTokenizer): object {
   }
 }
 
-interface Pieces {
-  readonly tokens: readonly string[];
-  readonly types: Int32Array;
-  readonly merges: readonly (readonly [string, string])[];
-}
-
 function describeSentencePiece(
-  { normalizer = null, pre_tokenizer = null }: Definition,
-  pieces: Pieces,
+  { normalizer, pre_tokenizer, model }: Definition,
+  { tokens, types }: Omit<Vocabulary, "ids">,
   refuse: Refuse,
 ) {
-  const addsSpace = [true, false].find((adds) => isDeepStrictEqual(normalizer, spaceNormalizer(adds)));
-  if (addsSpace === undefined || pre_tokenizer !== null)
-    return refuse("it treats spaces otherwise than llama.cpp does");
+  const steps = normalizer?.normalizers ?? [normalizer];
+  const addsSpace = [true, false].find((adds) => isDeepStrictEqual(steps, spaceNormalizer(adds).normalizers));
+  // Gemma's cuts at spaces, of which its normalizer leaves none.
+  const cuts = pre_tokenizer && !isDeepStrictEqual(pre_tokenizer.pattern, { String: " " });
+  if (addsSpace === undefined || cuts) return refuse("it treats spaces otherwise than llama.cpp does");
+  const vocabulary = { tokens, types, ids: new Map(tokens.map((token, id) => [token, id])) };
+  const substitutes = { unkToken: undefined, byteFallback: false };
+  const merges = readMerges(model.merges, vocabulary.ids, substitutes, "The tokenizer");
   return {
     model: "llama",
     pre: "default",
-    scores: findScores(pieces, refuse),
+    tokens: addsSpace
+      ? tokens
+      : tokens.map((token, id) => (types[id] === tokenTypes.userDefined ? withSpaces(token) : token)),
+    scores: findScores(vocabulary, merges, refuse),
     add_space_prefix: addsSpace,
   };
+}
+
+/** Runs of spaces that are tokens of their own as SentencePiece has them. */
+function withSpaces(token: string): string {
+  return /^▁{2,}$/.test(token) ? token.replaceAll(spaceMark, " ") : token;
 }
 
 /**
  * Scores under which SentencePiece joins what the merges join: a piece's is the better, the earlier the first merge
  * that makes it.
  */
-function findScores({ tokens, types, merges }: Pieces, refuse: Refuse): Float32Array {
-  const ranks = new Map<string, number>();
-  let last: string | undefined;
-  for (const [rank, pair] of merges.entries()) {
-    const piece = pair.join("");
+function findScores(vocabulary: Vocabulary, merges: Merges, refuse: Refuse): Float32Array {
+  const { tokens, types } = vocabulary;
+  const ranks = new Map<number, number>();
+  let last: number | undefined;
+  for (const [rank, piece] of merges.joined.entries()) {
     if (ranks.has(piece) && piece !== last) refuse("it has merges of one piece with others between them");
     if (piece !== last) ranks.set(piece, rank);
     last = piece;
   }
-  const scores = Float32Array.from(tokens, (token) => -1 - (ranks.get(token) ?? merges.length));
-  const normal = new Set(tokens.filter((_, id) => types[id] === tokenTypes.normal));
-  const derived = deriveMerges(tokens, types, scores).filter((pair) => normal.has(pair.join("")));
-  const asTexts = (pairs: readonly (readonly [string, string])[]) =>
-    pairs.map((pair) => JSON.stringify(pair)).sort();
-  if (!isDeepStrictEqual(asTexts(derived), asTexts(merges)))
+  const scores = Float32Array.from(tokens, (_, id) => -1 - (ranks.get(id) ?? merges.joined.length));
+  // A text that holds one of the others is cut there before anything is joined.
+  const isJoined = (id: number) => types[id] === tokenTypes.normal;
+  const ofPieces = ({ left, right, joined }: Merges) =>
+    Array.from(joined, (piece, i) => [left[i]!, right[i]!, piece])
+      .filter((ids) => ids.every(isJoined))
+      .map(([first, second]) => first! * tokens.length + second!)
+      .sort((a, b) => a - b);
+  if (!isDeepStrictEqual(ofPieces(deriveMerges(vocabulary, scores)), ofPieces(merges)))
     refuse("its merges are not those of SentencePiece");
   return scores;
 }
@@ -214,15 +241,15 @@ const probes = [
   " ",
 ];
 
-/** Compares the tokens of both, of texts with the added tokens among them. */
+/** Compares the tokens of both, of texts with those tokens among them that are cut out before others are joined. */
 function checkTokens(
   original: Tokenizer,
   written: Tokenizer,
-  { added_tokens = [] }: Definition,
+  cutOut: readonly string[],
   refuse: Refuse,
 ): void {
-  const among = added_tokens.map(({ content }) => `a${content}b ${content} c`);
-  for (const text of [...probes, ...among]) {
+  const among = new Set(cutOut.flatMap((token) => [token, withSpaces(token)]));
+  for (const text of [...probes, ...Array.from(among, (token) => `a${token}b ${token} c`)]) {
     for (const addSpecialTokens of [false, true]) {
       const ids = original.encode(text, { addSpecialTokens });
       const same =

@@ -1,22 +1,19 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { openGguf } from "../formats/gguf.ts";
 import { renderTurns } from "./assistant-turns.ts";
 import { chatOptionsOf } from "./chat-template.ts";
-import { openGgufTokenizer } from "./gguf.ts";
+import { convertGgufTokenizer, openGgufTokenizer } from "./gguf.ts";
+import { gemma3 as gemma3Golden, readGolden } from "./golden.fixture.ts";
 import { openHuggingFaceTokenizer } from "./hugging-face.ts";
+import { encodeGgufTokenizer } from "./to-gguf.ts";
 
-const { SLIMTUNE_SMOLLM2_GGUF: smollm2, SLIMTUNE_MODELS: models } = process.env;
+const { SLIMTUNE_SMOLLM2_GGUF: smollm2, SLIMTUNE_GEMMA3_GGUF: gemma3, SLIMTUNE_MODELS: models } = process.env;
 if (!smollm2)
   console.warn("Set SLIMTUNE_SMOLLM2_GGUF to SmolLM2-135M-Instruct as GGUF to test its tokenizer.");
+if (!gemma3) console.warn("Set SLIMTUNE_GEMMA3_GGUF to Gemma 3 270M as GGUF to test its tokenizer.");
 if (!models)
   console.warn("Set SLIMTUNE_MODELS to a folder that holds TinyStories-656K to test its tokenizer.");
-
-function readGolden(name: string) {
-  const path = new URL(`../../../fixtures/tokenization/${name}.json`, import.meta.url);
-  return JSON.parse(readFileSync(path, "utf8"));
-}
 
 const texts: readonly string[] = readGolden("texts");
 
@@ -68,4 +65,45 @@ test.skipIf(!models)("TinyStories-656K's tokenizer gives the reference's ids", (
     expect(tokenizer.encode(text), JSON.stringify(text)).toEqual(ids[i]);
   }
   expect(tokenizer).toMatchObject({ vocabularySize: 2048, bosTokenId: 1, eosTokenId: 2, addsBosToken: true });
+});
+
+describe.skipIf(!gemma3)("Gemma 3's tokenizer from GGUF", () => {
+  const read = () => {
+    const file = openGguf(gemma3!);
+    file.close();
+    return file.metadata;
+  };
+
+  test("gives Transformers' ids and texts", () => {
+    const tokenizer = openGgufTokenizer(read());
+    const { texts, ids, idsWithSpecialTokens, decoded, randomIds } = gemma3Golden;
+    for (const [i, text] of texts.entries()) {
+      expect(tokenizer.encode(text), JSON.stringify(text)).toEqual(ids[i]);
+      expect(tokenizer.decode(ids[i]!)).toBe(decoded[i] ?? text);
+    }
+    for (const [i, row] of idsWithSpecialTokens.entries())
+      expect(tokenizer.encode(texts[30 + i]!, { addSpecialTokens: true })).toEqual(row);
+    for (const [row, text] of randomIds) expect(tokenizer.decode(row)).toBe(text);
+    expect(tokenizer).toMatchObject({ vocabularySize: 262_144, bosTokenId: 2, eosTokenId: 1, padTokenId: 0 });
+  });
+
+  test("opens in less than two seconds of a processor", () => {
+    const metadata = read();
+    const times = [1, 2, 3].map(() => {
+      const before = process.cpuUsage();
+      openGgufTokenizer(metadata);
+      return process.cpuUsage(before).user / 1e6;
+    });
+    expect(Math.min(...times)).toBeLessThan(2);
+  });
+
+  test("is written as it was", { timeout: 120_000 }, () => {
+    const metadata = read();
+    const written = encodeGgufTokenizer(convertGgufTokenizer(metadata), 262_144, "Gemma 3 270m", "Gemma 3");
+    for (const key of ["model", "pre", "tokens", "add_bos_token", "add_space_prefix", "bos_token_id"])
+      expect(written.get(`tokenizer.ggml.${key}`), key).toEqual(metadata.get(`tokenizer.ggml.${key}`));
+    const tokenizer = openGgufTokenizer(written);
+    for (const [i, text] of gemma3Golden.texts.entries())
+      expect(tokenizer.encode(text), JSON.stringify(text)).toEqual(gemma3Golden.ids[i]);
+  });
 });

@@ -2,7 +2,7 @@
 
 import { InputError } from "../errors.ts";
 import type { AddedToken } from "./added-tokens.ts";
-import { type BytePairModel, byteToken } from "./byte-pair-model.ts";
+import { type BytePairModel, byteToken, type Merges } from "./byte-pair-model.ts";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -67,30 +67,22 @@ export function readModel(model: JsonObject, source: string): BytePairModel {
   if (unk_token !== undefined && unk_token !== null && typeof unk_token !== "string") {
     throw new InputError(`${source} sets "unk_token" to ${describe(unk_token)} in place of a text.`);
   }
-  const pairs = {
-    vocabulary: new Map(
-      Object.entries(entries).map(([token, id]) => [checkText(token, source), checkId(id, token, source)]),
-    ),
-    merges: merges.map((merge) => readMerge(merge, source)),
-    unkToken: unk_token ?? undefined,
+  const vocabulary = new Map(
+    Object.entries(entries).map(([token, id]) => [checkText(token, source), checkId(id, token, source)]),
+  );
+  checkIds(vocabulary, source);
+  const substitutes = { unkToken: unk_token ?? undefined, byteFallback: flag("byte_fallback") };
+  return {
+    vocabulary,
+    merges: readMerges(merges, vocabulary, substitutes, source),
+    ...substitutes,
     fuseUnk: flag("fuse_unk"),
-    byteFallback: flag("byte_fallback"),
     ignoreMerges: flag("ignore_merges"),
   };
-  checkVocabulary(pairs, source);
-  return pairs;
 }
 
-function readMerge(merge: unknown, source: string): readonly [string, string] {
-  const parts: unknown = typeof merge === "string" ? merge.split(" ") : merge;
-  if (Array.isArray(parts) && parts.length === 2 && parts.every((part) => typeof part === "string"))
-    return parts as unknown as readonly [string, string];
-  throw new InputError(`${source} holds a merge that is not two tokens: ${describe(merge)}.`);
-}
-
-/** Checks that each id has one token, and that merges join tokens to tokens. */
-function checkVocabulary(pairs: BytePairModel, source: string): void {
-  const { vocabulary, merges, unkToken, byteFallback } = pairs;
+/** Checks that each id has one token. */
+function checkIds(vocabulary: ReadonlyMap<string, number>, source: string): void {
   const tokens = new Map<number, string>();
   for (const [token, id] of vocabulary) {
     const other = tokens.get(id);
@@ -101,22 +93,51 @@ function checkVocabulary(pairs: BytePairModel, source: string): void {
     }
     tokens.set(id, token);
   }
+}
+
+/**
+ * Merges, each two tokens or both as one text with a space between them, by ids.
+ *
+ * @throws InputError if they are none, or do not join tokens to tokens of the vocabulary.
+ */
+export function readMerges(
+  list: readonly unknown[],
+  vocabulary: ReadonlyMap<string, number>,
+  { unkToken, byteFallback }: Pick<BytePairModel, "unkToken" | "byteFallback">,
+  source: string,
+): Merges {
   // They stand for characters that the vocabulary lacks, and are not joined.
   const substitutes = new Set(byteFallback ? Array.from({ length: 256 }, (_, byte) => byteToken(byte)) : []);
   if (unkToken !== undefined) substitutes.add(unkToken);
-  for (const [left, right] of merges) {
-    const absent = [left, right, left + right].find((token) => !vocabulary.has(token));
-    if (absent !== undefined) {
+  const left = new Int32Array(list.length);
+  const right = left.slice();
+  const joined = left.slice();
+  for (const [i, merge] of list.entries()) {
+    const [first, second] = readMerge(merge, source);
+    const idOf = (token: string): number => {
+      const id = vocabulary.get(token);
+      if (id !== undefined) return id;
       throw new InputError(
-        `${source} holds a merge of ${describe(left)} and ${describe(right)}, but its vocabulary lacks ${describe(absent)}; download it again.`,
+        `${source} holds a merge of ${describe(first)} and ${describe(second)}, but its vocabulary lacks ${describe(token)}; download it again.`,
       );
-    }
-    if (substitutes.has(left) || substitutes.has(right)) {
+    };
+    left[i] = idOf(first);
+    right[i] = idOf(second);
+    joined[i] = idOf(first + second);
+    if (substitutes.has(first) || substitutes.has(second)) {
       throw new InputError(
-        `${source} holds a merge of ${describe(left)} and ${describe(right)}, of which one stands for unknown characters; that is not supported.`,
+        `${source} holds a merge of ${describe(first)} and ${describe(second)}, of which one stands for unknown characters; that is not supported.`,
       );
     }
   }
+  return { left, right, joined };
+}
+
+function readMerge(merge: unknown, source: string): readonly [string, string] {
+  const parts: unknown = typeof merge === "string" ? merge.split(" ") : merge;
+  if (Array.isArray(parts) && parts.length === 2 && parts.every((part) => typeof part === "string"))
+    return parts as unknown as readonly [string, string];
+  throw new InputError(`${source} holds a merge that is not two tokens: ${describe(merge)}.`);
 }
 
 /**
@@ -185,17 +206,19 @@ export function addNamedTokens(
   addedTokens: AddedToken[],
   vocabulary: ReadonlyMap<string, number>,
 ): ReadonlyMap<string, number> {
-  const all = new Map(vocabulary);
-  for (const { content, id } of addedTokens) all.set(content, id);
+  const added = new Map(addedTokens.map(({ content, id }) => [content, id]));
   let nextId = 0;
-  for (const id of all.values()) nextId = Math.max(nextId, id + 1);
-  const added = new Set(addedTokens.map(({ content }) => content));
+  for (const ids of [vocabulary, added]) for (const id of ids.values()) nextId = Math.max(nextId, id + 1);
   for (const content of new Set(named.values())) {
     if (added.has(content)) continue;
-    const id = all.get(content) ?? nextId++;
+    const id = vocabulary.get(content) ?? nextId++;
     const flags = { normalized: false, single_word: false, lstrip: false, rstrip: false };
     addedTokens.push({ id, content, special: true, ...flags });
-    all.set(content, id);
+    added.set(content, id);
   }
+  const further = [...added].filter(([content]) => !vocabulary.has(content));
+  if (further.length === 0) return vocabulary;
+  const all = new Map(vocabulary);
+  for (const [content, id] of further) all.set(content, id);
   return all;
 }

@@ -73,13 +73,10 @@ function describeFolder({ name, path, config }: Model): Map<string, GgufValueToW
   const tokenizer = encodeGgufTokenizer(
     readTokenizerFiles(path),
     config.vocabSize,
+    basename(name),
     join(path, "tokenizer.json"),
   );
-  return new Map<string, GgufValueToWrite>([
-    ...encodeGgufConfig(config),
-    ["general.name", basename(name)],
-    ...tokenizer,
-  ]);
+  return new Map<string, GgufValueToWrite>([...encodeGgufConfig(config), ...tokenizer]);
 }
 
 /** The metadata of a GGUF file as they are, but for those that tell how it is stored. */
