@@ -1,6 +1,7 @@
 /** @file `slimtune estimate`: the memory and time of a run before it starts. */
 
 import type { Command } from "commander";
+import { createAdaptation } from "../core/adapters/methods.ts";
 import { measureProductRate } from "../core/engine/product-rate.ts";
 import { chooseTableDtype } from "../core/models/load-weights.ts";
 import {
@@ -11,7 +12,6 @@ import {
   findUsableMemory,
   type StepEstimate,
 } from "../core/training/estimate.ts";
-import { createAdaptation } from "../core/training/methods.ts";
 import { planSteps } from "../core/training/step-plan.ts";
 import { resolveDataset } from "../node/data/hub-dataset.ts";
 import { openCheckpoint } from "../node/models/checkpoint.ts";

@@ -2,6 +2,7 @@
 
 import type { Command } from "commander";
 import { loadAdapter } from "../core/adapters/adapted-model.ts";
+import { methodOf } from "../core/adapters/methods.ts";
 import { InputError } from "../core/errors.ts";
 import { describeCheck } from "../node/export/logit-check.ts";
 import { mergeAdapter } from "../node/export/merge.ts";
@@ -23,7 +24,7 @@ export function addMergeCommand(program: Command): void {
     .addHelpText("after", "\nExample:\n  slimtune merge runs/math --out merged/")
     .action(async (run: string, options) => {
       const { folder, config } = openRunFolder(run);
-      if (!config.lora) {
+      if (methodOf(config.method).yields === "model") {
         throw new InputError(
           `${run} is a run of method "${config.method}", whose result is a plain model already: ${folder.model}.`,
         );

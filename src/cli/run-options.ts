@@ -1,9 +1,8 @@
 /** @file The options of a tuning run on the command line: those of `tune`, and of what tells about a run beforehand. */
 
 import { type Command, Option } from "commander";
-import { loraConfigSchema } from "../core/adapters/lora.ts";
+import { methodNames, sectionOf } from "../core/adapters/methods.ts";
 import { storages } from "../core/models/linear.ts";
-import { methodNames } from "../core/training/methods.ts";
 import { schedulerTypes } from "../core/training/schedule.ts";
 import { deviceNames } from "../node/runtime/onnx-runtime.ts";
 import type { RunOptions } from "../node/training/run-config.ts";
@@ -100,16 +99,17 @@ function parseTargets(text: string): string | string[] {
   return parseList(text);
 }
 
-/** A file's options with flags in their place: under the names of the configuration, those of LoRA in their own table. */
+/** A file's options with flags in their place: under the names of the configuration, those of an adapter in their own table. */
 function overrideOptions(
   fromFile: Readonly<Record<string, unknown>>,
   flags: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
   const options: Record<string, unknown> = { ...fromFile };
+  const method = methodNames.find((name) => name === (flags.method ?? fromFile.method)) ?? "lora";
   for (const [flag, value] of Object.entries(flags)) {
     const name = flag.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-    if (Object.hasOwn(loraConfigSchema.shape, name))
-      options.lora = { ...(options.lora as object), [name]: value };
+    const section = sectionOf(name, method);
+    if (section) options[section] = { ...(options[section] as object), [name]: value };
     else options[name] = value;
   }
   return options;

@@ -3,6 +3,7 @@
 import process, { stderr, stdout } from "node:process";
 import type { Command } from "commander";
 import { stringify } from "yaml";
+import { methodOf } from "../core/adapters/methods.ts";
 import { InputError, isDiskFull } from "../core/errors.ts";
 import { createPaint, type Paint, wantsColour } from "../node/colours.ts";
 import { renderReport } from "../node/data/inspect.ts";
@@ -199,12 +200,13 @@ function describeResult(
 }
 
 /** What to do with a run's result. */
-function listNextSteps(folder: string, output: string, { model, lora }: RunConfig): NextStep[] {
-  const tuned = lora ? ["--model", model, "--adapter", output] : ["--model", output];
+function listNextSteps(folder: string, output: string, { model, method }: RunConfig): NextStep[] {
+  const isAdapter = methodOf(method).yields === "adapter";
+  const tuned = isAdapter ? ["--model", model, "--adapter", output] : ["--model", output];
   return [
     ["to talk to it", ["chat", ...tuned]],
     ["to measure it", ["evaluate", ...tuned, "--tasks", "gsm8k", "--limit", "100"]],
-    ...(lora
+    ...(isAdapter
       ? [["to make a plain model of it", ["merge", folder, "--out", `${folder}-merged`]] satisfies NextStep]
       : []),
   ];

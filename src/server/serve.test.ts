@@ -7,6 +7,7 @@ import { join } from "node:path";
 import OpenAI from "openai";
 import { afterAll, afterEach, expect, test, vi } from "vitest";
 import { lora, loraConfigSchema } from "../core/adapters/lora.ts";
+import { loraFormat } from "../core/adapters/lora-methods.ts";
 import { initializeParameters } from "../core/adapters/parameters.ts";
 import { createRandom } from "../core/random.ts";
 import { writeAdapter } from "../node/adapters/peft-files.ts";
@@ -65,7 +66,7 @@ async function makeAdapter(): Promise<string> {
   const random = createRandom(1);
   for (const { data } of parameters.values()) for (const i of data.keys()) data[i] = 0.1 * random.normal();
   const folder = join(scratch, "adapter");
-  await writeAdapter(folder, settings, parameters, model);
+  await writeAdapter(folder, { format: loraFormat, settings }, parameters, model);
   return folder;
 }
 

@@ -1,8 +1,8 @@
 /** @file The cells of a study: which model each tunes on what, and where its parts are. */
 
 import { existsSync } from "node:fs";
+import type { MethodName } from "../core/adapters/methods.ts";
 import { isQuantized, type Storage } from "../core/models/linear.ts";
-import type { MethodName } from "../core/training/methods.ts";
 import { parseRunConfig, type RunOptions } from "../node/training/run-config.ts";
 import { runFolder } from "../node/training/run-folder.ts";
 import type { ModelChoice } from "./perform-job.ts";

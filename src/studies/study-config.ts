@@ -2,9 +2,9 @@
 
 import { existsSync } from "node:fs";
 import { z } from "zod";
+import { type MethodName, methodNames, methodOf, peftFormats } from "../core/adapters/methods.ts";
 import { InputError } from "../core/errors.ts";
 import { parseOptions } from "../core/parse-fields.ts";
-import { type MethodName, methodNames, methodOf } from "../core/training/methods.ts";
 import { readYaml } from "../node/files/structured.ts";
 import { chatTemplateText, day, parseRunConfig } from "../node/training/run-config.ts";
 
@@ -113,17 +113,18 @@ export function parseStudyConfig(options: unknown, origin: string): StudyConfig 
   return config;
 }
 
-/** The options of a method's runs: those of all runs, without the adapter's where the method has none, and its own. */
+/** The options that hold an adapter's settings. */
+const sections = new Set([...peftFormats.values()].map(({ section }) => section));
+
+/** The options of a method's runs: those of all runs, without those of other methods, and its own. */
 export function optionsOf(
   method: MethodName,
   { run, method_options }: Pick<StudyConfig, "run" | "method_options">,
 ): Record<string, unknown> {
-  const { lora, ...others } = run;
-  return {
-    ...others,
-    ...(lora !== undefined && methodOf(method).lora && { lora }),
-    ...method_options[method],
-  };
+  const isForeign = (section: string) =>
+    sections.has(section) && !Object.hasOwn(methodOf(method).options, section);
+  const own = Object.entries(run).filter(([name]) => !isForeign(name));
+  return { ...Object.fromEntries(own), ...method_options[method] };
 }
 
 /** Reads a study.yaml. @throws InputError if it is missing, no YAML, or not valid. */

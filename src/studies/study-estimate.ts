@@ -1,5 +1,6 @@
 /** @file How long a study will take, before it is begun. */
 
+import { methodOf } from "../core/adapters/methods.ts";
 import { countParameters } from "../core/architectures/modules.ts";
 import { measureProductRate } from "../core/engine/product-rate.ts";
 import { withChatSettings } from "../core/tokenization/chat-template.ts";
@@ -76,7 +77,7 @@ export async function estimateStudy(
           : run.max_steps * run.batch_size;
       const tokens = (examples * dataset.tokens) / dataset.examples;
       // The forward pass, the gradients of what flows through, and those of the weights or the forward pass again.
-      const passes = run.storage === "float32" && run.lora ? 2 : 3;
+      const passes = run.storage === "float32" && methodOf(run.method).yields === "adapter" ? 2 : 3;
       tuningSeconds += startSeconds + (tokens * passes * flops) / rate;
     }
 

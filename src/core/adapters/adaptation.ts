@@ -38,6 +38,8 @@ export interface LinearAdapter {
    * @param tensors the adapter's tensors by name, or what `prepare` made of them
    */
   forward(x: Tensor, dropped: Tensor, weight: StoredWeight, tensors: AdapterTensors): Tensor;
+  /** Its rank r and factor s where all that it does is W + s B A, with "lora_A.weight" and "lora_B.weight". */
+  readonly lowRank?: { readonly r: number; readonly scale: number };
   /** The plain weight [out, in] that computes the same, from the base model's `weight` [out, in]. */
   merge(weight: Tensor, parameters: AdapterTensors): Tensor;
 }

@@ -87,6 +87,7 @@ function loraAdapter(
   return {
     signature: `lora r=${r} scale=${scale} dropout=${dropout}`,
     dropout,
+    lowRank: { r, scale },
     parameters: [
       {
         name: "lora_A.weight",

@@ -229,9 +229,8 @@ describe.each(["llama-rope3", "qwen2"])("full gradients of %s equal PyTorch's", 
 
 test("dropout is the same when a segment is computed again, and differs between steps", async () => {
   const { config, weights } = openModel("llama");
-  const { settings, parameters } = readAdapter(`${folder}/lora/llama-all-linear`, config, "any");
-  const { lora } = await import("../adapters/lora.ts");
-  const adaptation = lora({ ...settings, lora_dropout: 0.5 }, config);
+  const { format, settings, parameters } = readAdapter(`${folder}/lora/llama-all-linear`, config, "any");
+  const adaptation = format.adapt({ ...settings, lora_dropout: 0.5 }, config);
   const golden = `${folder}/lora/llama-all-linear/golden.safetensors`;
   const batch = withLabels(rowsOf(readInts(golden, "input_ids")), readInts(golden, "labels").data);
   const run = async (segmentSize: number, step: number) => {

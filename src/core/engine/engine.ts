@@ -50,8 +50,8 @@ export interface Engine {
   /** Sum of the negative log-likelihoods of the batch's labels, in nats. */
   evaluate(batch: Batch, parameters: Parameters): Promise<number>;
   /**
-   * The same sum, with `scale` times its gradients added to `gradients`. Adapters' inputs are dropped if `dropout`
-   * is given.
+   * The same sum, with `scale` times its gradients added to `gradients`. Adapters that drop some of their inputs
+   * do so if `dropout` is given.
    */
   accumulate(
     batch: Batch,
@@ -260,6 +260,11 @@ export function createEngine(
     return loss;
   };
 
+  const accumulate = segments.length === 1 ? accumulateWhole : accumulateBySegment;
+  const drops = segments.some(({ layers }) =>
+    layers.some(({ adapters }) => [...adapters.values()].some(({ dropout }) => dropout > 0)),
+  );
+
   const addEmbeddingGradient = (batch: Batch, dHidden: HostTensor, gradients: Parameters) => {
     const dRows = dHidden.data as Float32Array;
     if (config.embeddingScale !== undefined) multiplyBy(dRows, config.embeddingScale);
@@ -275,7 +280,8 @@ export function createEngine(
         headWeights(parameters),
       );
     },
-    accumulate: segments.length === 1 ? accumulateWhole : accumulateBySegment,
+    accumulate: (batch, parameters, gradients, { scale, dropout }) =>
+      accumulate(batch, parameters, gradients, { scale, ...(drops && dropout && { dropout }) }),
     async logits(batch, positions, parameters) {
       const hidden = await runForward(batch, parameters);
       return outputLayer.logits(gatherRows(hidden, positions), headWeights(parameters));

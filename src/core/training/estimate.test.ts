@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { openCheckpoint } from "../../node/models/checkpoint.ts";
 import { pickSegmentSize } from "../../node/training/fine-tune.ts";
 import { parseRunConfig, type RunOptions } from "../../node/training/run-config.ts";
+import { createAdaptation } from "../adapters/methods.ts";
 import { estimateStep, findLargestShape } from "./estimate.ts";
-import { createAdaptation } from "./methods.ts";
 
 const checkpoint = openCheckpoint("fixtures/embedded-model");
 const blocks = checkpoint.config.numHiddenLayers;

@@ -2,6 +2,7 @@
 
 import { freemem } from "node:os";
 import type { Adaptation } from "../adapters/adaptation.ts";
+import { type MethodName, methodOf } from "../adapters/methods.ts";
 import { listParameters } from "../adapters/parameters.ts";
 import type { ModelConfig } from "../architectures/architecture.ts";
 import {
@@ -23,7 +24,6 @@ import { isTrained, planLayer } from "../engine/segment.ts";
 import { type GraphCost, measureCost, type Sizes } from "../graph/cost.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Storage } from "../models/linear.ts";
-import { type MethodName, methodOf } from "./methods.ts";
 
 /** The process before it holds a model: Node.js and ONNX Runtime (measured on Linux x64). */
 const processBytes = 130e6;
@@ -204,7 +204,7 @@ export function adviseMemory(
     return `It fits into ${gigabytes(memoryBytes)}: \`tune\` computes ${blocks} at a time (--segment-size ${segmentSize}).`;
   }
   const changes: string[] = [];
-  if (!methodOf(method).lora)
+  if (methodOf(method).yields === "model")
     changes.push("choose --method lora or qlora, which keep no moments of the base weights");
   else if (base.storage !== "nf4") {
     const saved = weightBytes - countWeightBytes({ ...base, storage: "nf4" });

@@ -65,7 +65,6 @@ function createPlan(overrides: Partial<LoopPlan> = {}): LoopPlan {
     warmupSteps: 2,
     maxGradNorm: 1,
     seed: 7,
-    dropout: true,
     ...overrides,
   };
 }

@@ -23,13 +23,11 @@ export interface LoopPlan {
   readonly optimizer: AdamWConfig;
   readonly learningRate: number;
   /** Factor of the learning rate of the trained tensor `name`. Default: 1 for all. */
-  readonly learningRateFactor?: (name: string) => number;
+  readonly learningRateFactor?: ((name: string) => number) | undefined;
   readonly scheduler: SchedulerType;
   readonly warmupSteps: number;
   readonly maxGradNorm: number;
   readonly seed: number;
-  /** Whether adapters drop some of their inputs. */
-  readonly dropout: boolean;
 }
 
 /** What is trained, and how far it has come. */
@@ -112,7 +110,7 @@ async function trainStep(
     loss += await engine.accumulate(batch, parameters, gradients, {
       // Normalized over the whole step, so that the result does not depend on how it is divided.
       scale: 1 / labels,
-      ...(plan.dropout && { dropout: { seed: plan.seed, step: progress.step, microBatch } }),
+      dropout: { seed: plan.seed, step: progress.step, microBatch },
     });
   }
   loss /= labels;

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { ggufAdapterKeys } from "../../core/adapters/adapter-keys.ts";
+import { ggufAdapterKeys } from "../../core/adapters/gguf-adapter-keys.ts";
 import { type GgufValueToWrite, writeGguf } from "../../core/formats/gguf-writer.ts";
 import { roleOf } from "../../core/formats/known-keys.ts";
 import { readFolderConfig } from "../models/checkpoint.ts";

@@ -1,15 +1,9 @@
 /** @file LoRA adapters in GGUF, as llama.cpp's convert_lora_to_gguf.py writes and llama.cpp applies them. */
 
 import type { Adapter } from "../../core/adapters/adapted-model.ts";
-import { ggufAdapterKeys } from "../../core/adapters/adapter-keys.ts";
-import {
-  adaptedModules,
-  type LoraConfig,
-  lora,
-  loraConfigSchema,
-  ranksAndScales,
-} from "../../core/adapters/lora.ts";
-import type { Parameter, Parameters } from "../../core/adapters/parameters.ts";
+import { ggufAdapterKeys } from "../../core/adapters/gguf-adapter-keys.ts";
+import { lora, loraConfigSchema } from "../../core/adapters/lora.ts";
+import type { Parameter } from "../../core/adapters/parameters.ts";
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { listLinearModules, nameInLayer } from "../../core/architectures/modules.ts";
 import { InputError } from "../../core/errors.ts";
@@ -24,20 +18,26 @@ const alphaKey = "adapter.lora.alpha";
 /**
  * Writes a LoRA adapter as a GGUF file, in float32.
  *
- * llama.cpp scales each update by one alpha over the update's own rank. Alpha is chosen so that this is the scale of the
- * adapter's general rank; where a layer's scale is another, its B is multiplied by the rest.
+ * llama.cpp scales each update by one alpha over the update's own rank. Alpha is chosen so that this is the scale of most
+ * layers; where a layer's scale is another, its B is multiplied by the rest.
  *
  * @throws InputError if the adapter trains other tensors than A and B of linear layers.
  */
 export async function writeGgufAdapter(
   path: string,
-  settings: LoraConfig,
-  parameters: Parameters,
+  { adaptation, parameters }: Adapter,
   model: ModelConfig,
 ): Promise<void> {
   const architecture = ggufArchitecture(model);
-  const alpha = Math.fround(settings.lora_alpha * (settings.use_rslora ? Math.sqrt(settings.r) : 1));
-  const targets = ranksAndScales(settings, adaptedModules(parameters));
+  const alphas = new Map<string, number>();
+  for (let layer = 0; layer < model.numHiddenLayers; layer++) {
+    for (const { name, outFeatures, inFeatures } of listLinearModules(model)) {
+      const module = nameInLayer(layer, name);
+      const update = adaptation.adapterOf(module, outFeatures, inFeatures)?.lowRank;
+      if (update) alphas.set(module, Math.fround(update.scale * update.r));
+    }
+  }
+  const alpha = mostFrequent([...alphas.values()]);
   const tensors = [...parameters].map(([name, { dims, data }]): GgufTensorToWrite => {
     const [, module, matrix] = /^(.+)\.lora_(A|B)\.weight$/.exec(name) ?? [];
     if (module === undefined) {
@@ -52,8 +52,7 @@ export async function writeGgufAdapter(
       data: values,
     });
     if (matrix === "A") return write(() => data);
-    const { r, scale } = targets.get(module)!;
-    const ownAlpha = Math.fround(scale * r);
+    const ownAlpha = alphas.get(module)!;
     const conversion = ggufConversion(model, module);
     return write(() => {
       const scaled = ownAlpha === alpha ? data : data.map((value) => value * (ownAlpha / alpha));
@@ -67,6 +66,12 @@ export async function writeGgufAdapter(
     [alphaKey, { float32: alpha }],
   ]);
   await writeGguf(path, metadata, tensors);
+}
+
+/** The value that occurs most often; 0 of none. */
+function mostFrequent(values: readonly number[]): number {
+  const count = (value: number) => values.filter((other) => other === value).length;
+  return values.reduce((most, value) => (count(value) > count(most) ? value : most), values[0] ?? 0);
 }
 
 /**

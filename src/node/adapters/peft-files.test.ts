@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { peftKeys } from "../../core/adapters/adapter-keys.ts";
+import { loraFormat } from "../../core/adapters/lora-methods.ts";
 import { InputError } from "../../core/errors.ts";
 import { roleOf } from "../../core/formats/known-keys.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
@@ -27,7 +27,7 @@ function read(name: string, changes: Record<string, unknown> = {}) {
 }
 
 test("every field of PEFT's LoraConfig has a role, and its default is taken", () => {
-  expect(Object.keys(golden.lora).filter((key) => roleOf(peftKeys, key) === undefined)).toEqual([]);
+  expect(Object.keys(golden.lora).filter((key) => roleOf(loraFormat.keys, key) === undefined)).toEqual([]);
   const { peft_type: _, r: __, lora_alpha: ___, target_modules: ____, ...defaults } = golden.lora;
   expect(read("llama-subset", defaults).settings).toEqual(read("llama-subset").settings);
 });

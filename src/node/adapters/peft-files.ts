@@ -3,11 +3,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import type { Adaptation } from "../../core/adapters/adaptation.ts";
-import { peftKeys } from "../../core/adapters/adapter-keys.ts";
-import { type LoraConfig, lora, loraConfigSchema } from "../../core/adapters/lora.ts";
+import type { Adapter } from "../../core/adapters/adapted-model.ts";
+import type { PeftAdapter } from "../../core/adapters/method.ts";
+import { peftFormats } from "../../core/adapters/methods.ts";
 import { listParameters, type Parameter, type Parameters } from "../../core/adapters/parameters.ts";
-import { narrowTargetModules } from "../../core/adapters/target-modules.ts";
+import { parsePeftFields } from "../../core/adapters/peft-config.ts";
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { InputError } from "../../core/errors.ts";
 import { checkKeys } from "../../core/formats/known-keys.ts";
@@ -24,42 +24,20 @@ const fingerprintKey = "slimtune.base_fingerprint";
 /** The chat template with which an adapter was trained, where it is not the base model's. */
 const templateFile = "chat_template.jinja";
 
-/** The keys of PEFT's LoraConfig that are used, with its defaults. */
-const peftConfigSchema = z.looseObject({
-  peft_type: z.string(),
-  r: loraConfigSchema.shape.r.unwrap().default(8),
-  lora_alpha: loraConfigSchema.shape.lora_alpha.unwrap().default(8),
-  lora_dropout: z.number().min(0).lt(1).default(0),
-  target_modules: z.union([z.string(), z.array(z.string()).min(1)]),
-  use_rslora: z.boolean().nullish(),
-  rank_pattern: z.record(z.string(), z.int().min(1)).nullish(),
-  alpha_pattern: z.record(z.string(), z.number().positive()).nullish(),
-  use_dora: z.boolean().nullish(),
-  layers_to_transform: z.union([z.int().transform((layer) => [layer]), z.array(z.int())]).nullish(),
-  exclude_modules: z.union([z.string(), z.array(z.string())]).nullish(),
-  init_lora_weights: z.union([z.boolean(), z.string()]).default(true),
-});
-
-/** Initializations that leave the base model as it is; after the others the adapter alone is not enough. */
-const plainInitializations: readonly unknown[] = [true, false, "gaussian", "orthogonal", "eva", "mica"];
-
-export interface AdapterFiles {
-  readonly settings: LoraConfig;
-  readonly adaptation: Adaptation;
-  readonly parameters: Map<string, Parameter>;
+export interface AdapterFiles extends Adapter, PeftAdapter {
   /** In place of the base model's. */
   readonly chatTemplate?: string;
 }
 
 /**
- * Writes an adapter of LoRA or DoRA into `folder` so that PEFT loads it.
+ * Writes an adapter into `folder` so that PEFT loads it.
  *
  * @param base name or path of the base model, and its fingerprint (see `fingerprintModel`)
  * @param chatTemplate in place of the base model's
  */
 export async function writeAdapter(
   folder: string,
-  settings: LoraConfig,
+  { format, settings }: PeftAdapter,
   parameters: Parameters,
   base: { readonly name: string; readonly revision?: string; readonly fingerprint: string },
   chatTemplate?: string,
@@ -77,13 +55,12 @@ export async function writeAdapter(
     [fingerprintKey]: base.fingerprint,
   });
   const config = {
-    peft_type: "LORA",
+    peft_type: format.type,
     task_type: "CAUSAL_LM",
     base_model_name_or_path: base.name,
     revision: base.revision ?? null,
     inference_mode: true,
-    ...settings,
-    bias: "none",
+    ...format.writeSettings(settings),
     fan_in_fan_out: false,
     modules_to_save: null,
     layers_to_transform: null,
@@ -93,14 +70,14 @@ export async function writeAdapter(
 }
 
 /**
- * Reads an adapter of LoRA or DoRA that PEFT or slimtune wrote.
+ * Reads an adapter that PEFT or slimtune wrote.
  *
  * @param fingerprint of the model to which the adapter shall be applied
  * @throws InputError if the adapter needs what is not supported, is damaged, or belongs to another base model.
  */
 export function readAdapter(folder: string, model: ModelConfig, fingerprint: string): AdapterFiles {
-  const settings = readSettings(join(folder, "adapter_config.json"), model);
-  const adaptation = lora(settings, model);
+  const { format, settings } = readSettings(join(folder, "adapter_config.json"), model);
+  const adaptation = format.adapt(settings, model);
   const path = join(folder, "adapter_model.safetensors");
   if (!existsSync(path)) throw new InputError(explainMissingTensors(folder));
   const file = openSafetensors(path);
@@ -130,7 +107,7 @@ export function readAdapter(folder: string, model: ModelConfig, fingerprint: str
       );
     }
     const chatTemplate = readAdapterTemplate(folder);
-    return { settings, adaptation, parameters, ...(chatTemplate !== undefined && { chatTemplate }) };
+    return { format, settings, adaptation, parameters, ...(chatTemplate !== undefined && { chatTemplate }) };
   } finally {
     file.close();
   }
@@ -154,41 +131,13 @@ export function readAdapterTemplate(folder: string): string | undefined {
  * @param model whose layers `exclude_modules` and `layers_to_transform` choose from; without it an adapter that has them is refused
  * @throws InputError as {@link readAdapter}
  */
-export function readSettings(path: string, model?: ModelConfig): LoraConfig {
+export function readSettings(path: string, model?: ModelConfig): PeftAdapter {
   if (!existsSync(path)) throw new InputError(`There is no ${path}, so this folder is not an adapter.`);
   const json = parseJson(readText(path), path);
-  const parsed = peftConfigSchema.safeParse(json);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    throw new InputError(`${path} has a bad value at "${issue.path.join(".")}": ${issue.message}.`);
-  }
-  const config = parsed.data;
-  if (config.peft_type !== "LORA")
-    throw new InputError(`${path} asks for the method ${quote(config.peft_type)}, which is not supported.`);
-  checkKeys(Object.entries(json as object), peftKeys, path);
-  const initialization = config.init_lora_weights;
-  if (!plainInitializations.includes(initialization)) {
-    throw new InputError(
-      `${path} asks for init_lora_weights "${initialization}", which changes the base model's weights and is not supported; convert the adapter with PEFT (save_pretrained with path_initial_model_for_weight_conversion).`,
-    );
-  }
-  const { target_modules, exclude_modules, layers_to_transform } = config;
-  const choice = { excluded: exclude_modules ?? [], layers: layers_to_transform ?? [] };
-  const isNarrowed = choice.excluded.length > 0 || choice.layers.length > 0;
-  if (isNarrowed && !model) {
-    throw new InputError(
-      `${path} chooses its layers by exclude_modules or layers_to_transform, which tuning cannot go on with; merge the adapter and tune the merged model.`,
-    );
-  }
-  return {
-    r: config.r,
-    lora_alpha: config.lora_alpha,
-    lora_dropout: config.lora_dropout,
-    target_modules: isNarrowed ? narrowTargetModules(target_modules, choice, model!) : target_modules,
-    use_rslora: config.use_rslora ?? false,
-    use_dora: config.use_dora ?? false,
-    init_lora_weights: true,
-    rank_pattern: config.rank_pattern ?? {},
-    alpha_pattern: config.alpha_pattern ?? {},
-  };
+  const { peft_type } = parsePeftFields(z.looseObject({ peft_type: z.string() }), json, path);
+  const format = peftFormats.get(peft_type);
+  if (!format)
+    throw new InputError(`${path} asks for the method ${quote(peft_type)}, which is not supported.`);
+  checkKeys(Object.entries(json as object), format.keys, path);
+  return { format, settings: format.readSettings(json, path, model) };
 }

@@ -249,13 +249,9 @@ test("a tokenizer that GGUF cannot express is refused before anything is written
 
 test("an adapter with more than A and B is refused, and merging named", async () => {
   const { config, fingerprint } = await openTiny("llama");
-  const { settings, parameters } = readAdapter(`${reference}/lora/llama-all-linear`, config, fingerprint);
-  parameters.set("model.layers.0.self_attn.q_proj.lora_magnitude_vector", {
-    dims: [32],
-    data: new Float32Array(32),
-  });
+  const { adaptation, parameters } = readAdapter(`${reference}/lora/llama-dora`, config, fingerprint);
   const path = join(scratch, "dora.gguf");
-  const written = writeGgufAdapter(path, settings, parameters, config);
+  const written = writeGgufAdapter(path, { adaptation, parameters }, config);
   await expect(written).rejects.toThrow(InputError);
   await expect(written).rejects.toThrow(/lora_magnitude_vector.*merge it into the model instead/);
   expect(existsSync(path)).toBe(false);

@@ -75,10 +75,10 @@ export async function exportGgufAdapter(
 ): Promise<LogitCheck> {
   checkGgufPath(path);
   const { config } = base;
-  const { settings, adaptation, parameters } = readAdapter(folder, config, base.fingerprint);
+  const adapter = readAdapter(folder, config, base.fingerprint);
   return writeWithModelfile(path, describeModelfile(path, base.tokenizer, base.path), async (temporary) => {
-    await writeGgufAdapter(temporary, settings, parameters, config);
-    const original = { ...base, adapter: { adaptation, parameters } };
+    await writeGgufAdapter(temporary, adapter, config);
+    const original = { ...base, adapter };
     const written = { ...base, adapter: readGgufAdapter(temporary, config) };
     return checkLogits(device, original, written, {
       path,

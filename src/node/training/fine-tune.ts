@@ -6,9 +6,8 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Adaptation } from "../../core/adapters/adaptation.ts";
 import type { AdaptedModel, Adapter } from "../../core/adapters/adapted-model.ts";
-import { loraPlusFactor } from "../../core/adapters/lora-plus.ts";
+import { createAdaptation, methodOf } from "../../core/adapters/methods.ts";
 import { initializeParameters, type Parameters } from "../../core/adapters/parameters.ts";
-import { splitWeights } from "../../core/adapters/pissa.ts";
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { countParameters } from "../../core/architectures/modules.ts";
 import { type BatchOptions, buildMicroBatches, type TokenizedExample } from "../../core/data/batch.ts";
@@ -26,7 +25,6 @@ import {
   runTrainingLoop,
   type TrainingState,
 } from "../../core/training/loop.ts";
-import { createAdaptation } from "../../core/training/methods.ts";
 import { estimateSecondsLeft, planSteps, type StepPlan } from "../../core/training/step-plan.ts";
 import { readAdapter } from "../adapters/peft-files.ts";
 import { resolveDataset } from "../data/hub-dataset.ts";
@@ -320,18 +318,24 @@ function countAllParameters(model: ModelConfig, { adaptation, parameters }: Adap
   return added.reduce((sum, [, { data }]) => sum + data.length, countParameters(model));
 }
 
-/** The trained tensors at the start: those of the given adapter, or new ones; with PiSSA also a copy, as it changes the base weights. */
+/** The trained tensors at the start: those of the given adapter, or new ones; with what the method keeps of the beginning. */
 async function begin(
-  { lora, seed }: RunConfig,
+  config: RunConfig,
   device: Device,
-  { model: { config, weights }, adaptation, initial: given }: RunInputs,
+  { model, adaptation, initial: given }: RunInputs,
   events: RunEvents,
-): Promise<{ parameters: Parameters; initial?: Parameters }> {
-  const parameters = given ?? initializeParameters(config, adaptation, weights, seed);
-  if (lora?.init_lora_weights !== "pissa") return { parameters };
-  const onProgress = (share: number) =>
-    events.onStage?.(`finding the principal parts of the weights: ${Math.round(100 * share)} %`);
-  const initial = await splitWeights(device, config, weights, lora, parameters, { seed, onProgress });
+): Promise<{ parameters: Parameters; initial: Parameters | undefined }> {
+  const { weights } = model;
+  const { seed } = config;
+  const parameters = given ?? initializeParameters(model.config, adaptation, weights, seed);
+  const initial = await methodOf(config.method).begin?.(config, {
+    device,
+    config: model.config,
+    weights,
+    parameters,
+    seed,
+    onStage: (stage) => events.onStage?.(stage),
+  });
   return { parameters, initial };
 }
 
@@ -389,14 +393,11 @@ function planLoop(config: RunConfig, { examples, steps }: RunInputs): LoopPlan {
       weightDecay: config.weight_decay,
     },
     learningRate: config.learning_rate,
-    ...(config.loraplus_lr_ratio !== undefined && {
-      learningRateFactor: loraPlusFactor(config.loraplus_lr_ratio),
-    }),
+    learningRateFactor: methodOf(config.method).learningRateFactor?.(config),
     scheduler: config.lr_scheduler_type,
     warmupSteps: Math.ceil(config.warmup_ratio * totalSteps),
     maxGradNorm: config.max_grad_norm,
     seed: config.seed,
-    dropout: config.lora !== undefined && config.lora.lora_dropout > 0,
   };
 }
 

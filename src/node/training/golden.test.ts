@@ -126,7 +126,6 @@ async function train(
     warmupSteps: settings.warmup_steps,
     maxGradNorm: settings.max_grad_norm,
     seed: 0,
-    dropout: false,
   };
   const lines: StepMetrics[] = [];
   const engine = createEngine(device, config, weights, adaptation, { segmentSize: 1 });

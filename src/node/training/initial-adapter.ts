@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import type { LoraConfig } from "../../core/adapters/lora.ts";
+import { type MethodOptions, methodOf } from "../../core/adapters/methods.ts";
 import { InputError } from "../../core/errors.ts";
 import { readAdapterTemplate, readSettings } from "../adapters/peft-files.ts";
 import { parseRunConfig, type RunConfig, type RunOptions } from "./run-config.ts";
@@ -18,29 +18,43 @@ export function findAdapter(path: string): string {
 /**
  * Checks a run's options and fills in what they leave open: the settings and the chat template of the adapter that it goes on
  * with, and the defaults.
- * Only the dropout may be another than the adapter's, as it does not belong to what the adapter computes.
+ * Only what does not belong to what the adapter computes, such as its dropout, may be another than the adapter's.
  *
  * @param origin where the options come from, for messages
  * @throws InputError as `parseRunConfig` does, or if there is no such adapter, or an option contradicts its settings.
  */
 export function completeOptions(options: RunOptions, origin: string): RunConfig {
-  const { adapter } = parseRunConfig(options, origin);
+  const { adapter, method } = parseRunConfig(options, origin);
   if (adapter === undefined) return parseRunConfig(options, origin);
   const folder = findAdapter(adapter);
-  const settings = readSettings(join(folder, "adapter_config.json"));
-  const { lora_dropout = settings.lora_dropout, ...given } = options.lora ?? {};
+  const { format, settings } = readSettings(join(folder, "adapter_config.json"));
+  const { section } = format;
+  if (methodOf(method).peft !== format) {
+    throw new InputError(
+      `${origin}: the adapter ${folder} is of PEFT's type "${format.type}", with which method "${method}" cannot go on; choose a method of that type.`,
+    );
+  }
+  const given = { ...(options[section as keyof MethodOptions] as object | undefined) };
+  const changed: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(given)) {
-    const own = settings[name as keyof LoraConfig];
-    if (value !== undefined && !isDeepStrictEqual(withoutOrder(value), withoutOrder(own))) {
+    const own = settings[name];
+    if (format.changeable.includes(name)) changed[name] = value ?? own;
+    else if (value !== undefined && !isDeepStrictEqual(withoutOrder(value), withoutOrder(own))) {
       throw new InputError(
-        `${origin}: the option "lora.${name}" is ${JSON.stringify(value)}, but the adapter ${folder} was made with ${JSON.stringify(own)}; leave it out.`,
+        `${origin}: the option "${section}.${name}" is ${JSON.stringify(value)}, but the adapter ${folder} was made with ${JSON.stringify(own)}; leave it out.`,
       );
     }
   }
   const template = options.apply_chat_template === false ? undefined : readAdapterTemplate(folder);
   const chat_template = options.chat_template ?? template;
-  const lora = { ...settings, lora_dropout };
-  return parseRunConfig({ ...options, lora, ...(chat_template !== undefined && { chat_template }) }, origin);
+  return parseRunConfig(
+    {
+      ...options,
+      [section]: { ...settings, ...changed },
+      ...(chat_template !== undefined && { chat_template }),
+    },
+    origin,
+  );
 }
 
 /** Lists of settings are sets. */

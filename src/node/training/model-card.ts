@@ -3,21 +3,21 @@
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { stringify } from "yaml";
+import type { Yield } from "../../core/adapters/method.ts";
+import { methodOf } from "../../core/adapters/methods.ts";
 import { type EvaluationMetrics, type Metrics, readMetrics, type StepMetrics } from "./metrics-log.ts";
 import type { RunConfig } from "./run-config.ts";
 import { type RunFolder, readIdentity } from "./run-folder.ts";
-
-/** What a card is of: an adapter alone, or a model with the tuned weights. */
-export type CardSubject = "adapter" | "model";
 
 /**
  * The card of a run's result, as the Hub reads it: metadata between dashes, then Markdown. No path of this machine stands in
  * it.
  *
+ * @param subject what the card is of: an adapter alone, or a model with the tuned weights
  * @param baseModel the base model's id on the Hub, where it is known
  */
 export function describeResult(
-  subject: CardSubject,
+  subject: Yield,
   folder: RunFolder,
   config: RunConfig,
   baseModel: string | undefined,
@@ -69,12 +69,10 @@ The licence of the base model and the terms of the data hold for this as well. S
 `;
 }
 
-function describeMethod({ method, storage, lora, freeze_trainable_layers }: RunConfig): string {
+function describeMethod(config: RunConfig): string {
+  const { method, storage } = config;
   const kept = storage === "float32" ? "" : `, on a base in ${storage}`;
-  if (freeze_trainable_layers !== undefined) return `${method}: the last ${freeze_trainable_layers} blocks`;
-  if (!lora) return `${method}: all weights`;
-  const targets = Array.isArray(lora.target_modules) ? lora.target_modules.join(", ") : lora.target_modules;
-  return `${method}: r ${lora.r}, lora_alpha ${lora.lora_alpha}, target_modules ${targets}${kept}`;
+  return `${method}: ${methodOf(method).describe(config)}${kept}`;
 }
 
 function describeMetrics(metrics: readonly Metrics[], config: RunConfig): [string, string][] {

@@ -1,13 +1,12 @@
 /** @file Every option of a tuning run, with its default: what `config.yaml` holds and `--print-config` shows. */
 
 import { z } from "zod";
-import { loraConfigSchema } from "../../core/adapters/lora.ts";
+import { methodNames, methodOf, methodOptions, ownerOf } from "../../core/adapters/methods.ts";
 import { InputError } from "../../core/errors.ts";
 import { isQuantized, storages } from "../../core/models/linear.ts";
 import { parseOptions } from "../../core/parse-fields.ts";
 import type { ChatSettings } from "../../core/tokenization/chat-template.ts";
 import { isoDay } from "../../core/tokenization/strftime.ts";
-import { methodNames, methodOf } from "../../core/training/methods.ts";
 import { schedulerTypes } from "../../core/training/schedule.ts";
 import { deviceNames } from "../runtime/onnx-runtime.ts";
 
@@ -57,12 +56,7 @@ const given = z.strictObject({
   double_quantization: z.boolean().default(true),
   /** Whether the blocks of a quantized base are read from disk when they are computed, one at a time. */
   weights_on_disk: z.boolean().default(false),
-  /** For all methods but freeze and full. */
-  lora: loraConfigSchema.optional(),
-  /** For lora+: B's learning rate over A's; by default 16. */
-  loraplus_lr_ratio: z.number().min(1).optional(),
-  /** For freeze: how many of the last blocks are trained; by default 2. */
-  freeze_trainable_layers: z.int().min(1).optional(),
+  ...methodOptions,
   /** Longest example in tokens; by default what the model was made for, 2,048 at most. */
   context: z.int().min(8).optional(),
   /** Tokens computed at a time. Results do not depend on it; memory does. */
@@ -105,13 +99,11 @@ const given = z.strictObject({
 
 export const runConfigSchema = given.transform((config) => {
   const method = methodOf(config.method);
-  const { lora, loraplus_lr_ratio, freeze_trainable_layers, ...rest } = config;
   return {
-    ...rest,
+    ...config,
+    ...Object.fromEntries(Object.keys(methodOptions).map((name) => [name, undefined])),
+    ...method.complete(config),
     storage: config.storage ?? method.storage,
-    lora: method.lora && loraConfigSchema.parse({ ...lora, ...method.lora }),
-    loraplus_lr_ratio: loraplus_lr_ratio ?? method.loraplus_lr_ratio,
-    freeze_trainable_layers: freeze_trainable_layers ?? method.freeze_trainable_layers,
     learning_rate: config.learning_rate ?? method.learning_rate,
   };
 });
@@ -141,32 +133,20 @@ export function chatSettingsOf({ chat_template: chatTemplate, date }: RunConfig)
 
 /** What two options say against each other, in a sentence. */
 function findContradiction(config: RunConfig, given: RunOptions): string | undefined {
-  const { method, storage, lora } = config;
-  const { lora: fixed, ...defaults } = methodOf(method);
-  if (!lora && given.adapter !== undefined) {
+  const { method, storage } = config;
+  const { yields, options, findContradiction } = methodOf(method);
+  if (yields === "model" && given.adapter !== undefined) {
     return `method "${method}" trains the model's own weights, so it cannot go on with an adapter; merge the adapter first, or choose method "lora".`;
   }
-  if (!lora && given.lora) {
-    return `method "${method}" trains the model's own weights and has no adapter; leave out the options of LoRA, such as r.`;
+  for (const name of Object.keys(methodOptions) as (keyof typeof methodOptions)[]) {
+    const value = given[name];
+    if (value === undefined || Object.hasOwn(options, name)) continue;
+    if (yields === "model" && typeof value === "object")
+      return `method "${method}" trains the model's own weights and has no adapter; leave out the options of "${name}"${listKeys(value)}.`;
+    return `"${name}" is an option of method "${ownerOf(name)}", not of "${method}"; leave it out or choose that method.`;
   }
-  for (const [name, value] of Object.entries(fixed ?? {})) {
-    const other = given.lora?.[name as keyof typeof fixed];
-    if (other !== undefined && other !== value)
-      return `method "${method}" sets lora.${name} to ${value}, so it cannot be ${other}; choose another method.`;
-  }
-  for (const [name, owner] of [
-    ["loraplus_lr_ratio", "lora+"],
-    ["freeze_trainable_layers", "freeze"],
-  ] as const) {
-    if (given[name] !== undefined && defaults[name] === undefined)
-      return `"${name}" is an option of method "${owner}", not of "${method}"; leave it out or choose that method.`;
-  }
-  if (lora?.use_dora && lora.init_lora_weights === "pissa") {
-    return "DoRA and PiSSA cannot be combined, since the result would be no adapter for the original model; choose one of them.";
-  }
-  if (method === "qlora" && storage !== "nf4") {
-    return `method "qlora" keeps the base in nf4, not in ${storage}; choose method "lora" for another storage.`;
-  }
+  const problem = findContradiction?.(config, { method, storage, given });
+  if (problem !== undefined) return problem;
   if (config.chat_template !== undefined && !config.apply_chat_template) {
     return `"chat_template" is of no use while "apply_chat_template" is false; leave one of them out.`;
   }
@@ -176,11 +156,11 @@ function findContradiction(config: RunConfig, given: RunOptions): string | undef
   if (config.weights_on_disk && config.segment_size !== "auto" && config.segment_size > 1) {
     return `"weights_on_disk" reads one block at a time, so "segment_size" cannot be ${config.segment_size}; leave one of them out.`;
   }
-  if (storage !== "float32" && lora?.init_lora_weights === "pissa") {
-    return `PiSSA takes a part out of the base weights, which needs storage "float32", not "${storage}".`;
-  }
-  if (storage !== "float32" && !lora) {
-    return `method "${method}" trains the base weights, which needs storage "float32", not "${storage}"; use method "qlora" for a quantized base.`;
-  }
   return undefined;
+}
+
+/** ", such as r" for options that have one. */
+function listKeys(options: object): string {
+  const [first] = Object.keys(options);
+  return first === undefined ? "" : `, such as ${first}`;
 }

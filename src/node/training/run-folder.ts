@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { z } from "zod";
+import { methodOf } from "../../core/adapters/methods.ts";
 import { InputError } from "../../core/errors.ts";
 import type { Efficiency } from "../efficiency/efficiency.ts";
 import { isNewFolder } from "../files/folder.ts";
@@ -121,7 +122,8 @@ export function openRunFolder(path: string): { folder: RunFolder; config: RunCon
 }
 
 /** Where the result of a finished run is; undefined if the run is not finished. */
-export function findResult({ adapter, model }: RunFolder, { lora }: RunConfig): string | undefined {
-  const [result, lastFile] = lora ? [adapter, "adapter_config.json"] : [model, "config.json"];
+export function findResult({ adapter, model }: RunFolder, { method }: RunConfig): string | undefined {
+  const [result, lastFile] =
+    methodOf(method).yields === "adapter" ? [adapter, "adapter_config.json"] : [model, "config.json"];
   return existsSync(join(result, lastFile)) ? result : undefined;
 }

@@ -2,20 +2,21 @@
 
 import { join } from "node:path";
 import type { AdaptedModel } from "../../core/adapters/adapted-model.ts";
+import type { AdapterSettings, Yield } from "../../core/adapters/method.ts";
+import { type MethodOptions, methodOf } from "../../core/adapters/methods.ts";
 import { type Parameters, readBaseTensor } from "../../core/adapters/parameters.ts";
-import { toLora } from "../../core/adapters/pissa.ts";
 import { writeAdapter } from "../adapters/peft-files.ts";
 import { writeFolderWhole, writeWhole } from "../files/write.ts";
 import { hubIdOf } from "../models/hub-model.ts";
 import { writeModel } from "../models/write-model.ts";
-import { type CardSubject, describeResult } from "./model-card.ts";
+import { describeResult } from "./model-card.ts";
 import type { RunConfig } from "./run-config.ts";
 import type { RunFolder } from "./run-folder.ts";
 
 /**
  * Writes what a run has tuned, with its model card.
  *
- * @param initial what the adapter began with, if its product was taken out of the base weights
+ * @param initial what the adapter began with, if the method changed the base weights
  * @returns the folder of the adapter or the model
  */
 export async function writeResult(
@@ -26,23 +27,31 @@ export async function writeResult(
 ): Promise<string> {
   const { parameters } = model.adapter!;
   const baseModel = config.base_model_name ?? hubIdOf(config.model);
-  const write = (result: string, subject: CardSubject, writeTensors: (folder: string) => Promise<void>) =>
+  const write = (result: string, subject: Yield, writeTensors: (folder: string) => Promise<void>) =>
     writeFolderWhole(result, async (temporary) => {
       writeWhole(join(temporary, "README.md"), describeResult(subject, folder, config, baseModel));
       await writeTensors(temporary);
       return result;
     });
-  if (!config.lora) {
+  const { peft: format, finish } = methodOf(config.method);
+  if (!format) {
     const tensor = (name: string) => parameters.get(name)?.data ?? readBaseTensor(model.weights, name);
     return write(folder.model, "model", (temporary) => writeModel(temporary, model, tensor));
   }
-  const adapter = initial ? toLora(config.lora, initial, parameters) : { settings: config.lora, parameters };
+  const settings = config[format.section as keyof MethodOptions] as AdapterSettings;
+  const adapter = initial ? finish!(config, initial, parameters) : { settings, parameters };
   const base = {
     name: baseModel ?? config.model,
     revision: config.revision,
     fingerprint: model.fingerprint,
   };
   return write(folder.adapter, "adapter", (temporary) =>
-    writeAdapter(temporary, adapter.settings, adapter.parameters, base, config.chat_template),
+    writeAdapter(
+      temporary,
+      { format, settings: adapter.settings },
+      adapter.parameters,
+      base,
+      config.chat_template,
+    ),
   );
 }
