@@ -4,11 +4,15 @@ import type { Tensor } from "../graph/tensor.ts";
 import type { StoredWeight } from "../models/linear.ts";
 import type { Random } from "../random.ts";
 
-/** A tensor that is trained. */
+/** A tensor of an adapter. */
 export interface ParameterSpec {
   /** Name within the linear layer, such as "lora_A.weight". */
   readonly name: string;
   readonly shape: readonly number[];
+  /** Whether it stays as it begins. Default false. */
+  readonly isFrozen?: boolean;
+  /** Whether its first axis is that of the layer's outputs. Default false. */
+  readonly isByOutput?: boolean;
   /**
    * Its values at the start.
    *
@@ -21,6 +25,8 @@ export interface ParameterSpec {
 export interface LinearAdapter {
   readonly signature: string;
   readonly parameters: readonly ParameterSpec[];
+  /** Frozen tensors, by full names, that it shares with the adapters of other layers. Default: none. */
+  readonly shared?: readonly ParameterSpec[];
   /** Share of the adapter's inputs that are dropped while training. */
   readonly dropout: number;
   /**
@@ -31,30 +37,61 @@ export interface LinearAdapter {
    */
   prepare?(weight: Tensor, parameters: AdapterTensors): AdapterTensors;
   /**
-   * The layer's output without its bias, in place of x W^T.
+   * The layer's output before its bias is added, in place of x W^T.
    *
    * @param x [B, S, in]
    * @param dropped x after dropout, the adapter's own input; x itself where nothing is dropped
    * @param tensors the adapter's tensors by name, or what `prepare` made of them
    */
   forward(x: Tensor, dropped: Tensor, weight: StoredWeight, tensors: AdapterTensors): Tensor;
+  /** The layer's bias [out] in place of the base model's, in `forward` and merged. Default: the same. */
+  bias?(bias: Tensor, tensors: AdapterTensors): Tensor;
   /** Its rank r and factor s where all that it does is W + s B A, with "lora_A.weight" and "lora_B.weight". */
   readonly lowRank?: { readonly r: number; readonly scale: number };
   /** The plain weight [out, in] that computes the same, from the base model's `weight` [out, in]. */
   merge(weight: Tensor, parameters: AdapterTensors): Tensor;
 }
 
-/** An adapter's tensors in the graph, by their names within the linear layer. */
+/** An adapter's tensors in the graph, by their names within the linear layer; shared ones by their full names. */
 export type AdapterTensors = Readonly<Record<string, Tensor>>;
+
+/** How the embedding is adapted. */
+export interface EmbeddingAdapter {
+  readonly parameters: readonly ParameterSpec[];
+  /**
+   * The rows of some tokens, [N, hiddenSize].
+   *
+   * @param rows the base model's
+   * @param tokens int64 [N]
+   */
+  forward(rows: Tensor, tokens: Tensor, tensors: AdapterTensors): Tensor;
+  /** The plain embedding that computes the same, from the base model's `weight` [vocabSize, hiddenSize]. */
+  merge(weight: Tensor, tensors: AdapterTensors): Tensor;
+}
+
+/** Rows of the embedding or the output layer that are trained in place of the whole. */
+export interface TrainedRows {
+  /** Name of the trained tensor [indices, hiddenSize]. */
+  readonly name: string;
+  readonly indices: readonly number[];
+}
+
+/** Names of the modules outside the blocks. */
+export const embeddingModule = "model.embed_tokens";
+export const outputModule = "lm_head";
 
 /** A tuning method applied to one model. */
 export interface Adaptation {
   /**
-   * The adapter of the linear layer `name` (its full name, such as "model.layers.0.self_attn.q_proj"), or
-   * undefined where the layer stays as it is.
+   * The adapter of the linear layer `name` (its full name, such as "model.layers.0.self_attn.q_proj" or, where it is not the
+   * embedding, "lm_head"), or undefined where the layer stays as it is.
    */
   adapterOf(name: string, outFeatures: number, inFeatures: number): LinearAdapter | undefined;
-  /** Whether the base model's own tensor `name` is trained. It must be stored in float32. */
+  /** Default: none. */
+  readonly embedding?: EmbeddingAdapter | undefined;
+  /** The trained rows of the base model's tensor `name`; those of a tied embedding are the output layer's too. Default: none. */
+  rowsOf?(name: string): TrainedRows | undefined;
+  /** Whether the base model's own tensor `name` is trained. A block's must be stored in float32. */
   trains(name: string): boolean;
 }
 

@@ -25,6 +25,7 @@ export function dora(lora: LinearAdapter, outFeatures: number): LinearAdapter {
       {
         name: magnitudeName,
         shape: [outFeatures],
+        isByOutput: true,
         initialize: (_random, weight) => rowLengths(weight(), outFeatures),
       },
     ],

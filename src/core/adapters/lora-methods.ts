@@ -1,14 +1,23 @@
 /** @file LoRA and its relatives as methods: each is LoRA with some of its settings given. */
 
 import { z } from "zod";
+import { embeddingName, headName, listTensors } from "../architectures/modules.ts";
 import { InputError } from "../errors.ts";
 import { withRole } from "../formats/known-keys.ts";
 import type { Storage } from "../models/linear.ts";
-import { type LoraConfig, lora, loraConfigSchema } from "./lora.ts";
+import { adaptableTables, adaptedLayers, type LoraConfig, lora, loraConfigSchema } from "./lora.ts";
 import { loraPlusFactor } from "./lora-plus.ts";
 import type { Method, PeftFormat } from "./method.ts";
-import { harmlessKeys, parsePeftFields, readTargets, targetFields, targetKeys } from "./peft-config.ts";
+import {
+  commonKeys,
+  parsePeftFields,
+  peftPrefix,
+  readTargets,
+  targetFields,
+  targetKeys,
+} from "./peft-config.ts";
 import { splitWeights, toLora } from "./pissa.ts";
+import { readSavedModules } from "./saved-modules.ts";
 
 interface Preset {
   /** 2e-4 is what Dettmers et al. 2023 took for models up to 13B; for LoRA+, PEFT advises half of it for A. */
@@ -60,7 +69,18 @@ export function loraMethod({
       const targets = Array.isArray(target_modules) ? target_modules.join(", ") : target_modules;
       return `r ${r}, lora_alpha ${lora_alpha}, target_modules ${targets}`;
     },
-    adapt: (options, model) => lora(options.lora, model),
+    adapt(options, model) {
+      const { bias } = options.lora;
+      const adaptation = lora(options.lora, model);
+      if (
+        bias !== "none" &&
+        !listTensors(model).some(({ name }) => name.endsWith(".bias") && adaptation.trains(name))
+      )
+        throw new InputError(
+          `"lora.bias" is "${bias}", but ${bias === "all" ? "this model has" : "the layers of target_modules have"} no biases; leave it out.`,
+        );
+      return adaptation;
+    },
     peft: loraFormat,
     async begin({ lora }, { device, config, weights, parameters, seed, onStage }) {
       if (lora.init_lora_weights !== "pissa") return undefined;
@@ -85,6 +105,9 @@ const configSchema = z.looseObject({
   alpha_pattern: z.record(z.string(), z.number().positive()).nullish(),
   use_dora: z.boolean().nullish(),
   init_lora_weights: z.union([z.boolean(), z.string()]).default(true),
+  bias: loraConfigSchema.shape.bias,
+  modules_to_save: z.array(z.string()).nullish(),
+  ensure_weight_tying: z.boolean().nullish(),
 });
 
 /** Initializations that leave the base model as it is; after the others the adapter alone is not enough. */
@@ -97,14 +120,17 @@ export const loraFormat: PeftFormat<LoraConfig> = {
   schema: loraConfigSchema,
   changeable: ["lora_dropout"],
   keys: {
-    ...harmlessKeys,
+    ...commonKeys,
     ...targetKeys,
     ...withRole(
       "used",
       "alpha_pattern",
+      "bias",
+      "ensure_weight_tying",
       "init_lora_weights",
       "lora_alpha",
       "lora_dropout",
+      "modules_to_save",
       "r",
       "rank_pattern",
       "use_dora",
@@ -122,7 +148,7 @@ export const loraFormat: PeftFormat<LoraConfig> = {
       "loftq_config",
       "lora_ga_config",
     ),
-    ...withRole([false], "ensure_weight_tying", "lora_bias", "use_bdlora", "use_qalora"),
+    ...withRole([false], "lora_bias", "use_bdlora", "use_qalora"),
     ...withRole(
       [],
       "alora_invocation_tokens",
@@ -135,12 +161,17 @@ export const loraFormat: PeftFormat<LoraConfig> = {
       "trainable_token_indices",
       "velora_config",
     ),
-    ...withRole([[]], "modules_to_save", "target_parameters"),
-    bias: ["none"],
+    target_parameters: [[]],
   },
   readSettings(json, origin, model) {
     const config = parsePeftFields(configSchema, json, origin);
     const initialization = config.init_lora_weights;
+    const { modules_to_save: saved, ensure_weight_tying: isTied } = config;
+    if (saved?.length && model?.tieWordEmbeddings && !isTied) {
+      throw new InputError(
+        `${origin} trains ${saved.join(" and ")} apart from what the model ties to it, which is not supported; merge the adapter with PEFT, and take the merged model.`,
+      );
+    }
     if (!plainInitializations.includes(initialization)) {
       throw new InputError(
         `${origin} asks for init_lora_weights "${initialization}", which changes the base model's weights and is not supported; convert the adapter with PEFT (save_pretrained with path_initial_model_for_weight_conversion).`,
@@ -150,14 +181,35 @@ export const loraFormat: PeftFormat<LoraConfig> = {
       r: config.r,
       lora_alpha: config.lora_alpha,
       lora_dropout: config.lora_dropout,
-      target_modules: readTargets(config, origin, model),
+      target_modules: readTargets(config, origin, model, model && adaptableTables(model)),
       use_rslora: config.use_rslora ?? false,
       use_dora: config.use_dora ?? false,
       init_lora_weights: true,
       rank_pattern: config.rank_pattern ?? {},
       alpha_pattern: config.alpha_pattern ?? {},
+      bias: config.bias,
+      modules_to_save: readSavedModules(config.modules_to_save, origin),
     };
   },
-  writeSettings: (settings) => ({ ...settings, bias: "none" }),
+  writeSettings: ({ modules_to_save: saved, ...settings }, { tieWordEmbeddings }) => ({
+    ...settings,
+    fan_in_fan_out: false,
+    modules_to_save: saved.length === 0 ? null : tieWordEmbeddings ? ["embed_tokens"] : saved,
+    ...(saved.length > 0 && tieWordEmbeddings && { ensure_weight_tying: true }),
+    layers_to_transform: null,
+    layers_pattern: null,
+  }),
+  fileNames(settings, model) {
+    const adapted = adaptedLayers(settings, model);
+    return (name) => {
+      const [, module] = /^(.+)\.bias$/.exec(name) ?? [];
+      if (module !== undefined && adapted.has(module)) return [`${peftPrefix}${module}.base_layer.bias`];
+      // Both names of what is tied.
+      const isBoth = name === embeddingName && model.tieWordEmbeddings;
+      return [name, ...(isBoth ? [headName] : [])].map((each) => peftPrefix + each);
+    };
+  },
+  // PEFT writes the base model's beside an adapter of them.
+  isCopy: (name) => /\.(?:embed_tokens|lm_head)\.base_layer\.weight$/.test(name),
   adapt: lora,
 };

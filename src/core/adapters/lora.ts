@@ -2,13 +2,22 @@
 
 import { z } from "zod";
 import type { ModelConfig } from "../architectures/architecture.ts";
+import { InputError } from "../errors.ts";
 import { add } from "../graph/operators/elementwise.ts";
 import { matmul } from "../graph/operators/matmul.ts";
+import { gather, transpose } from "../graph/operators/movement.ts";
 import type { Random } from "../random.ts";
-import type { Adaptation, LinearAdapter } from "./adaptation.ts";
+import {
+  type Adaptation,
+  type EmbeddingAdapter,
+  embeddingModule,
+  type LinearAdapter,
+  outputModule,
+} from "./adaptation.ts";
 import { dora } from "./dora.ts";
 import type { Parameters } from "./parameters.ts";
-import { selectTargetModules, valuesByPattern } from "./target-modules.ts";
+import { savedModules, withSavedModules } from "./saved-modules.ts";
+import { selectTargetModules, targetModules, valuesByPattern } from "./target-modules.ts";
 
 /** LoRA's settings, named and meant as in PEFT's LoraConfig. */
 export const loraConfigSchema = z.strictObject({
@@ -19,7 +28,7 @@ export const loraConfigSchema = z.strictObject({
   /** Share of the adapter's inputs dropped while training. */
   lora_dropout: z.number().min(0).lt(1).default(0),
   /** Names of linear layers, one regular expression, or "all-linear". */
-  target_modules: z.union([z.string(), z.array(z.string()).min(1)]).default("all-linear"),
+  target_modules: targetModules.default("all-linear"),
   /** Scale by lora_alpha / sqrt(r) instead (rsLoRA, Kalajdzievski 2023). */
   use_rslora: z.boolean().default(false),
   /** Train the lengths of the weight's rows as well (DoRA). */
@@ -30,19 +39,45 @@ export const loraConfigSchema = z.strictObject({
   rank_pattern: z.record(z.string(), z.int().min(1)).default({}),
   /** Values that differ from lora_alpha, likewise. */
   alpha_pattern: z.record(z.string(), z.number().positive()).default({}),
+  /** Biases that are trained as well: all of the model's, or those of the adapted layers. */
+  bias: z.enum(["none", "all", "lora_only"]).default("none"),
+  /** Of embedding and output layer, those that are trained as a whole. */
+  modules_to_save: savedModules,
 });
 
 export type LoraConfig = z.infer<typeof loraConfigSchema>;
 
+/** The modules beside the blocks' that LoRA can adapt: those that are not tied. */
+export function adaptableTables({ tieWordEmbeddings }: ModelConfig): string[] {
+  return tieWordEmbeddings ? [] : [embeddingModule, outputModule];
+}
+
+/** Full names of the layers that the settings adapt. @throws InputError if `target_modules` names none of the model's. */
+export function adaptedLayers({ target_modules }: LoraConfig, model: ModelConfig): Set<string> {
+  return selectTargetModules(target_modules, model, adaptableTables(model));
+}
+
 /**
- * LoRA, or DoRA if `use_dora` is set, on a model's linear layers.
+ * LoRA, or DoRA if `use_dora` is set, on a model's linear layers, with what is trained beside.
  *
- * @throws InputError if `target_modules` names no linear layer of the model.
+ * @throws InputError if the settings do not fit the model.
  */
 export function lora(settings: LoraConfig, model: ModelConfig): Adaptation {
-  const targets = ranksAndScales(settings, selectTargetModules(settings.target_modules, model));
-  return {
-    trains: () => false,
+  const targets = ranksAndScales(settings, adaptedLayers(settings, model));
+  const outside = adaptableTables(model).find((name) => targets.has(name));
+  if (outside && settings.init_lora_weights === "pissa")
+    throw new InputError(
+      `PiSSA is for the linear layers of the blocks, so leave ${outside} out of target_modules.`,
+    );
+  const ofEmbedding = targets.get(embeddingModule);
+  if (ofEmbedding && settings.use_dora)
+    throw new InputError("DoRA is for linear layers, so leave embed_tokens out of target_modules.");
+  const adaptation: Adaptation = {
+    embedding: ofEmbedding && embeddingAdapter(model, ofEmbedding.r, ofEmbedding.scale),
+    trains: (name) =>
+      name.endsWith(".bias") &&
+      (settings.bias === "all" ||
+        (settings.bias === "lora_only" && targets.has(name.slice(0, -".bias".length)))),
     adapterOf(name, outFeatures, inFeatures) {
       const target = targets.get(name);
       if (!target) return undefined;
@@ -50,6 +85,7 @@ export function lora(settings: LoraConfig, model: ModelConfig): Adaptation {
       return settings.use_dora ? dora(adapter, outFeatures) : adapter;
     },
   };
+  return withSavedModules(adaptation, settings.modules_to_save, model);
 }
 
 /** The linear layers that parameters are for. */
@@ -94,7 +130,12 @@ function loraAdapter(
         shape: [r, inFeatures],
         initialize: (random) => initializeA(r, inFeatures, random),
       },
-      { name: "lora_B.weight", shape: [outFeatures, r], initialize: () => new Float32Array(outFeatures * r) },
+      {
+        name: "lora_B.weight",
+        shape: [outFeatures, r],
+        isByOutput: true,
+        initialize: () => new Float32Array(outFeatures * r),
+      },
     ],
     forward(x, dropped, weight, tensors) {
       const inner = matmul(dropped, tensors["lora_A.weight"]!, { transB: true });
@@ -103,6 +144,31 @@ function loraAdapter(
     },
     merge: (weight, parameters) =>
       add(weight, matmul(parameters["lora_B.weight"]!, parameters["lora_A.weight"]!, { alpha: scale })),
+  };
+}
+
+/** A token's row of the embedding is E + s (B A)^T; A begins as zero and B is drawn, as in PEFT. */
+function embeddingAdapter(
+  { vocabSize, hiddenSize }: ModelConfig,
+  r: number,
+  scale: number,
+): EmbeddingAdapter {
+  const [nameA, nameB] = ["lora_embedding_A", "lora_embedding_B"] as const;
+  return {
+    parameters: [
+      { name: nameA, shape: [r, vocabSize], initialize: () => new Float32Array(r * vocabSize) },
+      {
+        name: nameB,
+        shape: [hiddenSize, r],
+        initialize: (random) => Float32Array.from({ length: hiddenSize * r }, () => random.normal()),
+      },
+    ],
+    forward(rows, tokens, tensors) {
+      const inner = gather(transpose(tensors[nameA]!, [1, 0]), tokens);
+      return add(rows, matmul(inner, tensors[nameB]!, { transB: true, alpha: scale }));
+    },
+    merge: (weight, tensors) =>
+      add(weight, matmul(tensors[nameA]!, tensors[nameB]!, { transA: true, transB: true, alpha: scale })),
   };
 }
 

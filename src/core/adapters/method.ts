@@ -36,7 +36,14 @@ export interface PeftFormat<Settings extends AdapterSettings = AdapterSettings> 
    */
   readSettings(json: unknown, origin: string, model?: ModelConfig): Settings;
   /** What adapter_config.json says of them, beside what all adapters have. */
-  writeSettings(settings: Settings): Readonly<Record<string, unknown>>;
+  writeSettings(settings: Settings, model: ModelConfig): Readonly<Record<string, unknown>>;
+  /**
+   * The names under which adapter_model.safetensors holds the tensor `name`, the first of which is read. Default: its own after
+   * PEFT's prefix.
+   */
+  fileNames?(settings: Settings, model: ModelConfig): (name: string) => readonly string[];
+  /** Whether the tensor of this name in the file is a copy, of the base model's or of another, that is not needed. */
+  isCopy?(fileName: string): boolean;
   /** @throws InputError if the settings do not fit the model. */
   adapt(settings: Settings, model: ModelConfig): Adaptation;
 }

@@ -1,4 +1,4 @@
-/** @file The trained tensors of an adaptation as a whole, listed and initialized. */
+/** @file The tensors of an adaptation as a whole, listed and initialized. */
 
 import type { ModelConfig } from "../architectures/architecture.ts";
 import {
@@ -9,61 +9,106 @@ import {
   nameInLayer,
   normName,
 } from "../architectures/modules.ts";
+import { decodeFloat16 } from "../formats/float16.ts";
 import { readStoredWeight } from "../models/linear.ts";
+import { gatherRows } from "../models/matrix-rows.ts";
 import type { ModelWeights } from "../models/weights.ts";
 import { createRandom } from "../random.ts";
-import type { HostTensor } from "../runtime/device.ts";
-import type { Adaptation } from "./adaptation.ts";
+import type { RowMatrix } from "../runtime/device.ts";
+import { type Adaptation, embeddingModule, type LinearAdapter, outputModule } from "./adaptation.ts";
 
-/** A trained tensor, or its gradient. */
+/** A tensor of an adaptation, or its gradient. */
 export interface Parameter {
   readonly dims: readonly number[];
   readonly data: Float32Array;
+  /** Whether it is part of an adapter without being trained. Default false. */
+  readonly isFrozen?: boolean;
 }
 
-/** Trained tensors by full name, such as "model.layers.0.self_attn.q_proj.lora_A.weight". */
+/** Tensors by full name, such as "model.layers.0.self_attn.q_proj.lora_A.weight". */
 export type Parameters = ReadonlyMap<string, Parameter>;
 
 interface ListedParameter {
   readonly name: string;
   readonly dims: readonly number[];
+  readonly isFrozen?: boolean;
   /** An adapter's tensor at the start. */
   readonly initialize?: (weights: ModelWeights, seed: number) => Float32Array;
 }
 
-/** Names and shapes of all trained tensors, in the model's order, with the way to initialize an adapter's. */
+/** Names and shapes of all tensors of an adaptation, in the model's order, with the way to initialize an adapter's. */
 export function listParameters(config: ModelConfig, adaptation: Adaptation): ListedParameter[] {
+  const { vocabSize, hiddenSize, numHiddenLayers } = config;
   const listed: ListedParameter[] = [];
   const base = (name: string, dims: readonly number[]) => {
     if (adaptation.trains(name)) listed.push({ name, dims });
   };
-  base(embeddingName, [config.vocabSize, config.hiddenSize]);
-  for (let layer = 0; layer < config.numHiddenLayers; layer++) {
+  const adapter = (
+    module: string,
+    { parameters = [], shared = [] }: Partial<Pick<LinearAdapter, "parameters" | "shared">> = {},
+    place: readonly [layer: number, module: number],
+    readWeight: (weights: ModelWeights) => Float32Array,
+  ) => {
+    for (const [position, { name, shape: dims, isFrozen, initialize }] of parameters.entries()) {
+      listed.push({
+        name: `${module}.${name}`,
+        dims,
+        ...(isFrozen && { isFrozen }),
+        initialize: (weights, seed) =>
+          initialize(createRandom(seed, ...place, position), () => readWeight(weights)),
+      });
+    }
+    for (const { name, shape: dims, initialize } of shared) {
+      if (listed.some((other) => other.name === name)) continue;
+      listed.push({
+        name,
+        dims,
+        isFrozen: true,
+        initialize: (weights, seed) => initialize(createRandom(seed), () => readWeight(weights)),
+      });
+    }
+  };
+  const rows = (table: string) => {
+    const trained = adaptation.rowsOf?.(table);
+    if (!trained) return;
+    const { name, indices } = trained;
+    const dims = [indices.length, hiddenSize];
+    listed.push({
+      name,
+      dims,
+      initialize: (weights) => gatherRows(tableOf(weights, table), Int32Array.from(indices)),
+    });
+  };
+  base(embeddingName, [vocabSize, hiddenSize]);
+  rows(embeddingName);
+  adapter(embeddingModule, adaptation.embedding, [numHiddenLayers, 0], (weights) =>
+    readTable(weights.embedding),
+  );
+  for (let layer = 0; layer < numHiddenLayers; layer++) {
     for (const { name, size } of listVectors(config)) base(nameInLayer(layer, name), [size]);
-    for (const [index, module] of listLinearModules(config).entries()) {
-      const { outFeatures, inFeatures } = module;
-      const moduleName = nameInLayer(layer, module.name);
-      base(`${moduleName}.weight`, [outFeatures, inFeatures]);
-      const adapter = adaptation.adapterOf(moduleName, outFeatures, inFeatures);
-      for (const [position, parameter] of (adapter?.parameters ?? []).entries()) {
-        listed.push({
-          name: `${moduleName}.${parameter.name}`,
-          dims: parameter.shape,
-          initialize: (weights, seed) =>
-            parameter.initialize(createRandom(seed, layer, index, position), () =>
-              readStoredWeight(weights.block(layer), `${module.name}.weight`),
-            ),
-        });
-      }
+    for (const [index, { name, outFeatures, inFeatures }] of listLinearModules(config).entries()) {
+      const module = nameInLayer(layer, name);
+      base(`${module}.weight`, [outFeatures, inFeatures]);
+      adapter(module, adaptation.adapterOf(module, outFeatures, inFeatures), [layer, index], (weights) =>
+        readStoredWeight(weights.block(layer), `${name}.weight`),
+      );
     }
   }
-  base(normName, [config.hiddenSize]);
-  if (!config.tieWordEmbeddings) base(headName, [config.vocabSize, config.hiddenSize]);
+  base(normName, [hiddenSize]);
+  if (config.tieWordEmbeddings) return listed;
+  base(headName, [vocabSize, hiddenSize]);
+  rows(headName);
+  adapter(
+    outputModule,
+    adaptation.adapterOf(outputModule, vocabSize, hiddenSize),
+    [numHiddenLayers, 1],
+    (weights) => readTable(weights.head),
+  );
   return listed;
 }
 
 /**
- * The trained tensors at the start of a run: an adapter's from `seed` and `weights`, the base model's copied from
+ * The tensors at the start of a run: an adapter's from `seed` and `weights`, the base model's copied from
  * `weights` (which must be stored in float32).
  */
 export function initializeParameters(
@@ -73,32 +118,47 @@ export function initializeParameters(
   seed: number,
 ): Map<string, Parameter> {
   const parameters = new Map<string, Parameter>();
-  for (const { name, dims, initialize } of listParameters(config, adaptation)) {
+  for (const { name, dims, isFrozen, initialize } of listParameters(config, adaptation)) {
     parameters.set(name, {
       dims,
+      ...(isFrozen && { isFrozen }),
       data: initialize ? initialize(weights, seed) : Float32Array.from(readBaseTensor(weights, name)),
     });
   }
   return parameters;
 }
 
-/** The base model's own tensor `name`, which must be kept in float32. */
+/** The base model's own tensor `name`, one of a block or the norm's only if it is kept in float32. */
 export function readBaseTensor(weights: ModelWeights, name: string): Float32Array {
-  const outer: Readonly<Record<string, HostTensor>> = {
-    [embeddingName]: weights.embedding,
-    [normName]: weights.norm,
-    [headName]: weights.head,
-  };
+  if (name === embeddingName || name === headName) return readTable(tableOf(weights, name));
   const [, layer, rest] = /^model\.layers\.(\d+)\.(.+)$/.exec(name) ?? [];
-  const tensor = outer[name] ?? weights.block(Number(layer))[rest!];
+  const tensor = name === normName ? weights.norm : weights.block(Number(layer))[rest!];
   if (!(tensor?.data instanceof Float32Array))
     throw new Error(`The base tensor "${name}" is not kept in float32.`);
   return tensor.data;
 }
 
-/** Zeros of the same names and shapes. */
+function tableOf(weights: ModelWeights, name: string): RowMatrix {
+  return name === embeddingName ? weights.embedding : weights.head;
+}
+
+/** The embedding or the output layer in float32, however it is kept. */
+function readTable({ dims, data, readRows }: RowMatrix): Float32Array {
+  const values = readRows ? readRows(0, dims[0]!) : data;
+  return values instanceof Uint16Array ? decodeFloat16(values) : (values as Float32Array);
+}
+
+/** Those that are trained. */
+export function trainedOf(parameters: Parameters): Parameters {
+  return new Map([...parameters].filter(([, { isFrozen }]) => !isFrozen));
+}
+
+/** Zeros of the names and shapes of those that are trained. */
 export function zerosLike(parameters: Parameters): Map<string, Parameter> {
   return new Map(
-    [...parameters].map(([name, { dims, data }]) => [name, { dims, data: new Float32Array(data.length) }]),
+    [...trainedOf(parameters)].map(([name, { dims, data }]) => [
+      name,
+      { dims, data: new Float32Array(data.length) },
+    ]),
   );
 }

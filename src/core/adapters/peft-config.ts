@@ -6,8 +6,11 @@ import { InputError } from "../errors.ts";
 import { type KeyTable, withRole } from "../formats/known-keys.ts";
 import { narrowTargetModules } from "./target-modules.ts";
 
+/** What PEFT puts before a tensor's name. */
+export const peftPrefix = "base_model.model.";
+
 /** Keys of PEFT's PeftConfig. */
-export const harmlessKeys: KeyTable = {
+export const commonKeys: KeyTable = {
   peft_type: "used",
   task_type: ["CAUSAL_LM"],
   ...withRole(
@@ -48,17 +51,19 @@ export function parsePeftFields<T extends z.ZodType>(schema: T, json: unknown, o
 /**
  * The adapted layers, as a list of names if some of `target_modules` are left out.
  *
+ * @param tables as in {@link narrowTargetModules}
  * @throws InputError if they are chosen from a model's that is not given, or none is left.
  */
 export function readTargets(
   config: z.output<z.ZodObject<typeof targetFields>>,
   origin: string,
   model: ModelConfig | undefined,
+  tables?: readonly string[],
 ): string | string[] {
   const { target_modules, exclude_modules, layers_to_transform } = config;
   const choice = { excluded: exclude_modules ?? [], layers: layers_to_transform ?? [] };
   if (choice.excluded.length === 0 && choice.layers.length === 0) return target_modules;
-  if (model) return narrowTargetModules(target_modules, choice, model);
+  if (model) return narrowTargetModules(target_modules, choice, model, tables);
   throw new InputError(
     `${origin} chooses its layers by exclude_modules or layers_to_transform, which tuning cannot go on with; merge the adapter and tune the merged model.`,
   );

@@ -1,6 +1,7 @@
 /** @file Which linear layers `target_modules` means, by PEFT's rules. */
 
 import { closest, distance } from "fastest-levenshtein";
+import { z } from "zod";
 import type { ModelConfig } from "../architectures/architecture.ts";
 import { listLinearModules, nameInLayer } from "../architectures/modules.ts";
 import { InputError } from "../errors.ts";
@@ -9,21 +10,32 @@ import { selectFullMatches } from "../python/regexp.ts";
 
 const allLinear = "all-linear";
 
+/** How a person names linear layers: by a list of names, one regular expression, or "all-linear". */
+export const targetModules = z.union([z.string(), z.array(z.string()).min(1)]);
+export type TargetModules = z.infer<typeof targetModules>;
+
 /**
  * Full names of the linear layers that `target` selects: a list selects layers whose name equals an entry or ends
  * in one after a dot; "all-linear" all of the decoder blocks; any other string is a regular expression of Python for
  * the whole name.
  *
+ * @param tables names of the embedding and the output layer, where they may be selected too
  * @throws InputError if an entry of the list, or the expression, fits no linear layer.
  */
-export function selectTargetModules(target: string | readonly string[], model: ModelConfig): Set<string> {
+export function selectTargetModules(
+  target: string | readonly string[],
+  model: ModelConfig,
+  tables: readonly string[] = [],
+): Set<string> {
   const modules = listLinearModules(model);
-  const names = Array.from({ length: model.numHiddenLayers }, (_, layer) =>
+  const inBlocks = Array.from({ length: model.numHiddenLayers }, (_, layer) =>
     modules.map((module) => nameInLayer(layer, module.name)),
   ).flat();
-  if (target === allLinear) return new Set(names);
+  if (target === allLinear) return new Set(inBlocks);
+  const names = [...inBlocks, ...tables];
   const shortNames = modules.map((module) => module.name.split(".").at(-1)!);
-  const possible = `Possible are "${allLinear}" and the linear layers of the decoder blocks: ${shortNames.join(", ")}.`;
+  const others = tables.map((name) => `, and ${name.split(".").at(-1)!}`).join("");
+  const possible = `Possible are "${allLinear}" and the linear layers of the decoder blocks: ${shortNames.join(", ")}${others}.`;
 
   if (typeof target === "string") {
     const selected = selectFullMatches(target, names);
@@ -43,7 +55,9 @@ export function selectTargetModules(target: string | readonly string[], model: M
   for (const entry of target) {
     const fitting = names.filter((name) => name === entry || name.endsWith(`.${entry}`));
     if (fitting.length === 0) {
-      throw new InputError(`target_modules names "${entry}", ${whyNot(entry, shortNames)} ${possible}`);
+      throw new InputError(
+        `target_modules names "${entry}", ${whyNot(entry, shortNames, model)} ${possible}`,
+      );
     }
     for (const name of fitting) selected.add(name);
   }
@@ -61,18 +75,19 @@ export function narrowTargetModules(
   target: string | string[],
   { excluded, layers }: { readonly excluded: string | readonly string[]; readonly layers: readonly number[] },
   model: ModelConfig,
+  tables: readonly string[] = [],
 ): string | string[] {
   if (excluded.length === 0 && layers.length === 0) return target;
   if (typeof target === "string" && layers.length > 0)
     throw new InputError("layers_to_transform needs a list of target_modules, but they are an expression.");
-  const selected = [...selectTargetModules(target, model)];
+  const selected = [...selectTargetModules(target, model, tables)];
   const leftOut = new Set(
     typeof excluded === "string"
       ? selectFullMatches(excluded, selected)
       : selected.filter((name) => excluded.some((entry) => name === entry || name.endsWith(`.${entry}`))),
   );
   const isInLayers = (name: string) =>
-    layers.length === 0 || target.includes(name) || layers.includes(Number(/\.(\d+)\./.exec(name)![1]));
+    layers.length === 0 || target.includes(name) || layers.includes(Number(/\.(\d+)\./.exec(name)?.[1]));
   const left = selected.filter((name) => !leftOut.has(name) && isInLayers(name));
   if (left.length === 0)
     throw new InputError("exclude_modules and layers_to_transform leave none of the target_modules.");
@@ -86,13 +101,15 @@ const otherParts: readonly (readonly [pattern: RegExp, what: string])[] = [
   [/norm(?:_f|\d+)?$|^ln_/, "a norm"],
 ];
 
-function whyNot(entry: string, shortNames: readonly string[]): string {
+function whyNot(entry: string, shortNames: readonly string[], { tieWordEmbeddings }: ModelConfig): string {
   if (entry === allLinear) return "which stands alone, in place of a list.";
   const name = entry
     .replace(/\.(?:weight|bias)$/, "")
     .split(".")
     .at(-1)!;
   const part = otherParts.find(([pattern]) => pattern.test(name));
+  if (part && tieWordEmbeddings && part[1] !== "a norm")
+    return `which is ${part[1]}, and embedding and output layer are one in this model; train them by modules_to_save.`;
   if (part) return `which is ${part[1]}; adapters are added to linear layers of the decoder blocks only.`;
   return `which is no linear layer of this model; ${suggestion(name, shortNames, "see what is possible.")}`;
 }

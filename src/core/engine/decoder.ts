@@ -1,5 +1,6 @@
 /** @file Runs a model over new tokens after a cached past: for scoring texts that share a beginning, and for writing. */
 
+import { outputModule } from "../adapters/adaptation.ts";
 import type { Adapter } from "../adapters/adapted-model.ts";
 import type { ModelConfig } from "../architectures/architecture.ts";
 import type { Past } from "../architectures/attention.ts";
@@ -12,30 +13,25 @@ import {
 } from "../architectures/modules.ts";
 import type { BitWidth } from "../graph/operators/integer-matmul.ts";
 import { blockwiseWeights, readStoredWeight, type StoredWeight, storedWeight } from "../models/linear.ts";
+import { gatherRows } from "../models/matrix-rows.ts";
 import type { ModelWeights } from "../models/weights.ts";
 import { quantizeBlockwise } from "../quantization/blockwise.ts";
-import {
-  type Device,
-  float32,
-  type HostTensor,
-  int64,
-  type Program,
-  type RowMatrix,
-} from "../runtime/device.ts";
+import { type Device, float32, type HostTensor, int64, type Program } from "../runtime/device.ts";
 import { chooseQueryChunks, createCacheMask, createKeyRanges, type NewTokens } from "./attention-mask.ts";
+import { createEmbedding, tableWith } from "./embedding.ts";
 import type { KeyValues } from "./key-values.ts";
 import { createTables, listWindows, rotaryFeeds } from "./layer-context.ts";
-import { embedTokens, gatherRows } from "./matrix-rows.ts";
-import {
-  createOutputLayer,
-  defaultOutputTile,
-  type HeadWeights,
-  type OutputLayer,
-  type TokenScores,
-} from "./output-layer.ts";
-import { prepareAdapters } from "./prepare-adapters.ts";
+import { createOutputLayer, defaultOutputTile, type HeadWeights, type TokenScores } from "./output-layer.ts";
+import { type PreparedAdapters, prepareAdapters } from "./prepare-adapters.ts";
 import { createProgramCache } from "./program-cache.ts";
-import { buildCachedBlocks, buildFirstBlocks, buildHead, cacheName, maskName } from "./programs.ts";
+import {
+  buildCachedBlocks,
+  buildFirstBlocks,
+  buildHead,
+  cacheName,
+  headTensorName,
+  maskName,
+} from "./programs.ts";
 import { blockFeeds, planLayer, type WeightSource } from "./segment.ts";
 
 export interface DecoderOptions {
@@ -89,8 +85,6 @@ interface Span {
   readonly blocks: number;
 }
 
-type Prepared = Awaited<ReturnType<typeof prepareAdapters>>;
-
 /** A program that holds its weights is given no more than this, in bytes: an ONNX model may have 2 GB. */
 const programBytes = 2 ** 29;
 
@@ -103,30 +97,31 @@ export function createDecoder(
 ): Decoder {
   const { compileOnce, release } = createProgramCache(device);
 
-  const trained = (name: string, base: RowMatrix): RowMatrix => {
-    const parameter = adaptation.trains(name) ? parameters.get(name) : undefined;
-    return parameter ? float32(parameter.data, parameter.dims) : base;
-  };
-  const embedding = trained(embeddingName, weights.embedding);
-  const headWeights: HeadWeights = {
-    norm: trained(normName, weights.norm),
-    head: trained(config.tieWordEmbeddings ? embeddingName : headName, weights.head),
-  };
-  const outputLayer: OutputLayer = createOutputLayer(
-    compileOnce,
-    config,
-    {
-      headDtype: headWeights.head.dtype as "float32" | "float16",
-      trainsNorm: false,
-      trainsHead: false,
-    },
-    defaultOutputTile,
-  );
+  const embedding = createEmbedding(compileOnce, config, weights, adaptation);
+  const headTensor = config.tieWordEmbeddings ? embeddingName : headName;
+  const table = tableWith(adaptation, parameters, headTensor, weights.head);
+  // Rows that are trained are put in once.
+  const head = adaptation.rowsOf?.(headTensor)
+    ? { dtype: table.dtype, dims: table.dims, data: table.data }
+    : table;
+  const norm = tableWith(adaptation, parameters, normName, weights.norm);
+  const preparedHead = once(async () => {
+    const { head: adapter, parameters } = await prepared();
+    const tensors = (adapter?.parameters ?? []).map(({ name }) => {
+      const { data, dims } = parameters.get(`${outputModule}.${name}`)!;
+      return [name, float32(data, dims)];
+    });
+    const weights: HeadWeights = { norm, head, adapter: Object.fromEntries(tensors) };
+    const headDtype = head.dtype as "float32" | "float16";
+    const options = { headDtype, trainsNorm: false, trainsHead: false, trainsRows: false, adapter };
+    const layer = createOutputLayer(compileOnce, config, options, defaultOutputTile);
+    return { weights, layer, adapter };
+  });
 
   const asStored: WeightSource = (name, outFeatures, inFeatures) =>
     storedWeight(`0.${name}`, outFeatures, inFeatures, weights.storage);
   /** One block at a time, by the same program where blocks are alike. */
-  const singleBlocks = ({ plans, parameters }: Prepared): Span[] =>
+  const singleBlocks = ({ plans, parameters }: PreparedAdapters): Span[] =>
     plans.map((plan, layer) => ({
       start: layer,
       blocks: 1,
@@ -139,7 +134,7 @@ export function createDecoder(
         ),
     }));
 
-  const createSpan = ({ plans, parameters }: Prepared, start: number, end: number): Span => {
+  const createSpan = ({ plans, parameters }: PreparedAdapters, start: number, end: number): Span => {
     const blocks = plans.slice(start, end);
     const feeds: Feeds = {};
     for (const [block, plan] of blocks.entries())
@@ -169,7 +164,7 @@ export function createDecoder(
         compileOnce(`step ${start}`, () => buildCachedBlocks(config, blocks, 1, "own", weightOf)),
     };
   };
-  const stepSpans = (prepared: Prepared): Span[] => {
+  const stepSpans = (prepared: PreparedAdapters): Span[] => {
     const count = config.numHiddenLayers;
     if (stepBits === undefined) return [createSpan(prepared, 0, count)];
     const blockBytes = (countBlockParameters(config) * stepBits) / 8;
@@ -183,7 +178,7 @@ export function createDecoder(
     const plans = Array.from({ length: config.numHiddenLayers }, (_, layer) =>
       planLayer(config, layer, adaptation),
     );
-    return prepareAdapters(device, config, weights, plans, parameters);
+    return prepareAdapters(device, { config, weights }, plans, { adaptation, parameters });
   });
   const singles = once(async () => singleBlocks(await prepared()));
   const steps = once(async () => stepSpans(await prepared()));
@@ -236,11 +231,8 @@ export function createDecoder(
     const pastDims = [past.rows, groups, 1, past.length, headDim];
     const keys: Float32Array[] = [];
     const values: Float32Array[] = [];
-    let hidden = float32(embedTokens(config, embedding, tokens.inputIds), [
-      rows,
-      length,
-      config.hiddenSize,
-    ]) as HostTensor;
+    const embedded = await embedding.embed(tokens.inputIds, parameters);
+    let hidden: HostTensor = float32(embedded, [rows, length, config.hiddenSize]);
     for (const span of spans) {
       const feeds: Feeds = { ...shared, ...span.feeds, hidden };
       for (let block = 0; block < span.blocks; block++)
@@ -256,17 +248,18 @@ export function createDecoder(
     return { hidden, keyValues: { rows, length, keys, values } };
   };
 
-  const { head } = headWeights;
   const [vocabSize, hiddenSize] = head.dims as [number, number];
   const storedHead = () => storedWeight("head", vocabSize, hiddenSize, head.dtype as "float32" | "float16");
   const quantizedHead = (bits: BitWidth) =>
     blockwiseWeights([quantizeBlockwise(readStoredWeight({ head }, "head"), hiddenSize, bits)])[0]!;
   const runHead = async (rows: Float32Array, bits: BitWidth | undefined): Promise<Float32Array> => {
+    const { weights, adapter } = await preparedHead();
     const program = await compileOnce(`head ${bits}`, () =>
-      buildHead(config, bits === undefined ? storedHead() : quantizedHead(bits)),
+      buildHead(config, bits === undefined ? storedHead() : quantizedHead(bits), adapter),
     );
-    const matrix = float32(rows, [rows.length / hiddenSize, hiddenSize]);
-    return (await program.run({ rows: matrix, ...headWeights })).logits!.data as Float32Array;
+    const feeds: Feeds = { rows: float32(rows, [rows.length / hiddenSize, hiddenSize]), norm, head };
+    for (const [name, tensor] of Object.entries(weights.adapter)) feeds[headTensorName(name)] = tensor;
+    return (await program.run(feeds)).logits!.data as Float32Array;
   };
 
   return {
@@ -275,8 +268,10 @@ export function createDecoder(
       const { hidden, keyValues } = await run(await steps(), tokens, past, filled);
       return { logits: await runHead(hidden.data as Float32Array, stepBits), keyValues };
     },
-    score: (hidden, positions, labels) =>
-      outputLayer.score(gatherRows(hidden, positions), labels, headWeights),
+    async score(hidden, positions, labels) {
+      const { layer, weights } = await preparedHead();
+      return layer.score(gatherRows(hidden, positions), labels, weights);
+    },
     logits: (hidden, positions) => runHead(gatherRows(hidden, positions), undefined),
     release,
   };

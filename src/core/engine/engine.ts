@@ -1,6 +1,6 @@
 /** @file Runs a model's forward and backward programs, segment by segment, and sums losses and gradients. */
 
-import type { Adaptation } from "../adapters/adaptation.ts";
+import { type Adaptation, outputModule } from "../adapters/adaptation.ts";
 import type { Parameter, Parameters } from "../adapters/parameters.ts";
 import type { ModelConfig } from "../architectures/architecture.ts";
 import {
@@ -11,12 +11,13 @@ import {
   normName,
 } from "../architectures/modules.ts";
 import type { Batch, TokenBatch } from "../data/batch.ts";
+import { addTo, gatherRows, scatterAddRows } from "../models/matrix-rows.ts";
 import type { ModelWeights } from "../models/weights.ts";
-import { type Device, float32, type HostTensor, int64, type RowMatrix } from "../runtime/device.ts";
+import { type Device, float32, type HostTensor, int64 } from "../runtime/device.ts";
 import { chooseQueryChunks, createKeyRanges } from "./attention-mask.ts";
 import { createDropoutMask } from "./dropout.ts";
+import { createEmbedding, tableWith } from "./embedding.ts";
 import { createTables, listWindows, type RotaryTables, rotaryFeeds } from "./layer-context.ts";
-import { addTo, embedTokens, gatherRows, multiplyBy, scatterAddRows } from "./matrix-rows.ts";
 import {
   createOutputLayer,
   defaultOutputTile,
@@ -26,7 +27,14 @@ import {
 } from "./output-layer.ts";
 import { createProgramCache } from "./program-cache.ts";
 import { buildBackward, buildForward, buildWholeStep, gradientName, type HeadOptions } from "./programs.ts";
-import { blockFeeds, isTrained, type LayerPlan, planLayer, type SegmentOptions } from "./segment.ts";
+import {
+  blockFeeds,
+  firstTrainedLayer,
+  headAdapterOf,
+  type LayerPlan,
+  planLayer,
+  type SegmentOptions,
+} from "./segment.ts";
 
 export interface EngineOptions {
   /**
@@ -89,17 +97,23 @@ export function createEngine(
   adaptation: Adaptation,
   { segmentSize, outputTile = defaultOutputTile }: EngineOptions,
 ): Engine {
-  const trainsEmbedding = adaptation.trains(embeddingName);
-  const segments = planSegments(config, adaptation, segmentSize, trainsEmbedding);
-  const headOptions: HeadOptions = {
-    headDtype: weights.head.dtype as HeadOptions["headDtype"],
-    trainsNorm: adaptation.trains(normName),
-    trainsHead: adaptation.trains(config.tieWordEmbeddings ? embeddingName : headName),
-  };
+  const { compileOnce, release } = createProgramCache(device);
+  const embedding = createEmbedding(compileOnce, config, weights, adaptation);
+  const segments = planSegments(config, adaptation, segmentSize, embedding.isTrained);
   const headParameter = config.tieWordEmbeddings ? embeddingName : headName;
+  const headRows = adaptation.rowsOf?.(headParameter);
+  const headAdapter = headAdapterOf(config, adaptation);
+  const headOptions: HeadOptions = {
+    headDtype: (adaptation.trains(headParameter)
+      ? "float32"
+      : weights.head.dtype) as HeadOptions["headDtype"],
+    trainsNorm: adaptation.trains(normName),
+    trainsHead: adaptation.trains(headParameter),
+    trainsRows: headRows !== undefined,
+    adapter: headAdapter,
+  };
   const moduleInputs = new Map(listLinearModules(config).map(({ name, inFeatures }) => [name, inFeatures]));
 
-  const { compileOnce, release } = createProgramCache(device);
   const optionsFor = (batch: TokenBatch, dropout: boolean): SegmentOptions => ({
     storage: weights.storage,
     dropout,
@@ -119,11 +133,16 @@ export function createEngine(
       buildWholeStep(config, layers, options, headOptions, toHidden),
     );
 
-  const embeddingOf = (parameters: Parameters): RowMatrix =>
-    trainsEmbedding ? asHost(parameters.get(embeddingName)!) : weights.embedding;
   const headWeights = (parameters: Parameters): HeadWeights => ({
     norm: headOptions.trainsNorm ? asHost(parameters.get(normName)!) : weights.norm,
-    head: headOptions.trainsHead ? asHost(parameters.get(headParameter)!) : weights.head,
+    head: tableWith(adaptation, parameters, headParameter, weights.head),
+    ...(headRows && { rows: { indices: headRows.indices, values: parameters.get(headRows.name)!.data } }),
+    adapter: Object.fromEntries(
+      (headAdapter?.parameters ?? []).map(({ name }) => [
+        name,
+        asHost(parameters.get(`${outputModule}.${name}`)!),
+      ]),
+    ),
   });
 
   const windows = listWindows(config);
@@ -165,7 +184,7 @@ export function createEngine(
     for (const [block, plan] of segment.layers.entries()) {
       const names = [...plan.trained];
       for (const [module, adapter] of plan.adapters)
-        names.push(...adapter.parameters.map((p) => `${module}.${p.name}`));
+        names.push(...adapter.parameters.filter((p) => !p.isFrozen).map((p) => `${module}.${p.name}`));
       for (const name of names) {
         const gradient = results[gradientName(`${block}.${name}`)]!;
         addTo(gradients.get(nameInLayer(segment.start + block, name))!.data, gradient.data as Float32Array);
@@ -175,10 +194,21 @@ export function createEngine(
   const headGradients = (gradients: Parameters): HeadGradients => ({
     ...(headOptions.trainsNorm && { norm: gradients.get(normName)!.data }),
     ...(headOptions.trainsHead && { head: gradients.get(headParameter)!.data }),
+    ...(headRows && { rows: gradients.get(headRows.name)!.data }),
+    ...(headAdapter && {
+      adapter: Object.fromEntries(
+        headAdapter.parameters
+          .filter(({ isFrozen }) => !isFrozen)
+          .map(({ name }) => [name, gradients.get(`${outputModule}.${name}`)!.data]),
+      ),
+    }),
   });
 
-  const embed = (inputIds: Int32Array, dims: readonly number[], parameters: Parameters): HostTensor =>
-    float32(embedTokens(config, embeddingOf(parameters), inputIds), dims);
+  const embed = async (
+    inputIds: Int32Array,
+    dims: readonly number[],
+    parameters: Parameters,
+  ): Promise<HostTensor> => float32(await embedding.embed(inputIds, parameters), dims);
 
   const runForward = async (
     batch: TokenBatch,
@@ -188,7 +218,7 @@ export function createEngine(
   ): Promise<HostTensor> => {
     const dims = [batch.rows, batch.length, config.hiddenSize];
     const context = contextOf(batch);
-    let hidden = embed(batch.inputIds, dims, parameters);
+    let hidden = await embed(batch.inputIds, dims, parameters);
     for (const segment of segments) {
       if (segment.needsBackward) visit?.(hidden);
       const program = await forward(segment, optionsFor(batch, dropout !== undefined));
@@ -205,20 +235,24 @@ export function createEngine(
   const accumulateWhole: Engine["accumulate"] = async (batch, parameters, gradients, { scale, dropout }) => {
     const segment = segments[0]!;
     const dims = [batch.rows, batch.length, config.hiddenSize];
+    const weightsOfHead = headWeights(parameters);
     const program = await wholeStep(segment, optionsFor(batch, dropout !== undefined));
     const results = await program.run({
       ...contextOf(batch),
       ...feedsOf(segment, parameters, dims, dropout),
-      ...headWeights(parameters),
-      hidden: embed(batch.inputIds, dims, parameters),
+      norm: weightsOfHead.norm,
+      head: weightsOfHead.head,
+      hidden: await embed(batch.inputIds, dims, parameters),
       labelPositions: int64(batch.labelPositions, [batch.labels.length]),
       labels: int64(batch.labels, [batch.labels.length]),
       scale: float32(Float32Array.of(scale), []),
     });
     addGradients(segment, results, gradients);
-    for (const [name, gradient] of Object.entries(headGradients(gradients)))
-      addTo(gradient, results[gradientName(name)]!.data as Float32Array);
-    if (trainsEmbedding) addEmbeddingGradient(batch, results[gradientName("hidden")]!, gradients);
+    const { norm, head } = headGradients(gradients);
+    for (const [name, gradient] of Object.entries({ norm, head }))
+      if (gradient) addTo(gradient, results[gradientName(name)]!.data as Float32Array);
+    if (embedding.isTrained)
+      await addEmbeddingGradients(batch, results[gradientName("hidden")]!, parameters, gradients);
     return (results.loss!.data as Float32Array)[0]!;
   };
 
@@ -237,6 +271,7 @@ export function createEngine(
       headWeights(parameters),
       headGradients(gradients),
       scale,
+      headAdapter && dropout && headDropout(batch, headAdapter.dropout, dropout),
     );
     const dLast = new Float32Array(last.data.length);
     scatterAddRows(dLast, batch.labelPositions, dRows);
@@ -256,20 +291,30 @@ export function createEngine(
       addGradients(segment, results, gradients);
       if (segment.toHidden) dOutput = results[gradientName("hidden")] as typeof dOutput;
     }
-    if (trainsEmbedding) addEmbeddingGradient(batch, dOutput, gradients);
+    if (embedding.isTrained) await addEmbeddingGradients(batch, dOutput, parameters, gradients);
     return loss;
   };
 
-  const accumulate = segments.length === 1 ? accumulateWhole : accumulateBySegment;
-  const drops = segments.some(({ layers }) =>
-    layers.some(({ adapters }) => [...adapters.values()].some(({ dropout }) => dropout > 0)),
-  );
+  // The program of a whole step knows only an output layer that is plain, or trained as a whole.
+  const accumulate =
+    segments.length === 1 && !headAdapter && !headRows ? accumulateWhole : accumulateBySegment;
+  const adapters = segments.flatMap(({ layers }) => layers.flatMap((plan) => [...plan.adapters.values()]));
+  const drops = [...adapters, ...(headAdapter ? [headAdapter] : [])].some(({ dropout }) => dropout > 0);
 
-  const addEmbeddingGradient = (batch: Batch, dHidden: HostTensor, gradients: Parameters) => {
-    const dRows = dHidden.data as Float32Array;
-    if (config.embeddingScale !== undefined) multiplyBy(dRows, config.embeddingScale);
-    scatterAddRows(gradients.get(embeddingName)!.data, batch.inputIds, dRows);
-  };
+  /** Which inputs of the output layer's adapter are kept, a row for each label. */
+  const headDropout = (batch: Batch, rate: number, { seed, step, microBatch }: DropoutKey) =>
+    createDropoutMask([batch.labels.length, config.hiddenSize], rate, seed, [
+      step,
+      microBatch,
+      config.numHiddenLayers,
+      0,
+    ]);
+  const addEmbeddingGradients = (
+    batch: Batch,
+    dHidden: HostTensor,
+    parameters: Parameters,
+    gradients: Parameters,
+  ) => embedding.accumulate(batch.inputIds, dHidden.data as Float32Array, parameters, gradients);
 
   return {
     async evaluate(batch, parameters) {
@@ -299,7 +344,7 @@ function planSegments(
   const plans = Array.from({ length: config.numHiddenLayers }, (_, layer) =>
     planLayer(config, layer, adaptation),
   );
-  const firstTrained = trainsEmbedding ? -1 : plans.findIndex(isTrained);
+  const firstTrained = trainsEmbedding ? -1 : firstTrainedLayer(plans);
   const segments: Segment[] = [];
   for (let start = 0; start < plans.length; start += segmentSize) {
     const layers = plans.slice(start, start + segmentSize);

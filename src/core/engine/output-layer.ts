@@ -5,10 +5,12 @@
 
 import type { ModelConfig } from "../architectures/architecture.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { addTo, gatherRows, rowsOf, scatterAddRows, scatterAddSome } from "../models/matrix-rows.ts";
 import { float32, type HostTensor, type Program, type RowMatrix } from "../runtime/device.ts";
-import { addTo, gatherRows, rowsOf, scatterAddRows } from "./matrix-rows.ts";
 import {
+  buildAdaptedGradients,
   buildFinalNorm,
+  buildFinalNormGradients,
   buildHeadGradient,
   buildLogits,
   buildLoss,
@@ -16,6 +18,7 @@ import {
   buildSoftmaxSlice,
   gradientName,
   type HeadOptions,
+  headTensorName,
   previousName,
 } from "./programs.ts";
 
@@ -31,12 +34,18 @@ export interface OutputTile {
 export interface HeadWeights {
   readonly norm: HostTensor;
   readonly head: RowMatrix;
+  /** Those rows of the head that are trained, [indices, hiddenSize]. */
+  readonly rows?: { readonly indices: readonly number[]; readonly values: Float32Array };
+  /** Tensors of the head's adapter by their names. */
+  readonly adapter: Readonly<Record<string, HostTensor>>;
 }
 
 /** Gradients to add to, of those weights that are trained. */
 export interface HeadGradients {
   readonly norm?: Float32Array;
   readonly head?: Float32Array;
+  readonly rows?: Float32Array;
+  readonly adapter?: Readonly<Record<string, Float32Array>>;
 }
 
 /** One entry per row. */
@@ -52,13 +61,18 @@ export interface OutputLayer {
   score(rows: Float32Array, labels: Int32Array, weights: HeadWeights): Promise<TokenScores>;
   /** Sum of the negative log-likelihoods of the rows' labels, in nats. */
   loss(rows: Float32Array, labels: Int32Array, weights: HeadWeights): Promise<number>;
-  /** The same sum, and `scale` times its gradients: that of the rows returned, those of the weights added. */
+  /**
+   * The same sum, and `scale` times its gradients: that of the rows returned, those of the weights added.
+   *
+   * @param kept which of the adapter's inputs are not dropped, bool [N, hiddenSize]; undefined if none is
+   */
   accumulate(
     rows: Float32Array,
     labels: Int32Array,
     weights: HeadWeights,
     gradients: HeadGradients,
     scale: number,
+    kept?: HostTensor,
   ): Promise<{ readonly loss: number; readonly dRows: Float32Array }>;
 }
 
@@ -72,18 +86,23 @@ export function createOutputLayer(
   tile: OutputTile,
 ): OutputLayer {
   const { hiddenSize, vocabSize } = config;
-  const { headDtype } = options;
+  const byEntry = (options.adapter?.parameters ?? []).filter(({ isByOutput }) => isByOutput);
   const finalNorm = () => compileOnce("final norm", () => buildFinalNorm(config));
   const matrix = (data: Float32Array) => float32(data, [data.length / hiddenSize, hiddenSize]);
-  const column = (length: number, value: number) =>
-    float32(new Float32Array(length).fill(value), [length, 1]);
+  const column = (values: Float32Array) => float32(values, [values.length, 1]);
 
-  function* slicesOf(whole: RowMatrix) {
-    const { dtype } = whole;
+  function* slicesOf({ head, adapter }: HeadWeights) {
+    const wholeTensors = Object.entries(adapter).map(([name, tensor]) => [headTensorName(name), tensor]);
     for (let start = 0; start < vocabSize; start += tile.entries) {
       const size = Math.min(tile.entries, vocabSize - start);
-      const data = rowsOf(whole, start, start + size);
-      yield { start, size, head: { dtype, dims: [size, hiddenSize], data } };
+      const slice = (matrix: RowMatrix): HostTensor => ({
+        dtype: matrix.dtype,
+        dims: [size, ...matrix.dims.slice(1)],
+        data: rowsOf(matrix, start, start + size),
+      });
+      const feeds: Record<string, HostTensor> = { ...Object.fromEntries(wholeTensors), head: slice(head) };
+      for (const { name } of byEntry) feeds[headTensorName(name)] = slice(adapter[name]!);
+      yield { start, size, feeds };
     }
   }
 
@@ -96,22 +115,23 @@ export function createOutputLayer(
   ) => {
     const { normalized } = await (await finalNorm()).run({ rows, norm: weights.norm });
     const program = await compileOnce(`softmax slice ${weighted}`, () =>
-      buildSoftmaxSlice(config, headDtype, weighted),
+      buildSoftmaxSlice(config, options, weighted),
     );
     let state: Record<string, HostTensor> = {
-      largest: column(labels.length, Number.NEGATIVE_INFINITY),
-      sum: column(labels.length, 0),
+      largest: column(new Float32Array(labels.length).fill(Number.NEGATIVE_INFINITY)),
+      sum: column(new Float32Array(labels.length)),
       weighted: matrix(new Float32Array(rows.data.length)),
     };
-    for (const { head } of slicesOf(weights.head)) {
+    for (const { feeds } of slicesOf(weights)) {
       const previous = Object.entries(state).map(([name, tensor]) => [previousName(name), tensor]);
-      state = await program.run({ ...Object.fromEntries(previous), normalized: normalized!, head });
+      state = await program.run({ ...Object.fromEntries(previous), normalized: normalized!, ...feeds });
     }
     const labelRows = matrix(gatherRows(weights.head, labels));
     return { ...state, rows, norm: weights.norm, normalized: normalized!, labelRows };
   };
 
   const lossOfRows = async (rows: Float32Array, labels: Int32Array, weights: HeadWeights) => {
+    if (options.adapter) return sumOfLosses(await scoreRows(rows, labels, weights));
     const feeds = await runSoftmax(matrix(rows), labels, weights, false);
     const program = await compileOnce("loss", () => buildLoss(config, options, false));
     const { loss } = await program.run(feeds);
@@ -127,59 +147,105 @@ export function createOutputLayer(
     const results = await program.run(feeds);
     const gradientOf = (name: string) => results[gradientName(name)]!.data as Float32Array;
     if (gradients.norm) addTo(gradients.norm, gradientOf("norm"));
+    const { rows: trainedRows } = weights;
+    const slopes = results.labelSlope?.data as Float32Array | undefined;
+    const toLabels = () =>
+      (feeds.normalized.data as Float32Array).map(
+        (value, i) => -scale * (slopes ? slopes[Math.floor(i / hiddenSize)]! : 1) * value,
+      );
+    const ofEntries = { ...feeds, logNormalizer: results.logNormalizer! };
     if (gradients.head) {
-      await addHeadGradient(
-        gradients.head,
-        { ...feeds, logNormalizer: results.logNormalizer! },
-        weights.head,
-      );
-      const slopes = results.labelSlope?.data as Float32Array | undefined;
-      const { data } = feeds.normalized;
-      scatterAddRows(
-        gradients.head,
-        labels,
-        (data as Float32Array).map(
-          (value, i) => -scale * (slopes ? slopes[Math.floor(i / hiddenSize)]! : 1) * value,
-        ),
-      );
+      for (const { start, size, feeds } of slicesOf(weights)) {
+        const part = gradients.head.subarray(start * hiddenSize, (start + size) * hiddenSize);
+        await addHeadGradient(part, { ...ofEntries, ...feeds });
+      }
+      scatterAddRows(gradients.head, labels, toLabels());
+    }
+    if (gradients.rows) {
+      await addHeadGradient(gradients.rows, { ...ofEntries, head: matrix(trainedRows!.values) });
+      scatterAddSome(gradients.rows, trainedRows!.indices, labels, toLabels());
     }
     return { loss: (results.loss!.data as Float32Array)[0]!, dRows: gradientOf("rows") };
   };
 
-  const addHeadGradient = async (
-    gradient: Float32Array,
-    feeds: Record<string, HostTensor>,
-    whole: RowMatrix,
-  ) => {
+  const addHeadGradient = async (gradient: Float32Array, feeds: Record<string, HostTensor>) => {
     const program = await compileOnce("head gradient", () => buildHeadGradient(config));
-    for (const { start, size, head } of slicesOf(whole)) {
-      const results = await program.run({ ...feeds, head });
-      const part = gradient.subarray(start * hiddenSize, (start + size) * hiddenSize);
-      addTo(part, results[gradientName("head")]!.data as Float32Array);
-    }
+    addTo(gradient, (await program.run(feeds))[gradientName("head")]!.data as Float32Array);
   };
 
-  /** Adds to the `scores` from place `offset` on. */
+  /**
+   * The same where the output layer has an adapter: the logits are computed a second time, once their normalizers are known, since
+   * the gradients may depend on them in any way.
+   */
+  const accumulateAdapted: OutputLayer["accumulate"] = async (
+    rows,
+    labels,
+    weights,
+    gradients,
+    scale,
+    kept,
+  ) => {
+    const scored = await scoreRows(rows, labels, weights, kept);
+    const dNormalized = new Float32Array(rows.length);
+    const feeds = {
+      normalized: scored.normalized,
+      logNormalizer: column(Float32Array.from(scored.logNormalizers)),
+      labels: column(Float32Array.from(labels)),
+      scale: float32(Float32Array.of(scale), []),
+      ...(kept && { [headTensorName("dropout")]: kept }),
+    };
+    const program = await compileOnce("adapted gradients", () => buildAdaptedGradients(config, options));
+    for (const { start, size, feeds: slice } of slicesOf(weights)) {
+      const places = float32(
+        Float32Array.from({ length: size }, (_, i) => start + i),
+        [size],
+      );
+      const results = await program.run({ ...feeds, ...slice, places });
+      addTo(dNormalized, results[gradientName("normalized")]!.data as Float32Array);
+      for (const [name, gradient] of Object.entries(gradients.adapter ?? {})) {
+        const part = results[gradientName(headTensorName(name))]!.data as Float32Array;
+        const width = gradient.length / vocabSize;
+        const isSliced = byEntry.some((parameter) => parameter.name === name);
+        addTo(isSliced ? gradient.subarray(start * width, (start + size) * width) : gradient, part);
+      }
+    }
+    const ofNorm = await compileOnce("final norm gradients", () => buildFinalNormGradients(config, options));
+    const results = await ofNorm.run({
+      rows: matrix(rows),
+      norm: weights.norm,
+      dNormalized: matrix(dNormalized),
+    });
+    if (gradients.norm) addTo(gradients.norm, results[gradientName("norm")]!.data as Float32Array);
+    return { loss: sumOfLosses(scored), dRows: results[gradientName("rows")]!.data as Float32Array };
+  };
+
+  const sumOfLosses = ({ logProbabilities }: TokenScores) =>
+    -logProbabilities.reduce((sum, value) => sum + value, 0);
+
+  /** @param kept as in {@link OutputLayer.accumulate} */
   const scoreRows = async (
     rows: Float32Array,
     labels: Int32Array,
     weights: HeadWeights,
-    scores: TokenScores,
-    offset: number,
-  ) => {
+    kept?: HostTensor,
+  ): Promise<TokenScores & { readonly normalized: HostTensor; readonly logNormalizers: Float64Array }> => {
     const { normalized } = await (await finalNorm()).run({ rows: matrix(rows), norm: weights.norm });
-    const program = await compileOnce("score slice", () => buildScoreSlice(config, headDtype));
+    const program = await compileOnce(`score slice ${kept !== undefined}`, () =>
+      buildScoreSlice(config, options, kept !== undefined),
+    );
     const count = labels.length;
+    const likeliest = new Int32Array(count);
     const largest = new Float64Array(count).fill(Number.NEGATIVE_INFINITY);
     const sum = new Float64Array(count);
     const ofLabel = new Float64Array(count);
-    for (const { start, size, head } of slicesOf(weights.head)) {
+    for (const { start, size, feeds } of slicesOf(weights)) {
       const holds = (label: number) => label >= start && label < start + size;
       const places = BigInt64Array.from(labels, (label) => BigInt(holds(label) ? label - start : 0));
       const slice = await program.run({
         normalized: normalized!,
-        head,
+        ...feeds,
         labels: { dtype: "int64", dims: [count, 1], data: places },
+        ...(kept && { [headTensorName("dropout")]: kept }),
       });
       const [sliceLargest, sliceSum, sliceOfLabel] = ["largest", "sum", "ofLabel"].map(
         (name) => slice[name]!.data as Float32Array,
@@ -189,15 +255,16 @@ export function createOutputLayer(
         const here = sliceLargest[row]!;
         if (here > before) {
           largest[row] = here;
-          scores.likeliest[offset + row] = start + Number(slice.best!.data[row]!);
+          likeliest[row] = start + Number(slice.best!.data[row]!);
         }
         const now = largest[row]!;
         sum[row] = sum[row]! * Math.exp(before - now) + sliceSum[row]! * Math.exp(here - now);
         if (holds(labels[row]!)) ofLabel[row] = sliceOfLabel[row]!;
       }
     }
-    for (let row = 0; row < count; row++)
-      scores.logProbabilities[offset + row] = ofLabel[row]! - largest[row]! - Math.log(sum[row]!);
+    const logNormalizers = largest.map((value, row) => value + Math.log(sum[row]!));
+    const logProbabilities = ofLabel.map((value, row) => value - largest[row]! - Math.log(sum[row]!));
+    return { logProbabilities, likeliest, normalized: normalized!, logNormalizers };
   };
 
   /** Calls `visit` with some of the rows, and their labels, at a time. */
@@ -221,11 +288,11 @@ export function createOutputLayer(
   return {
     async logits(rows, weights) {
       const { normalized } = await (await finalNorm()).run({ rows: matrix(rows), norm: weights.norm });
-      const program = await compileOnce("logits", () => buildLogits(config, headDtype));
+      const program = await compileOnce("logits", () => buildLogits(config, options));
       const count = rows.length / hiddenSize;
       const logits = new Float32Array(count * vocabSize);
-      for (const { start, size, head } of slicesOf(weights.head)) {
-        const part = (await program.run({ normalized: normalized!, head })).logits!.data as Float32Array;
+      for (const { start, size, feeds } of slicesOf(weights)) {
+        const part = (await program.run({ normalized: normalized!, ...feeds })).logits!.data as Float32Array;
         for (let row = 0; row < count; row++) {
           logits.set(part.subarray(row * size, (row + 1) * size), row * vocabSize + start);
         }
@@ -238,17 +305,28 @@ export function createOutputLayer(
         likeliest: new Int32Array(labels.length),
       };
       await inChunks(rows, labels, async (someRows, someLabels, start) => {
-        await scoreRows(someRows, someLabels, weights, scores, start);
+        const { logProbabilities, likeliest } = await scoreRows(someRows, someLabels, weights);
+        scores.logProbabilities.set(logProbabilities, start);
+        scores.likeliest.set(likeliest, start);
         return 0;
       });
       return scores;
     },
     loss: (rows, labels, weights) =>
       inChunks(rows, labels, (someRows, someLabels) => lossOfRows(someRows, someLabels, weights)),
-    async accumulate(rows, labels, weights, gradients, scale) {
+    async accumulate(rows, labels, weights, gradients, scale, kept) {
+      const accumulatePart = options.adapter ? accumulateAdapted : accumulateRows;
       const dRows = new Float32Array(rows.length);
       const loss = await inChunks(rows, labels, async (someRows, someLabels, start) => {
-        const part = await accumulateRows(someRows, someLabels, weights, gradients, scale);
+        const keptHere = kept && {
+          ...kept,
+          dims: [someLabels.length, hiddenSize],
+          data: (kept.data as Uint8Array).subarray(
+            start * hiddenSize,
+            (start + someLabels.length) * hiddenSize,
+          ),
+        };
+        const part = await accumulatePart(someRows, someLabels, weights, gradients, scale, keptHere);
         dRows.set(part.dRows, start * hiddenSize);
         return part.loss;
       });

@@ -1,5 +1,6 @@
 /** @file The graphs of a training step: a segment forward and backward, the output layer by slices, and all in one. */
 
+import type { AdapterTensors } from "../adapters/adaptation.ts";
 import type { ModelConfig } from "../architectures/architecture.ts";
 import { architectureOf } from "../architectures/architectures.ts";
 import {
@@ -12,7 +13,7 @@ import {
 } from "../architectures/attention.ts";
 import { normalizeFinally } from "../architectures/parts.ts";
 import { vjp } from "../graph/grad.ts";
-import { add, cast, div, exp, log, max, mul, sub } from "../graph/operators/elementwise.ts";
+import { abs, add, cast, div, exp, log, max, mul, sub } from "../graph/operators/elementwise.ts";
 import { flattenRows, matmul } from "../graph/operators/matmul.ts";
 import { gather, reshape } from "../graph/operators/movement.ts";
 import {
@@ -22,15 +23,17 @@ import {
   softcapSlope,
 } from "../graph/operators/neural-network.ts";
 import { argMax, reduceMax, reduceSum } from "../graph/operators/reduction.ts";
-import { type Dim, input, type Tensor, withDerivative } from "../graph/tensor.ts";
+import { type Dim, input, scalar, type Tensor, withDerivative } from "../graph/tensor.ts";
 import type { StoredWeight } from "../models/linear.ts";
 import { layerContexts, listWindows } from "./layer-context.ts";
 import {
   buildSegment,
   chunkDims,
   createBlockParts,
+  dropInputs,
   keyRangeMasks,
   type LayerPlan,
+  type PlannedAdapter,
   type SegmentOptions,
   type WeightSource,
 } from "./segment.ts";
@@ -74,11 +77,14 @@ export function buildBackward(
   return gradients([segment.output], [dOutput], wanted);
 }
 
-/** How the output layer is stored, and which of its tensors are trained. */
+/** How the output layer is stored and adapted, and which of its tensors are trained. */
 export interface HeadOptions {
   readonly headDtype: "float32" | "float16";
   readonly trainsNorm: boolean;
   readonly trainsHead: boolean;
+  /** Whether some of the output layer's rows are trained. */
+  readonly trainsRows: boolean;
+  readonly adapter: PlannedAdapter | undefined;
 }
 
 const normWeight = (config: ModelConfig) => input("norm", "float32", [config.hiddenSize]);
@@ -95,18 +101,47 @@ interface VocabularySlice {
   readonly head: Tensor;
   /** [N, V] */
   readonly logits: Tensor;
+  /** The adapter's tensors by their names. */
+  readonly tensors: AdapterTensors;
 }
 
-function connectSlice(config: ModelConfig, dtype: HeadOptions["headDtype"]): VocabularySlice {
+/** The input that holds the adapter's tensor `name`. */
+export function headTensorName(name: string): string {
+  return `head.${name}`;
+}
+
+function connectSlice(
+  config: ModelConfig,
+  { headDtype, adapter }: Pick<HeadOptions, "headDtype" | "adapter">,
+  dropout = false,
+): VocabularySlice {
+  const { vocabSize, hiddenSize } = config;
   const normalized = hiddenRows(config, "normalized");
-  const head = cast(input("head", dtype, ["V", config.hiddenSize]), "float32");
-  const logits = softcap(matmul(normalized, head, { transB: true }), config.logitSoftcap);
-  return { normalized, head, logits };
+  const head = cast(input("head", headDtype, ["V", hiddenSize]), "float32");
+  const multiply = (x: Tensor) => matmul(x, head, { transB: true });
+  if (!adapter) {
+    const logits = softcap(multiply(normalized), config.logitSoftcap);
+    return { normalized, head, logits, tensors: {} };
+  }
+  const tensors = Object.fromEntries(
+    adapter.parameters.map(({ name, shape, isByOutput }) => {
+      const dims = isByOutput ? ["V", ...shape.slice(1)] : shape;
+      return [name, input(headTensorName(name), "float32", dims)];
+    }),
+  );
+  const dropped =
+    dropout && adapter.dropout > 0
+      ? dropInputs(normalized, input(headTensorName("dropout"), "bool", normalized.shape), adapter.dropout)
+      : normalized;
+  const weight = { outFeatures: vocabSize, inFeatures: hiddenSize, multiply, dense: () => head };
+  const prepared = adapter.prepare?.(head, tensors) ?? tensors;
+  const logits = softcap(adapter.forward(normalized, dropped, weight, prepared), config.logitSoftcap);
+  return { normalized, head, logits, tensors };
 }
 
 /** "logits" [N, V] of a slice of the vocabulary. */
-export function buildLogits(config: ModelConfig, dtype: HeadOptions["headDtype"]): Outputs {
-  return { logits: connectSlice(config, dtype).logits };
+export function buildLogits(config: ModelConfig, options: HeadOptions): Outputs {
+  return { logits: connectSlice(config, options).logits };
 }
 
 /** The input that holds the state `name` of the softmax over the slices before. */
@@ -120,12 +155,8 @@ export function previousName(name: string): string {
  * `weighted`, the output layer's rows times these exponentials (and the slope of the cap, where logits have one), summed [N, hiddenSize] (as the values of attention in
  * Dao et al. 2022, algorithm 1, with the vocabulary in the place of the keys).
  */
-export function buildSoftmaxSlice(
-  config: ModelConfig,
-  dtype: HeadOptions["headDtype"],
-  weighted: boolean,
-): Outputs {
-  const { head, logits } = connectSlice(config, dtype);
+export function buildSoftmaxSlice(config: ModelConfig, options: HeadOptions, weighted: boolean): Outputs {
+  const { head, logits } = connectSlice(config, options);
   const previous = (name: string, width: number) => input(previousName(name), "float32", ["N", width]);
   const before = previous("largest", 1);
   const largest = max(before, reduceMax(logits, [-1], { keepDims: true }));
@@ -149,7 +180,7 @@ export function buildSoftmaxSlice(
  */
 export function buildLoss(
   config: ModelConfig,
-  { trainsNorm, trainsHead }: HeadOptions,
+  { trainsNorm, trainsHead, trainsRows }: HeadOptions,
   withGradients: boolean,
 ): Outputs {
   const rows = hiddenRows(config, "rows");
@@ -175,17 +206,42 @@ export function buildLoss(
   return {
     loss,
     ...gradients([loss], [input("scale", "float32", [])], wanted),
-    ...(trainsHead && { logNormalizer, ...(slope && { labelSlope: slope }) }),
+    ...((trainsHead || trainsRows) && { logNormalizer, ...(slope && { labelSlope: slope }) }),
   };
 }
 
-/** The gradient of a slice of the output layer [V, hiddenSize], times "scale", without what the labels add to it. */
+/** The gradient of rows of the output layer [V, hiddenSize], times "scale", without what the labels add to it. */
 export function buildHeadGradient(config: ModelConfig): Outputs {
-  const { normalized, logits } = connectSlice(config, "float32");
+  const { normalized, logits } = connectSlice(config, { headDtype: "float32", adapter: undefined });
   const probabilities = exp(sub(logits, input("logNormalizer", "float32", ["N", 1])));
   const slope = softcapSlope(logits, config.logitSoftcap);
   const weights = mul(slope ? mul(probabilities, slope) : probabilities, input("scale", "float32", []));
   return { [gradientName("head")]: matmul(weights, normalized, { transA: true }) };
+}
+
+/**
+ * The gradients, times "scale", that a slice of an adapted output layer has a part in: those of "normalized" and of the adapter's
+ * tensors. "places" [V] are the numbers of the slice's entries, and "labels" float32 [N, 1] such numbers.
+ */
+export function buildAdaptedGradients(config: ModelConfig, options: HeadOptions): Outputs {
+  const { normalized, logits, tensors } = connectSlice(config, options, true);
+  const probabilities = exp(sub(logits, input("logNormalizer", "float32", ["N", 1])));
+  const distances = abs(sub(input("places", "float32", ["V"]), input("labels", "float32", ["N", 1])));
+  const ofLabels = max(sub(scalar(1), distances), scalar(0));
+  const dLogits = mul(sub(probabilities, ofLabels), input("scale", "float32", []));
+  const trained = options.adapter!.parameters.filter(({ isFrozen }) => !isFrozen);
+  const wanted = new Map<string, Tensor>([["normalized", normalized]]);
+  for (const { name } of trained) wanted.set(headTensorName(name), tensors[name]!);
+  return gradients([logits], [dLogits], wanted);
+}
+
+/** The gradients of "rows" and, where it is trained, of the final norm, from "dNormalized". */
+export function buildFinalNormGradients(config: ModelConfig, { trainsNorm }: HeadOptions): Outputs {
+  const rows = hiddenRows(config, "rows");
+  const norm = normWeight(config);
+  const wanted = new Map([["rows", rows]]);
+  if (trainsNorm) wanted.set("norm", norm);
+  return gradients([normalizeFinally(config, rows, norm)], [hiddenRows(config, "dNormalized")], wanted);
 }
 
 /** All blocks, the output layer and the backward pass in one program, so that nothing is computed twice. */
@@ -305,10 +361,17 @@ function buildBlocks(
   return { ...outputs, output: hidden };
 }
 
-/** "rows" [N, hiddenSize] to "logits" [N, vocabSize], with a head that is part of the graph. */
-export function buildHead(config: ModelConfig, head: StoredWeight): Outputs {
+/** "rows" [N, hiddenSize] to "logits" [N, vocabSize], with a head that is part of the graph, and its adapter. */
+export function buildHead(config: ModelConfig, head: StoredWeight, adapter?: PlannedAdapter): Outputs {
   const normalized = normalizeFinally(config, hiddenRows(config, "rows"), normWeight(config));
-  return { logits: softcap(head.multiply(normalized), config.logitSoftcap) };
+  const tensors = Object.fromEntries(
+    (adapter?.parameters ?? []).map(({ name, shape }) => [
+      name,
+      input(headTensorName(name), "float32", shape),
+    ]),
+  );
+  const product = adapter?.forward(normalized, normalized, head, tensors) ?? head.multiply(normalized);
+  return { logits: softcap(product, config.logitSoftcap) };
 }
 
 /**
@@ -316,8 +379,8 @@ export function buildHead(config: ModelConfig, head: StoredWeight): Outputs {
  * equal), the "sum" [N] of the exponentials of the logits less the largest, and the logit "ofLabel" [N] of "labels",
  * places within the slice.
  */
-export function buildScoreSlice(config: ModelConfig, dtype: HeadOptions["headDtype"]): Outputs {
-  const { logits } = connectSlice(config, dtype);
+export function buildScoreSlice(config: ModelConfig, options: HeadOptions, dropout = false): Outputs {
+  const { logits } = connectSlice(config, options, dropout);
   const largest = reduceMax(logits, [-1], { keepDims: true });
   return {
     largest,

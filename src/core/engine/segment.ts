@@ -1,11 +1,17 @@
 /** @file The graph of a run of decoder blocks with what a tuning method adds to them. */
 
-import type { Adaptation, LinearAdapter, ParameterSpec } from "../adapters/adaptation.ts";
+import {
+  type Adaptation,
+  type AdapterTensors,
+  type LinearAdapter,
+  outputModule,
+  type ParameterSpec,
+} from "../adapters/adaptation.ts";
 import type { Parameters } from "../adapters/parameters.ts";
 import type { BlockParts, ModelConfig } from "../architectures/architecture.ts";
 import { architectureOf } from "../architectures/architectures.ts";
 import { type ChunkMask, rowAttention } from "../architectures/attention.ts";
-import { listLinearModules, listVectors, nameInLayer } from "../architectures/modules.ts";
+import { embeddingName, listLinearModules, listVectors, nameInLayer } from "../architectures/modules.ts";
 import { abs, add, cast, min, mul, sub } from "../graph/operators/elementwise.ts";
 import { controlDependency } from "../graph/operators/order.ts";
 import { type Dim, input, multiplyDim, scalar, type Tensor } from "../graph/tensor.ts";
@@ -16,9 +22,13 @@ import { keyPositionsName, keyRangeNames, recomputesAttention } from "./attentio
 import { type AttentionKind, attentionKindOf, layerContexts, listWindows } from "./layer-context.ts";
 
 /** What the programs of a block need of a linear layer's adapter. */
-export interface PlannedAdapter extends Pick<LinearAdapter, "signature" | "dropout" | "prepare" | "forward"> {
-  readonly parameters: readonly Pick<ParameterSpec, "name" | "shape">[];
+export interface PlannedAdapter
+  extends Pick<LinearAdapter, "signature" | "dropout" | "prepare" | "forward" | "bias"> {
+  readonly parameters: readonly PlannedTensor[];
+  readonly shared?: readonly PlannedTensor[];
 }
+
+type PlannedTensor = Omit<ParameterSpec, "initialize">;
 
 /** What a tuning method does to one decoder block. */
 export interface LayerPlan {
@@ -51,9 +61,22 @@ export function planLayer(config: ModelConfig, layer: number, adaptation: Adapta
   return { adapters, trained, attention, signature };
 }
 
-/** Whether anything of the block is trained. */
-export function isTrained({ adapters, trained }: LayerPlan): boolean {
-  return adapters.size > 0 || trained.size > 0;
+/** The lowest block of which anything is trained; infinite if none is. */
+export function firstTrainedLayer(plans: readonly LayerPlan[]): number {
+  const first = plans.findIndex(({ adapters, trained }) => adapters.size > 0 || trained.size > 0);
+  return first < 0 ? Number.POSITIVE_INFINITY : first;
+}
+
+/** Whether anything of the embedding is trained. */
+export function adaptsEmbedding(adaptation: Adaptation): boolean {
+  const { embedding, rowsOf } = adaptation;
+  return embedding !== undefined || adaptation.trains(embeddingName) || rowsOf?.(embeddingName) !== undefined;
+}
+
+/** The adapter of the output layer, where it is one of its own. */
+export function headAdapterOf(config: ModelConfig, adaptation: Adaptation): LinearAdapter | undefined {
+  const { vocabSize, hiddenSize, tieWordEmbeddings } = config;
+  return tieWordEmbeddings ? undefined : adaptation.adapterOf(outputModule, vocabSize, hiddenSize);
 }
 
 /** A run of blocks as a graph. Tensors of block b of the segment are inputs named "b.<name within the block>". */
@@ -147,7 +170,16 @@ export function blockFeeds(
     const { data, dims } = parameters.get(nameInLayer(layer, name))!;
     feeds[`${prefix}.${name}`] = float32(data, dims);
   }
+  for (const adapter of plan.adapters.values()) {
+    for (const { name, shape } of adapter.shared ?? [])
+      feeds[name] = float32(parameters.get(name)!.data, shape);
+  }
   return feeds;
+}
+
+/** `x` where `kept` (bool, of its shape) holds, scaled so that its mean stays; 0 elsewhere. */
+export function dropInputs(x: Tensor, kept: Tensor, rate: number): Tensor {
+  return mul(x, mul(cast(kept, "float32"), scalar(1 / (1 - rate))));
 }
 
 /** The weight "<linear layer>.weight" of a block. */
@@ -172,34 +204,31 @@ export function createBlockParts(
     plan.trained.has(name)
       ? trainedParameter(`${prefix}.${name}`, [size])
       : input(`${prefix}.${name}`, "float32", [size]);
-  const applyAdapter = (module: string, adapter: PlannedAdapter, x: Tensor, weight: StoredWeight): Tensor => {
-    const tensors = Object.fromEntries(
-      adapter.parameters.map(({ name, shape }) => [
-        name,
-        trainedParameter(`${prefix}.${module}.${name}`, shape),
-      ]),
-    );
-    const dropped =
-      dropout && adapter.dropout > 0
-        ? mul(
-            x,
-            mul(
-              cast(input(`${prefix}.${module}.dropout`, "bool", x.shape), "float32"),
-              scalar(1 / (1 - adapter.dropout)),
-            ),
-          )
-        : x;
-    const prepared = adapter.prepare?.(weight.dense(x), tensors) ?? tensors;
-    return adapter.forward(x, dropped, weight, prepared);
+  const tensorsOf = (module: string, adapter: PlannedAdapter): AdapterTensors =>
+    Object.fromEntries([
+      ...adapter.parameters.map(({ name, shape, isFrozen }) => {
+        const fullName = `${prefix}.${module}.${name}`;
+        return [name, isFrozen ? input(fullName, "float32", shape) : trainedParameter(fullName, shape)];
+      }),
+      ...(adapter.shared ?? []).map(({ name, shape }) => [name, input(name, "float32", shape)]),
+    ]);
+  const dropSome = (module: string, rate: number, x: Tensor): Tensor => {
+    if (!dropout || rate === 0) return x;
+    const mask = input(`${prefix}.${module}.dropout`, "bool", x.shape);
+    return dropInputs(x, mask, rate);
   };
   return {
     vector,
     linear(name, x) {
-      const { outFeatures, inFeatures, bias } = modules.get(name)!;
+      const { outFeatures, inFeatures, bias: hasBias } = modules.get(name)!;
       const weight = weightOf(`${name}.weight`, outFeatures, inFeatures);
+      const bias = hasBias ? vector(`${name}.bias`, outFeatures) : undefined;
       const adapter = plan.adapters.get(name);
-      const product = adapter ? applyAdapter(name, adapter, x, weight) : weight.multiply(x);
-      return bias ? add(product, vector(`${name}.bias`, outFeatures)) : product;
+      if (!adapter) return bias ? add(weight.multiply(x), bias) : weight.multiply(x);
+      const own = tensorsOf(name, adapter);
+      const tensors = adapter.prepare?.(weight.dense(x), own) ?? own;
+      const product = adapter.forward(x, dropSome(name, adapter.dropout, x), weight, tensors);
+      return bias ? add(product, adapter.bias?.(bias, tensors) ?? bias) : product;
     },
   };
 }

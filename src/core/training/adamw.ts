@@ -1,6 +1,6 @@
 /** @file AdamW (Loshchilov and Hutter 2017) and gradient clipping, with PyTorch's update. */
 
-import type { Parameters } from "../adapters/parameters.ts";
+import { type Parameters, zerosLike } from "../adapters/parameters.ts";
 
 export interface AdamWConfig {
   readonly beta1: number;
@@ -10,22 +10,21 @@ export interface AdamWConfig {
   readonly weightDecay: number;
 }
 
-/** Running means of each parameter's gradient and of its square. */
+/** Running means of each trained parameter's gradient and of its square. */
 export interface Moments {
   readonly expAvg: ReadonlyMap<string, Float32Array>;
   readonly expAvgSq: ReadonlyMap<string, Float32Array>;
 }
 
 export function createMoments(parameters: Parameters): Moments {
-  const zeros = () =>
-    new Map([...parameters].map(([name, { data }]) => [name, new Float32Array(data.length)]));
+  const zeros = () => new Map([...zerosLike(parameters)].map(([name, { data }]) => [name, data]));
   return { expAvg: zeros(), expAvgSq: zeros() };
 }
 
 const isNormOrBias = /norm\.weight$|\.bias$/;
 
 /**
- * One update, in place, of all parameters.
+ * One update, in place, of all parameters that have gradients.
  *
  * @param step number of this update, counted from 1
  * @param learningRateOf learning rate of the parameter of that name
@@ -40,8 +39,8 @@ export function updateAdamW(
 ): void {
   const correction1 = 1 - beta1 ** step;
   const correction2 = Math.sqrt(1 - beta2 ** step);
-  for (const [name, { data }] of parameters) {
-    const gradient = gradients.get(name)!.data;
+  for (const [name, { data: gradient }] of gradients) {
+    const { data } = parameters.get(name)!;
     const mean = moments.expAvg.get(name)!;
     const square = moments.expAvgSq.get(name)!;
     const learningRate = learningRateOf(name);

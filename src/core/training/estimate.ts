@@ -9,6 +9,7 @@ import {
   countBlockParameters,
   countParameters,
   embeddingName,
+  headName,
   listLinearModules,
 } from "../architectures/modules.ts";
 import { chooseQueryChunks } from "../engine/attention-mask.ts";
@@ -20,7 +21,7 @@ import {
   buildWholeStep,
   type HeadOptions,
 } from "../engine/programs.ts";
-import { isTrained, planLayer } from "../engine/segment.ts";
+import { adaptsEmbedding, firstTrainedLayer, headAdapterOf, planLayer } from "../engine/segment.ts";
 import { type GraphCost, measureCost, type Sizes } from "../graph/cost.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Storage } from "../models/linear.ts";
@@ -86,6 +87,8 @@ export function estimateStep(
     headDtype: base.tableDtype,
     trainsNorm: false,
     trainsHead: false,
+    trainsRows: false,
+    adapter: undefined,
   };
   const queryChunks = chooseQueryChunks(length);
   const sizes = { B: rows, C: Math.ceil(length / queryChunks), N: labels, positions: length };
@@ -98,7 +101,7 @@ export function estimateStep(
   };
   const tiles = (labels / tileSizes.N) * (config.vocabSize / tileSizes.V);
   const costOfSlice = (weighted: boolean) =>
-    cost(Object.values(buildSoftmaxSlice(config, headOptions.headDtype, weighted)), tileSizes);
+    cost(Object.values(buildSoftmaxSlice(config, headOptions, weighted)), tileSizes);
   const block = cost(Object.values(buildForward(config, layers.slice(-1), options)));
   const evaluationFlops = config.numHiddenLayers * block.flops + tiles * costOfSlice(false).flops;
 
@@ -112,7 +115,9 @@ export function estimateStep(
   } else {
     const segment = layers.slice(-segmentSize);
     const segments = config.numHiddenLayers / segmentSize;
-    const firstTrained = adaptation.trains(embeddingName) ? 0 : layers.findIndex(isTrained);
+    const firstTrained = adaptsEmbedding(adaptation)
+      ? 0
+      : Math.min(firstTrainedLayer(layers), config.numHiddenLayers);
     const backwardSegments = segments - Math.floor(firstTrained / segmentSize);
     const forward = cost(Object.values(buildForward(config, segment, options)));
     const backward = cost(Object.values(buildBackward(config, segment, options, true)));
@@ -165,8 +170,13 @@ export function chooseSegmentSize(
   shape: StepShape,
   memoryBytes: number,
 ): number {
-  if (base.storage !== "float32") return 1;
-  const { numHiddenLayers } = base.config;
+  const { config } = base;
+  const { numHiddenLayers } = config;
+  // An adapted output layer is computed apart from the blocks, which then are computed twice in any case.
+  const isApart =
+    headAdapterOf(config, adaptation) ??
+    adaptation.rowsOf?.(config.tieWordEmbeddings ? embeddingName : headName);
+  if (base.storage !== "float32" || isApart) return 1;
   const whole = estimateStep(base, adaptation, shape, numHiddenLayers);
   return whole.peakBytes <= memoryBytes ? numHiddenLayers : 1;
 }

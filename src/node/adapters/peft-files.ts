@@ -7,7 +7,7 @@ import type { Adapter } from "../../core/adapters/adapted-model.ts";
 import type { PeftAdapter } from "../../core/adapters/method.ts";
 import { peftFormats } from "../../core/adapters/methods.ts";
 import { listParameters, type Parameter, type Parameters } from "../../core/adapters/parameters.ts";
-import { parsePeftFields } from "../../core/adapters/peft-config.ts";
+import { parsePeftFields, peftPrefix } from "../../core/adapters/peft-config.ts";
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { InputError } from "../../core/errors.ts";
 import { checkKeys } from "../../core/formats/known-keys.ts";
@@ -17,8 +17,6 @@ import { readText, readWhole } from "../files/read.ts";
 import { parseJson } from "../files/structured.ts";
 import { makeFolder, writeWhole } from "../files/write.ts";
 
-/** What PEFT puts before a tensor's name. */
-const prefix = "base_model.model.";
 /** Our entry in the tensor file's metadata: which base model the adapter was trained on. */
 const fingerprintKey = "slimtune.base_fingerprint";
 /** The chat template with which an adapter was trained, where it is not the base model's. */
@@ -32,24 +30,27 @@ export interface AdapterFiles extends Adapter, PeftAdapter {
 /**
  * Writes an adapter into `folder` so that PEFT loads it.
  *
- * @param base name or path of the base model, and its fingerprint (see `fingerprintModel`)
+ * @param base name or path of the base model, its configuration and its fingerprint (see `fingerprintModel`)
  * @param chatTemplate in place of the base model's
  */
 export async function writeAdapter(
   folder: string,
   { format, settings }: PeftAdapter,
   parameters: Parameters,
-  base: { readonly name: string; readonly revision?: string; readonly fingerprint: string },
+  base: {
+    readonly name: string;
+    readonly revision?: string;
+    readonly fingerprint: string;
+    readonly config: ModelConfig;
+  },
   chatTemplate?: string,
 ): Promise<void> {
   makeFolder(folder);
   if (chatTemplate !== undefined) writeWhole(join(folder, templateFile), chatTemplate);
-  const tensors = [...parameters].map(([name, { dims, data }]) => ({
-    name: prefix + name,
-    dtype: "float32" as const,
-    shape: dims,
-    data,
-  }));
+  const namesOf = fileNamesOf({ format, settings }, base.config);
+  const tensors = [...parameters].flatMap(([name, { dims, data }]) =>
+    namesOf(name).map((fileName) => ({ name: fileName, dtype: "float32" as const, shape: dims, data })),
+  );
   await writeSafetensors(join(folder, "adapter_model.safetensors"), tensors, {
     format: "pt",
     [fingerprintKey]: base.fingerprint,
@@ -60,11 +61,7 @@ export async function writeAdapter(
     base_model_name_or_path: base.name,
     revision: base.revision ?? null,
     inference_mode: true,
-    ...format.writeSettings(settings),
-    fan_in_fan_out: false,
-    modules_to_save: null,
-    layers_to_transform: null,
-    layers_pattern: null,
+    ...format.writeSettings(settings, base.config),
   };
   writeWhole(join(folder, "adapter_config.json"), `${JSON.stringify(config, null, 2)}\n`);
 }
@@ -89,18 +86,22 @@ export function readAdapter(folder: string, model: ModelConfig, fingerprint: str
       );
     }
     const parameters = new Map<string, Parameter>();
-    for (const { name, dims } of listParameters(model, adaptation)) {
-      const info = file.tensors.get(prefix + name);
+    const namesOf = fileNamesOf({ format, settings }, model);
+    const known = new Set<string>();
+    for (const { name, dims, isFrozen } of listParameters(model, adaptation)) {
+      const [fileName, ...copies] = namesOf(name);
+      for (const each of [fileName!, ...copies]) known.add(each);
+      const info = file.tensors.get(fileName!);
       if (!info)
-        throw new InputError(`${path} lacks the tensor "${prefix + name}" that its configuration asks for.`);
+        throw new InputError(`${path} lacks the tensor "${fileName}" that its configuration asks for.`);
       if (info.shape.join() !== dims.join()) {
         throw new InputError(
           `${path}: the tensor "${info.name}" has the shape [${info.shape.join(", ")}], but this model needs [${dims.join(", ")}]; the adapter is for another base model.`,
         );
       }
-      parameters.set(name, { dims, data: file.readFloat32(info.name) });
+      parameters.set(name, { dims, ...(isFrozen && { isFrozen }), data: file.readFloat32(info.name) });
     }
-    const surplus = [...file.tensors.keys()].find((name) => !parameters.has(name.slice(prefix.length)));
+    const surplus = [...file.tensors.keys()].find((name) => !known.has(name) && !format.isCopy?.(name));
     if (surplus !== undefined) {
       throw new InputError(
         `${path} holds the tensor "${surplus}", which its configuration does not account for.`,
@@ -111,6 +112,13 @@ export function readAdapter(folder: string, model: ModelConfig, fingerprint: str
   } finally {
     file.close();
   }
+}
+
+function fileNamesOf(
+  { format, settings }: PeftAdapter,
+  model: ModelConfig,
+): (name: string) => readonly string[] {
+  return format.fileNames?.(settings, model) ?? ((name) => [peftPrefix + name]);
 }
 
 function explainMissingTensors(folder: string): string {

@@ -1,14 +1,9 @@
 /** @file An adapter's update added into the base weights. */
 
 import { type AdaptedModel, noAdapter } from "../../core/adapters/adapted-model.ts";
-import {
-  embeddingName,
-  headName,
-  listLinearModules,
-  nameInLayer,
-  normName,
-} from "../../core/architectures/modules.ts";
-import { decodeFloat16 } from "../../core/formats/float16.ts";
+import { readBaseTensor } from "../../core/adapters/parameters.ts";
+import type { LinearModule } from "../../core/architectures/architecture.ts";
+import { listLinearModules, nameInLayer } from "../../core/architectures/modules.ts";
 import { add } from "../../core/graph/operators/elementwise.ts";
 import { input, scalar, type Tensor } from "../../core/graph/tensor.ts";
 import { storedTensorNames, storedWeight } from "../../core/models/linear.ts";
@@ -29,12 +24,9 @@ export interface MergedWeights {
 export function mergeWeights(device: Device, { config, weights, adapter }: AdaptedModel): MergedWeights {
   const { adaptation, parameters } = adapter ?? noAdapter;
   const { storage } = weights;
-  const modules = new Map(listLinearModules(config).map((module) => [`${module.name}.weight`, module]));
-  const outer: Readonly<Record<string, HostTensor>> = {
-    [embeddingName]: weights.embedding,
-    [normName]: weights.norm,
-    [headName]: weights.head,
-  };
+  const modules = new Map(listLinearModules(config).map((module) => [module.name, module]));
+  const adaptsBias = (layer: number, { name, outFeatures, inFeatures }: LinearModule) =>
+    adaptation.adapterOf(nameInLayer(layer, name), outFeatures, inFeatures)?.bias !== undefined;
   const programs = new Map<string, Promise<Program>>();
   const compute = async (key: string, feeds: Record<string, HostTensor>, build: () => Tensor) => {
     const program = programs.get(key) ?? device.compile({ value: build() });
@@ -43,24 +35,27 @@ export function mergeWeights(device: Device, { config, weights, adapter }: Adapt
     return value!.data as Float32Array;
   };
 
-  const mergeLinear = (layer: number, name: string): Promise<Float32Array> => {
-    const module = modules.get(name)!;
+  /** The weight of a linear layer, or its bias. */
+  const mergeLinear = (layer: number, { name: local, ...module }: LinearModule, part: "weight" | "bias") => {
     const { outFeatures, inFeatures } = module;
-    const fullName = nameInLayer(layer, module.name);
+    const fullName = nameInLayer(layer, local);
     const adapter = adaptation.adapterOf(fullName, outFeatures, inFeatures);
-    const specs = adapter?.parameters ?? [];
+    const specs = [
+      ...(adapter?.parameters ?? []).map((spec) => ({ ...spec, fullName: `${fullName}.${spec.name}` })),
+      ...(adapter?.shared ?? []).map((spec) => ({ ...spec, fullName: spec.name })),
+    ];
     const stored = weights.block(layer);
     const feeds: Record<string, HostTensor> = {};
-    const localNames = storedTensorNames(name, storage);
-    for (const [i, feed] of storedTensorNames("weight", storage).entries())
+    const localNames = part === "bias" ? [`${local}.bias`] : storedTensorNames(`${local}.weight`, storage);
+    for (const [i, feed] of (part === "bias" ? ["bias"] : storedTensorNames("weight", storage)).entries())
       feeds[feed] = stored[localNames[i]!]!;
-    for (const spec of specs)
-      feeds[spec.name] = float32(parameters.get(`${fullName}.${spec.name}`)!.data, spec.shape);
-    return compute(`${adapter?.signature} ${outFeatures} ${inFeatures}`, feeds, () => {
-      const weight = storedWeight("weight", outFeatures, inFeatures, storage).dense();
+    for (const spec of specs) feeds[spec.name] = float32(parameters.get(spec.fullName)!.data, spec.shape);
+    return compute(`${part} ${adapter?.signature} ${outFeatures} ${inFeatures}`, feeds, () => {
       const tensors = Object.fromEntries(
         specs.map(({ name, shape }) => [name, input(name, "float32", shape)]),
       );
+      if (part === "bias") return adapter!.bias!(input("bias", "float32", [outFeatures]), tensors);
+      const weight = storedWeight("weight", outFeatures, inFeatures, storage).dense();
       return adapter ? adapter.merge(weight, tensors) : add(weight, scalar(0));
     });
   };
@@ -69,10 +64,11 @@ export function mergeWeights(device: Device, { config, weights, adapter }: Adapt
     async tensor(name: string): Promise<Float32Array> {
       const trained = parameters.get(name);
       if (trained) return trained.data;
-      const [, layer, local] = /^model\.layers\.(\d+)\.(.+)$/.exec(name) ?? [];
-      if (local !== undefined && modules.has(local)) return mergeLinear(Number(layer), local);
-      const { data } = local === undefined ? outer[name]! : weights.block(Number(layer))[local]!;
-      return data instanceof Uint16Array ? decodeFloat16(data) : (data as Float32Array);
+      const [, layer, local, part] = /^model\.layers\.(\d+)\.(.+)\.(weight|bias)$/.exec(name) ?? [];
+      const module = modules.get(local!);
+      if (module && (part === "weight" || adaptsBias(Number(layer), module)))
+        return mergeLinear(Number(layer), module, part as "weight" | "bias");
+      return readBaseTensor(weights, name);
     },
     async release() {
       for (const program of programs.values()) await (await program).release();

@@ -3,7 +3,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import type { Parameters } from "../../core/adapters/parameters.ts";
+import { type Parameters, trainedOf } from "../../core/adapters/parameters.ts";
 import { InputError } from "../../core/errors.ts";
 import { openSafetensors, writeSafetensors } from "../../core/formats/safetensors.ts";
 import type { Moments } from "../../core/training/adamw.ts";
@@ -58,7 +58,7 @@ export async function writeCheckpoint(
   parameters: Parameters,
   moments: Moments,
 ): Promise<void> {
-  const tensors = [...parameters].flatMap(([key, { dims, data }]) =>
+  const tensors = [...trainedOf(parameters)].flatMap(([key, { dims, data }]) =>
     [
       ["parameter", data],
       ["exp_avg", moments.expAvg.get(key)!],
@@ -122,7 +122,7 @@ export function readCheckpoint(
     into.set(values);
   };
   try {
-    for (const [name, { data }] of parameters) {
+    for (const [name, { data }] of trainedOf(parameters)) {
       read("parameter", name, data);
       if (!moments) continue;
       read("exp_avg", name, moments.expAvg.get(name)!);

@@ -44,6 +44,7 @@ export async function writeResult(
     name: baseModel ?? config.model,
     revision: config.revision,
     fingerprint: model.fingerprint,
+    config: model.config,
   };
   return write(folder.adapter, "adapter", (temporary) =>
     writeAdapter(

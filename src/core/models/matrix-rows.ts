@@ -1,7 +1,6 @@
 /** @file Rows of matrices in JavaScript's memory: looked up in a table, and added back into one. */
 
-import type { ModelConfig } from "../architectures/architecture.ts";
-import { decodeFloat16 } from "../formats/float16.ts";
+import { decodeFloat16, encodeFloat16 } from "../formats/float16.ts";
 import type { TensorData } from "../graph/tensor.ts";
 import type { RowMatrix } from "../runtime/device.ts";
 
@@ -16,6 +15,30 @@ export function rowsOf(matrix: RowMatrix, start: number, end: number): TensorDat
   return matrix.data.subarray(start * width, end * width);
 }
 
+/** The matrix with float32 `rows` in place of some of its own. Its `data` are put together whenever they are asked for. */
+export function replaceRows(matrix: RowMatrix, indices: readonly number[], rows: Float32Array): RowMatrix {
+  const { dtype, dims } = matrix;
+  const width = dims.at(-1)!;
+  const kept = dtype === "float16" ? encodeFloat16(rows) : rows;
+  const readRows = (start: number, end: number) => {
+    const values = rowsOf(matrix, start, end);
+    const places = [...indices.entries()].filter(([, index]) => index >= start && index < end);
+    if (places.length === 0) return values;
+    const replaced = values.slice() as Float32Array | Uint16Array;
+    for (const [place, index] of places)
+      replaced.set(kept.subarray(place * width, (place + 1) * width), (index - start) * width);
+    return replaced;
+  };
+  return {
+    dtype,
+    dims,
+    readRows,
+    get data() {
+      return readRows(0, dims[0]!);
+    },
+  };
+}
+
 /** Rows of a matrix [..., width], as float32. */
 export function gatherRows(matrix: RowMatrix, indices: Int32Array): Float32Array {
   const width = matrix.dims.at(-1)!;
@@ -24,17 +47,6 @@ export function gatherRows(matrix: RowMatrix, indices: Int32Array): Float32Array
     const row = rowsOf(matrix, index, index + 1);
     rows.set(row instanceof Uint16Array ? decodeFloat16(row) : (row as Float32Array), i * width);
   }
-  return rows;
-}
-
-/** The embedding of tokens, float32 [tokens, hiddenSize], with the factor that the model gives it. */
-export function embedTokens(
-  { embeddingScale }: ModelConfig,
-  embedding: RowMatrix,
-  inputIds: Int32Array,
-): Float32Array {
-  const rows = gatherRows(embedding, inputIds);
-  if (embeddingScale !== undefined) multiplyBy(rows, embeddingScale);
   return rows;
 }
 
@@ -49,5 +61,23 @@ export function scatterAddRows(matrix: Float32Array, indices: Int32Array, rows: 
   for (const [i, index] of indices.entries()) {
     const offset = index * width;
     for (let j = 0; j < width; j++) matrix[offset + j]! += rows[i * width + j]!;
+  }
+}
+
+/**
+ * The same for a matrix that has only some rows, those of `kept`: what belongs to others is left out.
+ */
+export function scatterAddSome(
+  matrix: Float32Array,
+  kept: readonly number[],
+  indices: Int32Array,
+  rows: Float32Array,
+): void {
+  const width = rows.length / indices.length;
+  const places = new Map(kept.map((index, place) => [index, place]));
+  for (const [i, index] of indices.entries()) {
+    const place = places.get(index);
+    if (place === undefined) continue;
+    for (let j = 0; j < width; j++) matrix[place * width + j]! += rows[i * width + j]!;
   }
 }
