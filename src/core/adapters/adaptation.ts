@@ -21,12 +21,20 @@ export interface ParameterSpec {
   initialize(random: Random, weight: () => Float32Array): Float32Array;
 }
 
+/** A tensor that the adapters of several layers share. It is not trained, and follows from the settings alone. */
+export interface SharedSpec {
+  /** Its full name. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  derive(): Float32Array;
+}
+
 /** How one linear layer is adapted. Layers with equal signatures are computed by the same program. */
 export interface LinearAdapter {
   readonly signature: string;
   readonly parameters: readonly ParameterSpec[];
-  /** Frozen tensors, by full names, that it shares with the adapters of other layers. Default: none. */
-  readonly shared?: readonly ParameterSpec[];
+  /** Frozen tensors that it shares with the adapters of other layers. Default: none. */
+  readonly shared?: readonly SharedSpec[];
   /** Share of the adapter's inputs that are dropped while training. */
   readonly dropout: number;
   /**

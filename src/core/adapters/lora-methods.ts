@@ -18,6 +18,7 @@ import {
 } from "./peft-config.ts";
 import { splitWeights, toLora } from "./pissa.ts";
 import { readSavedModules } from "./saved-modules.ts";
+import { describeTargets } from "./target-modules.ts";
 
 interface Preset {
   /** 2e-4 is what Dettmers et al. 2023 took for models up to 13B; for LoRA+, PEFT advises half of it for A. */
@@ -65,10 +66,7 @@ export function loraMethod({
         return `PiSSA takes a part out of the base weights, which needs storage "float32", not "${run.storage}".`;
       return undefined;
     },
-    describe({ lora: { r, lora_alpha, target_modules } }) {
-      const targets = Array.isArray(target_modules) ? target_modules.join(", ") : target_modules;
-      return `r ${r}, lora_alpha ${lora_alpha}, target_modules ${targets}`;
-    },
+    describe: ({ lora }) => `r ${lora.r}, lora_alpha ${lora.lora_alpha}, ${describeTargets(lora)}`,
     adapt(options, model) {
       const { bias } = options.lora;
       const adaptation = lora(options.lora, model);

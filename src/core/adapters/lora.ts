@@ -85,7 +85,7 @@ export function lora(settings: LoraConfig, model: ModelConfig): Adaptation {
       return settings.use_dora ? dora(adapter, outFeatures) : adapter;
     },
   };
-  return withSavedModules(adaptation, settings.modules_to_save, model);
+  return withSavedModules(adaptation, settings.modules_to_save, model, true);
 }
 
 /** The linear layers that parameters are for. */

@@ -38,8 +38,8 @@ export interface PeftFormat<Settings extends AdapterSettings = AdapterSettings> 
   /** What adapter_config.json says of them, beside what all adapters have. */
   writeSettings(settings: Settings, model: ModelConfig): Readonly<Record<string, unknown>>;
   /**
-   * The names under which adapter_model.safetensors holds the tensor `name`, the first of which is read. Default: its own after
-   * PEFT's prefix.
+   * The names under which adapter_model.safetensors holds the tensor `name`, the first of which is read; none if it is not there,
+   * since it follows from the settings. Default: its own after PEFT's prefix.
    */
   fileNames?(settings: Settings, model: ModelConfig): (name: string) => readonly string[];
   /** Whether the tensor of this name in the file is a copy, of the base model's or of another, that is not needed. */

@@ -4,8 +4,10 @@ import type { z } from "zod";
 import type { ModelConfig } from "../architectures/architecture.ts";
 import type { Adaptation } from "./adaptation.ts";
 import { freezeMethod, fullMethod } from "./freeze.ts";
+import { ia3Method } from "./ia3.ts";
 import { loraMethod } from "./lora-methods.ts";
 import type { Method, PeftFormat } from "./method.ts";
+import { veraMethod } from "./vera.ts";
 
 const methods = {
   lora: loraMethod(),
@@ -14,6 +16,8 @@ const methods = {
   rslora: loraMethod({ fixed: { use_rslora: true } }),
   dora: loraMethod({ fixed: { use_dora: true } }),
   pissa: loraMethod({ fixed: { init_lora_weights: "pissa" } }),
+  ia3: ia3Method,
+  vera: veraMethod,
   freeze: freezeMethod,
   full: fullMethod,
 };

@@ -34,6 +34,8 @@ interface ListedParameter {
   readonly isFrozen?: boolean;
   /** An adapter's tensor at the start. */
   readonly initialize?: (weights: ModelWeights, seed: number) => Float32Array;
+  /** A shared tensor. */
+  readonly derive?: () => Float32Array;
 }
 
 /** Names and shapes of all tensors of an adaptation, in the model's order, with the way to initialize an adapter's. */
@@ -58,15 +60,9 @@ export function listParameters(config: ModelConfig, adaptation: Adaptation): Lis
           initialize(createRandom(seed, ...place, position), () => readWeight(weights)),
       });
     }
-    for (const { name, shape: dims, initialize } of shared) {
-      if (listed.some((other) => other.name === name)) continue;
-      listed.push({
-        name,
-        dims,
-        isFrozen: true,
-        initialize: (weights, seed) => initialize(createRandom(seed), () => readWeight(weights)),
-      });
-    }
+    for (const { name, shape: dims, derive } of shared)
+      if (listed.every((other) => other.name !== name))
+        listed.push({ name, dims, isFrozen: true, derive, initialize: derive });
   };
   const rows = (table: string) => {
     const trained = adaptation.rowsOf?.(table);

@@ -15,14 +15,20 @@ export const savedModules = z.array(z.enum(moduleNames)).default([]);
 /**
  * An adaptation that trains these modules too. Where embedding and output layer are tied, either means both.
  *
- * @throws InputError if it adapts one of them already.
+ * @param canTie whether PEFT's configuration of the method can say that they are tied
+ * @throws InputError if it adapts one of them already, or cannot tie them.
  */
 export function withSavedModules(
   adaptation: Adaptation,
   modules: readonly SavedModule[],
   { tieWordEmbeddings, vocabSize, hiddenSize }: ModelConfig,
+  canTie = false,
 ): Adaptation {
   if (modules.length === 0) return adaptation;
+  if (tieWordEmbeddings && !canTie)
+    throw new InputError(
+      `"modules_to_save" would part ${modules[0]} from what this model ties to it, since PEFT keeps them tied beside LoRA only; leave it out.`,
+    );
   const isAdapted = {
     embed_tokens: adaptation.embedding !== undefined,
     lm_head: adaptation.adapterOf(outputModule, vocabSize, hiddenSize) !== undefined,

@@ -12,7 +12,15 @@ const allLinear = "all-linear";
 
 /** How a person names linear layers: by a list of names, one regular expression, or "all-linear". */
 export const targetModules = z.union([z.string(), z.array(z.string()).min(1)]);
-export type TargetModules = z.infer<typeof targetModules>;
+
+/** For a card. */
+export function describeTargets({
+  target_modules: target,
+}: {
+  target_modules: string | readonly string[];
+}): string {
+  return `target_modules ${typeof target === "string" ? target : target.join(", ")}`;
+}
 
 /**
  * Full names of the linear layers that `target` selects: a list selects layers whose name equals an entry or ends

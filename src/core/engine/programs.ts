@@ -30,6 +30,7 @@ import {
   buildSegment,
   chunkDims,
   createBlockParts,
+  createSharedTensors,
   dropInputs,
   keyRangeMasks,
   type LayerPlan,
@@ -344,6 +345,7 @@ function buildBlocks(
   weightOf: (block: number) => WeightSource,
 ): Outputs {
   const outputs: Outputs = {};
+  const sharedTensor = createSharedTensors();
   const contextOf = layerContexts(config, length);
   let hidden = input("hidden", "float32", ["B", length, config.hiddenSize]);
   for (const [block, plan] of layers.entries()) {
@@ -354,6 +356,7 @@ function buildBlocks(
     const parts = createBlockParts(config, `${block}`, plan, {
       weightOf: weightOf(block),
       trainedParameter: (name, shape) => input(name, "float32", shape),
+      sharedTensor,
       dropout: false,
     });
     hidden = architectureOf(config).block(config, hidden, contextOf(plan.attention, attention), parts);

@@ -25,7 +25,7 @@ import { type AttentionKind, attentionKindOf, layerContexts, listWindows } from 
 export interface PlannedAdapter
   extends Pick<LinearAdapter, "signature" | "dropout" | "prepare" | "forward" | "bias"> {
   readonly parameters: readonly PlannedTensor[];
-  readonly shared?: readonly PlannedTensor[];
+  readonly shared?: readonly Pick<PlannedTensor, "name" | "shape">[];
 }
 
 type PlannedTensor = Omit<ParameterSpec, "initialize">;
@@ -132,6 +132,7 @@ export function buildSegment(
     rowAttention(config, chunkSize, masks, { recompute }),
   );
   const contextOf = layerContexts(config, length);
+  const sharedTensor = createSharedTensors();
   const parameters = new Map<string, Tensor>();
   const trainedParameter = (name: string, shape: readonly number[]): Tensor => {
     const tensor = input(name, "float32", shape);
@@ -146,7 +147,12 @@ export function buildSegment(
       if (plan.trained.has(name)) parameters.set(`${block}.${name}`, weight.dense());
       return weight;
     };
-    const parts = createBlockParts(config, `${block}`, plan, { weightOf, trainedParameter, dropout });
+    const parts = createBlockParts(config, `${block}`, plan, {
+      weightOf,
+      trainedParameter,
+      sharedTensor,
+      dropout,
+    });
     const context = contextOf(plan.attention, attentions[plan.attention.window]!);
     output = architectureOf(config).block(config, output, context, parts);
   }
@@ -189,7 +195,19 @@ export interface BlockPartsOptions {
   readonly weightOf: WeightSource;
   /** The input for a tensor that is trained, an adapter's or the base model's own. */
   trainedParameter(name: string, shape: readonly number[]): Tensor;
+  /** The input for a tensor that layers share: the same in all of a graph. */
+  sharedTensor(name: string, shape: readonly number[]): Tensor;
   readonly dropout: boolean;
+}
+
+/** Inputs of a graph by name, each made once. */
+export function createSharedTensors(): BlockPartsOptions["sharedTensor"] {
+  const tensors = new Map<string, Tensor>();
+  return (name, shape) => {
+    const tensor = tensors.get(name) ?? input(name, "float32", shape);
+    tensors.set(name, tensor);
+    return tensor;
+  };
 }
 
 /** The parts of one block with what a tuning method adds to them. Inputs are named "<prefix>.<name within the block>". */
@@ -197,7 +215,7 @@ export function createBlockParts(
   config: ModelConfig,
   prefix: string,
   plan: LayerPlan,
-  { weightOf, trainedParameter, dropout }: BlockPartsOptions,
+  { weightOf, trainedParameter, sharedTensor, dropout }: BlockPartsOptions,
 ): BlockParts {
   const modules = new Map(listLinearModules(config).map((module) => [module.name, module]));
   const vector = (name: string, size: number) =>
@@ -210,7 +228,7 @@ export function createBlockParts(
         const fullName = `${prefix}.${module}.${name}`;
         return [name, isFrozen ? input(fullName, "float32", shape) : trainedParameter(fullName, shape)];
       }),
-      ...(adapter.shared ?? []).map(({ name, shape }) => [name, input(name, "float32", shape)]),
+      ...(adapter.shared ?? []).map(({ name, shape }) => [name, sharedTensor(name, shape)]),
     ]);
   const dropSome = (module: string, rate: number, x: Tensor): Tensor => {
     if (!dropout || rate === 0) return x;

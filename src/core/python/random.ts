@@ -13,7 +13,7 @@ export interface PythonRandom {
 
 /** The generator that `random.Random(seed)` is, for a whole number from 0 to 2^53 - 1. */
 export function createPythonRandom(seed: number): PythonRandom {
-  const nextUint32 = createMersenneTwister(seedWords(seed));
+  const nextUint32 = drawFrom(seedByArray(seedWords(seed)));
   const getrandbits = (bits: number) => nextUint32() >>> (32 - bits);
   const randbelow = (n: number) => {
     const bits = 32 - Math.clz32(n);
@@ -61,11 +61,28 @@ function seedWords(seed: number): number[] {
 const stateSize = 624;
 const shiftSize = 397;
 
-/** MT19937 with `init_by_array` (Matsumoto and Nishimura 1998, mt19937ar.c of 2002): draws of 32 random bits. */
-function createMersenneTwister(key: readonly number[]): () => number {
+/** MT19937 with `init_genrand`, as PyTorch seeds it on the CPU: draws of 32 random bits. @param seed taken modulo 2^32 */
+export function createMersenneTwister(seed: number): () => number {
+  return drawFrom(seedByNumber(seed));
+}
+
+/** `init_genrand` of MT19937 (Matsumoto and Nishimura 1998, mt19937ar.c of 2002). */
+function seedByNumber(seed: number): Uint32Array {
   const state = new Uint32Array(stateSize);
-  state[0] = 19650218;
-  for (let i = 1; i < stateSize; i++) state[i] = Math.imul(1812433253, mixed(i)) + i;
+  state[0] = seed % 2 ** 32;
+  for (let i = 1; i < stateSize; i++) state[i] = Math.imul(1812433253, mixed(state, i)) + i;
+  return state;
+}
+
+/** What the word before `index` gives to it. */
+function mixed(state: Uint32Array, index: number): number {
+  const previous = state[index - 1]!;
+  return previous ^ (previous >>> 30);
+}
+
+/** `init_by_array` of the same. */
+function seedByArray(key: readonly number[]): Uint32Array {
+  const state = seedByNumber(19650218);
   let i = 1;
   const advance = () => {
     if (++i < stateSize) return;
@@ -74,20 +91,18 @@ function createMersenneTwister(key: readonly number[]): () => number {
   };
   for (let k = 0; k < Math.max(stateSize, key.length); k++) {
     const j = k % key.length;
-    state[i] = (state[i]! ^ Math.imul(mixed(i), 1664525)) + key[j]! + j;
+    state[i] = (state[i]! ^ Math.imul(mixed(state, i), 1664525)) + key[j]! + j;
     advance();
   }
   for (let k = 1; k < stateSize; k++) {
-    state[i] = (state[i]! ^ Math.imul(mixed(i), 1566083941)) - i;
+    state[i] = (state[i]! ^ Math.imul(mixed(state, i), 1566083941)) - i;
     advance();
   }
   state[0] = 0x80000000;
+  return state;
+}
 
-  function mixed(index: number): number {
-    const previous = state[index - 1]!;
-    return previous ^ (previous >>> 30);
-  }
-
+function drawFrom(state: Uint32Array): () => number {
   function generate(): void {
     for (let k = 0; k < stateSize; k++) {
       const y = (state[k]! & 0x80000000) | (state[(k + 1) % stateSize]! & 0x7fffffff);

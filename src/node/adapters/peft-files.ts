@@ -88,10 +88,14 @@ export function readAdapter(folder: string, model: ModelConfig, fingerprint: str
     const parameters = new Map<string, Parameter>();
     const namesOf = fileNamesOf({ format, settings }, model);
     const known = new Set<string>();
-    for (const { name, dims, isFrozen } of listParameters(model, adaptation)) {
+    for (const { name, dims, isFrozen, derive } of listParameters(model, adaptation)) {
       const [fileName, ...copies] = namesOf(name);
-      for (const each of [fileName!, ...copies]) known.add(each);
-      const info = file.tensors.get(fileName!);
+      if (fileName === undefined) {
+        parameters.set(name, { dims, isFrozen: true, data: derive!() });
+        continue;
+      }
+      for (const each of [fileName, ...copies]) known.add(each);
+      const info = file.tensors.get(fileName);
       if (!info)
         throw new InputError(`${path} lacks the tensor "${fileName}" that its configuration asks for.`);
       if (info.shape.join() !== dims.join()) {

@@ -26,6 +26,14 @@ mkdirSync(join(scratch, "written"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
 const cases = [
+  "ia3-llama",
+  "ia3-qwen2",
+  "ia3-all-linear",
+  "ia3-regex",
+  "ia3-modules-to-save",
+  "vera-all-linear",
+  "vera-qwen2",
+  "vera-no-projection",
   "lora-bias-all",
   "lora-bias-only",
   "lora-bias-qwen2",
