@@ -19,6 +19,7 @@ import {
 import { splitWeights, toLora } from "./pissa.ts";
 import { readSavedModules } from "./saved-modules.ts";
 import { describeTargets } from "./target-modules.ts";
+import { joinTokens, leastVocabulary, tokenIndices } from "./trained-tokens.ts";
 
 interface Preset {
   /** 2e-4 is what Dettmers et al. 2023 took for models up to 13B; for LoRA+, PEFT advises half of it for A. */
@@ -67,6 +68,10 @@ export function loraMethod({
       return undefined;
     },
     describe: ({ lora }) => `r ${lora.r}, lora_alpha ${lora.lora_alpha}, ${describeTargets(lora)}`,
+    withTokens: ({ lora, ...options }, ids, model) => ({
+      ...options,
+      lora: { ...lora, trainable_token_indices: joinTokens(lora.trainable_token_indices, ids, model) },
+    }),
     adapt(options, model) {
       const { bias } = options.lora;
       const adaptation = lora(options.lora, model);
@@ -106,6 +111,7 @@ const configSchema = z.looseObject({
   bias: loraConfigSchema.shape.bias,
   modules_to_save: z.array(z.string()).nullish(),
   ensure_weight_tying: z.boolean().nullish(),
+  trainable_token_indices: tokenIndices.nullish(),
 });
 
 /** Initializations that leave the base model as it is; after the others the adapter alone is not enough. */
@@ -131,6 +137,7 @@ export const loraFormat: PeftFormat<LoraConfig> = {
       "modules_to_save",
       "r",
       "rank_pattern",
+      "trainable_token_indices",
       "use_dora",
       "use_rslora",
     ),
@@ -156,7 +163,6 @@ export const loraFormat: PeftFormat<LoraConfig> = {
       "layer_replication",
       "megatron_config",
       "monteclora_config",
-      "trainable_token_indices",
       "velora_config",
     ),
     target_parameters: [[]],
@@ -187,13 +193,17 @@ export const loraFormat: PeftFormat<LoraConfig> = {
       alpha_pattern: config.alpha_pattern ?? {},
       bias: config.bias,
       modules_to_save: readSavedModules(config.modules_to_save, origin),
+      trainable_token_indices: config.trainable_token_indices ?? [],
     };
   },
+  leastVocabulary: (settings) => leastVocabulary(settings.trainable_token_indices),
   writeSettings: ({ modules_to_save: saved, ...settings }, { tieWordEmbeddings }) => ({
     ...settings,
     fan_in_fan_out: false,
     modules_to_save: saved.length === 0 ? null : tieWordEmbeddings ? ["embed_tokens"] : saved,
     ...(saved.length > 0 && tieWordEmbeddings && { ensure_weight_tying: true }),
+    trainable_token_indices:
+      leastVocabulary(settings.trainable_token_indices) > 0 ? settings.trainable_token_indices : null,
     layers_to_transform: null,
     layers_pattern: null,
   }),
@@ -207,7 +217,9 @@ export const loraFormat: PeftFormat<LoraConfig> = {
       return [name, ...(isBoth ? [headName] : [])].map((each) => peftPrefix + each);
     };
   },
-  // PEFT writes the base model's beside an adapter of them.
-  isCopy: (name) => /\.(?:embed_tokens|lm_head)\.base_layer\.weight$/.test(name),
+  // PEFT writes the base model's beside an adapter of them, and of a larger vocabulary; those of tied tokens twice.
+  isCopy: (name) =>
+    /\.(?:embed_tokens|lm_head)(?:\.token_adapter)?\.base_layer\.weight$/.test(name) ||
+    name === `${peftPrefix}lm_head.token_adapter.trainable_tokens_delta`,
   adapt: lora,
 };

@@ -18,6 +18,7 @@ import { dora } from "./dora.ts";
 import type { Parameters } from "./parameters.ts";
 import { savedModules, withSavedModules } from "./saved-modules.ts";
 import { selectTargetModules, targetModules, valuesByPattern } from "./target-modules.ts";
+import { tokenIndices, withTrainedTokens } from "./trained-tokens.ts";
 
 /** LoRA's settings, named and meant as in PEFT's LoraConfig. */
 export const loraConfigSchema = z.strictObject({
@@ -43,6 +44,8 @@ export const loraConfigSchema = z.strictObject({
   bias: z.enum(["none", "all", "lora_only"]).default("none"),
   /** Of embedding and output layer, those that are trained as a whole. */
   modules_to_save: savedModules,
+  /** Tokens whose rows of the embedding, or of the output layer, are trained. */
+  trainable_token_indices: tokenIndices.default([]),
 });
 
 export type LoraConfig = z.infer<typeof loraConfigSchema>;
@@ -85,7 +88,8 @@ export function lora(settings: LoraConfig, model: ModelConfig): Adaptation {
       return settings.use_dora ? dora(adapter, outFeatures) : adapter;
     },
   };
-  return withSavedModules(adaptation, settings.modules_to_save, model, true);
+  const { modules_to_save: saved, trainable_token_indices: tokens } = settings;
+  return withTrainedTokens(withSavedModules(adaptation, saved, model, true), tokens, model);
 }
 
 /** The linear layers that parameters are for. */

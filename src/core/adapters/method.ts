@@ -42,6 +42,8 @@ export interface PeftFormat<Settings extends AdapterSettings = AdapterSettings> 
    * since it follows from the settings. Default: its own after PEFT's prefix.
    */
   fileNames?(settings: Settings, model: ModelConfig): (name: string) => readonly string[];
+  /** Entries that the vocabulary has at least, where the adapter may have added some. */
+  leastVocabulary?(settings: Settings): number;
   /** Whether the tensor of this name in the file is a copy, of the base model's or of another, that is not needed. */
   isCopy?(fileName: string): boolean;
   /** @throws InputError if the settings do not fit the model. */
@@ -85,6 +87,8 @@ export interface Method<Given extends z.ZodRawShape = z.ZodRawShape, Options = u
   describe(options: Options): string;
   /** @throws InputError if the options do not fit the model. */
   adapt(options: Options, model: ModelConfig): Adaptation;
+  /** The options with the rows of these tokens trained, in the embedding and the output layer; none where it cannot train them. */
+  withTokens?(options: Options, ids: readonly number[], model: ModelConfig): Options;
   /** The result in PEFT's files; none where it is a model. */
   readonly peft?: PeftFormat;
   /**

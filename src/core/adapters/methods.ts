@@ -7,6 +7,7 @@ import { freezeMethod, fullMethod } from "./freeze.ts";
 import { ia3Method } from "./ia3.ts";
 import { loraMethod } from "./lora-methods.ts";
 import type { Method, PeftFormat } from "./method.ts";
+import { trainableTokensMethod } from "./trained-tokens.ts";
 import { veraMethod } from "./vera.ts";
 
 const methods = {
@@ -18,6 +19,7 @@ const methods = {
   pissa: loraMethod({ fixed: { init_lora_weights: "pissa" } }),
   ia3: ia3Method,
   vera: veraMethod,
+  trainable_tokens: trainableTokensMethod,
   freeze: freezeMethod,
   full: fullMethod,
 };
