@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { loraFormat } from "../../core/adapters/lora-methods.ts";
+import { peftFormats } from "../../core/adapters/methods.ts";
 import { InputError } from "../../core/errors.ts";
 import { roleOf } from "../../core/formats/known-keys.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
@@ -32,6 +33,17 @@ test("every field of PEFT's LoraConfig has a role, and its default is taken", ()
   expect(read("llama-subset", defaults).settings).toEqual(read("llama-subset").settings);
 });
 
+test.each([
+  ["IA3", "IA3Config"],
+  ["VERA", "VeraConfig"],
+  ["TRAINABLE_TOKENS", "TrainableTokensConfig"],
+])("every field of PEFT's configuration of %s has a role", (type, name) => {
+  const path = "fixtures/reference/peft-methods/configuration-keys.json";
+  const fields: Record<string, object> = JSON.parse(readFileSync(path, "utf8"));
+  const { keys } = peftFormats.get(type)!;
+  expect(Object.keys(fields[name]!).filter((key) => roleOf(keys, key) === undefined)).toEqual([]);
+});
+
 test("without them, rank and alpha are PEFT's defaults", () => {
   const file = { rank_pattern: { "q_proj|v_proj": 4 }, r: undefined, lora_alpha: undefined };
   expect(read("llama-subset", file).settings).toMatchObject({
@@ -49,10 +61,21 @@ test.each([
   [{ use_qalora: true }, 'sets "use_qalora" to true'],
   [{ lora_bias: true }, 'sets "lora_bias" to true'],
   [{ fan_in_fan_out: true }, 'sets "fan_in_fan_out" to true'],
-  [{ ensure_weight_tying: true }, 'sets "ensure_weight_tying" to true'],
-  [{ bias: "lora_only" }, 'sets "bias" to "lora_only"'],
-  [{ modules_to_save: ["lm_head"] }, 'sets "modules_to_save" to ["lm_head"]'],
-  [{ trainable_token_indices: [1] }, 'sets "trainable_token_indices" to [1]'],
+  [{ bias: "vera_only" }, 'has a bad value at "bias"'],
+  [{ modules_to_save: ["score"] }, 'asks for "score" in "modules_to_save", which is not supported'],
+  [{ modules_to_save: ["lm_head"] }, 'lacks the tensor "base_model.model.lm_head.weight"'],
+  [{ trainable_token_indices: [1] }, "lacks the tensor"],
+  [{ trainable_token_indices: [5, 17, 5] }, "Token 5 is named twice"],
+  [{ trainable_token_indices: [-1] }, 'has a bad value at "trainable_token_indices'],
+  [
+    { trainable_token_indices: [1], modules_to_save: ["embed_tokens"] },
+    "Single tokens cannot be trained beside model.embed_tokens as a whole",
+  ],
+  [
+    { target_modules: ["lm_head"], modules_to_save: ["lm_head"] },
+    '"lm_head" is in target_modules and in modules_to_save',
+  ],
+  [{ target_modules: ["embed_tokens"], use_dora: true }, "DoRA is for linear layers"],
   [{ target_parameters: ["mlp.up_proj.weight"] }, 'sets "target_parameters" to ["mlp.up_proj.weight"]'],
   [{ layer_replication: [[0, 2]] }, 'sets "layer_replication" to [[0,2]]'],
   [{ layers_pattern: "blocks" }, 'sets "layers_pattern" to "blocks"'],
