@@ -43,6 +43,15 @@ export function addRunOptions(command: Command): Command {
     .addOption(new Option("--init-lora-weights <kind>", "how the adapter begins").choices(["pissa"]))
     .option("--loraplus-lr-ratio <x>", "lora+: learning rate of B over that of A", parseNumber)
     .option("--freeze-trainable-layers <n>", "freeze: how many of the last blocks are trained", parseWhole(1))
+    .option(
+      "--train-tokens <tokens>",
+      'tokens whose embeddings are trained, such as "<tool>,</tool>"; new ones are added to the tokenizer',
+      parseList,
+    )
+    .addOption(
+      new Option("--bias <which>", "biases that are trained as well").choices(["none", "all", "lora_only"]),
+    )
+    .option("--modules-to-save <names>", "of embed_tokens and lm_head, those trained as a whole", parseList)
     .option("--context <tokens>", "longest example", parseWhole(8))
     .option("--micro-batch-tokens <n>", "tokens computed at a time", parseWhole(8))
     .option("--no-packing", "one example a row, padded")

@@ -158,6 +158,7 @@ function describePlan({
   evaluations,
   segmentSize,
   trainableParameters,
+  tokens,
 }: RunPlan): string {
   const measured =
     heldOut > 0
@@ -169,9 +170,19 @@ function describePlan({
     renderReport(dataset),
     `${totalSteps} steps of ${config.batch_size} examples; ${measured}`,
     `${config.method} trains ${trainableParameters.toLocaleString("en")} parameters; segments of ${segmentSize} blocks, base in ${config.storage}`,
+    ...describeTokens(tokens),
     ...(config.adapter === undefined ? [] : [`It goes on with the adapter ${config.adapter}`]),
   ];
   return lines.join("\n");
+}
+
+/** Which of the tokens that are trained are new. */
+function describeTokens(tokens: RunPlan["tokens"]): string[] {
+  const list = (names: readonly string[]) => names.join(", ");
+  return [
+    ...(tokens?.added.length ? [`New tokens: ${list(tokens.added)}`] : []),
+    ...(tokens?.existing.length ? [`Tokens that the tokenizer has already: ${list(tokens.existing)}`] : []),
+  ];
 }
 
 function describeResult(

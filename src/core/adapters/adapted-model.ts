@@ -1,6 +1,7 @@
 /** @file A base model with an adapter on it. */
 
 import { readAdapter } from "../../node/adapters/peft-files.ts";
+import { extendVocabulary } from "../../node/models/extend-vocabulary.ts";
 import { adjustChat, type Model } from "../../node/models/open-model.ts";
 import { type Adaptation, frozen } from "./adaptation.ts";
 import type { Parameters } from "./parameters.ts";
@@ -26,6 +27,7 @@ export const noAdapter: Adapter = { adaptation: frozen, parameters: new Map() };
  * @throws InputError if it is no adapter, needs what is not supported, or belongs to another base model.
  */
 export function loadAdapter(model: Model, folder: string): AdaptedModel {
-  const { chatTemplate, ...adapter } = readAdapter(folder, model.config, model.fingerprint);
-  return { ...adjustChat(model, { chatTemplate }), adapter };
+  const { chatTemplate, extension, ...adapter } = readAdapter(folder, model.config, model.fingerprint);
+  const extended = extension ? extendVocabulary(model, extension) : model;
+  return { ...adjustChat(extended, { chatTemplate }), adapter };
 }

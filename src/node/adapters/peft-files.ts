@@ -3,19 +3,28 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { type Adaptation, embeddingModule } from "../../core/adapters/adaptation.ts";
 import type { Adapter } from "../../core/adapters/adapted-model.ts";
 import type { PeftAdapter } from "../../core/adapters/method.ts";
 import { peftFormats } from "../../core/adapters/methods.ts";
 import { listParameters, type Parameter, type Parameters } from "../../core/adapters/parameters.ts";
 import { parsePeftFields, peftPrefix } from "../../core/adapters/peft-config.ts";
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
+import { embeddingName, headName } from "../../core/architectures/modules.ts";
 import { InputError } from "../../core/errors.ts";
 import { checkKeys } from "../../core/formats/known-keys.ts";
-import { openSafetensors, writeSafetensors } from "../../core/formats/safetensors.ts";
+import { openSafetensors, type SafetensorsFile, writeSafetensors } from "../../core/formats/safetensors.ts";
 import { quote } from "../../core/formats/weight-file.ts";
+import {
+  createTokenizer,
+  readTokenizerFiles,
+  type TokenizerFiles,
+} from "../../core/tokenization/hugging-face.ts";
 import { readText, readWhole } from "../files/read.ts";
 import { parseJson } from "../files/structured.ts";
 import { makeFolder, writeWhole } from "../files/write.ts";
+import type { VocabularyExtension } from "../models/extend-vocabulary.ts";
+import { writeTokenizer } from "../models/write-model.ts";
 
 /** Our entry in the tensor file's metadata: which base model the adapter was trained on. */
 const fingerprintKey = "slimtune.base_fingerprint";
@@ -25,12 +34,15 @@ const templateFile = "chat_template.jinja";
 export interface AdapterFiles extends Adapter, PeftAdapter {
   /** In place of the base model's. */
   readonly chatTemplate?: string;
+  /** What the base model lacks of the tokens that the adapter trains. */
+  readonly extension?: VocabularyExtension;
 }
 
 /**
  * Writes an adapter into `folder` so that PEFT loads it.
  *
- * @param base name or path of the base model, its configuration and its fingerprint (see `fingerprintModel`)
+ * @param base name or path of the base model, its configuration, its fingerprint (see `fingerprintModel`), and its tokenizer's
+ *   files if tokens were added
  * @param chatTemplate in place of the base model's
  */
 export async function writeAdapter(
@@ -42,10 +54,12 @@ export async function writeAdapter(
     readonly revision?: string;
     readonly fingerprint: string;
     readonly config: ModelConfig;
+    readonly tokenizerFiles?: TokenizerFiles;
   },
   chatTemplate?: string,
 ): Promise<void> {
   makeFolder(folder);
+  if (base.tokenizerFiles) writeTokenizer(folder, base.tokenizerFiles);
   if (chatTemplate !== undefined) writeWhole(join(folder, templateFile), chatTemplate);
   const namesOf = fileNamesOf({ format, settings }, base.config);
   const tensors = [...parameters].flatMap(([name, { dims, data }]) =>
@@ -72,8 +86,11 @@ export async function writeAdapter(
  * @param fingerprint of the model to which the adapter shall be applied
  * @throws InputError if the adapter needs what is not supported, is damaged, or belongs to another base model.
  */
-export function readAdapter(folder: string, model: ModelConfig, fingerprint: string): AdapterFiles {
-  const { format, settings } = readSettings(join(folder, "adapter_config.json"), model);
+export function readAdapter(folder: string, base: ModelConfig, fingerprint: string): AdapterFiles {
+  const { format, settings } = readSettings(join(folder, "adapter_config.json"), base);
+  const leastVocabulary = format.leastVocabulary?.(settings) ?? 0;
+  const vocabSize = Math.max(base.vocabSize, leastVocabulary);
+  const model = { ...base, vocabSize };
   const adaptation = format.adapt(settings, model);
   const path = join(folder, "adapter_model.safetensors");
   if (!existsSync(path)) throw new InputError(explainMissingTensors(folder));
@@ -105,6 +122,8 @@ export function readAdapter(folder: string, model: ModelConfig, fingerprint: str
       }
       parameters.set(name, { dims, ...(isFrozen && { isFrozen }), data: file.readFloat32(info.name) });
     }
+    // Where the vocabulary has grown, PEFT writes the whole output layer beside.
+    if (vocabSize > base.vocabSize) known.add(peftPrefix + headName);
     const surplus = [...file.tensors.keys()].find((name) => !known.has(name) && !format.isCopy?.(name));
     if (surplus !== undefined) {
       throw new InputError(
@@ -112,7 +131,17 @@ export function readAdapter(folder: string, model: ModelConfig, fingerprint: str
       );
     }
     const chatTemplate = readAdapterTemplate(folder);
-    return { format, settings, adaptation, parameters, ...(chatTemplate !== undefined && { chatTemplate }) };
+    return {
+      format,
+      settings,
+      adaptation,
+      parameters,
+      // New tokens may have had a place in the model's tables.
+      ...((vocabSize > base.vocabSize || (leastVocabulary > 0 && hasTokenizer(folder))) && {
+        extension: readExtension(folder, file, adaptation, base, vocabSize),
+      }),
+      ...(chatTemplate !== undefined && { chatTemplate }),
+    };
   } finally {
     file.close();
   }
@@ -123,6 +152,45 @@ function fileNamesOf(
   model: ModelConfig,
 ): (name: string) => readonly string[] {
   return format.fileNames?.(settings, model) ?? ((name) => [peftPrefix + name]);
+}
+
+/**
+ * The rows of new tokens: PEFT writes whole tables where the vocabulary has grown, which are needed for those that are not trained,
+ * and whoever tunes saves the tokenizer beside the adapter.
+ */
+function readExtension(
+  folder: string,
+  file: SafetensorsFile,
+  adaptation: Adaptation,
+  { vocabSize: before, hiddenSize, tieWordEmbeddings }: ModelConfig,
+  vocabSize: number,
+): VocabularyExtension {
+  const newRows = (table: string, ...fileNames: readonly string[]): Float32Array => {
+    const stored = fileNames.map((name) => peftPrefix + name).find((name) => file.tensors.has(name));
+    if (stored !== undefined && file.tensors.get(stored)!.shape.join() === [vocabSize, hiddenSize].join())
+      return file.readFloat32(stored, { start: before, end: vocabSize });
+    const trained = new Set(adaptation.rowsOf?.(table)?.indices);
+    for (let id = before; id < vocabSize; id++) {
+      if (!trained.has(id))
+        throw new InputError(
+          `${folder} adds tokens to the model, but holds no row of ${table} for token ${id}; save it again with save_embedding_layers=True.`,
+        );
+    }
+    return new Float32Array((vocabSize - before) * hiddenSize);
+  };
+  const files = hasTokenizer(folder) ? readTokenizerFiles(folder) : undefined;
+  return {
+    vocabSize,
+    tokenizer: files && { files, tokenizer: createTokenizer(files, join(folder, "tokenizer.json")) },
+    embedding: newRows(embeddingName, `${embeddingModule}.token_adapter.base_layer.weight`),
+    ...(!tieWordEmbeddings && {
+      head: newRows(headName, "lm_head.weight", "lm_head.token_adapter.base_layer.weight"),
+    }),
+  };
+}
+
+function hasTokenizer(folder: string): boolean {
+  return existsSync(join(folder, "tokenizer.json"));
 }
 
 function explainMissingTensors(folder: string): string {

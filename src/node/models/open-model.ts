@@ -11,6 +11,7 @@ import {
 } from "../../core/models/load-weights.ts";
 import type { ModelWeights } from "../../core/models/weights.ts";
 import { type ChatSettings, withChatSettings } from "../../core/tokenization/chat-template.ts";
+import type { TokenizerFiles } from "../../core/tokenization/hugging-face.ts";
 import type { Tokenizer } from "../../core/tokenization/tokenizer.ts";
 import type { HubOptions } from "../hub/hub.ts";
 import { openBlocks } from "./block-file.ts";
@@ -25,6 +26,8 @@ export interface Model {
   readonly path: string;
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
+  /** The tokenizer's files, where an adapter's tokens have made it another than the model's own. */
+  readonly tokenizerFiles?: TokenizerFiles;
   readonly weights: ModelWeights;
   /** Identifies the base model, whatever file it came from. */
   readonly fingerprint: string;

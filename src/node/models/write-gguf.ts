@@ -32,12 +32,14 @@ export async function writeGgufModel(
 ): Promise<void> {
   checkGgufPath(path);
   const { config } = model;
-  const metadata = statSync(model.path).isDirectory() ? describeFolder(model) : copyMetadata(model.path);
+  const isFolder = statSync(model.path).isDirectory();
+  const metadata = isFolder ? describeFolder(model) : copyMetadata(model.path);
   metadata
     .set("general.type", "model")
     .set("general.file_type", fileTypes[fileType].number)
     // Of ggml's quantized formats.
     .set("general.quantization_version", 2);
+  if (!isFolder && model.tokenizerFiles) describeTokenizer(model, metadata);
   const { chatTemplate } = model.tokenizer;
   if (chatTemplate !== undefined) metadata.set("tokenizer.chat_template", chatTemplate);
 
@@ -69,14 +71,24 @@ export function checkGgufPath(path: string): void {
   if (existsSync(path)) throw new InputError(`The output file ${path} exists; choose another name.`);
 }
 
-function describeFolder({ name, path, config }: Model): Map<string, GgufValueToWrite> {
+function describeFolder({ name, path, config, tokenizerFiles }: Model): Map<string, GgufValueToWrite> {
   const tokenizer = encodeGgufTokenizer(
-    readTokenizerFiles(path),
+    tokenizerFiles ?? readTokenizerFiles(path),
     config.vocabSize,
     basename(name),
     join(path, "tokenizer.json"),
   );
   return new Map<string, GgufValueToWrite>([...encodeGgufConfig(config), ...tokenizer]);
+}
+
+/** Puts a tokenizer with more tokens, and the size of the vocabulary, in the place of a GGUF file's. */
+function describeTokenizer(
+  { path, config, tokenizerFiles }: Model,
+  metadata: Map<string, GgufValueToWrite>,
+): void {
+  for (const [key, value] of encodeGgufTokenizer(tokenizerFiles!, config.vocabSize, path))
+    metadata.set(key, value);
+  for (const key of metadata.keys()) if (key.endsWith(".vocab_size")) metadata.set(key, config.vocabSize);
 }
 
 /** The metadata of a GGUF file as they are, but for those that tell how it is stored. */

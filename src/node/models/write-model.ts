@@ -7,7 +7,7 @@ import { listTensors } from "../../core/architectures/modules.ts";
 import { openGguf } from "../../core/formats/gguf.ts";
 import { type TensorToWrite, writeSafetensors } from "../../core/formats/safetensors.ts";
 import { convertGgufTokenizer } from "../../core/tokenization/gguf.ts";
-import { openHuggingFaceTokenizer } from "../../core/tokenization/hugging-face.ts";
+import { openHuggingFaceTokenizer, type TokenizerFiles } from "../../core/tokenization/hugging-face.ts";
 import { anyFields, readJson } from "../files/structured.ts";
 import { copyFile, writeWhole } from "../files/write.ts";
 import type { Model } from "./open-model.ts";
@@ -20,6 +20,12 @@ const carriedFiles = [
   "special_tokens_map.json",
   "chat_template.jinja",
 ];
+
+/** Writes tokenizer.json and tokenizer_config.json. */
+export function writeTokenizer(folder: string, { tokenizer, config = {} }: TokenizerFiles): void {
+  for (const [name, value] of Object.entries({ tokenizer, tokenizer_config: config }))
+    writeWhole(join(folder, `${name}.json`), `${JSON.stringify(value, null, 2)}\n`);
+}
 
 /**
  * Writes `model` with the given weights in float32 into a folder: config.json, model.safetensors and the tokenizer.
@@ -51,6 +57,7 @@ export async function writeModel(
       ...config,
       model_type: architecture.modelType,
       architectures: [architecture.className],
+      vocab_size: model.config.vocabSize,
       tie_word_embeddings: model.config.tieWordEmbeddings,
       torch_dtype: "float32",
     });
@@ -70,6 +77,8 @@ export async function writeModel(
     });
   }
   // The model may have been tuned in another template than its own.
+  const { tokenizerFiles } = model;
+  if (tokenizerFiles) writeTokenizer(folder, tokenizerFiles);
   const { chatTemplate } = model.tokenizer;
   if (chatTemplate !== undefined && chatTemplate !== openHuggingFaceTokenizer(folder).chatTemplate) {
     writeWhole(join(folder, "chat_template.jinja"), chatTemplate);

@@ -7,7 +7,7 @@ import { pipeline } from "node:stream/promises";
 import type { Adaptation } from "../../core/adapters/adaptation.ts";
 import type { AdaptedModel, Adapter } from "../../core/adapters/adapted-model.ts";
 import { createAdaptation, methodOf } from "../../core/adapters/methods.ts";
-import { initializeParameters, type Parameters } from "../../core/adapters/parameters.ts";
+import { initializeParameters, type Parameters, trainedOf } from "../../core/adapters/parameters.ts";
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { countParameters } from "../../core/architectures/modules.ts";
 import { type BatchOptions, buildMicroBatches, type TokenizedExample } from "../../core/data/batch.ts";
@@ -17,6 +17,7 @@ import { chooseTableDtype, fingerprintModel } from "../../core/models/load-weigh
 import type { Device } from "../../core/runtime/device.ts";
 import { makeInterruptible } from "../../core/runtime/interruptible.ts";
 import { withChatSettings } from "../../core/tokenization/chat-template.ts";
+import { addSpecialTokens, type NamedTokens } from "../../core/tokenization/special-tokens.ts";
 import { createMoments } from "../../core/training/adamw.ts";
 import { chooseSegmentSize, findLargestShape, findUsableMemory } from "../../core/training/estimate.ts";
 import {
@@ -34,6 +35,11 @@ import { watchResources } from "../efficiency/resource-watch.ts";
 import { checkEntries } from "../files/folder.ts";
 import { withLock } from "../files/lock.ts";
 import { type Checkpoint, openCheckpoint } from "../models/checkpoint.ts";
+import {
+  extendVocabulary,
+  readModelTokenizer,
+  type VocabularyExtension,
+} from "../models/extend-vocabulary.ts";
 import { resolveModel } from "../models/hub-model.ts";
 import { adjustChat, loadModel, type Model } from "../models/open-model.ts";
 import { checkDevice, openDevice } from "../runtime/onnx-runtime.ts";
@@ -81,6 +87,8 @@ export interface RunPlan {
   readonly evaluations: number;
   readonly segmentSize: number;
   readonly trainableParameters: number;
+  /** The tokens whose rows are trained by name: those that the tokenizer lacked, and those that it had. */
+  readonly tokens?: Pick<NamedTokens, "added" | "existing">;
 }
 
 export interface RunResult {
@@ -111,7 +119,7 @@ export async function fineTune(options: RunOptions, events: RunEvents = {}): Pro
   return withLock(config.out, "run", () => {
     // Another process may have begun one while the data were read.
     checkRunFolder(config.out);
-    return train(beginRun(complete, inputs), complete, inputs, events);
+    return train(beginRun(complete, inputs), inputs, events);
   });
 }
 
@@ -127,10 +135,13 @@ export async function resumeRun(path: string, events: RunEvents = {}): Promise<R
   checkEntries(path);
   const inputs = await readInputs(config, events);
   checkInputs(folder, inputs);
-  return withLock(path, "run", () => train(folder, config, inputs, events));
+  return withLock(path, "run", () => train(folder, inputs, events));
 }
 
 interface RunInputs {
+  /** The run's options, with the ids of the tokens that it trains. */
+  readonly config: RunConfig;
+  readonly tokens?: Pick<NamedTokens, "added" | "existing">;
   readonly model: Model;
   readonly modelFingerprint: string;
   readonly dataSha256: string;
@@ -146,33 +157,46 @@ interface RunInputs {
 }
 
 /** Reads model and data, the cheap checks first: nothing is written and no weight is loaded before they pass. */
-async function readInputs(config: RunConfig, events: RunEvents): Promise<RunInputs> {
-  await checkDevice(openRunDevice(config));
-  const modelPath = await resolveModel(config.model, { revision: config.revision });
-  const dataPath = await resolveDataset(config.data, config.data_split);
+async function readInputs(given: RunConfig, events: RunEvents): Promise<RunInputs> {
+  await checkDevice(openRunDevice(given));
+  const modelPath = await resolveModel(given.model, { revision: given.revision });
+  const dataPath = await resolveDataset(given.data, given.data_split);
   const checkpoint = openCheckpoint(modelPath);
   try {
-    const adaptation = createAdaptation(config, checkpoint.config);
-    const adapter =
-      config.adapter === undefined ? {} : await readInitialAdapter(findAdapter(config.adapter), checkpoint);
-    const { examples, report } = await readExamples(config, dataPath, checkpoint, events);
+    const { extension, ...beginning } =
+      given.adapter === undefined
+        ? nameTokens(given, checkpoint)
+        : await readInitialAdapter(given, checkpoint);
+    const { config } = beginning;
+    const vocabSize = extension?.vocabSize ?? checkpoint.config.vocabSize;
+    const adaptation = createAdaptation(config, { ...checkpoint.config, vocabSize });
+    const { examples, report } = await readExamples(
+      config,
+      dataPath,
+      {
+        config: checkpoint.config,
+        tokenizer: () => extension?.tokenizer?.tokenizer ?? checkpoint.tokenizer(),
+      },
+      events,
+    );
     const steps = planSteps(
       config,
       examples.map(({ ids }) => ids.length),
     );
     const segmentSize = pickSegmentSize(config, checkpoint, adaptation, report.longest);
-    const model = await loadModel(config.model, checkpoint, {
+    const base = await loadModel(config.model, checkpoint, {
       storage: config.storage,
       doubleQuantization: config.double_quantization,
       weightsOnDisk: config.weights_on_disk,
       onProgress: (share) => events.onStage?.(`loading the model: ${Math.round(100 * share)} %`),
     });
+    const model = extension ? extendVocabulary(base, extension) : base;
     return {
+      ...beginning,
       model: adjustChat(model, chatSettingsOf(config)),
       modelFingerprint: model.fingerprint,
       dataSha256: await hashFile(dataPath),
       tokensSha256: hashTokens(examples),
-      ...adapter,
       adaptation,
       examples,
       report,
@@ -184,6 +208,26 @@ async function readInputs(config: RunConfig, events: RunEvents): Promise<RunInpu
   }
 }
 
+/** What the options and the adapter that a run goes on with say before the model is loaded. */
+interface RunBeginning extends Pick<RunInputs, "config" | "tokens" | "initial" | "adapterSha256"> {
+  readonly extension?: VocabularyExtension;
+}
+
+/** Finds the tokens that a run trains by name, and gives the tokenizer those that it lacks. */
+function nameTokens(config: RunConfig, checkpoint: Checkpoint): RunBeginning {
+  const { path, config: model } = checkpoint;
+  const { withTokens } = methodOf(config.method);
+  if (!config.train_tokens || !withTokens) return { config };
+  const named = addSpecialTokens(readModelTokenizer(path), config.train_tokens, path);
+  const { ids, added, existing, tokenizer } = named;
+  const vocabSize = Math.max(model.vocabSize, tokenizer.vocabularySize);
+  return {
+    config: { ...config, ...withTokens(config, ids, model) },
+    tokens: { added, existing },
+    ...(added.length > 0 && { extension: { vocabSize, tokenizer: named } }),
+  };
+}
+
 /**
  * The examples of a run as tokens.
  *
@@ -193,7 +237,7 @@ async function readInputs(config: RunConfig, events: RunEvents): Promise<RunInpu
 export function readExamples(
   config: RunConfig,
   path: string,
-  checkpoint: Checkpoint,
+  checkpoint: Pick<Checkpoint, "config" | "tokenizer">,
   events: RunEvents = {},
 ): Promise<Dataset> {
   events.onStage?.("reading the data");
@@ -208,12 +252,15 @@ export function readExamples(
   });
 }
 
-async function readInitialAdapter(
-  folder: string,
-  checkpoint: Checkpoint,
-): Promise<Pick<Required<RunInputs>, "initial" | "adapterSha256">> {
-  const { parameters } = readAdapter(folder, checkpoint.config, fingerprintModel(checkpoint));
-  return { initial: parameters, adapterSha256: await hashFile(join(folder, "adapter_model.safetensors")) };
+async function readInitialAdapter(config: RunConfig, checkpoint: Checkpoint): Promise<RunBeginning> {
+  const folder = findAdapter(config.adapter!);
+  const adapter = readAdapter(folder, checkpoint.config, fingerprintModel(checkpoint));
+  return {
+    config,
+    initial: adapter.parameters,
+    adapterSha256: await hashFile(join(folder, "adapter_model.safetensors")),
+    ...(adapter.extension && { extension: adapter.extension }),
+  };
 }
 
 /**
@@ -251,13 +298,8 @@ function openRunDevice({ device, threads }: RunConfig): Device {
   return openDevice(device, threads === undefined ? {} : { threads });
 }
 
-async function train(
-  folder: RunFolder,
-  config: RunConfig,
-  inputs: RunInputs,
-  events: RunEvents,
-): Promise<RunResult> {
-  const { model, adaptation, steps, segmentSize } = inputs;
+async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): Promise<RunResult> {
+  const { config, model, adaptation, steps, segmentSize } = inputs;
   const device = openRunDevice(config);
   const engine = createEngine(
     events.signal ? makeInterruptible(device, events.signal) : device,
@@ -267,7 +309,7 @@ async function train(
     { segmentSize },
   );
   try {
-    const { parameters, initial } = await begin(config, device, inputs, events);
+    const { parameters, initial } = await begin(device, inputs, events);
     const state: TrainingState = {
       parameters,
       moments: createMoments(parameters),
@@ -279,7 +321,7 @@ async function train(
       // A process that was ended after it wrote the newest did not come to this.
       removeOldCheckpoints(folder.checkpoints, state.progress.best?.step);
     }
-    const plan = planLoop(config, inputs);
+    const plan = planLoop(inputs);
     events.onPlan?.({
       config,
       dataset: inputs.report,
@@ -287,7 +329,11 @@ async function train(
       totalSteps: steps.totalSteps,
       evaluations: steps.evaluations,
       segmentSize,
-      trainableParameters: [...parameters.values()].reduce((sum, { data }) => sum + data.length, 0),
+      trainableParameters: [...trainedOf(parameters).values()].reduce(
+        (sum, { data }) => sum + data.length,
+        0,
+      ),
+      ...(inputs.tokens && { tokens: inputs.tokens }),
     });
     const parameterCount = countAllParameters(model.config, { adaptation, parameters });
     const measure = () => computeEfficiency(state.progress, state.progress.usage, parameterCount);
@@ -320,9 +366,8 @@ function countAllParameters(model: ModelConfig, { adaptation, parameters }: Adap
 
 /** The trained tensors at the start: those of the given adapter, or new ones; with what the method keeps of the beginning. */
 async function begin(
-  config: RunConfig,
   device: Device,
-  { model, adaptation, initial: given }: RunInputs,
+  { config, model, adaptation, initial: given }: RunInputs,
   events: RunEvents,
 ): Promise<{ parameters: Parameters; initial: Parameters | undefined }> {
   const { weights } = model;
@@ -370,7 +415,7 @@ export function pickSegmentSize(
   );
 }
 
-function planLoop(config: RunConfig, { examples, steps }: RunInputs): LoopPlan {
+function planLoop({ config, examples, steps }: RunInputs): LoopPlan {
   const batching: BatchOptions = { microBatchTokens: config.micro_batch_tokens, packing: config.packing };
   const batches = (indices: readonly number[]) =>
     buildMicroBatches(

@@ -57,6 +57,8 @@ const given = z.strictObject({
   /** Whether the blocks of a quantized base are read from disk when they are computed, one at a time. */
   weights_on_disk: z.boolean().default(false),
   ...methodOptions,
+  /** Texts of tokens whose rows of embedding and output layer are trained; those that the tokenizer lacks become special tokens of it. */
+  train_tokens: z.array(z.string().min(1)).min(1).optional(),
   /** Longest example in tokens; by default what the model was made for, 2,048 at most. */
   context: z.int().min(8).optional(),
   /** Tokens computed at a time. Results do not depend on it; memory does. */
@@ -134,7 +136,7 @@ export function chatSettingsOf({ chat_template: chatTemplate, date }: RunConfig)
 /** What two options say against each other, in a sentence. */
 function findContradiction(config: RunConfig, given: RunOptions): string | undefined {
   const { method, storage } = config;
-  const { yields, options, findContradiction } = methodOf(method);
+  const { yields, options, findContradiction, withTokens } = methodOf(method);
   if (yields === "model" && given.adapter !== undefined) {
     return `method "${method}" trains the model's own weights, so it cannot go on with an adapter; merge the adapter first, or choose method "lora".`;
   }
@@ -144,6 +146,12 @@ function findContradiction(config: RunConfig, given: RunOptions): string | undef
     if (yields === "model" && typeof value === "object")
       return `method "${method}" trains the model's own weights and has no adapter; leave out the options of "${name}"${listKeys(value)}.`;
     return `"${name}" is an option of method "${ownerOf(name)}", not of "${method}"; leave it out or choose that method.`;
+  }
+  if (given.train_tokens && !withTokens) {
+    return `method "${method}" cannot train single tokens (train_tokens); choose method "lora" or "trainable_tokens".`;
+  }
+  if (given.train_tokens && given.adapter !== undefined) {
+    return `the tokens of an adapter that a run goes on with are its own, so "train_tokens" cannot be given; leave it out.`;
   }
   const problem = findContradiction?.(config, { method, storage, given });
   if (problem !== undefined) return problem;

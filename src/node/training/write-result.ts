@@ -45,6 +45,7 @@ export async function writeResult(
     revision: config.revision,
     fingerprint: model.fingerprint,
     config: model.config,
+    ...(model.tokenizerFiles && { tokenizerFiles: model.tokenizerFiles }),
   };
   return write(folder.adapter, "adapter", (temporary) =>
     writeAdapter(
