@@ -1,10 +1,11 @@
 /** @file The program of the engine's process: loads the model, then answers messages until it is told to end. */
 
 import process from "node:process";
-import { loadAdapter } from "../core/adapters/adapted-model.ts";
+import { type Adapter, loadAdapter } from "../core/adapters/adapted-model.ts";
 import { createGenerator } from "../core/decoding/batch-generator.ts";
+import { InputError } from "../core/errors.ts";
 import { printWarnings } from "../core/warnings.ts";
-import { openModel } from "../node/models/open-model.ts";
+import { type Model, openModel } from "../node/models/open-model.ts";
 import type { EngineOptions } from "./engine-process.ts";
 import { type FromEngine, hostGenerator, type Port, type ToEngine, toFailure } from "./remote-generator.ts";
 
@@ -12,6 +13,15 @@ const port: Port<FromEngine, ToEngine> = {
   send: (message) => void process.send?.(message),
   listen: (listener) => void process.on("message", listener),
 };
+
+/** An adapter that computes with the base model's own vocabulary, which all that are served share. */
+function loadShared(model: Model, folder: string): Adapter {
+  const { adapter, tokenizerFiles, config } = loadAdapter(model, folder);
+  if (!tokenizerFiles && config.vocabSize === model.config.vocabSize) return adapter!;
+  throw new InputError(
+    `The adapter ${folder} adds tokens to the model, whose vocabulary all that are served share; merge it, and serve the merged model.`,
+  );
+}
 
 printWarnings();
 // A terminal's Ctrl-C reaches this process too, but the server decides when it ends; without the server it is of no use.
@@ -21,7 +31,7 @@ process.on("disconnect", () => process.exit());
 const { model: name, adapters, storage, ...options } = JSON.parse(process.argv[2]!) as EngineOptions;
 try {
   const model = await openModel(name, storage === undefined ? {} : { storage });
-  const loaded = Object.entries(adapters).map(([id, folder]) => [id, loadAdapter(model, folder).adapter!]);
+  const loaded = Object.entries(adapters).map(([id, folder]) => [id, loadShared(model, folder)]);
   const generator = createGenerator(model, { ...options, adapters: Object.fromEntries(loaded) });
   hostGenerator(port, generator, async () => {
     await generator.close();

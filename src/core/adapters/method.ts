@@ -67,6 +67,22 @@ export interface Beginning {
   readonly onStage: (stage: string) => void;
 }
 
+/** What an optimizer has before its step, counted from 1. */
+export interface StepInputs {
+  readonly parameters: Parameters;
+  /** They may be changed. */
+  readonly gradients: Parameters;
+  readonly step: number;
+  readonly learningRateOf: (name: string) => number;
+  readonly optimizer: { readonly beta2: number; readonly epsilon: number; readonly weightDecay: number };
+}
+
+/** One step of an optimizer, by way of AdamW's with other settings. */
+export type OptimizerStep = (
+  inputs: StepInputs,
+  adamW: (settings: { readonly epsilon: number; readonly weightDecay: number }) => void,
+) => void;
+
 /** A tuning method, as `--method` names it. `Options` are those of its run that are its own, complete. */
 export interface Method<Given extends z.ZodRawShape = z.ZodRawShape, Options = unknown> {
   /** Highest learning rate by default. */
@@ -105,4 +121,6 @@ export interface Method<Given extends z.ZodRawShape = z.ZodRawShape, Options = u
   ): { readonly settings: AdapterSettings; readonly parameters: Parameters };
   /** The factor by which the learning rate of the trained tensor `name` is raised. Default: 1 for all. */
   learningRateFactor?(options: Options): (name: string) => number;
+  /** The optimizer's step, made once for a run. Default: AdamW's. */
+  optimizerStep?(options: Options): OptimizerStep;
 }

@@ -5,6 +5,7 @@ import type { ModelConfig } from "../architectures/architecture.ts";
 import type { Adaptation } from "./adaptation.ts";
 import { freezeMethod, fullMethod } from "./freeze.ts";
 import { ia3Method } from "./ia3.ts";
+import { loraFaMethod } from "./lora-fa.ts";
 import { loraMethod } from "./lora-methods.ts";
 import type { Method, PeftFormat } from "./method.ts";
 import { trainableTokensMethod } from "./trained-tokens.ts";
@@ -17,6 +18,7 @@ const methods = {
   rslora: loraMethod({ fixed: { use_rslora: true } }),
   dora: loraMethod({ fixed: { use_dora: true } }),
   pissa: loraMethod({ fixed: { init_lora_weights: "pissa" } }),
+  "lora-fa": loraFaMethod,
   ia3: ia3Method,
   vera: veraMethod,
   trainable_tokens: trainableTokensMethod,

@@ -2,6 +2,7 @@
 
 import type { Progress } from "../../node/training/checkpoint.ts";
 import type { EvaluationMetrics, StepMetrics } from "../../node/training/metrics-log.ts";
+import type { OptimizerStep } from "../adapters/method.ts";
 import { type Parameters, zerosLike } from "../adapters/parameters.ts";
 import type { Batch } from "../data/batch.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -24,6 +25,8 @@ export interface LoopPlan {
   readonly learningRate: number;
   /** Factor of the learning rate of the trained tensor `name`. Default: 1 for all. */
   readonly learningRateFactor?: ((name: string) => number) | undefined;
+  /** Default: AdamW's. */
+  readonly optimizerStep?: OptimizerStep | undefined;
   readonly scheduler: SchedulerType;
   readonly warmupSteps: number;
   readonly maxGradNorm: number;
@@ -125,7 +128,11 @@ async function trainStep(
   const learningRate =
     plan.learningRate * scheduleFactor(plan.scheduler, progress.step, plan.totalSteps, plan.warmupSteps);
   const learningRateOf = (name: string) => learningRate * (plan.learningRateFactor?.(name) ?? 1);
-  updateAdamW(parameters, gradients, moments, number, learningRateOf, plan.optimizer);
+  const { optimizer, optimizerStep } = plan;
+  const adamW = (settings: Partial<AdamWConfig> = {}) =>
+    updateAdamW(parameters, gradients, moments, number, learningRateOf, { ...optimizer, ...settings });
+  if (optimizerStep) optimizerStep({ parameters, gradients, step: number, learningRateOf, optimizer }, adamW);
+  else adamW();
 
   const tokens = microBatches.reduce((sum, batch) => sum + countTokens(batch), 0);
   const seconds = (performance.now() - started) / 1000;

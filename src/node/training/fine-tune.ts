@@ -7,7 +7,12 @@ import { pipeline } from "node:stream/promises";
 import type { Adaptation } from "../../core/adapters/adaptation.ts";
 import type { AdaptedModel, Adapter } from "../../core/adapters/adapted-model.ts";
 import { createAdaptation, methodOf } from "../../core/adapters/methods.ts";
-import { initializeParameters, type Parameters, trainedOf } from "../../core/adapters/parameters.ts";
+import {
+  initializeParameters,
+  listParameters,
+  type Parameters,
+  trainedOf,
+} from "../../core/adapters/parameters.ts";
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { countParameters } from "../../core/architectures/modules.ts";
 import { type BatchOptions, buildMicroBatches, type TokenizedExample } from "../../core/data/batch.ts";
@@ -372,7 +377,9 @@ async function begin(
 ): Promise<{ parameters: Parameters; initial: Parameters | undefined }> {
   const { weights } = model;
   const { seed } = config;
-  const parameters = given ?? initializeParameters(model.config, adaptation, weights, seed);
+  const parameters = given
+    ? asAdapted(given, listParameters(model.config, adaptation))
+    : initializeParameters(model.config, adaptation, weights, seed);
   const initial = await methodOf(config.method).begin?.(config, {
     device,
     config: model.config,
@@ -382,6 +389,16 @@ async function begin(
     onStage: (stage) => events.onStage?.(stage),
   });
   return { parameters, initial };
+}
+
+/** Tensors of an adapter, with those frozen that the run's method freezes. */
+function asAdapted(given: Parameters, listed: ReturnType<typeof listParameters>): Parameters {
+  return new Map(
+    listed.map(({ name, dims, isFrozen }) => [
+      name,
+      { dims, ...(isFrozen && { isFrozen }), data: given.get(name)!.data },
+    ]),
+  );
 }
 
 /**
@@ -439,6 +456,7 @@ function planLoop({ config, examples, steps }: RunInputs): LoopPlan {
     },
     learningRate: config.learning_rate,
     learningRateFactor: methodOf(config.method).learningRateFactor?.(config),
+    optimizerStep: methodOf(config.method).optimizerStep?.(config),
     scheduler: config.lr_scheduler_type,
     warmupSteps: Math.ceil(config.warmup_ratio * totalSteps),
     maxGradNorm: config.max_grad_norm,

@@ -2,8 +2,10 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { type Adaptation, full } from "../../core/adapters/adaptation.ts";
 import { freeze } from "../../core/adapters/freeze.ts";
-import { lora, loraConfigSchema } from "../../core/adapters/lora.ts";
+import { type LoraConfig, lora, loraConfigSchema } from "../../core/adapters/lora.ts";
+import { loraFa, loraFaStep } from "../../core/adapters/lora-fa.ts";
 import { loraPlusFactor } from "../../core/adapters/lora-plus.ts";
+import type { OptimizerStep } from "../../core/adapters/method.ts";
 import { initializeParameters, type Parameters } from "../../core/adapters/parameters.ts";
 import { splitWeights, toLora } from "../../core/adapters/pissa.ts";
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
@@ -39,6 +41,9 @@ interface Run {
   readonly loraplus_lr_ratio?: number;
   readonly init_lora_weights?: "pissa";
   readonly freeze_trainable_layers?: number;
+  readonly eps?: number;
+  /** In which type PEFT computes the gradients' projection. */
+  readonly lora_fa?: "float32" | "bfloat16";
   readonly steps: { readonly loss: number; readonly grad_norm: number; readonly learning_rate: number }[];
 }
 
@@ -54,7 +59,13 @@ interface Golden {
   readonly runs: Record<string, Run>;
 }
 
-const golden: Golden = JSON.parse(readFileSync(`${folder}/training/golden.json`, "utf8"));
+const readRuns = (root: string): Golden & { readonly root: string } => ({
+  root,
+  ...JSON.parse(readFileSync(`${root}/golden.json`, "utf8")),
+});
+const golden = readRuns(`${folder}/training`);
+/** Of other methods; made by reference/peft_methods.py. */
+const others = readRuns(`${folder}/peft-methods/training`);
 const device = openDevice("cpu", { threads: 1 });
 const pissa = loraConfigSchema.parse({ r: 4, lora_alpha: 8, init_lora_weights: "pissa" });
 
@@ -77,7 +88,14 @@ async function begin(
   run: Run,
   config: ModelConfig,
   weights: ModelWeights,
-): Promise<{ adaptation: Adaptation; parameters: Parameters; initial?: Parameters }> {
+  root = golden.root,
+): Promise<{
+  adaptation: Adaptation;
+  parameters: Parameters;
+  initial?: Parameters;
+  namesOf?: ((name: string) => readonly string[]) | undefined;
+  optimizerStep?: OptimizerStep;
+}> {
   if (name === "full" || run.freeze_trainable_layers !== undefined) {
     const adaptation =
       run.freeze_trainable_layers === undefined ? full : freeze(run.freeze_trainable_layers, config);
@@ -89,7 +107,19 @@ async function begin(
     const initial = await splitWeights(device, config, weights, pissa, parameters, { seed: 0 });
     return { adaptation, parameters, initial };
   }
-  return readAdapter(`${folder}/training/initial-adapter/${run.initial_adapter ?? run.base}`, config, "any");
+  const path = `${root}/initial-adapter/${root === golden.root ? (run.initial_adapter ?? run.base) : name}`;
+  const adapter = readAdapter(path, config, "any");
+  if (run.lora_fa) {
+    const settings = adapter.settings as LoraConfig;
+    const parameters = new Map(
+      [...adapter.parameters].map(([key, parameter]) => [
+        key,
+        { ...parameter, isFrozen: key.endsWith("lora_A.weight") },
+      ]),
+    );
+    return { adaptation: loraFa(settings, config), parameters, optimizerStep: loraFaStep(settings) };
+  }
+  return { ...adapter, namesOf: adapter.format.fileNames?.(adapter.settings, config) };
 }
 
 async function train(
@@ -98,13 +128,14 @@ async function train(
   weights: ModelWeights,
   adaptation: Adaptation,
   parameters: Parameters,
+  { settings, windows } = golden as Golden,
+  optimizerStep?: OptimizerStep,
 ): Promise<StepMetrics[]> {
-  const { settings } = golden;
   const plan: LoopPlan = {
     totalSteps: run.steps.length,
     stepsPerEpoch: 2,
     microBatches: (step) =>
-      golden.windows[step]!.map((microBatch) =>
+      windows[step]!.map((microBatch) =>
         buildBatch(
           microBatch.map((sequence) => [toExample(sequence)]),
           16,
@@ -117,10 +148,11 @@ async function train(
     optimizer: {
       beta1: settings.betas[0],
       beta2: settings.betas[1],
-      epsilon: settings.eps,
+      epsilon: run.eps ?? settings.eps,
       weightDecay: settings.weight_decay,
     },
     learningRate: run.learning_rate,
+    optimizerStep,
     ...(run.loraplus_lr_ratio !== undefined && { learningRateFactor: loraPlusFactor(run.loraplus_lr_ratio) }),
     scheduler: `transformers_${run.schedule}`,
     warmupSteps: settings.warmup_steps,
@@ -150,11 +182,23 @@ function relativeDifference(actual: Float32Array, expected: Float32Array): numbe
 /** Relative difference that float32 rounding in another order may make. Leaving out weight decay makes a larger one. */
 const tolerance = 2e-5;
 
-describe.each(Object.entries(golden.runs))("%s", (name, run) => {
+const allRuns = [golden, others].flatMap((set) =>
+  Object.entries(set.runs).map(([name, run]) => [name, run, set] as const),
+);
+// PEFT rounds LoRA-FA's projection to bfloat16 unless it is told otherwise, which has no place here.
+const runs = allRuns.filter(([, { lora_fa }]) => lora_fa !== "bfloat16");
+
+describe.each(runs)("%s", (name, run, set) => {
   test("losses, gradient norms and learning rates equal PyTorch's at every step", async () => {
     const { config, weights } = open(run);
-    const { adaptation, parameters } = await begin(name, run, config, weights);
-    const lines = await train(run, config, weights, adaptation, parameters);
+    const { adaptation, parameters, namesOf, optimizerStep } = await begin(
+      name,
+      run,
+      config,
+      weights,
+      set.root,
+    );
+    const lines = await train(run, config, weights, adaptation, parameters, set, optimizerStep);
 
     for (const [step, expected] of run.steps.entries()) {
       expect(
@@ -168,10 +212,14 @@ describe.each(Object.entries(golden.runs))("%s", (name, run) => {
     }
     // Of singular vectors only the products are determined; these are compared below.
     if (run.init_lora_weights) return;
-    const trained = openSafetensors(`${folder}/training/${name}.safetensors`);
+    const trained = openSafetensors(`${set.root}/${name}.safetensors`);
     for (const tensor of trained.tensors.keys()) {
-      const { data } = parameters.get(tensor.replace("base_model.model.", ""))!;
-      expect(relativeDifference(data, trained.readFloat32(tensor)), tensor).toBeLessThan(tolerance);
+      const [, { data }] = [...parameters].find(([key]) =>
+        (namesOf?.(key) ?? [key, `base_model.model.${key}`]).includes(tensor),
+      )!;
+      // A softmax hardly feels what is added to all keys, so that this gradient is rounding, which AdamW divides by itself.
+      const most = tensor.endsWith("k_proj.bias") ? 1e-4 : tolerance;
+      expect(relativeDifference(data, trained.readFloat32(tensor)), tensor).toBeLessThan(most);
     }
     trained.close();
   });

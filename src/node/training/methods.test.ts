@@ -30,6 +30,11 @@ const adapterMethods: Record<string, Partial<RunOptions>> = {
   pissa: { method: "pissa", lora: { r: 8 } },
   "lora on int8": { method: "lora", storage: "int8" },
   "dora on int8": { method: "dora", storage: "int8" },
+  "lora-fa": { method: "lora-fa" },
+  ia3: { method: "ia3" },
+  "ia3 on NF4": { method: "ia3", storage: "nf4" },
+  vera: { method: "vera", vera: { r: 16, vera_dropout: 0.1 } },
+  "lora with a whole embedding": { lora: { modules_to_save: ["embed_tokens"], lora_dropout: 0.1 } },
 };
 
 const options = (name: string, more: Partial<RunOptions>): RunOptions => ({

@@ -18,7 +18,20 @@ test("a method sets the options that make it", () => {
 });
 
 test("what it gives can be given to it", () => {
-  for (const method of ["lora", "qlora", "lora+", "rslora", "dora", "pissa", "freeze", "full"]) {
+  for (const method of [
+    "lora",
+    "qlora",
+    "lora+",
+    "rslora",
+    "dora",
+    "pissa",
+    "lora-fa",
+    "ia3",
+    "vera",
+    "trainable_tokens",
+    "freeze",
+    "full",
+  ]) {
     const config = parse({ method });
     expect(parseRunConfig(JSON.parse(JSON.stringify(config)), "Options")).toEqual(config);
   }
@@ -52,6 +65,16 @@ describe("contradictions are refused", () => {
       { learning_rate: "2e-4" },
       'the option "learning_rate" is the text "2e-4"; give a number: 2e-4 without quotes.',
     ],
+    [{ method: "ia3", lora: { r: 8 } }, '"lora" is an option of method "lora", not of "ia3"'],
+    [{ vera: { r: 8 } }, '"vera" is an option of method "vera", not of "lora"'],
+    [
+      { method: "ia3", ia3: { target_modules: ["k_proj"], feedforward_modules: ["up_proj"] } },
+      '"ia3.feedforward_modules" names "up_proj", which is none of ia3.target_modules',
+    ],
+    [{ method: "lora-fa", lora: { use_dora: true } }, "sets lora.use_dora to false, so it cannot be true"],
+    [{ lora: { modules_to_save: ["norm"] } }, 'the option "lora.modules_to_save.0" is the text "norm"'],
+    [{ lora: { bias: "some" } }, 'the option "lora.bias" is the text "some"'],
+    [{ method: "ia3", train_tokens: ["<tool>"] }, "cannot train single tokens"],
     [{ lora: { rank: 8 } }, 'there is no option "lora.rank"; the options of lora are r, lora_alpha,'],
   ])("%j", (options, sentence) => {
     expect(() => parse(options)).toThrow(sentence);

@@ -45,7 +45,10 @@ test.each(["lora", "trainable_tokens"] as const)(
     expect(plan!.tokens).toEqual({ added: ["<tool>", "</tool>"], existing: ["<|turn|>"] });
     const interrupt = new AbortController();
     const parts = options(`${method}-in-parts`, { method });
-    await fineTune(parts, { signal: interrupt.signal, onStep: ({ step }) => step === 2 && interrupt.abort() });
+    await fineTune(parts, {
+      signal: interrupt.signal,
+      onStep: ({ step }) => step === 2 && interrupt.abort(),
+    });
     const resumed = await resumeRun(parts.out);
     const bytes = (folder: string) => readFileSync(join(folder, "adapter_model.safetensors"));
     expect(bytes(resumed.output!).equals(bytes(run.output!))).toBe(true);
@@ -80,7 +83,9 @@ test("a run goes on with an adapter that has tokens of its own", async () => {
   const { train_tokens: _, ...more } = options("second", { adapter: first, max_steps: 2 });
   const run = await fineTune(more);
   expect(loadAdapter(await openModel(model), run.output!).tokenizer.idOf("<tool>")).toBeDefined();
-  await expect(fineTune(options("third", { adapter: first }))).rejects.toThrow('so "train_tokens" cannot be given');
+  await expect(fineTune(options("third", { adapter: first }))).rejects.toThrow(
+    'so "train_tokens" cannot be given',
+  );
 });
 
 test("other methods train no single tokens", async () => {
