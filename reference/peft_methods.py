@@ -94,6 +94,7 @@ CASES = {
         "llama-bias",
         lambda _: lora(["k_proj"], bias="lora_only", modules_to_save=["lm_head"], trainable_token_indices=TOKENS),
     ),
+    "dora-head": ("llama", lambda _: lora(["q_proj", "lm_head"], use_dora=True), dict(save_embedding_layers=False)),
 }
 SEEDS = [1, 2]
 

@@ -98,7 +98,10 @@ export function createOutputLayer(
       const slice = (matrix: RowMatrix): HostTensor => ({
         dtype: matrix.dtype,
         dims: [size, ...matrix.dims.slice(1)],
-        data: rowsOf(matrix, start, start + size),
+        data:
+          matrix.dims.length === 1
+            ? matrix.data.subarray(start, start + size)
+            : rowsOf(matrix, start, start + size),
       });
       const feeds: Record<string, HostTensor> = { ...Object.fromEntries(wholeTensors), head: slice(head) };
       for (const { name } of byEntry) feeds[headTensorName(name)] = slice(adapter[name]!);

@@ -129,9 +129,13 @@ export function estimateStep(
   }
 
   const parameters = listParameters(config, adaptation);
-  const trainableParameters = parameters.reduce((sum, { dims }) => sum + dims.reduce((a, b) => a * b, 1), 0);
+  const count = (isFrozen: boolean) =>
+    parameters
+      .filter((parameter) => (parameter.isFrozen ?? false) === isFrozen)
+      .reduce((sum, { dims }) => sum + dims.reduce((a, b) => a * b, 1), 0);
+  const trainableParameters = count(false);
   const weightBytes = countWeightBytes(base);
-  const trainingBytes = trainableParameters * 16;
+  const trainingBytes = trainableParameters * 16 + count(true) * 4;
   return {
     segmentSize,
     weightBytes,

@@ -26,6 +26,7 @@ mkdirSync(join(scratch, "written"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
 const cases = [
+  "dora-head",
   "lora-tokens-new",
   "lora-tokens-new-tied",
   "trainable-tokens",
