@@ -90,6 +90,7 @@ export function withTrainedTokens(
   return { ...adaptation, rowsOf: (name) => rows.get(name) };
 }
 
+const rowsName = "trainable_tokens_delta";
 const targetNames = ["embed_tokens", "lm_head"] as const;
 
 /** Settings of a run that trains tokens alone, named and meant as in PEFT's TrainableTokensConfig. */
@@ -110,7 +111,7 @@ function trainableTokens(
     target_modules.includes(name) || model.tieWordEmbeddings ? token_indices : [];
   const none: Adaptation = { adapterOf: () => undefined, trains: () => false };
   const tokens = { embed_tokens: of("embed_tokens"), lm_head: of("lm_head") };
-  return withTrainedTokens(none, tokens, model, "trainable_tokens_delta");
+  return withTrainedTokens(none, tokens, model, rowsName);
 }
 
 const configSchema = z.looseObject({
@@ -142,8 +143,11 @@ const trainableTokensFormat: PeftFormat<TrainableTokensConfig> = {
       tieWordEmbeddings || target_modules.join() === "embed_tokens" ? embeddingModule : target_modules,
   }),
   leastVocabulary: ({ token_indices }) => leastVocabulary(token_indices),
-  // PEFT writes it beside the embedding's where the two are tied.
-  isCopy: (name) => name === `${peftPrefix}${outputModule}.trainable_tokens_delta`,
+  // Where the two are tied, PEFT writes it for the output layer too.
+  fileNames: (_settings, { tieWordEmbeddings }) => {
+    const ofBoth = [embeddingModule, outputModule].map((module) => `${module}.${rowsName}`);
+    return (name) => (tieWordEmbeddings ? ofBoth : [name]).map((each) => peftPrefix + each);
+  },
   adapt: trainableTokens,
 };
 

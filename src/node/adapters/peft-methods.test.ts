@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { frozen } from "../../core/adapters/adaptation.ts";
 import { loadAdapter } from "../../core/adapters/adapted-model.ts";
-import { zerosLike } from "../../core/adapters/parameters.ts";
+import { listParameters, zerosLike } from "../../core/adapters/parameters.ts";
 import type { Batch } from "../../core/data/batch.ts";
 import { createDecoder } from "../../core/engine/decoder.ts";
 import { createEngine } from "../../core/engine/engine.ts";
@@ -22,7 +22,9 @@ const device = openDevice("cpu", { threads: 1 });
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-peft-methods-"));
 mkdirSync(join(scratch, "models"));
 mkdirSync(join(scratch, "merged"));
-mkdirSync(join(scratch, "written"));
+/** Where what is written is kept for reference/peft_reads_ours.py. */
+const written = process.env.SLIMTUNE_WRITTEN_ADAPTERS ?? join(scratch, "written");
+mkdirSync(written, { recursive: true });
 afterAll(() => rmSync(scratch, { recursive: true }));
 
 const cases = [
@@ -174,21 +176,46 @@ describe.each(cases.flatMap((name) => [`${name}/1`, `${name}/2`]))("%s", (name) 
   test("what is written has PEFT's names and values", async () => {
     const model = await openBase();
     const read = readAdapter(path, model.config, "any");
-    const written = join(scratch, "written", name.replace("/", "-"));
-    await writeAdapter(written, read, read.parameters, model);
-    const ours = readTensors(join(written, "adapter_model.safetensors"));
+    const folder = join(written, name.replace("/", "-"));
+    await writeAdapter(folder, read, read.parameters, model);
+    const ours = readTensors(join(folder, "adapter_model.safetensors"));
     const theirs = readTensors(join(path, "adapter_model.safetensors"));
     const isUntrained = (each: string) =>
       !ours.has(each) && (read.format.isCopy?.(each) || each === "base_model.model.lm_head.weight");
     for (const each of [...theirs.keys()].filter(isUntrained)) theirs.delete(each);
     expect(new Map([...ours].sort())).toEqual(new Map([...theirs].sort()));
-    const settings = JSON.parse(readFileSync(join(written, "adapter_config.json"), "utf8"));
+    const settings = JSON.parse(readFileSync(join(folder, "adapter_config.json"), "utf8"));
     for (const [key, value] of Object.entries(settings))
       if (!isNamedAnew.test(key)) expect([key, sorted(value)]).toEqual([key, sorted(json[key])]);
-    const readAgain = () => readAdapter(written, model.config, model.fingerprint).settings;
+    const readAgain = () => readAdapter(folder, model.config, model.fingerprint).settings;
     // New tokens that are trained in the embedding alone need more of the output layer than what is trained.
     if (name.startsWith("lora-tokens-new/"))
       expect(readAgain).toThrow("holds no row of lm_head.weight for token 64");
     else expect(readAgain()).toEqual(read.settings);
   });
+});
+
+test.each([
+  [
+    "lora-embeddings-tied",
+    "embedding and output layer are one in this model; train them by modules_to_save.",
+  ],
+  ["lora-modules-to-save-untying", "trains embed_tokens and lm_head apart from what the model ties to it"],
+  ["dora-head-embeddings", "DoRA is for linear layers, so leave embed_tokens out of target_modules."],
+])("refused: %s", async (name, sentence) => {
+  const path = `${folder}/${name}/1`;
+  const json = JSON.parse(readFileSync(join(path, "adapter_config.json"), "utf8"));
+  const model = await openTinyModel(join(scratch, "models"), json.base_model_name_or_path);
+  expect(() => loadAdapter(model, path)).toThrow(sentence);
+});
+
+test("VeRA's matrices are those that PEFT draws", async () => {
+  for (const name of ["vera-all-linear/1", "vera-all-linear/2", "vera-qwen2/1", "vera-qwen2/2"]) {
+    const path = `${folder}/${name}`;
+    const json = JSON.parse(readFileSync(join(path, "adapter_config.json"), "utf8"));
+    const { config } = await openTinyModel(join(scratch, "models"), json.base_model_name_or_path);
+    const { adaptation, parameters } = readAdapter(path, config, "any");
+    for (const { name, derive } of listParameters(config, adaptation))
+      if (derive) expect(derive(), name).toEqual(parameters.get(name)!.data);
+  }
 });
