@@ -9,6 +9,7 @@ import type { Batch } from "../../core/data/batch.ts";
 import { createDecoder } from "../../core/engine/decoder.ts";
 import { createEngine } from "../../core/engine/engine.ts";
 import { createKeyValues } from "../../core/engine/key-values.ts";
+import { defaultOutputTile, type OutputTile } from "../../core/engine/output-layer.ts";
 import { openSafetensors } from "../../core/formats/safetensors.ts";
 import { mergeAdapter } from "../export/merge.ts";
 import { openTinyModel } from "../export/tiny-models.fixture.ts";
@@ -218,4 +219,27 @@ test("VeRA's matrices are those that PEFT draws", async () => {
     for (const { name, derive } of listParameters(config, adaptation))
       if (derive) expect(derive(), name).toEqual(parameters.get(name)!.data);
   }
+});
+
+test("dropout before the output layer is the same for any division, and no other tensor's", async () => {
+  const path = `${folder}/lora-head/1`;
+  const { config, weights } = await openTinyModel(join(scratch, "models"), "llama");
+  const { format, settings, parameters } = readAdapter(path, config, "any");
+  const { batch } = readGolden(join(path, "golden.safetensors"));
+  const run = async (lora_dropout: number, segmentSize: number, outputTile: OutputTile) => {
+    const adaptation = format.adapt({ ...settings, target_modules: ["lm_head"], lora_dropout }, config);
+    const engine = createEngine(device, config, weights, adaptation, { segmentSize, outputTile });
+    const gradients = zerosLike(new Map([...parameters].filter(([name]) => name.startsWith("lm_head"))));
+    const dropout = { seed: 1, step: 0, microBatch: 0 };
+    const loss = await engine.accumulate(batch, parameters, gradients, { scale: 1, dropout });
+    await engine.release();
+    return { loss, gradients };
+  };
+  const whole = await run(0.5, config.numHiddenLayers, defaultOutputTile);
+  const divided = await run(0.5, 1, { rows: 3, entries: 24 });
+  expect(divided.loss).toBeCloseTo(whole.loss, 3);
+  expect(Math.abs((await run(0, 1, defaultOutputTile)).loss - whole.loss)).toBeGreaterThan(0.1);
+  expect(whole.gradients.size).toBe(2);
+  for (const [name, { data }] of whole.gradients)
+    expect(relativeDifference(divided.gradients.get(name)!.data, data), name).toBeLessThan(1e-4);
 });

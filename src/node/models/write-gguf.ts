@@ -83,11 +83,11 @@ function describeFolder({ name, path, config, tokenizerFiles }: Model): Map<stri
 
 /** Puts a tokenizer with more tokens, and the size of the vocabulary, in the place of a GGUF file's. */
 function describeTokenizer(
-  { path, config, tokenizerFiles }: Model,
+  { name, path, config, tokenizerFiles }: Model,
   metadata: Map<string, GgufValueToWrite>,
 ): void {
-  for (const [key, value] of encodeGgufTokenizer(tokenizerFiles!, config.vocabSize, path))
-    metadata.set(key, value);
+  const tokenizer = encodeGgufTokenizer(tokenizerFiles!, config.vocabSize, basename(name), path);
+  for (const [key, value] of tokenizer) metadata.set(key, value);
   for (const key of metadata.keys()) if (key.endsWith(".vocab_size")) metadata.set(key, config.vocabSize);
 }
 

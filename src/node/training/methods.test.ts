@@ -34,7 +34,10 @@ const adapterMethods: Record<string, Partial<RunOptions>> = {
   ia3: { method: "ia3" },
   "ia3 on NF4": { method: "ia3", storage: "nf4" },
   vera: { method: "vera", vera: { r: 16, vera_dropout: 0.1 } },
-  "lora with a whole embedding": { lora: { modules_to_save: ["embed_tokens"], lora_dropout: 0.1 } },
+  "lora with a whole embedding": {
+    storage: "float16",
+    lora: { modules_to_save: ["embed_tokens"], lora_dropout: 0.1 },
+  },
 };
 
 const options = (name: string, more: Partial<RunOptions>): RunOptions => ({

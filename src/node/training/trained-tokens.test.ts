@@ -78,6 +78,19 @@ test.each(["lora", "trainable_tokens"] as const)(
   },
 );
 
+test("a GGUF file's tokenizer takes new tokens, and gives them to a folder and another file", async () => {
+  const path = join(scratch, "base.gguf");
+  await exportGguf(device, await openModel(model), path, { type: "f32" });
+  const run = await fineTune(options("of-gguf", { model: path, method: "trainable_tokens", max_steps: 2 }));
+  const adapted = loadAdapter(await openModel(path), run.output!);
+  const ids = adapted.tokenizer.encode("<tool></tool>");
+  expect(ids).toHaveLength(2);
+  await mergeAdapter(device, adapted, join(scratch, "of-gguf-merged"));
+  await exportGguf(device, adapted, join(scratch, "of-gguf.gguf"), { type: "f32" });
+  for (const written of ["of-gguf-merged", "of-gguf.gguf"])
+    expect((await openModel(join(scratch, written))).tokenizer.encode("<tool></tool>")).toEqual(ids);
+});
+
 test("a run goes on with an adapter that has tokens of its own", async () => {
   const first = join(scratch, "lora");
   const { train_tokens: _, ...more } = options("second", { adapter: first, max_steps: 2 });
