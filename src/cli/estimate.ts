@@ -17,7 +17,7 @@ import { resolveDataset } from "../node/data/hub-dataset.ts";
 import { openCheckpoint } from "../node/models/checkpoint.ts";
 import { resolveModel } from "../node/models/hub-model.ts";
 import { openDevice } from "../node/runtime/onnx-runtime.ts";
-import { chooseContext, pickSegmentSize, readExamples } from "../node/training/fine-tune.ts";
+import { chooseContext, nameTokens, pickSegmentSize, readExamples } from "../node/training/fine-tune.ts";
 import { completeOptions } from "../node/training/initial-adapter.ts";
 import type { RunOptions } from "../node/training/run-config.ts";
 import { parsePositive, parseWhole } from "./arguments.ts";
@@ -47,8 +47,10 @@ export function addEstimateCommand(program: Command): void {
       const { data } = options;
       const run = completeOptions({ data: "DATA", out: "OUT", ...options } as RunOptions, origin);
       const checkpoint = openCheckpoint(await resolveModel(run.model, { revision: run.revision }));
-      const { config } = checkpoint;
-      const adaptation = createAdaptation(run, config);
+      const named = nameTokens(run, checkpoint);
+      const vocabSize = named.extension?.vocabSize ?? checkpoint.config.vocabSize;
+      const config = { ...checkpoint.config, vocabSize };
+      const adaptation = createAdaptation(named.config, config);
       const context = chooseContext(run.context, run.model, config);
       const dataset =
         data && (await readExamples(run, await resolveDataset(data, run.data_split), checkpoint));

@@ -214,12 +214,12 @@ async function readInputs(given: RunConfig, events: RunEvents): Promise<RunInput
 }
 
 /** What the options and the adapter that a run goes on with say before the model is loaded. */
-interface RunBeginning extends Pick<RunInputs, "config" | "tokens" | "initial" | "adapterSha256"> {
+export interface RunBeginning extends Pick<RunInputs, "config" | "tokens" | "initial" | "adapterSha256"> {
   readonly extension?: VocabularyExtension;
 }
 
 /** Finds the tokens that a run trains by name, and gives the tokenizer those that it lacks. */
-function nameTokens(config: RunConfig, checkpoint: Checkpoint): RunBeginning {
+export function nameTokens(config: RunConfig, checkpoint: Checkpoint): RunBeginning {
   const { path, config: model } = checkpoint;
   const { withTokens } = methodOf(config.method);
   if (!config.train_tokens || !withTokens) return { config };
