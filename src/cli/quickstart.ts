@@ -4,8 +4,8 @@ import { join, relative } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
-import type { StudyCell, StudyResults } from "../studies/results.ts";
 import { runStudy } from "../studies/run-study.ts";
+import type { SlimmingCell, SlimmingResults } from "../studies/slimming/results.ts";
 import type { StudyOptions } from "../studies/study-config.ts";
 import { createStatusLine, formatDuration, print } from "./output.ts";
 
@@ -13,7 +13,7 @@ const root = relative(process.cwd(), fileURLToPath(new URL("../../", import.meta
 const domains = ["math", "commonsense", "computing"];
 const defaultOut = join("runs", "quickstart");
 
-const study: StudyOptions = {
+const study: StudyOptions<"slimming"> = {
   kind: "slimming",
   model: join(root, "fixtures/embedded-model"),
   data: Object.fromEntries(
@@ -38,7 +38,7 @@ const study: StudyOptions = {
 };
 
 /** A cell's gain in points with its interval; a star marks what is shown at the 5 % level. */
-function describeChange(cell: StudyCell, task: string): string {
+function describeChange(cell: SlimmingCell, task: string): string {
   const change = cell.changes?.[task];
   if (!change) return "failed";
   const points = (value: number) => `${value < 0 ? "−" : "+"}${Math.abs(100 * value).toFixed(0)}`;
@@ -47,7 +47,7 @@ function describeChange(cell: StudyCell, task: string): string {
   return `${points(value)}${star} (${points(low)} to ${points(high)})`;
 }
 
-function describeResults({ tasks, base, cells }: StudyResults): string {
+function describeResults({ tasks, base, cells }: SlimmingResults): string {
   const rows = [
     ["", ...tasks.map(({ name }) => name)],
     ["base", ...tasks.map(({ name }) => `${(100 * base.scores[name]!.value).toFixed(0)} %`)],
