@@ -5,14 +5,10 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { dirname, join } from "node:path";
 import { expect, vi } from "vitest";
 import { stringify } from "yaml";
-import { isDiskFull } from "../core/errors.ts";
 import { tinyTokenizer } from "../node/export/tiny-models.fixture.ts";
 import { type Change, watchDisk } from "../node/files/disk.fixture.ts";
 import { isLock } from "../node/files/folder.ts";
 import { isTemporary } from "../node/files/temporary.ts";
-import type { PartOutcome } from "../studies/run-part.ts";
-import type { StudyFolder } from "../studies/study-folder.ts";
-import type { Part } from "../studies/study-kind.ts";
 import { clearErr, err } from "./captured-output.fixture.ts";
 import { main } from "./main.ts";
 
@@ -34,16 +30,7 @@ export interface Command {
 }
 
 // A study's parts are computed in this process, in which changes to the disk are seen.
-vi.mock("../studies/run-part.ts", () => ({
-  async runPart(_folder: StudyFolder, part: Part): Promise<PartOutcome> {
-    try {
-      await part.compute({ onProgress() {}, signal: new AbortController().signal });
-      return { type: "finished" };
-    } catch (error) {
-      return { type: "failed", message: (error as Error).message, isFatal: isDiskFull(error) };
-    }
-  },
-}));
+vi.mock("../studies/run-part.ts", () => import("../studies/in-process.fixture.ts"));
 
 async function run(words: readonly string[]): Promise<number> {
   clearErr();

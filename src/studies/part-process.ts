@@ -32,11 +32,11 @@ try {
   const part = parts.find((one) => one.name === name);
   if (!part) throw new InputError(`${folder.config} changed: the study has no part "${name}" any more.`);
   savesState = part.savesState ?? false;
-  const finished = await part.compute({
+  await part.compute({
     signal: interrupt.signal,
     onProgress: (text) => void send({ type: "progress", text }),
   });
-  await send({ type: finished ? "finished" : "interrupted" });
+  await send({ type: interrupt.signal.aborted && !part.isDone() ? "interrupted" : "finished" });
 } catch (error) {
   if (!(error instanceof InputError)) process.stderr.write(`${showControls(inspect(error))}\n`);
   await send({ type: "failed", message: (error as Error).message, isFatal: isDiskFull(error) });

@@ -7,11 +7,7 @@ import type { StudyFolder } from "./study-folder.ts";
 import type { Part } from "./study-kind.ts";
 
 /** What a part's process tells. */
-export type PartMessage =
-  | { readonly type: "progress"; readonly text: string }
-  | { readonly type: "finished" }
-  | { readonly type: "interrupted" }
-  | { readonly type: "failed"; readonly message: string; readonly isFatal: boolean };
+export type PartMessage = { readonly type: "progress"; readonly text: string } | PartOutcome;
 
 export type PartOutcome =
   | { readonly type: "finished" }
@@ -43,8 +39,7 @@ export function runPart(
   let outcome: PartOutcome | undefined;
   child.on("message", (message: PartMessage) => {
     if (message.type === "progress") onProgress(message.text);
-    else if (message.type === "failed") outcome = message;
-    else outcome = { type: message.type };
+    else outcome = message;
   });
   return new Promise((resolve, reject) => {
     child.once("error", reject);

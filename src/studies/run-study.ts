@@ -81,7 +81,8 @@ export async function runStudy<Kind extends StudyKindName>(
   return withLock(out, "study", async () => {
     const folder = openStudyFolder(out, config);
     recordMachine(folder);
-    return (await computeStudy(config, folder, events)) as StudyOutcome<Kind>;
+    // As its parts read them.
+    return (await computeStudy(readStudyConfig(folder.config), folder, events)) as StudyOutcome<Kind>;
   });
 }
 

@@ -15,7 +15,6 @@ export interface StudyFolder {
   readonly config: string;
   /** Sets that were made from tasks' splits. */
   readonly data: string;
-  readonly alignment: string;
   /** The base model's evaluation. */
   readonly base: string;
   /** Why cells failed, by their ids. */
@@ -24,9 +23,6 @@ export interface StudyFolder {
   readonly machines: string;
   run(cell: string): string;
   evaluation(cell: string): string;
-  divergence(cell: string): string;
-  /** Of a base model that is quantized and not tuned. */
-  baseDivergence(id: string): string;
 }
 
 export function studyFolder(path: string): StudyFolder {
@@ -34,21 +30,22 @@ export function studyFolder(path: string): StudyFolder {
     path,
     config: join(path, "study.yaml"),
     data: join(path, "data"),
-    alignment: join(path, "alignment.json"),
     base: join(path, "evaluations", baseId),
     failures: join(path, "failures.json"),
     machines: join(path, "machines.json"),
     run: (cell) => join(path, "runs", cell),
     evaluation: (cell) => join(path, "evaluations", cell),
-    divergence: (cell) => join(path, "runs", cell, "divergence.json"),
-    baseDivergence: (id) => join(path, "evaluations", id, "divergence.json"),
   };
 }
 
 const failuresSchema = z.record(z.string(), z.string());
 
-/** Why cells failed, by their ids. */
-export function readFailures(folder: StudyFolder): Record<string, string> {
+/** Why a cell has no results: it failed, or was not computed yet; undefined if it has some. */
+export function whyMissing(folder: StudyFolder, cell: string, isComputed: boolean): string | undefined {
+  return readFailures(folder)[cell] ?? (isComputed ? undefined : "It is not computed yet.");
+}
+
+function readFailures(folder: StudyFolder): Record<string, string> {
   return existsSync(folder.failures) ? readJson(folder.failures, failuresSchema, "remove it") : {};
 }
 

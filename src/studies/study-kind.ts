@@ -41,7 +41,7 @@ export interface StudyKind<
   collect(config: Config, folder: StudyFolder): Promise<Found<Results>>;
   /** What its study.json holds. */
   readonly results: z.ZodType<Results>;
-  report(results: Results): Promise<Report>;
+  report(results: Results): Report | Promise<Report>;
 }
 
 /** What a kind collects: its results but for what every study has. */
@@ -68,8 +68,7 @@ export interface Part {
   /** Whether it ends by itself when it is told to, and saves its state first. Others are ended, since they keep each result at once. */
   readonly savesState?: boolean;
   isDone(): boolean;
-  /** @returns whether it was finished, and not interrupted */
-  compute(events: PartEvents): Promise<boolean>;
+  compute(events: PartEvents): Promise<void>;
 }
 
 /** What a part computes, so that its time can be told before. */

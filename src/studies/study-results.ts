@@ -2,38 +2,8 @@
 
 import { z } from "zod";
 
-/** What a study found. Each kind adds its own to this. */
-export interface StudyResults {
-  readonly kind: string;
-  /** The command that makes it again. */
-  readonly command: string;
-  /** On which the study was begun. */
-  readonly machine: Machine;
-  readonly versions: Readonly<Record<string, string>>;
-  /** Every option that all cells share, such as the number of steps and the seeds. */
-  readonly settings: Readonly<Record<string, unknown>>;
-  readonly cells: readonly CellResult[];
-  /** What limits the claims, in sentences. */
-  readonly notes: readonly string[];
-}
-
-/** What was found of a cell. */
-export interface CellResult {
-  /** Such as "lora-math", or "lora-math-2" with seed 2 of several. */
-  readonly id: string;
-  /** Why it could not be computed; all else that was found is then absent. */
-  readonly error?: string;
-}
-
-export interface Machine {
-  readonly cpu: string;
-  readonly cores: number;
-  readonly memoryBytes: number;
-  /** Operating system and version. */
-  readonly system: string;
-  /** Version of Node.js. */
-  readonly node: string;
-}
+/** Plain data that nobody changes. */
+export type Immutable<T> = T extends object ? { readonly [Key in keyof T]: Immutable<T[Key]> } : T;
 
 export const count = z.int().min(0);
 export const texts = z.record(z.string(), z.string());
@@ -42,17 +12,37 @@ export const machineSchema = z.object({
   cpu: z.string(),
   cores: count,
   memoryBytes: z.number(),
+  /** Operating system and version. */
   system: z.string(),
+  /** Version of Node.js. */
   node: z.string(),
 });
 
-export const cellFields = { id: z.string(), error: z.string().exactOptional() };
+/** The fields of {@link CellResult}. */
+export const cellFields = {
+  /** Such as "lora-math", or "lora-math-2" with seed 2 of several. */
+  id: z.string(),
+  /** Why it could not be computed; all else that was found is then absent. */
+  error: z.string().exactOptional(),
+};
 
-/** The fields of {@link StudyResults}, of which a kind names its own cells. */
+/** The fields of {@link StudyResults}, of which each kind names itself and its own cells. */
 export const resultFields = {
+  /** The command that makes it again. */
   command: z.string(),
+  /** On which the study was begun. */
   machine: machineSchema,
   versions: texts,
+  /** Every option that all cells share, such as the number of steps and the seeds. */
   settings: z.record(z.string(), z.unknown()),
+  /** What limits the claims, in sentences. */
   notes: z.array(z.string()),
 };
+
+const studyResults = z.object({ kind: z.string(), ...resultFields, cells: z.array(z.object(cellFields)) });
+
+export type Machine = Immutable<z.output<typeof machineSchema>>;
+/** What was found of a cell. */
+export type CellResult = StudyResults["cells"][number];
+/** What a study found. Each kind adds its own to this. */
+export type StudyResults = Immutable<z.output<typeof studyResults>>;

@@ -4,7 +4,7 @@ import type { MethodName } from "../../core/training/methods.ts";
 import type { RunOptions } from "../../node/training/run-config.ts";
 import type { StudyFolder } from "../study-folder.ts";
 import { type GridConfig, optionsOf } from "./options.ts";
-import type { DataSource } from "./study-data.ts";
+import { type DataSource, prepareData } from "./study-data.ts";
 
 /** One tuned model of a study. */
 export interface Cell {
@@ -17,8 +17,9 @@ export interface Cell {
   readonly run: RunOptions;
 }
 
-/** All cells: every method on every set, with each seed. */
-export function listCells(config: GridConfig, data: readonly DataSource[], folder: StudyFolder): Cell[] {
+/** All cells: every method on every set, with each seed. @throws InputError if a set cannot be read. */
+export async function listCells(config: GridConfig, folder: StudyFolder): Promise<Cell[]> {
+  const data = await prepareData(config, folder.data);
   const { methods, seeds, model, apply_chat_template, chat_template, date } = config;
   return data.flatMap((source) =>
     methods.flatMap((method) =>

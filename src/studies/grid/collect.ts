@@ -12,7 +12,7 @@ import { openCheckpoint } from "../../node/models/checkpoint.ts";
 import { resolveModel } from "../../node/models/hub-model.ts";
 import { readMetrics } from "../../node/training/metrics-log.ts";
 import { readIdentity, runFolder } from "../../node/training/run-folder.ts";
-import { readFailures, type StudyFolder } from "../study-folder.ts";
+import { type StudyFolder, whyMissing } from "../study-folder.ts";
 import type { Cell } from "./cells.ts";
 import type { GridConfig } from "./options.ts";
 import { readRunSummary, runSummaryPath } from "./parts.ts";
@@ -24,6 +24,7 @@ import {
   type StudyRun,
   type StudyTask,
 } from "./results.ts";
+import { describeSplits } from "./study-data.ts";
 import { chooseScore, findScore } from "./task-scores.ts";
 
 /** What of an evaluation's results.json is needed beside its scores. */
@@ -71,15 +72,23 @@ export async function collectGrid(
   };
 }
 
-/** A cell, and why it could not be computed, if it is not done. */
+/** A cell, with why it has no results, if it has none. */
 export function describeCell(
   { id, method, data, seed }: Cell,
   folder: StudyFolder,
-  isDone: boolean,
+  isComputed: boolean,
 ): GridCell {
   const cell = { id, method, data: data.name, seed };
-  const error = readFailures(folder)[id] ?? (isDone ? undefined : "It is not computed yet.");
+  const error = whyMissing(folder, id, isComputed);
   return error === undefined ? cell : { ...cell, error };
+}
+
+/** Which items the models were asked, in sentences: nothing if all of each task. */
+export function describeItems(config: GridConfig): string[] {
+  const limits = Object.entries(config.limits).map(([task, limit]) => `of ${task} ${limit}`);
+  if (config.limit !== undefined) limits.unshift(`of each task ${config.limit}`);
+  const asked = limits.length > 0 ? [`At most the first items were asked: ${limits.join(", ")}.`] : [];
+  return [...describeSplits(config), ...asked];
 }
 
 /** @param compressionRate how many times smaller the base model is kept than in float32, times the ratio of the scores */

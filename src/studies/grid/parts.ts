@@ -41,7 +41,7 @@ export function gridParts(config: GridConfig, folder: StudyFolder): GridParts {
     name: `${id}: evaluation`,
     cell: id,
     work: { type: "evaluation", flops: workload.evaluation },
-    isDone: () => existsSync(outputFolder(folder.evaluation(id)).results),
+    isDone: () => isEvaluated(folder, id),
     compute: (events) => evaluate(config, choose(), folder.evaluation(id), events),
   });
   return {
@@ -59,6 +59,11 @@ export function gridParts(config: GridConfig, folder: StudyFolder): GridParts {
       return part;
     },
   };
+}
+
+/** Whether the evaluation of this name is finished. */
+export function isEvaluated(folder: StudyFolder, id: string): boolean {
+  return existsSync(outputFolder(folder.evaluation(id)).results);
 }
 
 /** The tuned model of a cell. @throws Error before its run is finished. */
@@ -98,7 +103,7 @@ export function readRunSummary(folder: string): RunSummary {
   return readJson(runSummaryPath(folder), runSummarySchema);
 }
 
-async function tune(options: RunOptions, { onProgress, signal }: PartEvents): Promise<boolean> {
+async function tune(options: RunOptions, { onProgress, signal }: PartEvents): Promise<void> {
   let plan: RunPlan | undefined;
   const events: RunEvents = {
     signal,
@@ -117,8 +122,7 @@ async function tune(options: RunOptions, { onProgress, signal }: PartEvents): Pr
     },
   };
   const isBegun = existsSync(runFolder(options.out).config);
-  const { outcome } = isBegun ? await resumeRun(options.out, events) : await fineTune(options, events);
-  return outcome !== "interrupted";
+  await (isBegun ? resumeRun(options.out, events) : fineTune(options, events));
 }
 
 async function evaluate(
@@ -126,7 +130,7 @@ async function evaluate(
   tuned: ModelChoice,
   out: string,
   { onProgress }: PartEvents,
-): Promise<boolean> {
+): Promise<void> {
   const { tasks, limit, num_fewshot: numFewshot, apply_chat_template, data_dir: dataDir } = config;
   const { chat_template: chatTemplate, date } = config;
   await runEvaluation(
@@ -147,5 +151,4 @@ async function evaluate(
       onProgress: ({ type, answered, total }) => onProgress(`${type} ${answered}/${total}`),
     },
   );
-  return true;
 }

@@ -1,81 +1,7 @@
 /** @file What a grid of tuned models says in study.json of its model, its data, its tasks and its runs. */
 
 import { z } from "zod";
-import type { Efficiency } from "../../node/efficiency/efficiency.ts";
-import type { Estimate } from "../../statistics/wilson.ts";
-import {
-  type CellResult,
-  cellFields,
-  count,
-  resultFields,
-  type StudyResults,
-  texts,
-} from "../study-results.ts";
-
-/** What a study found whose cells are methods on sets of data with seeds. */
-export interface GridResults extends StudyResults {
-  /** When its last evaluation was begun, in ISO 8601. */
-  readonly date: string;
-  readonly model: { readonly name: string; readonly sha256: string; readonly parameters: number };
-  readonly data: readonly StudyData[];
-  readonly tasks: readonly StudyTask[];
-  readonly base: {
-    /** Folder of its evaluation, below the study's. */
-    readonly evaluation: string;
-    /** By the task's name. */
-    readonly scores: Readonly<Record<string, Estimate>>;
-  };
-  readonly cells: readonly GridCell[];
-}
-
-/** A set that models are tuned on. */
-export interface StudyData {
-  readonly name: string;
-  /** The file, Hub id, or task and split that it is from. */
-  readonly source: string;
-  readonly sha256: string;
-  readonly examples: number;
-  readonly tokens: number;
-}
-
-/** What models are asked, with the one score by which the study judges it. */
-export interface StudyTask {
-  /** Of a task or group. */
-  readonly name: string;
-  readonly version: string;
-  readonly metric: string;
-  readonly filter: string;
-  readonly higherIsBetter: boolean;
-  /** Whether the score lies within 0 and 1, so that a hundredth is called a point. */
-  readonly inPoints: boolean;
-  readonly items: number;
-  /** The score of guessing, where there is one. */
-  readonly chance: number | null;
-  /** SHA-256 of the prompts of each of its tasks. */
-  readonly promptHashes: Readonly<Record<string, string>>;
-  /** The names of the data that were meant to improve it. */
-  readonly alignedData: readonly string[];
-}
-
-/** One tuned model: a method on a set of data with a seed. */
-export interface GridCell extends CellResult {
-  readonly method: string;
-  readonly data: string;
-  readonly seed: number;
-  readonly run?: StudyRun;
-}
-
-export interface StudyRun {
-  /** Folders, below the study's. */
-  readonly folder: string;
-  readonly evaluation: string;
-  readonly trainableParameters: number;
-  readonly steps: number;
-  /** Training loss by step, and held-out loss by the steps at which it was measured, in nats. */
-  readonly loss: readonly (readonly [step: number, loss: number])[];
-  readonly heldOutLoss: readonly (readonly [step: number, loss: number])[];
-  readonly efficiency: Efficiency;
-}
+import { cellFields, count, type Immutable, resultFields, texts } from "../study-results.ts";
 
 export const estimateSchema = z.object({ value: z.number(), low: z.number(), high: z.number() });
 
@@ -95,49 +21,85 @@ export const efficiencySchema = z.object({
 
 const losses = z.array(z.tuple([z.number(), z.number()]));
 
+const runSchema = z.object({
+  /** Folders, below the study's. */
+  folder: z.string(),
+  evaluation: z.string(),
+  trainableParameters: count,
+  steps: count,
+  /** Training loss by step, and held-out loss by the steps at which it was measured, in nats. */
+  loss: losses,
+  heldOutLoss: losses,
+  efficiency: efficiencySchema,
+});
+
 /** The fields of {@link GridCell}. */
 export const gridCellFields = {
   ...cellFields,
   method: z.string(),
   data: z.string(),
   seed: z.int(),
-  run: z
-    .object({
-      folder: z.string(),
-      evaluation: z.string(),
-      trainableParameters: count,
-      steps: count,
-      loss: losses,
-      heldOutLoss: losses,
-      efficiency: efficiencySchema,
-    })
-    .exactOptional(),
+  run: runSchema.exactOptional(),
 };
 
-/** The fields of {@link GridResults}, of which a kind names its own cells. */
+const dataSchema = z.object({
+  name: z.string(),
+  /** The file, Hub id, or task and split that it is from. */
+  source: z.string(),
+  sha256: z.string(),
+  examples: count,
+  tokens: count,
+});
+
+const taskSchema = z.object({
+  /** Of a task or group. */
+  name: z.string(),
+  version: z.string(),
+  metric: z.string(),
+  filter: z.string(),
+  higherIsBetter: z.boolean(),
+  /** Whether the score lies within 0 and 1, so that a hundredth is called a point. */
+  inPoints: z.boolean(),
+  items: count,
+  /** The score of guessing, where there is one. */
+  chance: z.number().nullable(),
+  /** SHA-256 of the prompts of each of its tasks. */
+  promptHashes: texts,
+  /** The names of the data that were meant to improve it. */
+  alignedData: z.array(z.string()),
+});
+
+/** The fields of {@link GridResults}, of which each kind names itself and its own cells. */
 export const gridResultFields = {
   ...resultFields,
+  /** When its last evaluation was begun, in ISO 8601. */
   date: z.string(),
   model: z.object({ name: z.string(), sha256: z.string(), parameters: z.number().positive() }),
-  data: z.array(
-    z.object({ name: z.string(), source: z.string(), sha256: z.string(), examples: count, tokens: count }),
-  ),
-  tasks: z.array(
-    z.object({
-      name: z.string(),
-      version: z.string(),
-      metric: z.string(),
-      filter: z.string(),
-      higherIsBetter: z.boolean(),
-      inPoints: z.boolean(),
-      items: count,
-      chance: z.number().nullable(),
-      promptHashes: texts,
-      alignedData: z.array(z.string()),
-    }),
-  ),
-  base: z.object({ evaluation: z.string(), scores: z.record(z.string(), estimateSchema) }),
+  data: z.array(dataSchema),
+  tasks: z.array(taskSchema),
+  base: z.object({
+    /** Folder of its evaluation, below the study's. */
+    evaluation: z.string(),
+    /** By the task's name. */
+    scores: z.record(z.string(), estimateSchema),
+  }),
 };
+
+const gridResults = z.object({
+  kind: z.string(),
+  ...gridResultFields,
+  cells: z.array(z.object(gridCellFields)),
+});
+
+export type StudyRun = Immutable<z.output<typeof runSchema>>;
+/** One tuned model: a method on a set of data with a seed. */
+export type GridCell = GridResults["cells"][number];
+/** A set that models are tuned on. */
+export type StudyData = GridResults["data"][number];
+/** What models are asked, with the one score by which the study judges it. */
+export type StudyTask = GridResults["tasks"][number];
+/** What a study found whose cells are methods on sets of data with seeds. */
+export type GridResults = Immutable<z.output<typeof gridResults>>;
 
 /** For a schema of a grid's results: that the base model has a score of every task. */
 export function checkBaseScores(

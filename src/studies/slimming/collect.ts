@@ -4,19 +4,24 @@ import { existsSync } from "node:fs";
 import { z } from "zod";
 import { type Alignment, alignmentScores } from "../../alignment/align.ts";
 import { compare, judgeFamily, type ScoreComparison, type ScoreName } from "../../evaluation/compare.ts";
-import { outputFolder } from "../../evaluation/output-folder.ts";
 import type { ItemPair } from "../../evaluation/paired-items.ts";
 import { compressionRate } from "../../node/efficiency/efficiency.ts";
 import { readJson } from "../../node/files/structured.ts";
 import { spearman } from "../../statistics/spearman.ts";
 import type { Estimate } from "../../statistics/wilson.ts";
 import { type Cell, listCells } from "../grid/cells.ts";
-import { collectGrid, collectRun } from "../grid/collect.ts";
+import { collectGrid, collectRun, describeCell, describeItems } from "../grid/collect.ts";
+import { isEvaluated } from "../grid/parts.ts";
 import type { StudyTask } from "../grid/results.ts";
-import { describeSplits, prepareData } from "../grid/study-data.ts";
-import { readFailures, type StudyFolder } from "../study-folder.ts";
+import { type StudyFolder, whyMissing } from "../study-folder.ts";
 import type { Found } from "../study-kind.ts";
-import { listQuantizedBases, type QuantizedBase, readDivergence } from "./parts.ts";
+import {
+  alignmentPath,
+  divergencePath,
+  listQuantizedBases,
+  type QuantizedBase,
+  readDivergence,
+} from "./parts.ts";
 import {
   alignmentSchema,
   type Flip,
@@ -44,17 +49,15 @@ export async function collectSlimming(
   config: SlimmingConfig,
   folder: StudyFolder,
 ): Promise<Found<SlimmingResults>> {
-  const cells = listCells(config, await prepareData(config, folder.data), folder);
+  const cells = await listCells(config, folder);
   const { chosen, ...grid } = await collectGrid(config, cells, folder);
-  const failures = readFailures(folder);
   const collected: SlimmingCell[] = [];
-  for (const cell of cells) collected.push(await collectCell(cell, chosen, folder, failures[cell.id]));
+  for (const cell of cells) collected.push(await collectCell(cell, chosen, folder));
   const bases: QuantizedBaseResult[] = [];
-  for (const quantized of listQuantizedBases(cells))
-    bases.push(await collectQuantizedBase(quantized, chosen, folder, failures[quantized.id]));
+  for (const base of listQuantizedBases(cells)) bases.push(await collectQuantizedBase(base, chosen, folder));
   const judge = judgeTogether([...collected, ...bases]);
   const judged = collected.map(judge);
-  const { alignments } = readJson(folder.alignment, alignmentsSchema);
+  const { alignments } = readJson(alignmentPath(folder), alignmentsSchema);
   return {
     ...grid,
     quantizedBases: bases.map(judge),
@@ -66,24 +69,23 @@ export async function collectSlimming(
 }
 
 async function collectCell(
-  { id, method, data, seed }: Cell,
+  cell: Cell,
   chosen: readonly ScoreName[],
   folder: StudyFolder,
-  failure: string | undefined,
 ): Promise<SlimmingCell> {
-  const cell = { id, method, data: data.name, seed };
-  if (failure !== undefined) return { ...cell, error: failure };
-  const evaluation = folder.evaluation(id);
-  const isWhole = existsSync(outputFolder(evaluation).results) && existsSync(folder.divergence(id));
-  if (!isWhole) return { ...cell, error: "It is not computed yet." };
-  const { scores } = await compare(folder.base, evaluation, { scores: chosen });
-  const { divergence, weightBytes, float32Bytes } = readDivergence(folder.divergence(id));
+  const { id } = cell;
+  const divergenceFile = divergencePath(folder.run(id));
+  const isWhole = isEvaluated(folder, id) && existsSync(divergenceFile);
+  const described = describeCell(cell, folder, isWhole);
+  if (described.error !== undefined) return described;
+  const { scores } = await compare(folder.base, folder.evaluation(id), { scores: chosen });
+  const { divergence, weightBytes, float32Bytes } = readDivergence(divergenceFile);
   const rate = compressionRate(
     { bytes: float32Bytes, score: meanScore(scores, "before") },
     { bytes: weightBytes, score: meanScore(scores, "after") },
   );
   return {
-    ...cell,
+    ...described,
     run: collectRun(id, folder, rate),
     changes: describeChanges(scores),
     divergence,
@@ -98,12 +100,12 @@ async function collectQuantizedBase(
   { id, storage }: QuantizedBase,
   chosen: readonly ScoreName[],
   folder: StudyFolder,
-  failure: string | undefined,
 ): Promise<QuantizedBaseResult> {
-  if (failure !== undefined) return { id, storage, error: failure };
-  if (!existsSync(folder.baseDivergence(id))) return { id, storage, error: "It is not computed yet." };
+  const divergenceFile = divergencePath(folder.evaluation(id));
+  const error = whyMissing(folder, id, existsSync(divergenceFile));
+  if (error !== undefined) return { id, storage, error };
   const { scores } = await compare(folder.base, folder.evaluation(id), { scores: chosen });
-  const { divergence } = readDivergence(folder.baseDivergence(id));
+  const { divergence } = readDivergence(divergenceFile);
   return { id, storage, evaluation: `evaluations/${id}`, changes: describeChanges(scores), divergence };
 }
 
@@ -183,10 +185,7 @@ function predictGains(
 }
 
 function describeLimits(config: SlimmingConfig, bases: readonly QuantizedBaseResult[]): string[] {
-  const notes = [...describeSplits(config)];
-  const limits = Object.entries(config.limits).map(([task, limit]) => `of ${task} ${limit}`);
-  if (config.limit !== undefined) limits.unshift(`of each task ${config.limit}`);
-  if (limits.length > 0) notes.push(`At most the first items were asked: ${limits.join(", ")}.`);
+  const notes = describeItems(config);
   if (config.seeds.length === 1)
     notes.push(
       "Each model was tuned once, so the intervals are over the items and not over the training's chance.",

@@ -1,6 +1,7 @@
 /** @file The parts of a slimming study: the grid's, alignment before tuning, and divergence after it. */
 
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { z } from "zod";
 import { measureAlignment } from "../../alignment/align.ts";
 import { loadAdapter } from "../../core/adapters/adapted-model.ts";
@@ -14,7 +15,7 @@ import { readNeutralText, writeNeutralText } from "../../retention/neutral-text.
 import { type Cell, listCells } from "../grid/cells.ts";
 import { gridParts, type ModelChoice, tunedModel } from "../grid/parts.ts";
 import { estimateSchema } from "../grid/results.ts";
-import { type DataSource, prepareData, studyTasks } from "../grid/study-data.ts";
+import { prepareData, studyTasks } from "../grid/study-data.ts";
 import type { StudyFolder } from "../study-folder.ts";
 import type { Part, PartEvents, PartList } from "../study-kind.ts";
 import type { SlimmingConfig } from "./slimming.ts";
@@ -24,36 +25,40 @@ import type { SlimmingConfig } from "./slimming.ts";
  * scores and its divergence from the base.
  */
 export async function listSlimmingParts(config: SlimmingConfig, folder: StudyFolder): Promise<PartList> {
-  const data = await prepareData(config, folder.data);
-  const cells = listCells(config, data, folder);
+  const cells = await listCells(config, folder);
   const { tuning, baseEvaluation, evaluation } = gridParts(config, folder);
-  const divergence = (id: string, out: string, choose: () => ModelChoice): Part => ({
+  const divergence = (id: string, below: string, choose: () => ModelChoice): Part => ({
     name: `${id}: divergence`,
     cell: id,
-    isDone: () => existsSync(out),
-    compute: (events) => diverge(config, choose(), out, events),
+    isDone: () => existsSync(divergencePath(below)),
+    compute: (events) => diverge(config, choose(), divergencePath(below), events),
   });
   const parts: Part[] = [
     baseEvaluation(),
     {
       name: "alignment",
-      isDone: () => existsSync(folder.alignment),
-      compute: (events) => align(config, data, folder.alignment, events),
+      isDone: () => existsSync(alignmentPath(folder)),
+      compute: (events) => align(config, folder, events),
     },
     ...listQuantizedBases(cells).flatMap(({ id, storage }) => {
       const choose = () => ({ model: config.model, storage });
-      return [evaluation(id, choose), divergence(id, folder.baseDivergence(id), choose)];
+      return [evaluation(id, choose), divergence(id, folder.evaluation(id), choose)];
     }),
     ...cells.flatMap((cell) => {
       const choose = () => tunedModel(cell);
-      return [
-        tuning(cell),
-        evaluation(cell.id, choose),
-        divergence(cell.id, folder.divergence(cell.id), choose),
-      ];
+      return [tuning(cell), evaluation(cell.id, choose), divergence(cell.id, folder.run(cell.id), choose)];
     }),
   ];
   return { cells: cells.map(({ id }) => id), parts };
+}
+
+export function alignmentPath({ path }: StudyFolder): string {
+  return join(path, "alignment.json");
+}
+
+/** @param below the folder of a cell's run, or that of a quantized base's evaluation */
+export function divergencePath(below: string): string {
+  return join(below, "divergence.json");
 }
 
 /** The base model as some of the methods keep it, not tuned: what quantizing alone changes. */
@@ -68,14 +73,10 @@ export function listQuantizedBases(cells: readonly Cell[]): QuantizedBase[] {
   return [...storages].filter(isQuantized).map((storage) => ({ id: `base-${storage}`, storage }));
 }
 
-async function align(
-  config: SlimmingConfig,
-  data: readonly DataSource[],
-  out: string,
-  { onProgress }: PartEvents,
-): Promise<boolean> {
+async function align(config: SlimmingConfig, folder: StudyFolder, { onProgress }: PartEvents): Promise<void> {
   const { limit, data_dir: dataDir, alignment_samples: samples, tasks } = config;
   const { apply_chat_template: applyChatTemplate, chat_template: chatTemplate, date } = config;
+  const data = await prepareData(config, folder.data);
   const sets = data.map(({ name, path }) => ({ name, path, applyChatTemplate }));
   const model = adjustChat(await openModel(config.model), { chatTemplate, date });
   const result = await measureAlignment(model, sets, tasks, {
@@ -85,8 +86,7 @@ async function align(
     ...(limit !== undefined && { limit }),
     ...(dataDir !== undefined && { dataDir }),
   });
-  writeJson(out, result);
-  return true;
+  writeJson(alignmentPath(folder), result);
 }
 
 const divergenceSchema = z
@@ -106,7 +106,7 @@ async function diverge(
   { model, adapter, storage }: ModelChoice,
   out: string,
   { onProgress }: PartEvents,
-): Promise<boolean> {
+): Promise<void> {
   onProgress("loading the models");
   const base = await openModel(config.model);
   const opened = await openModel(model, storage === undefined ? {} : { storage });
@@ -121,7 +121,6 @@ async function diverge(
     float32Bytes: countBytes(base),
   };
   writeJson(out, result);
-  return true;
 }
 
 /** Bytes of a model's weights as they are kept in memory. */
