@@ -102,10 +102,10 @@ export function resumeStudy(path: string, events: StudyEvents = {}): Promise<Stu
 async function computeStudy(
   config: StudyConfig,
   folder: StudyFolder,
-  { signal, ...events }: StudyEvents,
+  events: StudyEvents,
 ): Promise<StudyOutcome> {
   const { cells, parts } = await kindOf(config).listParts(config, folder);
-  const left = parts.filter(({ isDone }) => !isDone());
+  const left = parts.filter((part) => !part.isDone());
   events.onPlan?.({
     cells,
     parts: parts.length,
@@ -115,11 +115,12 @@ async function computeStudy(
 
   const failed = new Set<string>();
   for (const [index, part] of parts.entries()) {
-    if (signal?.aborted) return { outcome: "interrupted" };
+    if (events.signal?.aborted) return { outcome: "interrupted" };
     const { name, cell } = part;
     const numbered = { number: index + 1, of: parts.length, name };
     if (part.isDone() || (cell !== undefined && failed.has(cell))) continue;
-    const outcome = await runPart(folder, part, (text) => events.onProgress?.(numbered, text), signal);
+    const onProgress = (text: string) => events.onProgress?.(numbered, text);
+    const outcome = await runPart(folder, part, onProgress, events.signal);
     if (outcome.type === "interrupted") return { outcome: "interrupted" };
     if (outcome.type === "finished") {
       events.onPart?.(numbered);

@@ -15,6 +15,7 @@ import { isEvaluated } from "../grid/parts.ts";
 import type { StudyTask } from "../grid/results.ts";
 import { type StudyFolder, whyMissing } from "../study-folder.ts";
 import type { Found } from "../study-kind.ts";
+import type { SlimmingConfig } from "./options.ts";
 import {
   alignmentPath,
   divergencePath,
@@ -30,7 +31,6 @@ import {
   type SlimmingResults,
   type StudyChange,
 } from "./results.ts";
-import type { SlimmingConfig } from "./slimming.ts";
 
 /** Pairs of data and task from which a correlation is told: of fewer, its interval says nothing. */
 const leastFits = 6;

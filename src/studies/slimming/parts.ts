@@ -18,7 +18,7 @@ import { estimateSchema } from "../grid/results.ts";
 import { prepareData, studyTasks } from "../grid/study-data.ts";
 import type { StudyFolder } from "../study-folder.ts";
 import type { Part, PartEvents, PartList } from "../study-kind.ts";
-import type { SlimmingConfig } from "./slimming.ts";
+import type { SlimmingConfig } from "./options.ts";
 
 /**
  * The base model's scores, the alignment, those of the base as methods keep it that quantize it, and of each cell its run, its
