@@ -15,7 +15,7 @@ test("each kind of study has a flag for each of its options, with its default", 
   expect(help).toContain("--chat-template <file>");
   // Options without a flag of their own.
   expect(help).toContain("--alignment-samples <value> examples of each set");
-  expect(help).toContain("--method-options <value>");
+  expect(help).toContain("--method-options <value> options of the runs of one method");
   for (const name of ["--kind", "--limits", "[object"]) expect(help).not.toContain(name);
 });
 

@@ -48,8 +48,10 @@ export const gridOptions = {
   seeds: z.array(z.int().min(0)).min(1).default([42]),
   /** Options of all runs, by the names of a run's config.yaml. */
   run: runOptions.default({}),
-  /** Options of the runs of one method. */
-  method_options: z.partialRecord(z.enum(methodNames), runOptions).default({}),
+  method_options: z
+    .partialRecord(z.enum(methodNames), runOptions)
+    .default({})
+    .describe("options of the runs of one method, such as { full: { learning_rate: 1.0e-5 } }"),
 };
 
 const grid = z.object({ kind: z.string(), ...gridOptions });
