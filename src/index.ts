@@ -44,6 +44,21 @@ export {
   resumeRun,
 } from "./node/training/fine-tune.ts";
 export type { RunOptions } from "./node/training/run-config.ts";
+export type { ReportFiles } from "./reporting/write-report.ts";
 export { type Divergence, type DivergenceOptions, measureDivergence } from "./retention/kl-divergence.ts";
 export { readNeutralText, writeNeutralText } from "./retention/neutral-text.ts";
 export { type ModelServer, type ServeOptions, serveModel } from "./server/serve.ts";
+export type { StudyEstimate } from "./studies/estimate.ts";
+export type { StudyKindName, StudyResultsOf } from "./studies/kinds.ts";
+export { miniatureStudy } from "./studies/miniature-study.ts";
+export {
+  resumeStudy,
+  runStudy,
+  type StudyEvents,
+  type StudyOutcome,
+  type StudyPart,
+  type StudyPlan,
+} from "./studies/run-study.ts";
+export type { SlimmingResults } from "./studies/slimming/results.ts";
+export type { StudyOptions } from "./studies/study-config.ts";
+export { rebuildReport } from "./studies/study-report.ts";
