@@ -31,6 +31,13 @@ export {
 export { InputError } from "./core/errors.ts";
 export * from "./evaluation/index.ts";
 export { compressionRate, type Efficiency } from "./node/efficiency/efficiency.ts";
+export {
+  type ExportFormat,
+  type ExportOptions,
+  exportFormats,
+  exportModel,
+  mergeRun,
+} from "./node/export/export-model.ts";
 export { exportGguf, exportGgufAdapter, type GgufOptions } from "./node/export/gguf.ts";
 export type { LogitCheck } from "./node/export/logit-check.ts";
 export { mergeAdapter } from "./node/export/merge.ts";

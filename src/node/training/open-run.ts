@@ -7,7 +7,7 @@ import type { RunConfig } from "./run-config.ts";
 import { findResult, openRunFolder } from "./run-folder.ts";
 
 /** A run that was begun, by this process or another, as its folder showed it when it was opened. */
-export interface Run {
+export interface TuningRun {
   readonly path: string;
   readonly config: RunConfig;
   /** Its steps and evaluations so far. */
@@ -33,7 +33,7 @@ export interface Run {
  * const run = openRun("runs/faq");
  * if (run.result === undefined) await run.resume();
  */
-export function openRun(path: string): Run {
+export function openRun(path: string): TuningRun {
   const { folder, config } = openRunFolder(path);
   return {
     path,
