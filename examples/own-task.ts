@@ -1,46 +1,36 @@
-/** Evaluates a model on a task of your own, with a prompt and a judge that are functions. */
+/** Evaluates a model on a task of your own, whose items, prompts and choices are made by functions. */
 
 import { createRegistry, defineTask, runEvaluation } from "slimtune";
 
-/** The number after "####", as in GSM8K. */
-const resultOf = (text: string) => /#### (\d+)/.exec(text)?.[1];
-
-const additions = defineTask({
-  task: "additions",
+const sums = defineTask({
+  task: "sums",
   dataset_path: "fixtures/miniature/math-held-out.jsonl",
   test_split: "train",
-  doc_to_text: ({ question }) => String(question),
-  doc_to_target: ({ answer }) => String(answer),
-  generation_kwargs: { until: ["<|end|>"], max_gen_toks: 60 },
-  metric_list: [
-    { metric: "judged", judge: (answer, target) => Number(resultOf(answer) === resultOf(target)) },
-  ],
+  output_type: "multiple_choice",
+  // Of a word problem's answer, such as "3 + 9 = 12\n#### 12", the first calculation.
+  process_docs({ answer }) {
+    const [, calculation, result] = /^(.+) = (\d+)/.exec(String(answer))!;
+    return { calculation, result: Number(result) };
+  },
+  doc_to_text: ({ calculation }) => `${calculation} =`,
+  doc_to_choice: ({ result }) => [-2, -1, 0, 1, 2].map((by) => String(Number(result) + by)),
+  doc_to_target: 2,
+  metric_list: [{ metric: "acc" }],
 });
+const description = "Sums, differences, products and quotients of small numbers.";
+const entry = { name: "sums", description, items: undefined, licence: "ours", definition: sums };
 
-const registry = createRegistry(
-  [
-    {
-      name: "additions",
-      description: "Word problems with small numbers.",
-      items: undefined,
-      licence: "ours",
-      definition: additions,
-    },
-  ],
-  [],
-);
-
-const { evaluation, samples } = await runEvaluation({
+const { evaluation } = await runEvaluation({
   model: "fixtures/embedded-model",
-  tasks: ["additions"],
-  registry,
-  limit: 40,
-  applyChatTemplate: true,
-  cache: false,
-  out: "runs/examples/additions",
+  tasks: ["sums"],
+  registry: createRegistry([entry], []),
+  out: "runs/examples/sums",
 });
 
-const { value, size } = evaluation.tasks[0]!.scores[0]!;
-console.log(`${(100 * value).toFixed(0)} % of ${size} word problems are solved.`);
-for (const { doc, resps } of samples.get("additions")!.slice(0, 3))
-  console.log(`${doc.question}\n  ${resps[0]}`);
+const [task] = evaluation.tasks;
+const { value, interval, size } = task!.scores[0]!;
+const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
+console.log(`${percent(value)} of ${size} calculations are right, where one in five would be by chance;`);
+console.log(
+  `over endlessly many it would be between ${percent(interval!.low)} and ${percent(interval!.high)}.`,
+);

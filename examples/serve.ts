@@ -10,7 +10,7 @@ const { output } = await fineTune({
   learning_rate: 1e-2,
   max_steps: 20,
   validation: 0,
-  out: "runs/examples/commonsense",
+  out: "runs/examples/served",
 });
 
 // The engine runs in a process of its own, so this one goes on answering while texts are written.
