@@ -42,6 +42,7 @@ export interface Conversation {
  *
  * @throws InputError if the model has no chat template or that takes no system message, or an option is out of its range.
  * @example
+ * const model = await openModel("fixtures/embedded-model");
  * const conversation = createConversation(createGenerator(model), model, { maxNewTokens: 100 });
  * console.log((await conversation.ask("When do you open?"))?.text);
  */

@@ -31,7 +31,7 @@ export interface DataInspection extends Dataset {
  *
  * @throws InputError as `loadDataset` does, or if there is no such model.
  * @example
- * const { examples, report, tokenizer } = await inspectData({ model: "model.gguf", data: "faq.csv", limit: 10 });
+ * const { examples, report, tokenizer } = await inspectData({ model: "fixtures/embedded-model", data: "faq.csv", limit: 10 });
  * console.log(renderExample(examples[0]!, tokenizer));
  */
 export async function inspectData({
@@ -53,6 +53,10 @@ export async function inspectData({
 /**
  * An example's text with its trained tokens in green, or between ⟦ and ⟧ without colour. Special tokens are shown as
  * the vocabulary writes them, characters that a terminal would obey as JSON does.
+ *
+ * @example
+ * const { examples, tokenizer } = await inspectData({ model: "fixtures/embedded-model", data: "faq.csv" });
+ * for (const example of examples.slice(0, 3)) console.log(renderExample(example, tokenizer));
  */
 export function renderExample(
   { ids, trained }: TokenizedExample,
@@ -71,7 +75,12 @@ export function renderExample(
   return rendered;
 }
 
-/** The report in a few lines for people. */
+/**
+ * The report in a few lines for people.
+ *
+ * @example
+ * console.log(renderReport((await inspectData({ model: "fixtures/embedded-model", data: "faq.csv" })).report));
+ */
 export function renderReport(report: DatasetReport): string {
   const share = ((100 * report.trainedTokens) / report.tokens).toFixed(0);
   const lines = [

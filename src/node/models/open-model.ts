@@ -34,6 +34,9 @@ export interface Model {
  * Opens a model: a Hugging Face folder, a GGUF file, or a Hub id such as "HuggingFaceTB/SmolLM2-135M-Instruct".
  *
  * @throws InputError if there is no such model, or it is damaged or not supported.
+ * @example
+ * const model = await openModel("HuggingFaceTB/SmolLM2-135M-Instruct", { storage: "nf4" });
+ * console.log(model.config.numHiddenLayers);
  */
 export async function openModel(nameOrPath: string, options: OpenOptions & HubOptions = {}): Promise<Model> {
   const checkpoint = openCheckpoint(await resolveModel(nameOrPath, options));

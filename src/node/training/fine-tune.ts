@@ -104,6 +104,12 @@ export interface RunResult {
  * The result is that of the best evaluation on the held-out examples, or of the last step if nothing is held out.
  *
  * @throws InputError if an option, the model or the data are bad, or the loss stops being finite.
+ * @example
+ * const { output, progress } = await fineTune(
+ *   { model: "fixtures/embedded-model", data: "faq.csv", method: "qlora", out: "runs/faq" },
+ *   { onStep: ({ step, loss }) => console.log(step, loss) },
+ * );
+ * console.log(progress.best?.eval_loss, output);
  */
 export async function fineTune(options: RunOptions, events: RunEvents = {}): Promise<RunResult> {
   const config = completeOptions(options, "The run's options");
@@ -122,6 +128,8 @@ export async function fineTune(options: RunOptions, events: RunEvents = {}): Pro
  * bit for bit on the same machine.
  *
  * @throws InputError if `path` is not a run's folder, or its model or data have changed.
+ * @example
+ * const { outcome } = await resumeRun("runs/faq");
  */
 export async function resumeRun(path: string, events: RunEvents = {}): Promise<RunResult> {
   const { folder, config: recorded } = openRunFolder(path);
