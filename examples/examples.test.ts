@@ -28,9 +28,11 @@ const clear = () => rmSync(scratch, { recursive: true, force: true });
 beforeAll(clear);
 afterAll(clear);
 
-test("every example is run", () => {
+test("every example is run, and named in the README", () => {
   const examples = readdirSync("examples").filter((name) => !name.endsWith(".test.ts"));
   expect(examples.sort()).toEqual(Object.keys(printed));
+  const readme = readFileSync("README.md", "utf8");
+  expect(examples.filter((name) => !readme.includes(`(examples/${name})`))).toEqual([]);
 });
 
 test.each(Object.entries(printed))("%s prints what it promises", async (name, expected) => {
