@@ -133,6 +133,7 @@ export {
   type RunResult,
   resumeRun,
 } from "./node/training/fine-tune.ts";
+export { completeOptions } from "./node/training/initial-adapter.ts";
 export type { EvaluationMetrics, Metrics, StepMetrics } from "./node/training/metrics-log.ts";
 export { openRun, type TuningRun } from "./node/training/open-run.ts";
 export type { RunConfig, RunOptions } from "./node/training/run-config.ts";

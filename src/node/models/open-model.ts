@@ -77,7 +77,13 @@ export async function loadModel(
   };
 }
 
-/** The model with another chat template, or another day as today's, in its chats. */
+/**
+ * The model with another chat template, or another day as today's, in its chats.
+ *
+ * @example
+ * const model = await openModel("fixtures/embedded-model");
+ * const dated = adjustChat(model, { date: "2025-01-31" });
+ */
 export function adjustChat<T extends Model>(model: T, settings: ChatSettings): T {
   return { ...model, tokenizer: withChatSettings(model.tokenizer, settings) };
 }
