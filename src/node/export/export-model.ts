@@ -46,6 +46,8 @@ export async function exportModel(
   out: string,
   { format, type, model: base }: ExportOptions,
 ): Promise<LogitCheck> {
+  if (!exportFormats.includes(format))
+    throw new InputError(`There is no format "${format}"; choose one of ${exportFormats.join(", ")}.`);
   if (type !== undefined && format !== "gguf") {
     throw new InputError(`--type is for --format gguf only; ${format} is written in float32.`);
   }
