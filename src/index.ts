@@ -19,9 +19,11 @@ export { type AdaptedModel, type Adapter, loadAdapter } from "./core/adapters/ad
 export type { Parameter, Parameters } from "./core/adapters/parameters.ts";
 export type { LayerAttention, ModelConfig } from "./core/architectures/architecture.ts";
 export type {
+  DynamicRopeScaling,
   FactorsRopeScaling,
   LinearRopeScaling,
   Llama3RopeScaling,
+  LongRopeScaling,
   Rotary,
   YarnRopeScaling,
 } from "./core/architectures/rotary.ts";
