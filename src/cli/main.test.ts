@@ -74,7 +74,7 @@ describe("bad input ends with one sentence and exit code 1", () => {
         "--data",
         data,
       ],
-      'describes a "bert" model, which is not supported; supported are llama, mistral, qwen2, qwen3.',
+      'describes a "bert" model, which is not supported; supported are llama, mistral, qwen2, qwen3',
     ],
     "truncated weights": () => [
       [
