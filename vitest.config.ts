@@ -5,7 +5,10 @@ export default defineConfig({
     pool: "forks",
     setupFiles: ["./vitest.setup.ts"],
     projects: [
-      { extends: true, test: { name: "default", include: ["src/**/*.test.ts"], testTimeout: 60_000 } },
+      {
+        extends: true,
+        test: { name: "default", include: ["{src,examples}/**/*.test.ts"], testTimeout: 60_000 },
+      },
       { extends: true, test: { name: "real", include: ["src/**/*.real.ts"], testTimeout: 3_600_000 } },
     ],
   },

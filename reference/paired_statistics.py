@@ -69,6 +69,16 @@ for n, discordant in [(412, 82), (1319, 400), (10042, 1500)]:
     shown = float(np.mean(p <= 0.05))
     power.append({"n": n, "discordant": discordant, "difference": difference, "power": shown})
 
+# Means of few values, as of a study's seeds, with Student's interval.
+mean_interval = []
+for n in [2, 3, 4, 5, 30]:
+    values = rng.normal(0.4, 0.1, n)
+    ci = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    mean_interval.append({
+        "values": values.tolist(), "mean": float(values.mean()), "deviation": float(values.std(ddof=1)),
+        "low": float(ci.low), "high": float(ci.high),
+    })
+
 golden = {
     "normalQuantile": normal_quantile,
     "wilson": wilson,
@@ -77,5 +87,6 @@ golden = {
     "bootstrap": bootstrap,
     "signFlip": sign_flip,
     "power": power,
+    "meanInterval": mean_interval,
 }
 (out / "statistics.json").write_text(json.dumps(golden, indent=1) + "\n")

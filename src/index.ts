@@ -5,9 +5,39 @@ export {
   type AlignmentData,
   type AlignmentOptions,
   type AlignmentResult,
+  type AlignmentScore,
+  type ContaminatedItem,
   measureAlignment,
 } from "./alignment/align.ts";
-export { type AdaptedModel, loadAdapter } from "./core/adapters/adapted-model.ts";
+export type { BenchmarkOptions } from "./alignment/benchmark.ts";
+export {
+  type AlignmentRunOptions,
+  runAlignment,
+} from "./alignment/run-alignment.ts";
+export type {
+  Adaptation,
+  AdapterTensors,
+  EmbeddingAdapter,
+  LinearAdapter,
+  ParameterSpec,
+  SharedSpec,
+  TrainedRows,
+} from "./core/adapters/adaptation.ts";
+export { type AdaptedModel, type Adapter, loadAdapter } from "./core/adapters/adapted-model.ts";
+export type { Parameter, Parameters } from "./core/adapters/parameters.ts";
+export type { LayerAttention, ModelConfig } from "./core/architectures/architecture.ts";
+export type {
+  DynamicRopeScaling,
+  FactorsRopeScaling,
+  LinearRopeScaling,
+  Llama3RopeScaling,
+  LongRopeScaling,
+  Rotary,
+  YarnRopeScaling,
+} from "./core/architectures/rotary.ts";
+export type { TokenizedExample } from "./core/data/batch.ts";
+export type { FieldMapping } from "./core/data/example.ts";
+export type { TrainOn } from "./core/data/tokenize-example.ts";
 export {
   createGenerator,
   type GeneratorOptions,
@@ -15,8 +45,21 @@ export {
   type LocalRequest,
 } from "./core/decoding/batch-generator.ts";
 export { type Branches, type BranchesOptions, createBranches } from "./core/decoding/branches.ts";
+export {
+  type Conversation,
+  type ConversationEvents,
+  type ConversationOptions,
+  createConversation,
+} from "./core/decoding/conversation.ts";
 export { type GenerateOptions, generate } from "./core/decoding/generate.ts";
-export type { Generation, GenerationRequest, Generator } from "./core/decoding/generator.ts";
+export type {
+  GeneratedToken,
+  Generation,
+  GenerationRequest,
+  Generator,
+  Piece,
+  TokenLogprob,
+} from "./core/decoding/generator.ts";
 export {
   type DecodingState,
   type DecodingStrategy,
@@ -29,13 +72,71 @@ export {
   strategyOf,
 } from "./core/decoding/sample.ts";
 export { InputError } from "./core/errors.ts";
+export type { BitWidth } from "./core/graph/operators/integer-matmul.ts";
+export type {
+  Attributes,
+  AttributeValue,
+  Dim,
+  DType,
+  Node,
+  Operator,
+  Shape,
+  Source,
+  Tensor,
+  TensorData,
+  TensorType,
+} from "./core/graph/tensor.ts";
+export type { GgufFileType } from "./core/models/gguf-tensor-types.ts";
+export type { Storage, StoredWeight } from "./core/models/linear.ts";
+export type { LoadOptions } from "./core/models/load-weights.ts";
+export type { ModelWeights } from "./core/models/weights.ts";
+export type { Random } from "./core/random.ts";
+export type { Device, HostTensor, Program, RowMatrix } from "./core/runtime/device.ts";
+export type { ChatMessage, ChatSettings } from "./core/tokenization/chat-template.ts";
+export type { TokenizerFiles } from "./core/tokenization/hugging-face.ts";
+export type { Tokenizer } from "./core/tokenization/tokenizer.ts";
+export type { StepEstimate } from "./core/training/estimate.ts";
+export type { LoopOutcome } from "./core/training/loop.ts";
 export * from "./evaluation/index.ts";
-export { compressionRate, type Efficiency } from "./node/efficiency/efficiency.ts";
+export { type OpenAdaptedOptions, openAdaptedModel } from "./node/adapters/open-adapted.ts";
+export {
+  type DataInspection,
+  type InspectionOptions,
+  inspectData,
+  renderExample,
+  renderReport,
+} from "./node/data/inspect.ts";
+export type { Dataset, DatasetOptions, DatasetReport } from "./node/data/load-dataset.ts";
+export {
+  type AverageUsage,
+  compressionRate,
+  type Efficiency,
+  type SizeAndScore,
+} from "./node/efficiency/efficiency.ts";
+export {
+  type ExportFormat,
+  type ExportOptions,
+  exportFormats,
+  exportModel,
+  mergeRun,
+} from "./node/export/export-model.ts";
 export { exportGguf, exportGgufAdapter, type GgufOptions } from "./node/export/gguf.ts";
-export type { LogitCheck } from "./node/export/logit-check.ts";
-export { mergeAdapter } from "./node/export/merge.ts";
-export { adjustChat, type Model, openModel } from "./node/models/open-model.ts";
-export { type DeviceName, openDevice } from "./node/runtime/onnx-runtime.ts";
+export type { LogitCheck, LogitCheckOptions, Verdict } from "./node/export/logit-check.ts";
+export { type MergeOptions, mergeAdapter } from "./node/export/merge.ts";
+export { type PushedFile, type PushedResult, type PushOptions, pushResult } from "./node/export/push.ts";
+export type { Row } from "./node/formats/rows.ts";
+export type { HubOptions } from "./node/hub/hub.ts";
+export type { FileToSend, SendOptions } from "./node/hub/hub-upload.ts";
+export { adjustChat, type Model, type OpenOptions, openModel } from "./node/models/open-model.ts";
+export { type DeviceName, type DeviceOptions, openDevice } from "./node/runtime/onnx-runtime.ts";
+export type { Progress } from "./node/training/checkpoint.ts";
+export {
+  type EstimatedRun,
+  type EstimateOptions,
+  estimate,
+  type RunEstimate,
+  type SegmentEstimate,
+} from "./node/training/estimate-run.ts";
 export {
   fineTune,
   type RunEvents,
@@ -43,7 +144,26 @@ export {
   type RunResult,
   resumeRun,
 } from "./node/training/fine-tune.ts";
-export type { RunOptions } from "./node/training/run-config.ts";
+export { completeOptions } from "./node/training/initial-adapter.ts";
+export type { EvaluationMetrics, Metrics, StepMetrics } from "./node/training/metrics-log.ts";
+export { openRun, type TuningRun } from "./node/training/open-run.ts";
+export type { RunConfig, RunOptions } from "./node/training/run-config.ts";
+export type { ReportFiles } from "./reporting/write-report.ts";
 export { type Divergence, type DivergenceOptions, measureDivergence } from "./retention/kl-divergence.ts";
 export { readNeutralText, writeNeutralText } from "./retention/neutral-text.ts";
-export { type ModelServer, type ServeOptions, serveModel } from "./server/serve.ts";
+export * from "./server/index.ts";
+export type { Estimate, Interval } from "./statistics/wilson.ts";
+export type { StudyEstimate } from "./studies/estimate.ts";
+export type { StudyKindName, StudyResultsOf } from "./studies/kinds.ts";
+export { miniatureStudy } from "./studies/miniature-study.ts";
+export {
+  resumeStudy,
+  runStudy,
+  type StudyEvents,
+  type StudyOutcome,
+  type StudyPart,
+  type StudyPlan,
+} from "./studies/run-study.ts";
+export type { SlimmingResults } from "./studies/slimming/results.ts";
+export type { StudyOptions } from "./studies/study-config.ts";
+export { rebuildReport } from "./studies/study-report.ts";

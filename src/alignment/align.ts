@@ -92,6 +92,10 @@ export interface AlignmentResult {
  * @param tasks names of tasks and groups; the examples of a group's tasks are taken together
  * @throws InputError if there are no data or tasks, two sets of data have the same name, fewer than 2 samples are asked for,
  *   or data or tasks cannot be read
+ * @example
+ * const model = await openModel("fixtures/embedded-model");
+ * const data = [{ name: "faq", path: "faq.csv" }];
+ * const { alignments } = await measureAlignment(model, data, ["gsm8k"], { samples: 32 });
  */
 export async function measureAlignment(
   model: Model,

@@ -3,13 +3,11 @@
 import { existsSync } from "node:fs";
 import { basename, extname } from "node:path";
 import { type Command, Option } from "commander";
-import { type AlignmentData, type AlignmentResult, measureAlignment } from "../alignment/align.ts";
+import type { AlignmentData, AlignmentResult } from "../alignment/align.ts";
+import { runAlignment } from "../alignment/run-alignment.ts";
 import { storages } from "../core/models/linear.ts";
-import { loadTasks } from "../evaluation/tasks/registry.ts";
-import { resolveDataset } from "../node/data/hub-dataset.ts";
-import { adjustChat, openModel } from "../node/models/open-model.ts";
 import { parseFields, parseList, parseWhole } from "./arguments.ts";
-import { addChatOptions, readChatOptions } from "./chat-options.ts";
+import { addChatOptions } from "./chat-options.ts";
 import { createStatusLine, formatDuration, print } from "./output.ts";
 
 export function addAlignCommand(program: Command): void {
@@ -46,31 +44,19 @@ Example:
   slimtune align --model model.gguf --data gsm8k/train.jsonl --data chat=chats.jsonl --tasks gsm8k,hellaswag`,
     );
   addChatOptions(command).action(
-    async ({ model: name, data: given, tasks, taskFile, dataSplit, storage, json, ...options }) => {
-      const { fields, trainOn, dataDir, limit, samples, seed } = options;
+    async ({ data, taskFile: taskFiles, fields, trainOn, json, verbose: _, ...options }) => {
       const status = createStatusLine();
       const started = performance.now();
       try {
-        const registry = loadTasks(taskFile);
-        // Unknown names are told before the model is read.
-        registry.select(tasks);
-        const data: AlignmentData[] = [];
-        for (const text of given as readonly string[]) {
-          const [dataName, path] = splitName(text);
-          data.push({ name: dataName, path: await resolveDataset(path, dataSplit), fields, trainOn });
-        }
-        status.update("reading the model");
-        const model = adjustChat(await openModel(name, { storage }), readChatOptions(options));
-        const result = await measureAlignment(model, data, tasks, {
-          samples,
-          seed,
-          registry,
-          onStage: (stage) => status.update(stage),
-          ...(dataDir !== undefined && { dataDir }),
-          ...(limit !== undefined && { limit }),
+        const result = await runAlignment({
+          ...options,
+          taskFiles,
+          data: (data as readonly string[]).map((text) => ({ ...nameData(text), fields, trainOn })),
+          onStage: status.update,
         });
         status.done();
         const seconds = (performance.now() - started) / 1000;
+        const { seed } = options;
         print(json ? `${JSON.stringify({ ...result, seed, seconds })}\n` : `${toText(result, seconds)}\n`);
       } finally {
         status.done();
@@ -80,10 +66,10 @@ Example:
 }
 
 /** "name=path", or a path, which is named by its file. */
-function splitName(text: string): [name: string, path: string] {
+function nameData(text: string): Pick<AlignmentData, "name" | "path"> {
   const [, name, path] = /^([\w.-]+)=(.+)$/.exec(text) ?? [];
-  if (name !== undefined && !existsSync(text)) return [name, path!];
-  return [basename(text, extname(text)), text];
+  if (name !== undefined && !existsSync(text)) return { name, path: path! };
+  return { name: basename(text, extname(text)), path: text };
 }
 
 /** Contaminated items that are printed one by one. */

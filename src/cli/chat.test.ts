@@ -4,19 +4,27 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterAll, expect, test, vi } from "vitest";
+import { type ConversationOptions, createConversation } from "../core/decoding/conversation.ts";
 import { DamagedModelError } from "../core/errors.ts";
-import { openHuggingFaceTokenizer } from "../core/tokenization/hugging-face.ts";
+import { openCheckpoint } from "../node/models/checkpoint.ts";
 import { fineTune } from "../node/training/fine-tune.ts";
 import { createFakeGenerator } from "../server/fake-generator.fixture.ts";
-import { type ChatOptions, chat } from "./chat.ts";
+import { chat } from "./chat.ts";
 import { main } from "./main.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-chat-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
-const tokenizer = openHuggingFaceTokenizer("fixtures/embedded-model");
+const checkpoint = openCheckpoint("fixtures/embedded-model");
+const { config } = checkpoint;
+const tokenizer = checkpoint.tokenizer();
+checkpoint.close();
 
 /** A conversation with the fake model, which repeats all that it was told. */
-function converse(options: Partial<ChatOptions> = {}, terminal = false, contextLength = 512) {
+function converse(
+  { stats = false, ...options }: Partial<ConversationOptions> & { stats?: boolean } = {},
+  terminal = false,
+  contextLength = 512,
+) {
   const generator = createFakeGenerator(tokenizer);
   const [input, output, notices] = [new PassThrough(), new PassThrough(), new PassThrough()];
   const said = { output: "", notices: "" };
@@ -26,13 +34,12 @@ function converse(options: Partial<ChatOptions> = {}, terminal = false, contextL
   notices.on("data", (chunk) => {
     said.notices += chunk;
   });
-  const ended = chat(
+  const conversation = createConversation(
     generator,
-    tokenizer,
-    contextLength,
+    { tokenizer, config: { ...config, maxPositionEmbeddings: contextLength } },
     { maxNewTokens: 500, ...options },
-    { input, output, notices, terminal },
   );
+  const ended = chat(conversation, { input, output, notices, terminal, stats });
   return { generator, input, said, ended };
 }
 
@@ -99,9 +106,8 @@ test("the end of the input leaves", async () => {
   await ended;
 });
 
-test("an option out of its range is said before anything is asked", async () => {
-  const { ended } = converse({ temperature: -1 });
-  await expect(ended).rejects.toThrow("The temperature is -1, but must be 0 or more.");
+test("an option out of its range is said before anything is asked", () => {
+  expect(() => converse({ temperature: -1 })).toThrow("The temperature is -1, but must be 0 or more.");
 });
 
 test("a damaged model ends the conversation with a sentence", async () => {
@@ -111,17 +117,14 @@ test("a damaged model ends the conversation with a sentence", async () => {
   await expect(ended).rejects.toThrow("the weights are damaged");
 });
 
-test("a model without a chat template is told in a sentence", async () => {
-  const generator = createFakeGenerator(tokenizer);
-  const streams = {
-    input: new PassThrough(),
-    output: new PassThrough(),
-    notices: new PassThrough(),
-    terminal: false,
+test("a model without a chat template is told in a sentence", () => {
+  const model = {
+    tokenizer: { ...tokenizer, chatTemplate: undefined },
+    config,
   };
-  await expect(
-    chat(generator, { ...tokenizer, chatTemplate: undefined }, 512, { maxNewTokens: 5 }, streams),
-  ).rejects.toThrow("The model has no chat template, so it cannot hold a conversation.");
+  expect(() => createConversation(createFakeGenerator(tokenizer), model, { maxNewTokens: 5 })).toThrow(
+    "The model has no chat template, so it cannot hold a conversation.",
+  );
 });
 
 test("the command talks to a real model", async () => {

@@ -5,17 +5,12 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import type { Command } from "commander";
-import { loadAdapter } from "../core/adapters/adapted-model.ts";
 import { showControls } from "../core/control-characters.ts";
 import { createGenerator } from "../core/decoding/batch-generator.ts";
-import type { Generation, GenerationRequest, Generator } from "../core/decoding/generator.ts";
-import { encodeChat } from "../core/decoding/prompt.ts";
-import { checkSampling } from "../core/decoding/sample.ts";
-import { longestCachedText } from "../core/engine/layer-context.ts";
+import { type Conversation, createConversation } from "../core/decoding/conversation.ts";
+import type { Generation } from "../core/decoding/generator.ts";
 import { DamagedModelError, InputError } from "../core/errors.ts";
-import type { ChatMessage } from "../core/tokenization/chat-template.ts";
-import type { Tokenizer } from "../core/tokenization/tokenizer.ts";
-import { adjustChat, openModel } from "../node/models/open-model.ts";
+import { openAdaptedModel } from "../node/adapters/open-adapted.ts";
 import { parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
 import { asWritten } from "./output.ts";
@@ -45,14 +40,13 @@ Example:
   addSamplingOptions(command, { temperature: 0.7, topP: 0.95 });
   addWeightOptions(command);
   command.action(async ({ model: path, adapter, storage, bits, exact, verbose: _, ...given }) => {
-    const { chatTemplate, date, ...options } = given;
-    const base = await openModel(path, { storage });
-    const adapted = adapter === undefined ? base : loadAdapter(base, adapter);
-    const model = adjustChat(adapted, { chatTemplate, date });
+    const { chatTemplate, date, stats, seed = randomInt(2 ** 32), ...options } = given;
+    const model = await openAdaptedModel(path, { adapter, storage, chatTemplate, date });
     const generator = createGenerator(model, { batchSize: 1, ...readBits({ bits, exact }) });
     const { stdin, stdout, stderr } = process;
     try {
-      await chat(generator, model.tokenizer, longestCachedText(model.config), options, {
+      await chat(createConversation(generator, model, { ...options, seed }), {
+        stats,
         input: stdin,
         output: stdout,
         notices: stderr,
@@ -66,12 +60,6 @@ Example:
 
 const commandHelp = "/reset begins anew, /exit leaves, /help lists these";
 
-export interface ChatOptions extends Omit<GenerationRequest, "promptIds" | "adapter" | "stop" | "logprobs"> {
-  readonly system?: string;
-  /** Whether the speed of each answer is told. */
-  readonly stats?: boolean;
-}
-
 /** Where a conversation is held. */
 export interface ChatStreams {
   readonly input: Readable;
@@ -81,76 +69,31 @@ export interface ChatStreams {
   readonly notices: Writable;
   /** Whether someone types at a terminal: there is a prompt, and Ctrl-C comes as a key. */
   readonly terminal: boolean;
+  /** Whether the speed of each answer is told. Default false. */
+  readonly stats?: boolean;
 }
 
 /**
  * Answers each line of the input until it ends or someone leaves.
  *
- * @throws InputError if the model has no chat template or is damaged, or an option is out of its range.
+ * @throws DamagedModelError if the model is damaged.
  */
 export async function chat(
-  generator: Generator,
-  tokenizer: Tokenizer,
-  contextLength: number,
-  options: ChatOptions,
-  { input, output, notices, terminal }: ChatStreams,
+  conversation: Conversation,
+  { input, output, notices, terminal, stats = false }: ChatStreams,
 ): Promise<void> {
-  const { system, stats = false, seed = randomInt(2 ** 32), ...settings } = options;
-  const opening: readonly ChatMessage[] = system === undefined ? [] : [{ role: "system", content: system }];
-  checkSampling(settings);
-  // Says at once if there is no template, or it wants no system message.
-  encodeChat(tokenizer, [...opening, { role: "user", content: "" }]);
   const say = (text: string) => void notices.write(`${showControls(text)}\n`);
 
-  /** The turns so far: a question, its answer, and so on. */
-  let turns: ChatMessage[] = [];
-  let answered = 0;
-
-  /** Token ids of the conversation with a new question, without the oldest turns if need be. */
-  function encode(question: ChatMessage): number[] {
-    const room = Math.min(settings.maxNewTokens, Math.floor(contextLength / 4));
-    let kept = turns;
-    let ids = encodeChat(tokenizer, [...opening, ...kept, question]);
-    while (ids.length > contextLength - room && kept.length > 0) {
-      kept = kept.slice(2);
-      ids = encodeChat(tokenizer, [...opening, ...kept, question]);
-    }
-    if (ids.length >= contextLength) {
-      throw new InputError(
-        `The question has ${ids.length} tokens, but the model's context is ${contextLength}; shorten it.`,
-      );
-    }
-    const dropped = (turns.length - kept.length) / 2;
-    if (dropped > 0) {
-      say(
-        `(The context is full: the model no longer sees the oldest ${dropped === 1 ? "turn" : `${dropped} turns`}.)`,
-      );
-    }
-    turns = kept;
-    return ids;
-  }
-
-  /** Writes the answer; what was written of it stays in the conversation if it is stopped. */
-  async function answer(text: string, signal: AbortSignal): Promise<void> {
-    const question = { role: "user", content: text };
-    const promptIds = encode(question);
+  async function answer(question: string, signal: AbortSignal): Promise<void> {
     const started = performance.now();
-    let written = "";
-    const onPiece = (piece: { readonly text: string }) => {
-      written += piece.text;
-      output.write(asWritten(output, piece.text));
-    };
-    let generation: Generation | undefined;
-    try {
-      generation = await generator.generate(
-        { ...settings, promptIds, seed: seed + answered },
-        { signal, onPiece },
-      );
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
-    answered++;
-    turns.push(question, { role: "assistant", content: written });
+    const generation = await conversation.ask(question, {
+      signal,
+      onPiece: ({ text }) => void output.write(asWritten(output, text)),
+      onForgotten: (count) =>
+        say(
+          `(The context is full: the model no longer sees the oldest ${count === 1 ? "turn" : `${count} turns`}.)`,
+        ),
+    });
     output.write("\n");
     if (generation?.finishReason === "length") say("(The answer is cut off: it reached its longest.)");
     if (stats && generation) say(describeSpeed(generation, (performance.now() - started) / 1000));
@@ -172,7 +115,7 @@ export async function chat(
     if (text === "/help") {
       say(commandHelp);
     } else if (text === "/reset") {
-      turns = [];
+      conversation.reset();
     } else if (text.startsWith("/")) {
       say(`There is no command ${text}: ${commandHelp}.`);
     } else if (text !== "") {

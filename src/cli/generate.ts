@@ -1,9 +1,8 @@
 /** @file `slimtune generate`: a model's answer to a prompt. */
 
 import type { Command } from "commander";
-import { loadAdapter } from "../core/adapters/adapted-model.ts";
 import { generate } from "../core/decoding/generate.ts";
-import { adjustChat, openModel } from "../node/models/open-model.ts";
+import { openAdaptedModel } from "../node/adapters/open-adapted.ts";
 import { parseWhole } from "./arguments.ts";
 import { addChatOptions, readChatOptions } from "./chat-options.ts";
 import { print, printAnswer } from "./output.ts";
@@ -29,9 +28,8 @@ export function addGenerateCommand(program: Command): void {
   addSamplingOptions(command, { temperature: 0, topP: 1 });
   addWeightOptions(command);
   command.action(async (prompt: string, options) => {
-    const base = await openModel(options.model, { storage: options.storage });
-    const adapted = options.adapter === undefined ? base : loadAdapter(base, options.adapter);
-    const model = adjustChat(adapted, readChatOptions(options));
+    const { adapter, storage } = options;
+    const model = await openAdaptedModel(options.model, { adapter, storage, ...readChatOptions(options) });
     const text = await generate(model, prompt, {
       maxNewTokens: options.maxNewTokens,
       temperature: options.temperature,

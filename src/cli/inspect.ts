@@ -2,15 +2,10 @@
 
 import { stdout } from "node:process";
 import { type Command, Option } from "commander";
-import { withChatSettings } from "../core/tokenization/chat-template.ts";
 import { wantsColour } from "../node/colours.ts";
-import { resolveDataset } from "../node/data/hub-dataset.ts";
-import { renderExample, renderReport } from "../node/data/inspect.ts";
-import { loadDataset } from "../node/data/load-dataset.ts";
-import { openCheckpoint } from "../node/models/checkpoint.ts";
-import { resolveModel } from "../node/models/hub-model.ts";
+import { inspectData, renderExample, renderReport } from "../node/data/inspect.ts";
 import { parseFields, parseWhole } from "./arguments.ts";
-import { addChatOptions, readChatOptions } from "./chat-options.ts";
+import { addChatOptions } from "./chat-options.ts";
 import { print } from "./output.ts";
 
 export function addInspectCommand(program: Command): void {
@@ -52,21 +47,13 @@ export function addInspectCommand(program: Command): void {
       "after",
       "\nExample:\n  slimtune inspect --model model.gguf --data gsm8k/train.jsonl --show 1",
     )
-    .action(async (options) => {
-      const checkpoint = openCheckpoint(await resolveModel(options.model));
-      const tokenizer = withChatSettings(checkpoint.tokenizer(), readChatOptions(options));
-      checkpoint.close();
-      const path = await resolveDataset(options.data, options.dataSplit);
-      const { examples, report } = await loadDataset(path, {
-        tokenizer,
-        context: options.context,
-        overlong: options.overlong,
-        trainOn: options.trainOn,
-        fields: options.fields,
-        limit: options.show || undefined,
+    .action(async ({ show, json, verbose: _, ...options }) => {
+      const { examples, report, tokenizer } = await inspectData({
+        ...options,
+        limit: show || Number.POSITIVE_INFINITY,
       });
-      const shown = examples.slice(0, options.show ?? 3);
-      if (options.json) {
+      const shown = examples.slice(0, show ?? 3);
+      if (json) {
         const asJson = shown.map(({ ids, trained }) => ({ ids: [...ids], trained: [...trained] }));
         print(`${JSON.stringify({ report, examples: asJson })}\n`);
         return;

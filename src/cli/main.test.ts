@@ -74,7 +74,7 @@ describe("bad input ends with one sentence and exit code 1", () => {
         "--data",
         data,
       ],
-      'describes a "bert" model, which is not supported; supported are llama, mistral, qwen2, qwen3.',
+      'describes a "bert" model, which is not supported; supported are llama, mistral, qwen2, qwen3',
     ],
     "truncated weights": () => [
       [
@@ -394,11 +394,15 @@ test("output that nobody reads to its end is no error", async () => {
 });
 
 test("every command shows an example in its help", async () => {
-  for (const command of ["tune", "resume", "inspect", "estimate", "merge", "export", "generate"]) {
+  async function checkHelp(words: readonly string[]): Promise<void> {
     clearOut();
-    expect(await run(command, "--help")).toBe(0);
-    expect(out).toContain(`Example:\n  slimtune ${command}`);
+    expect(await run(...words, "--help")).toBe(0);
+    const [, list] = /\nCommands:\n((?: .*\n)+)/.exec(out) ?? [];
+    if (list === undefined) expect(out).toMatch(new RegExp(`Example:\n  slimtune ${words.join(" ")}`));
+    for (const [, name] of (list ?? "").matchAll(/^ {2}(\w+)/gm))
+      if (name !== "help") await checkHelp([...words, name!]);
   }
+  await checkHelp([]);
 });
 
 test("a run that is finished is not resumed, but named with its result", async () => {

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterAll, afterEach, expect, test } from "vitest";
 import { showControls } from "../core/control-characters.ts";
-import { openHuggingFaceTokenizer } from "../core/tokenization/hugging-face.ts";
+import { createConversation } from "../core/decoding/conversation.ts";
+import { openCheckpoint } from "../node/models/checkpoint.ts";
 import { createFakeGenerator } from "../server/fake-generator.fixture.ts";
 import { captureOutput, err, out } from "./captured-output.fixture.ts";
 import { chat } from "./chat.ts";
@@ -58,22 +59,19 @@ test("what a model writes goes to programs as it is, and is shown on a terminal"
   expect(asWritten({ isTTY: false }, hostile)).toBe(hostile);
   expect(asWritten({ isTTY: true }, hostile)).not.toMatch(obeyed);
 
-  const tokenizer = openHuggingFaceTokenizer(model);
+  const checkpoint = openCheckpoint(model);
+  const { config } = checkpoint;
+  const tokenizer = checkpoint.tokenizer();
+  checkpoint.close();
   for (const isTTY of [false, true]) {
     const [input, notices] = [new PassThrough(), new PassThrough()];
     const output = Object.assign(new PassThrough(), { isTTY });
-    const ended = chat(
+    const conversation = createConversation(
       createFakeGenerator(tokenizer),
-      tokenizer,
-      512,
+      { tokenizer, config },
       { maxNewTokens: 500 },
-      {
-        input,
-        output,
-        notices,
-        terminal: false,
-      },
     );
+    const ended = chat(conversation, { input, output, notices, terminal: false });
     input.end(`/${hostile}\nsay \x1b]0;owned\x07\n`);
     await ended;
     const said = String(output.read());

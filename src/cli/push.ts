@@ -1,18 +1,11 @@
 /** @file `slimtune push`: hands a result on through the Hugging Face Hub. */
 
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { Command } from "commander";
-import { InputError } from "../core/errors.ts";
-import { checkRepositoryName, listPushedFiles, push } from "../node/export/push.ts";
-import { findResult, openRunFolder } from "../node/training/run-folder.ts";
+import { type PushOptions, pushResult } from "../node/export/push.ts";
 import { createStatusLine, formatBytes, print } from "./output.ts";
 
-interface PushFlags {
+interface PushFlags extends PushOptions {
   readonly to: string;
-  readonly public?: boolean;
-  readonly baseModelName?: string;
-  readonly dryRun?: boolean;
   readonly json?: boolean;
 }
 
@@ -30,18 +23,12 @@ export function addPushCommand(program: Command): void {
       "after",
       "\nThe token is HF_TOKEN, or in the file where the Hub's own programs keep it.\n\nExample:\n  slimtune push runs/math --to anna/smollm2-math --dry-run",
     )
-    .action(async (given: string, { to, dryRun = false, json = false, ...options }: PushFlags) => {
-      checkRepositoryName(to);
-      const source = existsSync(join(given, "config.yaml")) ? resultOf(given) : given;
-      const files = listPushedFiles(source, options.baseModelName);
-      const list = files.map(({ path, bytes }) => ({ path, bytes }));
+    .action(async (source: string, { to, json = false, ...options }: PushFlags) => {
       const status = createStatusLine();
-      const url = dryRun
-        ? undefined
-        : await push(source, to, {
-            ...options,
-            onProgress: (file, share) => status.update(`sending ${file}: ${Math.round(100 * share)} %`),
-          }).finally(() => status.done());
+      const onProgress = (file: string, share: number) =>
+        status.update(`sending ${file}: ${Math.round(100 * share)} %`);
+      const { files, url } = await pushResult(source, to, { ...options, onProgress }).finally(status.done);
+      const list = files.map(({ path, bytes }) => ({ path, bytes }));
       if (json) {
         print(`${JSON.stringify({ to, public: options.public ?? false, files: list, url: url ?? null })}\n`);
         return;
@@ -58,12 +45,4 @@ export function addPushCommand(program: Command): void {
           "There is no model card (README.md) beside it: say there what it is and under which licence.\n",
         );
     });
-}
-
-/** The folder that a run's result is in. */
-function resultOf(run: string): string {
-  const { folder, config } = openRunFolder(run);
-  const result = findResult(folder, config);
-  if (result !== undefined) return result;
-  throw new InputError(`The run in ${run} is not finished; go on with it by \`slimtune resume ${run}\`.`);
 }

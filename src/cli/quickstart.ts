@@ -1,44 +1,17 @@
 /** @file `slimtune quickstart`: the slimming study in miniature, on the embedded model. */
 
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
-import type { StudyCell, StudyResults } from "../studies/results.ts";
+import { miniatureStudy } from "../studies/miniature-study.ts";
 import { runStudy } from "../studies/run-study.ts";
-import type { StudyOptions } from "../studies/study-config.ts";
+import type { SlimmingCell, SlimmingResults } from "../studies/slimming/results.ts";
 import { createStatusLine, formatDuration, print } from "./output.ts";
 
-const root = relative(process.cwd(), fileURLToPath(new URL("../../", import.meta.url)));
-const domains = ["math", "commonsense", "computing"];
 const defaultOut = join("runs", "quickstart");
 
-const study: StudyOptions = {
-  kind: "slimming",
-  model: join(root, "fixtures/embedded-model"),
-  data: Object.fromEntries(
-    domains.map((domain) => [domain, join(root, `fixtures/miniature/${domain}-train.jsonl`)]),
-  ),
-  aligned: Object.fromEntries(domains.map((domain) => [domain, [`miniature_${domain}`]])),
-  methods: ["lora", "qlora"],
-  tasks: domains.map((domain) => `miniature_${domain}`),
-  metrics: { miniature_commonsense: "acc", miniature_computing: "acc" },
-  task_files: [join(root, "fixtures/miniature/benchmarks")],
-  apply_chat_template: true,
-  run: {
-    lora: { r: 16, lora_alpha: 32 },
-    learning_rate: 1e-2,
-    lr_scheduler_type: "transformers_linear",
-    warmup_ratio: 0.05,
-    batch_size: 16,
-    num_train_epochs: 4,
-    validation: 0,
-    save_steps: 1000,
-  },
-};
-
 /** A cell's gain in points with its interval; a star marks what is shown at the 5 % level. */
-function describeChange(cell: StudyCell, task: string): string {
+function describeChange(cell: SlimmingCell, task: string): string {
   const change = cell.changes?.[task];
   if (!change) return "failed";
   const points = (value: number) => `${value < 0 ? "−" : "+"}${Math.abs(100 * value).toFixed(0)}`;
@@ -47,7 +20,7 @@ function describeChange(cell: StudyCell, task: string): string {
   return `${points(value)}${star} (${points(low)} to ${points(high)})`;
 }
 
-function describeResults({ tasks, base, cells }: StudyResults): string {
+function describeResults({ tasks, base, cells }: SlimmingResults): string {
   const rows = [
     ["", ...tasks.map(({ name }) => name)],
     ["base", ...tasks.map(({ name }) => `${(100 * base.scores[name]!.value).toFixed(0)} %`)],
@@ -84,7 +57,7 @@ async function showMiniature(out: string): Promise<void> {
   print(
     "The embedded model (1.1 million parameters, trained by this project) is tuned with LoRA and QLoRA on word problems, on\ncommon sense and on computing, and asked 200 other questions of each kind before and after.\n\n",
   );
-  const { results, report } = await runStudy(study, out, {
+  const { results, report } = await runStudy(miniatureStudy(), out, {
     signal: interrupt.signal,
     onPlan({ parts, done }) {
       if (done === parts) print(`All of it was computed before; delete ${out} to compute it anew.\n\n`);

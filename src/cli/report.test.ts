@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { slimmingStudy } from "../reporting/study-results.fixture.ts";
+import { slimmingStudy } from "../studies/slimming/study-results.fixture.ts";
 import { captureOutput, clearErr, err, out } from "./captured-output.fixture.ts";
 import { main } from "./main.ts";
 

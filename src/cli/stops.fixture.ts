@@ -5,13 +5,10 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { dirname, join } from "node:path";
 import { expect, vi } from "vitest";
 import { stringify } from "yaml";
-import { isDiskFull } from "../core/errors.ts";
 import { tinyTokenizer } from "../node/export/tiny-models.fixture.ts";
 import { type Change, watchDisk } from "../node/files/disk.fixture.ts";
 import { isLock } from "../node/files/folder.ts";
 import { isTemporary } from "../node/files/temporary.ts";
-import type { Job } from "../studies/perform-job.ts";
-import type { JobOutcome } from "../studies/run-job.ts";
 import { clearErr, err } from "./captured-output.fixture.ts";
 import { main } from "./main.ts";
 
@@ -33,19 +30,7 @@ export interface Command {
 }
 
 // A study's parts are computed in this process, in which changes to the disk are seen.
-vi.mock("../studies/run-job.ts", async () => {
-  const { performJob } = await import("../studies/perform-job.ts");
-  return {
-    async runJob(job: Job): Promise<JobOutcome> {
-      try {
-        await performJob(job, { onProgress() {}, signal: new AbortController().signal });
-        return { type: "finished" };
-      } catch (error) {
-        return { type: "failed", message: (error as Error).message, isFatal: isDiskFull(error) };
-      }
-    },
-  };
-});
+vi.mock("../studies/run-part.ts", () => import("../studies/in-process.fixture.ts"));
 
 async function run(words: readonly string[]): Promise<number> {
   clearErr();

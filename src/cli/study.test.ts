@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import { isHeld } from "../node/files/claim.ts";
 import { withFullDisk } from "../node/files/disk.fixture.ts";
-import type { StudyResults } from "../studies/results.ts";
+import type { SlimmingResults } from "../studies/slimming/results.ts";
 import { studyFolder } from "../studies/study-folder.ts";
 
 // Runs the built command (npm test builds it first), which computes each part in a process of its own.
@@ -39,10 +39,10 @@ const words = (out: string, ...more: string[]) => [
   ...["study", "slimming", "--config", options, "--out", out, ...more],
 ];
 const run = (...args: string[]) => spawnSync(process.execPath, args, { encoding: "utf8", env });
-const readStudy = (out: string): StudyResults => JSON.parse(readFileSync(join(out, "study.json"), "utf8"));
+const readStudy = (out: string): SlimmingResults => JSON.parse(readFileSync(join(out, "study.json"), "utf8"));
 
 /** What a study found, without what tells of time and place. */
-function lasting({ cells, command: _, date: __, ...rest }: StudyResults) {
+function lasting({ cells, command: _, date: __, ...rest }: SlimmingResults) {
   return {
     ...rest,
     cells: cells.map(({ run, ...cell }) => {

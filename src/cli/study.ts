@@ -1,93 +1,43 @@
 /** @file `slimtune study`: tuned models against their base, in one report. */
 
 import process from "node:process";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
+import type { z } from "zod";
 import { InputError } from "../core/errors.ts";
 import { parseYaml } from "../node/files/structured.ts";
-import { runStudy, type StudyEvents, type StudyPlan } from "../studies/run-study.ts";
-import { parseStudyConfig, readStudyConfig } from "../studies/study-config.ts";
-import { studyFolder } from "../studies/study-folder.ts";
+import { kindOf, type StudyKindName, studyKindNames } from "../studies/kinds.ts";
+import { resumeStudy, runStudy, type StudyEvents, type StudyPlan } from "../studies/run-study.ts";
+import { parseStudyConfig } from "../studies/study-config.ts";
 import { parseList, parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
 import { readConfigFile } from "./config-file.ts";
 import { createStatusLine, formatDuration, note, print } from "./output.ts";
 
-const kinds = {
-  slimming: {
-    description: "Does tuning a sliver of the parameters help, at what cost, and what is forgotten?",
-    methods: ["lora", "qlora"],
-    example:
-      "slimtune study slimming --model model.gguf --data math=gsm8k:train --data common=hellaswag:tune --tasks hellaswag,gsm8k,mmlu_cs --limit 200 --run max_steps=200 --out study",
-  },
-  methods: {
-    description: "Which tuning method, by score, memory, time and what is forgotten?",
-    methods: ["full", "freeze", "lora", "lora+", "rslora", "dora", "pissa", "qlora"],
-    example:
-      "slimtune study methods --model model.gguf --data math=gsm8k:train --tasks gsm8k,retention --limit 100 --run max_steps=100 --out study",
-  },
-} as const;
-
 export function addStudyCommand(program: Command): void {
   const study = program.command("study").description("Compare tuned models with their base, in one report.");
-  for (const kind of ["slimming", "methods"] as const) study.addCommand(studyCommand(kind));
+  for (const kind of studyKindNames) study.addCommand(studyCommand(kind));
   study
     .command("resume")
     .description("Go on with a study that was interrupted, or compute its failed cells again.")
     .argument("<study>", "folder of the study")
     .option("--json", "print one JSON object at the end instead of text")
     .addHelpText("after", "\nExample:\n  slimtune study resume study")
-    .action((folder: string, { json }) =>
-      showStudy(folder, json, (events) =>
-        runStudy(readStudyConfig(studyFolder(folder).config), folder, events),
-      ),
-    );
+    .action((folder: string, { json }) => showStudy(folder, json, (events) => resumeStudy(folder, events)));
   // Each needs what the program's commands have.
   for (const command of study.commands)
     command.option("--verbose", "show stack traces of errors").exitOverride();
 }
 
-function studyCommand(kind: keyof typeof kinds): Command {
-  const { description, methods, example } = kinds[kind];
+function studyCommand(kind: StudyKindName): Command {
+  const { description, example, options } = kindOf({ kind });
   const command = new Command(kind)
     .description(description)
     .option(
       "--config <file>",
       "YAML file with any of the options (as a study.yaml); those given here come first",
-    )
-    .option("--model <path or id>", "folder, .gguf file or Hub id of the model")
-    .option(
-      "--data <name=source>",
-      "a set to tune on: file, Hub id, or a task's split such as math=gsm8k:train (may be repeated)",
-      collectData,
-    )
-    .option(
-      "--aligned <name=tasks>",
-      "tasks that a set is meant to improve, such as math=gsm8k,svamp",
-      collectAligned,
-    )
-    .option("--methods <names>", `tuning methods (default: ${methods.join(",")})`, parseList)
-    .option("--tasks <names>", "tasks and groups", parseList)
-    .option(
-      "--metric <task=score>",
-      "score by which a task is judged, such as gsm8k=strict-match",
-      collectData,
-    )
-    .option("--task-file <yaml...>", "files of further tasks")
-    .option("--data-dir <folder>", "folder with the tasks' datasets as files, in place of the Hub")
-    .option(
-      "--limit <n or task=n>",
-      "only the first n items of each task, or of one task or group (may be repeated)",
-      collectLimits,
-    )
-    .option("--num-fewshot <n>", "examples before each item", parseWhole(0))
-    .option("--apply-chat-template", "tune and ask in the model's chat template")
-    .option("--seeds <n,n,…>", "tune each model once with each seed", parseSeeds)
-    .option(
-      "--run <option=value>",
-      "an option of all runs, as in tune's config.yaml (may be repeated)",
-      collectRun,
-    )
-    .option("--neutral-text <file>", "text on which the divergence from the base model is measured")
+    );
+  const names = addFlags(command, options.shape);
+  return command
     .option("--out <folder>", "folder of the study")
     .option("--json", "print one JSON object at the end instead of text")
     .addHelpText(
@@ -97,43 +47,99 @@ function studyCommand(kind: keyof typeof kinds): Command {
     .action(async ({ config, out, json, verbose: _, ...flags }) => {
       if (out === undefined)
         throw new InputError("The option --out is missing; name the folder of the study.");
-      const options = {
-        methods,
+      const given = {
         ...(config === undefined ? {} : readConfigFile(config)),
-        ...nameOptions(flags),
+        ...nameOptions(flags, names),
         kind,
       };
-      const study = parseStudyConfig(options, config ?? "The command line");
+      const study = parseStudyConfig(given, config ?? "The command line");
       await showStudy(out, json, (events) => runStudy(study, out, events));
     });
-  return addChatOptions(command);
+}
+
+type Flag = readonly [flags: string, description: string, parse?: (text: string, before: never) => unknown];
+
+/** The flags of options by their names in study.yaml. Any other option of a kind has a flag of its name and takes YAML. */
+const flagsOf: Readonly<Record<string, Flag>> = {
+  model: ["--model <path or id>", "folder, .gguf file or Hub id of the model"],
+  data: [
+    "--data <name=source>",
+    "a set to tune on: file, Hub id, or a task's split such as math=gsm8k:train (may be repeated)",
+    collectPairs,
+  ],
+  aligned: [
+    "--aligned <name=tasks>",
+    "tasks that a set is meant to improve, such as math=gsm8k,svamp",
+    collectAligned,
+  ],
+  methods: ["--methods <names>", "tuning methods", parseList],
+  tasks: ["--tasks <names>", "tasks and groups", parseList],
+  metrics: [
+    "--metric <task=score>",
+    "score by which a task is judged, such as gsm8k=strict-match",
+    collectPairs,
+  ],
+  task_files: ["--task-file <yaml...>", "files of further tasks"],
+  data_dir: ["--data-dir <folder>", "folder with the tasks' datasets as files, in place of the Hub"],
+  limit: [
+    "--limit <n or task=n>",
+    "only the first n items of each task, or of one task or group (may be repeated)",
+    collectLimits,
+  ],
+  num_fewshot: ["--num-fewshot <n>", "examples before each item", parseWhole(0)],
+  apply_chat_template: ["--apply-chat-template", "tune and ask in the model's chat template"],
+  seeds: ["--seeds <n,n,…>", "tune each model once with each seed", parseSeeds],
+  run: [
+    "--run <option=value>",
+    "an option of all runs, as in tune's config.yaml (may be repeated)",
+    collectRun,
+  ],
+};
+
+/** Options that have no flag of their own. */
+const otherwise = ["kind", "limits", "chat_template", "date"];
+
+/**
+ * Adds a flag for each of a kind's options.
+ *
+ * @returns the options' names by those that Commander gives the flags
+ */
+function addFlags(command: Command, options: z.ZodObject["shape"]): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  for (const [name, schema] of Object.entries(options) as [string, z.ZodType][]) {
+    if (otherwise.includes(name)) continue;
+    const [flags, description, parse] = flagsOf[name] ?? [
+      `--${name.replaceAll("_", "-")} <value>`,
+      schema.description ?? "",
+      (text: string) => parseYaml(text, `--${name}`),
+    ];
+    const option = new Option(flags, `${description}${describeDefault(schema)}`);
+    if (parse) option.argParser<unknown>(parse as (text: string, before: unknown) => unknown);
+    command.addOption(option);
+    names.set(option.attributeName(), name);
+  }
+  if (Object.hasOwn(options, "chat_template")) addChatOptions(command);
+  return names.set("chatTemplate", "chat_template");
+}
+
+/** " (default: lora,qlora)" */
+function describeDefault(schema: z.ZodType): string {
+  const text = String(schema.safeParse(undefined).data ?? "");
+  return /^(|false|\[object Object\])$/.test(text) ? "" : ` (default: ${text})`;
 }
 
 /** Flags under the names of study.yaml. */
-function nameOptions({
-  metric,
-  taskFile,
-  dataDir,
-  numFewshot,
-  applyChatTemplate,
-  chatTemplate,
-  neutralText,
-  limit,
-  ...flags
-}: Record<string, unknown> & { readonly limit?: Limits }) {
-  const named = {
-    metrics: metric,
-    task_files: taskFile,
-    data_dir: dataDir,
-    num_fewshot: numFewshot,
-    apply_chat_template: applyChatTemplate,
-    chat_template: chatTemplate,
-    neutral_text: neutralText,
-    limit: limit?.all,
-    limits: limit?.single,
-    ...flags,
+function nameOptions(
+  { limit, ...flags }: Readonly<Record<string, unknown>> & { readonly limit?: Limits },
+  names: ReadonlyMap<string, string>,
+): Record<string, unknown> {
+  const named = Object.entries(flags).map(([flag, value]) => [names.get(flag) ?? flag, value]);
+  const { all, single } = limit ?? {};
+  return {
+    ...Object.fromEntries(named),
+    ...(all !== undefined && { limit: all }),
+    ...(single && { limits: single }),
   };
-  return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined));
 }
 
 function splitPair(text: string): [string, string] {
@@ -143,7 +149,7 @@ function splitPair(text: string): [string, string] {
   return [name, value];
 }
 
-function collectData(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+function collectPairs(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
   const [name, value] = splitPair(text);
   if (Object.hasOwn(before, name)) throw new InvalidArgumentError(`"${name}" is given twice.`);
   return { ...before, [name]: value };

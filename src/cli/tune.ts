@@ -8,17 +8,10 @@ import { InputError, isDiskFull } from "../core/errors.ts";
 import { createPaint, type Paint, wantsColour } from "../node/colours.ts";
 import { renderReport } from "../node/data/inspect.ts";
 import type { Efficiency } from "../node/efficiency/efficiency.ts";
-import { withLock } from "../node/files/lock.ts";
-import {
-  fineTune,
-  type RunEvents,
-  type RunPlan,
-  type RunResult,
-  resumeRun,
-} from "../node/training/fine-tune.ts";
+import { fineTune, type RunEvents, type RunPlan, type RunResult } from "../node/training/fine-tune.ts";
 import { completeOptions } from "../node/training/initial-adapter.ts";
+import { openRun } from "../node/training/open-run.ts";
 import type { RunConfig, RunOptions } from "../node/training/run-config.ts";
-import { findResult, openRunFolder } from "../node/training/run-folder.ts";
 import { type NextStep, renderNextSteps } from "./next-steps.ts";
 import { createStatusLine, formatBytes, formatDuration, note, print } from "./output.ts";
 import { addRunOptions, readRunOptions } from "./run-options.ts";
@@ -54,19 +47,18 @@ export function addTuneCommands(program: Command): void {
     .argument("<run>", "folder of the run")
     .option("--json", "print one JSON object at the end instead of text")
     .addHelpText("after", "\nExample:\n  slimtune resume runs/math")
-    .action(async (run: string, { json }) => {
-      const { folder, config } = openRunFolder(run);
-      const output = findResult(folder, config);
-      if (output === undefined) {
-        await showRun(json, (events) => resumeRun(run, events));
+    .action(async (folder: string, { json }) => {
+      const run = openRun(folder);
+      const { config, result } = run;
+      if (result === undefined) {
+        await showRun(json, run.resume);
         return;
       }
-      // Removes what a process has left that was ended between its result and its own end.
-      await withLock(run, "run", async () => {});
-      if (json) print(`${JSON.stringify({ outcome: "finished", folder: run, output })}\n`);
+      await run.removeLeftovers();
+      if (json) print(`${JSON.stringify({ outcome: "finished", folder, output: result })}\n`);
       else {
-        const next = renderNextSteps(listNextSteps(run, output, config), createPaint(stdout));
-        print(`The run in ${run} is finished; its result is in ${output}.\n${next}\n`, {
+        const next = renderNextSteps(listNextSteps(folder, result, config), createPaint(stdout));
+        print(`The run in ${folder} is finished; its result is in ${result}.\n${next}\n`, {
           coloured: wantsColour(stdout),
         });
       }

@@ -3,6 +3,13 @@
 /**
  * Input that cannot be used. The message is one sentence that says what is wrong, where it is (file, line,
  * tensor) and what to do. The command line prints it without a stack trace and exits with code 1.
+ *
+ * @example
+ * try {
+ *   await openModel("nowhere");
+ * } catch (error) {
+ *   if (error instanceof InputError) console.error(error.message); // There is no model at nowhere.
+ * }
  */
 export class InputError extends Error {
   override readonly name = "InputError";

@@ -6,7 +6,7 @@ import { holm } from "../statistics/holm.ts";
 import { mcnemarExact } from "../statistics/mcnemar.ts";
 import { defaultResamples, pairedBootstrap } from "../statistics/paired-bootstrap.ts";
 import { signFlipTest } from "../statistics/sign-flip.ts";
-import { type Interval, wilsonInterval } from "../statistics/wilson.ts";
+import { type Estimate, wilsonInterval } from "../statistics/wilson.ts";
 import { toMarkdown } from "./comparison-report.ts";
 import { readEvaluation } from "./evaluation-folder.ts";
 import { mean } from "./metrics/aggregations.ts";
@@ -55,11 +55,6 @@ export interface Run {
   /** Its file of results. */
   readonly path: string;
   readonly model: string;
-}
-
-/** A number with its 95 % interval. */
-export interface Estimate extends Interval {
-  readonly value: number;
 }
 
 /** One metric of a task or group. Scores and differences are as in the results: 0.01 is one point of an accuracy. */

@@ -1,7 +1,8 @@
 /** @file A comparison of two evaluations as text, as Markdown and as JSON. */
 
 import { type Paint, plain } from "../node/colours.ts";
-import type { ComparedScores, Estimate, Run, ScoreComparison } from "./compare.ts";
+import type { Estimate } from "../statistics/wilson.ts";
+import type { ComparedScores, Run, ScoreComparison } from "./compare.ts";
 import type { ItemPair } from "./paired-items.ts";
 
 const headings = [

@@ -28,11 +28,11 @@ import { writeGgufModel } from "../node/models/write-gguf.ts";
 import { initialProgress, readCheckpoint, writeCheckpoint } from "../node/training/checkpoint.ts";
 import { parseRunConfig } from "../node/training/run-config.ts";
 import { beginRun, openRunFolder, readIdentity, runFolder } from "../node/training/run-folder.ts";
-import { readStudy } from "../reporting/study-file.ts";
-import { slimmingStudy } from "../reporting/study-results.fixture.ts";
 import { prepareRequest } from "../server/prepare-request.ts";
 import { createServedModel } from "../server/served-model.ts";
+import { slimmingStudy } from "../studies/slimming/study-results.fixture.ts";
 import { readStudyConfig } from "../studies/study-config.ts";
+import { readStudy } from "../studies/study-report.ts";
 
 export interface Reader {
   readonly name: string;

@@ -8,7 +8,6 @@ import {
   joinWords,
   scorePrinter,
 } from "./format.ts";
-import { slimmingStudy } from "./study-results.fixture.ts";
 
 test("numbers have 3 significant digits unless told, and no negative zero", () => {
   expect([1234.5, 245.31, 18.04, 0.5523, 0.000123, 0].map((value) => formatNumber(value))).toEqual([
@@ -33,14 +32,14 @@ test("durations and shares", () => {
 });
 
 test("scores between 0 and 1 are printed in points, others in their own unit", () => {
-  const { tasks, base } = slimmingStudy();
-  const [gsm8k, , , wikitext] = tasks.map((task) => scorePrinter(task, base.scores[task.name]!));
-  expect([gsm8k!.score(0.06), gsm8k!.change(0.0726), gsm8k!.size(-0.0726)]).toEqual([
+  const gsm8k = scorePrinter(true, { value: 0.06, low: 0.04, high: 0.09 });
+  const wikitext = scorePrinter(false, { value: 21.47, low: 20.12, high: 23.05 });
+  expect([gsm8k.score(0.06), gsm8k.change(0.0726), gsm8k.size(-0.0726)]).toEqual([
     "6.0",
     "+7.3",
     "7.3 points",
   ]);
-  expect([wikitext!.score(21.47), wikitext!.change(-0.84), wikitext!.size(-0.84)]).toEqual([
+  expect([wikitext.score(21.47), wikitext.change(-0.84), wikitext.size(-0.84)]).toEqual([
     "21.47",
     "−0.84",
     "0.84",

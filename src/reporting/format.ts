@@ -1,7 +1,6 @@
 /** @file Numbers as a report prints them, with the minus sign U+2212, which is as wide as a plus sign. */
 
-import type { Interval } from "../statistics/wilson.ts";
-import type { Estimate, StudyTask } from "../studies/results.ts";
+import type { Estimate, Interval } from "../statistics/wilson.ts";
 
 /** `digits` decimals, or as many as leave 3 significant digits. */
 export function formatNumber(value: number, digits = significantDecimals(value)): string {
@@ -69,7 +68,7 @@ export interface ScorePrinter {
 }
 
 /** Scores in points (hundredths) to a tenth; others, such as perplexities, to the decimals that give the base score 4 digits. */
-export function scorePrinter({ inPoints }: StudyTask, base: Estimate): ScorePrinter {
+export function scorePrinter(inPoints: boolean, base: Estimate): ScorePrinter {
   const scale = inPoints ? 100 : 1;
   const digits = inPoints ? 1 : significantDecimals(base.value) + 1;
   const unit = inPoints ? " points" : "";

@@ -36,6 +36,10 @@ export interface Divergence extends Estimate {
  * @param tuned the base with an adapter, whose weights it shares, or another model of the same vocabulary
  * @throws InputError if the models do not divide the text into the same tokens, it has fewer than one window,
  *   or a window is longer than the model's context
+ * @example
+ * const base = await openModel("fixtures/embedded-model");
+ * const tuned = loadAdapter(base, "runs/faq/adapter");
+ * const { value, low, high } = await measureDivergence(base, tuned, writeNeutralText());
  */
 export async function measureDivergence(
   base: AdaptedModel,

@@ -13,6 +13,8 @@ const heldOutSeed = 2025;
  * Reads a plain text file in UTF-8 whole, such as a few articles of WikiText.
  *
  * @throws InputError if there is no such file, or it has no text or is not in UTF-8.
+ * @example
+ * const text = readNeutralText("articles.txt");
  */
 export function readNeutralText(path: string): string {
   if (!statSync(path, { throwIfNoEntry: false })?.isFile()) throw new InputError(`There is no file ${path}.`);
@@ -26,6 +28,8 @@ export function readNeutralText(path: string): string {
  * strange: give them a text of their own language.
  *
  * @param documents of some 100 words each. Default 64.
+ * @example
+ * const text = writeNeutralText(16);
  */
 export function writeNeutralText(documents = 64): string {
   return Array.from({ length: documents }, (_, i) => writeProse(i)).join("\n\n");

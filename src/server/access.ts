@@ -5,7 +5,12 @@ import type { MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
 import { ApiError } from "./api-error.ts";
 
-/** Whether a server on `host` can only be reached from its own machine. */
+/**
+ * Whether a server on `host` can only be reached from its own machine.
+ *
+ * @example
+ * isLoopback("0.0.0.0"); // false: others can reach it, so ask them for a key
+ */
 export function isLoopback(host: string): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i.test(host);
 }

@@ -39,7 +39,13 @@ export interface Port<Out, In> {
   listen(listener: (message: In) => void): void;
 }
 
-/** The engine's process has ended, so no answer will come. */
+/**
+ * The engine's process has ended, so no answer will come.
+ *
+ * @example
+ * const server = await serveModel({ model: "fixtures/embedded-model" });
+ * server.lost.then((error: EngineLostError) => console.error(error.message));
+ */
 export class EngineLostError extends Error {
   override readonly name = "EngineLostError";
 }

@@ -55,6 +55,11 @@ const grace = 5000;
  * Listens at once and loads the model; requests that come before it is loaded wait for it.
  *
  * @throws InputError if there is no such model, the key is empty, or the address cannot be listened on.
+ * @example
+ * const server = await serveModel({ model: "fixtures/embedded-model", adapters: { faq: "runs/faq/adapter" }, port: 0 });
+ * await server.ready;
+ * const answer = await fetch(`${server.url}/v1/models`);
+ * await server.stop();
  */
 export async function serveModel(options: ServeOptions): Promise<ModelServer> {
   const { host = "127.0.0.1", port = 8000, maxQueue = 1000, adapters = {}, ...others } = options;

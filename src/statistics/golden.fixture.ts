@@ -29,6 +29,13 @@ interface Golden {
     readonly difference: number;
     readonly power: number;
   }[];
+  readonly meanInterval: readonly {
+    readonly values: readonly number[];
+    readonly mean: number;
+    readonly deviation: number;
+    readonly low: number;
+    readonly high: number;
+  }[];
 }
 
 export const golden: Golden = JSON.parse(readFileSync("fixtures/evaluation/statistics.json", "utf8"));

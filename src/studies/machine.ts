@@ -7,9 +7,8 @@ import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { readJson } from "../node/files/structured.ts";
 import { writeWhole } from "../node/files/write.ts";
-import { machineSchema } from "../reporting/study-file.ts";
-import type { Machine } from "./results.ts";
 import type { StudyFolder } from "./study-folder.ts";
+import { type Machine, machineSchema } from "./study-results.ts";
 
 const machinesSchema = z.tuple([machineSchema], machineSchema);
 
@@ -30,4 +29,12 @@ export function recordMachine({ machines: path }: StudyFolder): void {
 /** The machine on which the study was begun, and those on which it went on. */
 export function readMachines({ machines }: StudyFolder): [Machine, ...Machine[]] {
   return readJson(machines, machinesSchema);
+}
+
+/** What is to be said of further machines. */
+export function describeMachines(others: readonly Machine[]): string[] {
+  return others.map(
+    ({ cpu, cores, node }) =>
+      `Parts were computed on another machine (${cpu}, ${cores} cores, Node.js ${node}); costs of the two cannot be compared.`,
+  );
 }

@@ -1,23 +1,16 @@
 /** @file A study from its options to its report, and on from where it was interrupted. */
 
-import { existsSync } from "node:fs";
 import { InputError } from "../core/errors.ts";
-import { outputFolder } from "../evaluation/output-folder.ts";
-import { loadTasks } from "../evaluation/tasks/registry.ts";
 import { withLock } from "../node/files/lock.ts";
-import { openCheckpoint } from "../node/models/checkpoint.ts";
-import { resolveModel } from "../node/models/hub-model.ts";
-import { type Cell, listCells, listQuantizedBases, tunedModel } from "./cells.ts";
-import { collectResults } from "./collect.ts";
+import { isBegun, openStudyFolder, withDate } from "./begin-study.ts";
+import { estimateStudy, type StudyEstimate } from "./estimate.ts";
+import { kindOf, type StudyKindName, type StudyResultsOf } from "./kinds.ts";
 import { recordMachine } from "./machine.ts";
-import type { Job } from "./perform-job.ts";
-import type { StudyResults } from "./results.ts";
-import { type JobOutcome, runJob } from "./run-job.ts";
-import { parseStudyConfig, type StudyConfig, type StudyOptions } from "./study-config.ts";
-import { checkData, type DataSource, prepareData } from "./study-data.ts";
-import { estimateStudy, type StudyEstimate } from "./study-estimate.ts";
-import { isBegun, openStudyFolder, recordFailure, type StudyFolder, withDate } from "./study-folder.ts";
-import { checkScoreNames } from "./task-scores.ts";
+import { type PartOutcome, runPart } from "./run-part.ts";
+import { parseStudyConfig, readStudyConfig, type StudyOptions } from "./study-config.ts";
+import { recordFailure, type StudyFolder, studyFolder } from "./study-folder.ts";
+import type { StudyConfig } from "./study-kind.ts";
+import { collectResults, writeStudy } from "./study-report.ts";
 
 export interface StudyEvents {
   /** Called before anything is computed. */
@@ -31,14 +24,15 @@ export interface StudyEvents {
 }
 
 export interface StudyPlan {
-  readonly cells: readonly Cell[];
+  /** Names of the cells. */
+  readonly cells: readonly string[];
   readonly parts: number;
   /** Parts that were computed before. */
   readonly done: number;
   readonly estimate: StudyEstimate;
 }
 
-/** A part of a study: evaluation or divergence of a base model, the alignment, or a cell's run, evaluation or divergence. */
+/** A part of a study, such as a cell's tuning run. */
 export interface StudyPart {
   readonly number: number;
   readonly of: number;
@@ -46,38 +40,63 @@ export interface StudyPart {
   readonly name: string;
 }
 
-export interface StudyOutcome {
+export interface StudyOutcome<Kind extends StudyKindName = StudyKindName> {
   readonly outcome: "finished" | "interrupted";
   /** The page, if the study is finished. */
   readonly report?: string;
-  readonly results?: StudyResults;
+  readonly results?: StudyResultsOf<Kind>;
 }
 
 /**
- * Computes a study: the base model's scores, how well the data fit the tasks, and for each cell a tuning run, its scores
- * and its divergence from the base; then writes its report. What the folder holds already is not computed again. A cell
- * that fails is reported, and the others go on.
+ * Computes a study, each part in a process of its own, and writes its results and its report. What the folder holds already
+ * is not computed again. A cell that fails is reported, and the others go on.
  *
- * @throws InputError if an option is bad, the folder holds something else, or the base model cannot be evaluated.
+ * @param options as in its study.yaml; `kind` says which study it is
+ * @param out folder of the study, a new one or that of the same study
+ * @throws InputError if an option is bad, the folder holds something else, or a part fails without which there is no study.
+ *
+ * @example
+ * const { results, report } = await runStudy(
+ *   {
+ *     kind: "slimming",
+ *     model: "SmolLM2-135M-Instruct.Q4_1.gguf",
+ *     data: { math: "gsm8k:train" },
+ *     tasks: ["gsm8k", "hellaswag"],
+ *     limit: 200,
+ *     run: { max_steps: 200 },
+ *   },
+ *   "runs/study",
+ *   { onPart: ({ number, of, name }) => console.log(`${number}/${of} ${name}`) },
+ * );
+ * console.log(results?.cells[0]?.changes?.gsm8k?.difference, report);
  */
-export async function runStudy(
-  options: StudyOptions,
+export async function runStudy<Kind extends StudyKindName>(
+  options: { readonly kind: Kind } & StudyOptions<Kind>,
   out: string,
   events: StudyEvents = {},
-): Promise<StudyOutcome> {
+): Promise<StudyOutcome<Kind>> {
   const config = withDate(parseStudyConfig(options, "The study's options"), out);
-  // Before anything is written.
-  const registry = loadTasks(config.task_files);
-  registry.select(config.tasks);
-  checkScoreNames(config, registry);
-  checkData(config);
-  openCheckpoint(await resolveModel(config.model)).close();
+  await kindOf(config).checkInputs?.(config);
   isBegun(out, config);
   return withLock(out, "study", async () => {
     const folder = openStudyFolder(out, config);
     recordMachine(folder);
-    return await computeStudy(config, folder, events);
+    // As its parts read them.
+    return (await computeStudy(readStudyConfig(folder.config), folder, events)) as StudyOutcome<Kind>;
   });
+}
+
+/**
+ * Goes on with a study that was interrupted, or computes its failed cells again.
+ *
+ * @param path folder of the study
+ * @throws InputError as {@link runStudy}, and if the folder holds no study.
+ *
+ * @example
+ * const { results } = await resumeStudy("runs/study");
+ */
+export function resumeStudy(path: string, events: StudyEvents = {}): Promise<StudyOutcome> {
+  return runStudy(readStudyConfig(studyFolder(path).config), path, events);
 }
 
 async function computeStudy(
@@ -85,49 +104,43 @@ async function computeStudy(
   folder: StudyFolder,
   events: StudyEvents,
 ): Promise<StudyOutcome> {
-  const data = await prepareData(config, folder.data);
-  const cells = listCells(config, data, folder);
-  const parts = listParts(config, folder, data, cells);
+  const { cells, parts } = await kindOf(config).listParts(config, folder);
+  const left = parts.filter((part) => !part.isDone());
   events.onPlan?.({
     cells,
     parts: parts.length,
-    done: parts.filter(({ isDone }) => isDone()).length,
-    estimate: await estimateStudy(config, cells, {
-      bases: [folder.base, ...listQuantizedBases(cells).map(({ id }) => folder.evaluation(id))].filter(
-        (path) => !existsSync(outputFolder(path).results),
-      ).length,
-      cells: cells.map(({ id }) => [!existsSync(folder.run(id)), !existsSync(folder.evaluation(id))]),
-    }),
+    done: parts.length - left.length,
+    estimate: await estimateStudy(left),
   });
 
   const failed = new Set<string>();
-  for (const [index, { name, cell, isDone, job }] of parts.entries()) {
+  for (const [index, part] of parts.entries()) {
     if (events.signal?.aborted) return { outcome: "interrupted" };
-    const part = { number: index + 1, of: parts.length, name };
-    if (isDone() || (cell !== undefined && failed.has(cell))) continue;
-    const outcome = await runJob(job(), (text) => events.onProgress?.(part, text), events.signal);
+    const { name, cell } = part;
+    const numbered = { number: index + 1, of: parts.length, name };
+    if (part.isDone() || (cell !== undefined && failed.has(cell))) continue;
+    const onProgress = (text: string) => events.onProgress?.(numbered, text);
+    const outcome = await runPart(folder, part, onProgress, events.signal);
     if (outcome.type === "interrupted") return { outcome: "interrupted" };
     if (outcome.type === "finished") {
-      events.onPart?.(part);
+      events.onPart?.(numbered);
       continue;
     }
     stopIfFatal(outcome, cell, folder);
     failed.add(cell!);
     recordFailure(folder, cell!, outcome.message);
-    events.onPart?.(part, outcome.message);
+    events.onPart?.(numbered, outcome.message);
   }
-  const computed = [...cells, ...listQuantizedBases(cells)];
-  for (const { id } of computed) if (!failed.has(id)) recordFailure(folder, id, undefined);
+  for (const { cell } of parts)
+    if (cell !== undefined && !failed.has(cell)) recordFailure(folder, cell, undefined);
 
   const results = await collectResults(config, folder);
-  // The charts' library is slow to load, and whoever only reads a study's options does not need it.
-  const { writeReport } = await import("../reporting/write-report.ts");
-  const { page } = writeReport(folder.path, results);
-  return { outcome: "finished", report: page, results };
+  const { page } = await writeStudy(folder.path, results);
+  return { outcome: "finished", report: page, results: results as StudyResultsOf<StudyKindName> };
 }
 
 function stopIfFatal(
-  { message, isFatal }: Extract<JobOutcome, { type: "failed" }>,
+  { message, isFatal }: Extract<PartOutcome, { type: "failed" }>,
   cell: string | undefined,
   { path }: StudyFolder,
 ): void {
@@ -137,71 +150,4 @@ function stopIfFatal(
     );
   }
   if (cell === undefined) throw new InputError(message);
-}
-
-interface Part {
-  readonly name: string;
-  /** The cell or quantized base that it belongs to, without which the others go on. */
-  readonly cell?: string;
-  isDone(): boolean;
-  job(): Job;
-}
-
-function listParts(
-  config: StudyConfig,
-  folder: StudyFolder,
-  data: readonly DataSource[],
-  cells: readonly Cell[],
-): Part[] {
-  const evaluation = (
-    name: string,
-    out: string,
-    tuned: () => ReturnType<typeof tunedModel>,
-    cell?: string,
-  ): Part => ({
-    name,
-    ...(cell !== undefined && { cell }),
-    isDone: () => existsSync(outputFolder(out).results),
-    job: () => ({ type: "evaluate", config, tuned: tuned()!, out }),
-  });
-  const divergence = (
-    name: string,
-    out: string,
-    tuned: () => ReturnType<typeof tunedModel>,
-    cell: string,
-  ): Part => ({
-    name,
-    cell,
-    isDone: () => existsSync(out),
-    job: () => ({ type: "diverge", config, tuned: tuned()!, out }),
-  });
-  return [
-    evaluation("base: evaluation", folder.base, () => ({ model: config.model })),
-    {
-      name: "alignment",
-      isDone: () => existsSync(folder.alignment),
-      job: () => ({ type: "align", config, data, out: folder.alignment }),
-    },
-    ...listQuantizedBases(cells).flatMap(({ id, storage }) => {
-      const choice = () => ({ model: config.model, storage });
-      return [
-        evaluation(`${id}: evaluation`, folder.evaluation(id), choice, id),
-        divergence(`${id}: divergence`, folder.baseDivergence(id), choice, id),
-      ];
-    }),
-    ...cells.flatMap((cell): Part[] => {
-      const { id, run } = cell;
-      const tuned = () => tunedModel(cell, config, folder);
-      return [
-        {
-          name: `${id}: tuning`,
-          cell: id,
-          isDone: () => tuned() !== undefined,
-          job: () => ({ type: "tune", options: run }),
-        },
-        evaluation(`${id}: evaluation`, folder.evaluation(id), tuned, id),
-        divergence(`${id}: divergence`, folder.divergence(id), tuned, id),
-      ];
-    }),
-  ];
 }

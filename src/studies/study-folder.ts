@@ -2,15 +2,12 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { isDeepStrictEqual } from "node:util";
-import { stringify } from "yaml";
 import { z } from "zod";
-import { InputError } from "../core/errors.ts";
-import { isoDay } from "../core/tokenization/strftime.ts";
-import { isNewFolder } from "../node/files/folder.ts";
 import { readJson } from "../node/files/structured.ts";
-import { makeFolder, writeWhole } from "../node/files/write.ts";
-import { readStudyConfig, type StudyConfig } from "./study-config.ts";
+import { writeWhole } from "../node/files/write.ts";
+
+/** The name of the base model's evaluation. */
+export const baseId = "base";
 
 export interface StudyFolder {
   readonly path: string;
@@ -18,7 +15,6 @@ export interface StudyFolder {
   readonly config: string;
   /** Sets that were made from tasks' splits. */
   readonly data: string;
-  readonly alignment: string;
   /** The base model's evaluation. */
   readonly base: string;
   /** Why cells failed, by their ids. */
@@ -27,9 +23,6 @@ export interface StudyFolder {
   readonly machines: string;
   run(cell: string): string;
   evaluation(cell: string): string;
-  divergence(cell: string): string;
-  /** Of a base model that is quantized and not tuned. */
-  baseDivergence(id: string): string;
 }
 
 export function studyFolder(path: string): StudyFolder {
@@ -37,64 +30,22 @@ export function studyFolder(path: string): StudyFolder {
     path,
     config: join(path, "study.yaml"),
     data: join(path, "data"),
-    alignment: join(path, "alignment.json"),
-    base: join(path, "evaluations", "base"),
+    base: join(path, "evaluations", baseId),
     failures: join(path, "failures.json"),
     machines: join(path, "machines.json"),
     run: (cell) => join(path, "runs", cell),
     evaluation: (cell) => join(path, "evaluations", cell),
-    divergence: (cell) => join(path, "runs", cell, "divergence.json"),
-    baseDivergence: (id) => join(path, "evaluations", id, "divergence.json"),
   };
-}
-
-/**
- * The options with a date: that of the study which the folder `path` holds, or today's, if none is given. A study that was
- * begun without one stays as it is.
- */
-export function withDate(config: StudyConfig, path: string): StudyConfig {
-  if (config.date !== undefined) return config;
-  const { config: begun } = studyFolder(path);
-  const date = existsSync(begun) ? readStudyConfig(begun).date : isoDay(new Date());
-  return date === undefined ? config : { ...config, date };
-}
-
-/**
- * Whether a study was begun in a folder.
- *
- * @throws InputError if it holds anything else, or a study with other options.
- */
-export function isBegun(path: string, config: StudyConfig): boolean {
-  const folder = studyFolder(path);
-  if (existsSync(folder.config)) {
-    const begun = readStudyConfig(folder.config);
-    const changed = Object.keys(config).find(
-      (key) => !isDeepStrictEqual(begun[key as keyof StudyConfig], config[key as keyof StudyConfig]),
-    );
-    if (changed === undefined) return true;
-    throw new InputError(
-      `${path} holds a study with another "${changed}"; choose another folder, or go on with \`slimtune study resume ${path}\`.`,
-    );
-  }
-  // Former versions wrote the options under this name first.
-  if (isNewFolder(path, ["study.yaml.tmp"])) return false;
-  throw new InputError(`The output folder ${path} is not empty and holds no study; choose another folder.`);
-}
-
-/** Makes the folder of a study, or opens it to go on. @throws InputError as {@link isBegun}. */
-export function openStudyFolder(path: string, config: StudyConfig): StudyFolder {
-  const folder = studyFolder(path);
-  if (!isBegun(path, config)) {
-    makeFolder(path);
-    writeWhole(folder.config, stringify(config));
-  }
-  return folder;
 }
 
 const failuresSchema = z.record(z.string(), z.string());
 
-/** Why cells failed, by their ids. */
-export function readFailures(folder: StudyFolder): Record<string, string> {
+/** Why a cell has no results: it failed, or was not computed yet; undefined if it has some. */
+export function whyMissing(folder: StudyFolder, cell: string, isComputed: boolean): string | undefined {
+  return readFailures(folder)[cell] ?? (isComputed ? undefined : "It is not computed yet.");
+}
+
+function readFailures(folder: StudyFolder): Record<string, string> {
   return existsSync(folder.failures) ? readJson(folder.failures, failuresSchema, "remove it") : {};
 }
 

@@ -25,6 +25,9 @@ export const noAdapter: Adapter = { adaptation: frozen, parameters: new Map() };
  * one of its own. The base weights are shared, so several adapted models can be held at little cost.
  *
  * @throws InputError if it is no adapter, needs what is not supported, or belongs to another base model.
+ * @example
+ * const base = await openModel("fixtures/embedded-model");
+ * const model = loadAdapter(base, "runs/faq/adapter");
  */
 export function loadAdapter(model: Model, folder: string): AdaptedModel {
   const { chatTemplate, extension, ...adapter } = readAdapter(folder, model.config, model.fingerprint);

@@ -92,6 +92,16 @@ interface Lane {
   beginning: { readonly job: Job; known: number } | undefined;
 }
 
+/**
+ * A generator that writes many texts at a time, for one base model with any number of adapters.
+ *
+ * @example
+ * const model = await openModel("fixtures/embedded-model");
+ * const generator = createGenerator(model, { batchSize: 4 });
+ * const promptIds = model.tokenizer.encode("Once there was");
+ * console.log((await generator.generate({ promptIds, maxNewTokens: 20 })).text);
+ * await generator.close();
+ */
 export function createGenerator(model: AdaptedModel, options: GeneratorOptions = {}): LocalGenerator {
   const { adapters = {}, batchSize = 8, bits = defaultBits(model), device = openDevice("cpu") } = options;
   const { config, tokenizer } = model;

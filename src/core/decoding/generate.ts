@@ -28,6 +28,9 @@ export interface GenerateOptions extends SamplingOptions {
  * The model's continuation of `prompt`, up to its end-of-sequence token.
  *
  * @throws InputError if the prompt leaves no room in the model's context, or an option is out of its range.
+ * @example
+ * const model = await openModel("fixtures/embedded-model");
+ * console.log(await generate(model, "Tom has 3 pens.", { maxNewTokens: 20 }));
  */
 export async function generate(
   model: AdaptedModel,

@@ -19,7 +19,7 @@ export interface TensorType {
 }
 
 /** Where a tensor's values come from. */
-type Source =
+export type Source =
   | { readonly kind: "input"; readonly name: string }
   | { readonly kind: "constant"; readonly data: TensorData }
   | { readonly kind: "node"; readonly node: Node; readonly index: number };

@@ -3,17 +3,65 @@
 import { styleText } from "node:util";
 import { showControls } from "../../core/control-characters.ts";
 import type { TokenizedExample } from "../../core/data/batch.ts";
+import { type ChatSettings, withChatSettings } from "../../core/tokenization/chat-template.ts";
 import type { Tokenizer } from "../../core/tokenization/tokenizer.ts";
-import type { DatasetReport } from "./load-dataset.ts";
+import { openCheckpoint } from "../models/checkpoint.ts";
+import { resolveModel } from "../models/hub-model.ts";
+import { resolveDataset } from "./hub-dataset.ts";
+import { type Dataset, type DatasetOptions, type DatasetReport, loadDataset } from "./load-dataset.ts";
+
+export interface InspectionOptions extends Omit<DatasetOptions, "tokenizer" | "context">, ChatSettings {
+  /** Folder, .gguf file or Hub id of the model, for its tokenizer and template. */
+  readonly model: string;
+  /** File of examples or Hub id of a dataset. */
+  readonly data: string;
+  /** Split of a Hub dataset. Default "train". */
+  readonly dataSplit?: string;
+  /** Longest example in tokens. Default 2048. */
+  readonly context?: number;
+}
+
+export interface DataInspection extends Dataset {
+  /** With the chat template and the day that the examples were rendered with. */
+  readonly tokenizer: Tokenizer;
+}
+
+/**
+ * Reads data as a run would, without loading a weight: which tokens of each example are trained on, and what is cut.
+ *
+ * @throws InputError as `loadDataset` does, or if there is no such model.
+ * @example
+ * const { examples, report, tokenizer } = await inspectData({ model: "fixtures/embedded-model", data: "faq.csv", limit: 10 });
+ * console.log(renderExample(examples[0]!, tokenizer));
+ */
+export async function inspectData({
+  model,
+  data,
+  dataSplit = "train",
+  context = 2048,
+  chatTemplate,
+  date,
+  ...options
+}: InspectionOptions): Promise<DataInspection> {
+  const checkpoint = openCheckpoint(await resolveModel(model));
+  const tokenizer = withChatSettings(checkpoint.tokenizer(), { chatTemplate, date });
+  checkpoint.close();
+  const path = await resolveDataset(data, dataSplit);
+  return { ...(await loadDataset(path, { ...options, tokenizer, context })), tokenizer };
+}
 
 /**
  * An example's text with its trained tokens in green, or between ⟦ and ⟧ without colour. Special tokens are shown as
  * the vocabulary writes them, characters that a terminal would obey as JSON does.
+ *
+ * @example
+ * const { examples, tokenizer } = await inspectData({ model: "fixtures/embedded-model", data: "faq.csv" });
+ * for (const example of examples.slice(0, 3)) console.log(renderExample(example, tokenizer));
  */
 export function renderExample(
   { ids, trained }: TokenizedExample,
   tokenizer: Tokenizer,
-  { colour }: { readonly colour: boolean },
+  { colour = false }: { readonly colour?: boolean } = {},
 ): string {
   let rendered = "";
   for (let start = 0; start < ids.length; ) {
@@ -27,7 +75,12 @@ export function renderExample(
   return rendered;
 }
 
-/** The report in a few lines for people. */
+/**
+ * The report in a few lines for people.
+ *
+ * @example
+ * console.log(renderReport((await inspectData({ model: "fixtures/embedded-model", data: "faq.csv" })).report));
+ */
 export function renderReport(report: DatasetReport): string {
   const share = ((100 * report.trainedTokens) / report.tokens).toFixed(0);
   const lines = [

@@ -90,7 +90,12 @@ export interface SizeAndScore {
   readonly score: number;
 }
 
-/** How much smaller a model became, times the share of its score that it kept (MCR); null if there was none to keep. */
+/**
+ * How much smaller a model became, times the share of its score that it kept (MCR); null if there was none to keep.
+ *
+ * @example
+ * compressionRate({ bytes: 400e6, score: 0.5 }, { bytes: 100e6, score: 0.45 }); // 3.6
+ */
 export function compressionRate(original: SizeAndScore, compressed: SizeAndScore): number | null {
   if (!(original.score > 0)) return null;
   return (original.bytes / compressed.bytes) * (compressed.score / original.score);

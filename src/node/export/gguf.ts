@@ -38,6 +38,9 @@ export interface GgufOptions {
  *
  * @throws InputError if a file exists, GGUF cannot express the model or its tokenizer, or the file computes something
  * else.
+ * @example
+ * const model = await openAdaptedModel("fixtures/embedded-model", { adapter: "runs/faq/adapter" });
+ * const { verdict } = await exportGguf(openDevice("cpu"), model, "faq.gguf", { type: "q8_0" });
  */
 export async function exportGguf(
   device: Device,
@@ -65,6 +68,9 @@ export async function exportGguf(
  *
  * @throws InputError if a file exists, the adapter does not belong to the base model, GGUF cannot express it, or the
  * file computes something else.
+ * @example
+ * const base = await openModel("fixtures/embedded-model");
+ * await exportGgufAdapter(openDevice("cpu"), base, "runs/faq/adapter", "faq-lora.gguf");
  */
 export async function exportGgufAdapter(
   device: Device,

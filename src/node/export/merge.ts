@@ -21,6 +21,9 @@ export interface MergeOptions extends Pick<LogitCheckOptions, "examples"> {
  * opened again and its predictions are compared with those of base and adapter.
  *
  * @throws InputError if the folder is not empty, or the merged model computes something else.
+ * @example
+ * const model = await openAdaptedModel("fixtures/embedded-model", { adapter: "runs/faq/adapter" });
+ * const { verdict } = await mergeAdapter(openDevice("cpu"), model, "merged");
  */
 export async function mergeAdapter(
   device: Device,

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { InputError } from "../../core/errors.ts";
-import { listPushedFiles, push } from "./push.ts";
+import { listPushedFiles, pushResult } from "./push.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-push-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -110,7 +110,10 @@ function committed(): Record<string, string> {
 describe("an adapter that is sent", () => {
   test("is in a private repository that is made for it, with what PEFT loads and nothing else", async () => {
     const progress: string[] = [];
-    const page = await push(adapter, "anna/words", { hubUrl, onProgress: (file) => progress.push(file) });
+    const { url: page } = await pushResult(adapter, "anna/words", {
+      hubUrl,
+      onProgress: (file) => progress.push(file),
+    });
     expect(page).toBe(`${hubUrl}/anna/words`);
     expect(JSON.parse(sentTo("/repos/create")[0]!.body)).toMatchObject({
       name: "words",
@@ -131,7 +134,7 @@ describe("an adapter that is sent", () => {
 
   test("tells nobody a path of this machine: the base model's id stands for it", async () => {
     expect(() => listPushedFiles(local)).toThrow(/path of this machine.*--base-model-name/);
-    await push(local, "anna/words", { hubUrl, baseModelName: "someone/tiny" });
+    await pushResult(local, "anna/words", { hubUrl, baseModelName: "someone/tiny" });
     const files = committed();
     expect(JSON.parse(files["adapter_config.json"]!)).toMatchObject({
       base_model_name_or_path: "someone/tiny",
@@ -143,30 +146,30 @@ describe("an adapter that is sent", () => {
 
   test("goes into a repository that is there, unless everyone can read that one and this was not said", async () => {
     repository = { private: false };
-    await expect(push(adapter, "anna/words", { hubUrl })).rejects.toThrow("Everyone can read");
+    await expect(pushResult(adapter, "anna/words", { hubUrl })).rejects.toThrow("Everyone can read");
     expect(sentTo("/commit/")).toEqual([]);
-    await push(adapter, "anna/words", { hubUrl, public: true });
+    await pushResult(adapter, "anna/words", { hubUrl, public: true });
     repository = { private: true };
-    await push(adapter, "anna/words", { hubUrl });
+    await pushResult(adapter, "anna/words", { hubUrl });
     expect(sentTo("/repos/create")).toEqual([]);
     expect(sentTo("/commit/")).toHaveLength(2);
   });
 
   test("needs a token that may write, from the environment or the Hub's own file", async () => {
     vi.stubEnv("HF_TOKEN", "hf_reader");
-    const refused = push(adapter, "anna/words", { hubUrl });
+    const refused = pushResult(adapter, "anna/words", { hubUrl });
     await expect(refused).rejects.toThrow(InputError);
     await expect(refused).rejects.toThrow("does not let you write to anna/words");
     vi.stubEnv("HF_TOKEN", undefined);
     vi.stubEnv("HF_TOKEN_PATH", join(scratch, "token"));
-    await expect(push(adapter, "anna/words", { hubUrl })).rejects.toThrow("There is no token");
+    await expect(pushResult(adapter, "anna/words", { hubUrl })).rejects.toThrow("There is no token");
     writeFileSync(join(scratch, "token"), "hf_writer\n");
-    await push(adapter, "anna/words", { hubUrl });
+    await pushResult(adapter, "anna/words", { hubUrl });
     expect(sentTo("/commit/")[0]!.token).toBe("Bearer hf_writer");
   });
 
   test("that nobody receives is told in a sentence", async () => {
-    const unreachable = push(adapter, "anna/words", { hubUrl: "http://127.0.0.1:9" });
+    const unreachable = pushResult(adapter, "anna/words", { hubUrl: "http://127.0.0.1:9" });
     await expect(unreachable).rejects.toThrow(InputError);
     await expect(unreachable).rejects.toThrow("Nothing was sent to anna/words");
   });
@@ -214,6 +217,6 @@ describe("the files that are sent", () => {
   });
 
   test("go to a repository by its whole name", async () => {
-    await expect(push(adapter, "words", { hubUrl })).rejects.toThrow("give user/name");
+    await expect(pushResult(adapter, "words", { hubUrl })).rejects.toThrow("give user/name");
   });
 });

@@ -8,10 +8,20 @@ import { readText } from "../files/read.ts";
 import { anyFields, parseJson } from "../files/structured.ts";
 import { isHubId } from "../hub/hub.ts";
 import { type FileToSend, type SendOptions, sendToHub } from "../hub/hub-upload.ts";
+import { findResult, openRunFolder } from "../training/run-folder.ts";
 
 export interface PushOptions extends SendOptions {
   /** The base model's id on the Hub, where an adapter's configuration names a path in its place. */
   readonly baseModelName?: string;
+  /** Whether nothing is sent. Default false. */
+  readonly dryRun?: boolean;
+}
+
+/** What was sent, or would be. */
+export interface PushedResult {
+  readonly files: readonly PushedFile[];
+  /** The page of the repository. Undefined if nothing was sent. */
+  readonly url?: string;
 }
 
 /** A file that is sent, with its size in bytes. */
@@ -28,20 +38,30 @@ const fileKinds = {
 };
 
 /**
- * Sends a result to the Hub's model repository `to`.
+ * Sends a result to the Hub's model repository `to`, which is made, private, if it does not exist.
  *
- * @param source folder of an adapter or a model, or a GGUF file or a folder with some
- * @returns the page of the repository
- * @throws InputError as {@link listPushedFiles} and {@link sendToHub} do.
+ * @param source folder of a run, an adapter or a model, or a GGUF file or a folder with some
+ * @throws InputError as {@link listPushedFiles} and `sendToHub` do, or if the run is not finished.
+ * @example
+ * const { files } = await pushResult("runs/faq", "anna/faq", { dryRun: true });
  */
-export async function push(source: string, to: string, options: PushOptions = {}): Promise<string> {
-  checkRepositoryName(to);
-  return sendToHub(listPushedFiles(source, options.baseModelName), to, options);
+export async function pushResult(
+  source: string,
+  to: string,
+  { baseModelName, dryRun = false, ...options }: PushOptions = {},
+): Promise<PushedResult> {
+  if (!isHubId(to)) throw new InputError(`"${to}" is no repository of the Hub; give user/name.`);
+  const folder = existsSync(join(source, "config.yaml")) ? resultOf(source) : source;
+  const files = listPushedFiles(folder, baseModelName);
+  return dryRun ? { files } : { files, url: await sendToHub(files, to, options) };
 }
 
-/** @throws InputError if it is not of the form "user/name". */
-export function checkRepositoryName(name: string): void {
-  if (!isHubId(name)) throw new InputError(`"${name}" is no repository of the Hub; give user/name.`);
+/** The folder that a run's result is in. */
+function resultOf(run: string): string {
+  const { folder, config } = openRunFolder(run);
+  const result = findResult(folder, config);
+  if (result !== undefined) return result;
+  throw new InputError(`The run in ${run} is not finished; go on with it by \`slimtune resume ${run}\`.`);
 }
 
 /**

@@ -37,6 +37,9 @@ export interface Model {
  * Opens a model: a Hugging Face folder, a GGUF file, or a Hub id such as "HuggingFaceTB/SmolLM2-135M-Instruct".
  *
  * @throws InputError if there is no such model, or it is damaged or not supported.
+ * @example
+ * const model = await openModel("HuggingFaceTB/SmolLM2-135M-Instruct", { storage: "nf4" });
+ * console.log(model.config.numHiddenLayers);
  */
 export async function openModel(nameOrPath: string, options: OpenOptions & HubOptions = {}): Promise<Model> {
   const checkpoint = openCheckpoint(await resolveModel(nameOrPath, options));
@@ -77,7 +80,13 @@ export async function loadModel(
   };
 }
 
-/** The model with another chat template, or another day as today's, in its chats. */
+/**
+ * The model with another chat template, or another day as today's, in its chats.
+ *
+ * @example
+ * const model = await openModel("fixtures/embedded-model");
+ * const dated = adjustChat(model, { date: "2025-01-31" });
+ */
 export function adjustChat<T extends Model>(model: T, settings: ChatSettings): T {
   return { ...model, tokenizer: withChatSettings(model.tokenizer, settings) };
 }

@@ -25,6 +25,8 @@ export interface DeviceOptions {
  * Opens a device by name.
  *
  * @throws InputError if the name is unknown; and, when it compiles, if there is no such device in the machine.
+ * @example
+ * const device = openDevice("cpu", { threads: 2 });
  */
 export function openDevice(
   name: DeviceName,

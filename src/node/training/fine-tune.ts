@@ -22,7 +22,7 @@ import { chooseTableDtype, fingerprintModel } from "../../core/models/load-weigh
 import type { Device } from "../../core/runtime/device.ts";
 import { makeInterruptible } from "../../core/runtime/interruptible.ts";
 import { withChatSettings } from "../../core/tokenization/chat-template.ts";
-import { addSpecialTokens, type NamedTokens } from "../../core/tokenization/special-tokens.ts";
+import { addSpecialTokens } from "../../core/tokenization/special-tokens.ts";
 import { createMoments } from "../../core/training/adamw.ts";
 import { chooseSegmentSize, findLargestShape, findUsableMemory } from "../../core/training/estimate.ts";
 import {
@@ -93,7 +93,7 @@ export interface RunPlan {
   readonly segmentSize: number;
   readonly trainableParameters: number;
   /** The tokens whose rows are trained by name: those that the tokenizer lacked, and those that it had. */
-  readonly tokens?: Pick<NamedTokens, "added" | "existing">;
+  readonly tokens?: { readonly added: readonly string[]; readonly existing: readonly string[] };
 }
 
 export interface RunResult {
@@ -115,6 +115,12 @@ export interface RunResult {
  * The result is that of the best evaluation on the held-out examples, or of the last step if nothing is held out.
  *
  * @throws InputError if an option, the model or the data are bad, or the loss stops being finite.
+ * @example
+ * const { output, progress } = await fineTune(
+ *   { model: "fixtures/embedded-model", data: "faq.csv", method: "qlora", out: "runs/faq" },
+ *   { onStep: ({ step, loss }) => console.log(step, loss) },
+ * );
+ * console.log(progress.best?.eval_loss, output);
  */
 export async function fineTune(options: RunOptions, events: RunEvents = {}): Promise<RunResult> {
   const config = completeOptions(options, "The run's options");
@@ -133,6 +139,8 @@ export async function fineTune(options: RunOptions, events: RunEvents = {}): Pro
  * bit for bit on the same machine.
  *
  * @throws InputError if `path` is not a run's folder, or its model or data have changed.
+ * @example
+ * const { outcome } = await resumeRun("runs/faq");
  */
 export async function resumeRun(path: string, events: RunEvents = {}): Promise<RunResult> {
   const { folder, config: recorded } = openRunFolder(path);
@@ -146,7 +154,7 @@ export async function resumeRun(path: string, events: RunEvents = {}): Promise<R
 interface RunInputs {
   /** The run's options, with the ids of the tokens that it trains. */
   readonly config: RunConfig;
-  readonly tokens?: Pick<NamedTokens, "added" | "existing">;
+  readonly tokens?: NonNullable<RunPlan["tokens"]>;
   readonly model: Model;
   readonly modelFingerprint: string;
   readonly dataSha256: string;

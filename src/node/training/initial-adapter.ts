@@ -22,6 +22,8 @@ export function findAdapter(path: string): string {
  *
  * @param origin where the options come from, for messages
  * @throws InputError as `parseRunConfig` does, or if there is no such adapter, or an option contradicts its settings.
+ * @example
+ * const { learning_rate } = completeOptions({ model: "fixtures/embedded-model", data: "faq.csv", out: "runs/faq" }, "here");
  */
 export function completeOptions(options: RunOptions, origin: string): RunConfig {
   const { adapter, method } = parseRunConfig(options, origin);

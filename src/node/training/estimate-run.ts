@@ -1,0 +1,137 @@
+/** @file The memory and time of a run before it starts. */
+
+import { createAdaptation } from "../../core/adapters/methods.ts";
+import { measureProductRate } from "../../core/engine/product-rate.ts";
+import { chooseTableDtype } from "../../core/models/load-weights.ts";
+import {
+  adviseMemory,
+  estimateStep,
+  expectedEfficiency,
+  findLargestShape,
+  findUsableMemory,
+  type StepEstimate,
+} from "../../core/training/estimate.ts";
+import { planSteps } from "../../core/training/step-plan.ts";
+import { resolveDataset } from "../data/hub-dataset.ts";
+import { openCheckpoint } from "../models/checkpoint.ts";
+import { resolveModel } from "../models/hub-model.ts";
+import { openDevice } from "../runtime/onnx-runtime.ts";
+import { chooseContext, nameTokens, pickSegmentSize, readExamples } from "./fine-tune.ts";
+import { completeOptions } from "./initial-adapter.ts";
+import type { RunConfig, RunOptions } from "./run-config.ts";
+
+/** Without data: the longest example, unless `context` says otherwise, and the tokens that are trained on. */
+const assumedLength = 512;
+export const assumedTokens = 100_000;
+
+/** A run's options; without data, a run over {@link EstimateOptions.tokens} is estimated. */
+export type EstimatedRun = Omit<RunOptions, "data" | "out"> & Partial<Pick<RunOptions, "data" | "out">>;
+
+export interface EstimateOptions {
+  /** Tokens to train on, without data. Default 100,000. */
+  readonly tokens?: number;
+  /** Memory to stay within. Default: most of what is free. */
+  readonly memoryBytes?: number | undefined;
+}
+
+/** What the steps and evaluations of a run come to, with a segment size. */
+export interface SegmentEstimate extends StepEstimate {
+  readonly tokensPerSecond: number;
+  /** Of the whole run, evaluations included. */
+  readonly seconds: number;
+}
+
+export interface RunEstimate {
+  readonly config: RunConfig;
+  /** Floating-point operations that matrix products reach here in a second, as measured now. */
+  readonly flopsPerSecond: number;
+  readonly memoryBytes: number;
+  /** What the run would take. */
+  readonly chosen: SegmentEstimate;
+  /** With the segment sizes that are worth a thought, {@link chosen} among them. */
+  readonly estimates: readonly SegmentEstimate[];
+  /** Tokens of the longest example. */
+  readonly longestExample: number;
+  readonly trainedTokens: number;
+  /** Undefined without data. */
+  readonly steps?: {
+    readonly total: number;
+    readonly heldOut: number;
+    readonly evaluations: number;
+    readonly evaluatedTokens: number;
+  };
+  /** Whether it fits, and what to change if it does not. */
+  readonly advice: string;
+}
+
+/**
+ * Estimates the memory and time of a run, without loading a weight: by walking the graphs that it would run, and by the rate of
+ * matrix products here, which is measured.
+ *
+ * @throws InputError as `fineTune` does of its options, the model's configuration and the data.
+ * @example
+ * const { chosen, advice } = await estimate({ model: "model.gguf", data: "faq.csv", method: "qlora" });
+ * console.log(`${(chosen.peakBytes / 1e9).toFixed(1)} GB, ${chosen.seconds.toFixed(0)} s. ${advice}`);
+ */
+export async function estimate(
+  run: EstimatedRun,
+  { tokens = assumedTokens, memoryBytes = findUsableMemory() }: EstimateOptions = {},
+): Promise<RunEstimate> {
+  const config = completeOptions({ data: "DATA", out: "OUT", ...run }, "The run's options");
+  const { method, storage, weights_on_disk: weightsOnDisk } = config;
+  const checkpoint = openCheckpoint(await resolveModel(config.model, { revision: config.revision }));
+  const named = nameTokens(config, checkpoint);
+  const vocabSize = named.extension?.vocabSize ?? checkpoint.config.vocabSize;
+  const model = { ...checkpoint.config, vocabSize };
+  const adaptation = createAdaptation(named.config, model);
+  const context = chooseContext(config.context, config.model, model);
+  const dataset =
+    run.data && (await readExamples(config, await resolveDataset(run.data, config.data_split), checkpoint));
+  const longestExample = dataset
+    ? dataset.report.longest
+    : Math.min(config.context ?? assumedLength, context);
+  const segmentSize = pickSegmentSize(config, checkpoint, adaptation, longestExample, memoryBytes);
+  const base = { config: model, storage, tableDtype: chooseTableDtype(checkpoint, storage), weightsOnDisk };
+  checkpoint.close();
+
+  const steps = dataset
+    ? planSteps(
+        config,
+        dataset.examples.map(({ ids }) => ids.length),
+      )
+    : undefined;
+  const trainedTokens = steps ? steps.trainedTokens : tokens;
+  const evaluatedTokens = steps ? steps.evaluations * steps.heldOutTokens : 0;
+  const shape = findLargestShape(config.micro_batch_tokens, longestExample);
+  const device = openDevice("cpu", config.threads === undefined ? {} : { threads: config.threads });
+  const flopsPerSecond = await measureProductRate(device, 3);
+  const sizes = new Set(weightsOnDisk ? [1] : [1, segmentSize, model.numHiddenLayers]);
+  const estimates = [...sizes].map((size): SegmentEstimate => {
+    const step = estimateStep(base, adaptation, shape, size);
+    const secondsOf = (flops: number) => flops / shape.length / (expectedEfficiency * flopsPerSecond);
+    return {
+      ...step,
+      tokensPerSecond: 1 / secondsOf(step.flops),
+      seconds: trainedTokens * secondsOf(step.flops) + evaluatedTokens * secondsOf(step.evaluationFlops),
+    };
+  });
+  const chosen = estimates.find((one) => one.segmentSize === segmentSize)!;
+  return {
+    config,
+    flopsPerSecond,
+    memoryBytes,
+    chosen,
+    estimates,
+    longestExample,
+    trainedTokens,
+    ...(steps && {
+      steps: {
+        total: steps.totalSteps,
+        heldOut: steps.heldOut.length,
+        evaluations: steps.evaluations,
+        evaluatedTokens,
+      },
+    }),
+    advice: adviseMemory(base, chosen, method, memoryBytes),
+  };
+}

@@ -1,0 +1,134 @@
+/** @file The options of a grid of tuned models: methods on sets of data with seeds, all asked the same tasks. */
+
+import { z } from "zod";
+import { type MethodName, methodNames, methodOf, peftFormats } from "../../core/adapters/methods.ts";
+import { InputError } from "../../core/errors.ts";
+import { loadTasks } from "../../evaluation/tasks/registry.ts";
+import { openCheckpoint } from "../../node/models/checkpoint.ts";
+import { resolveModel } from "../../node/models/hub-model.ts";
+import { chatTemplateText, day, parseRunConfig } from "../../node/training/run-config.ts";
+import { checkData } from "./study-data.ts";
+import { checkScoreNames } from "./task-scores.ts";
+
+/** Names stand in the names of folders. */
+const name = z
+  .string()
+  .regex(/^[a-zA-Z\d][\w.+-]{0,63}$/, "names are letters, digits, and _ . + -, at most 64");
+const runOptions = z.record(z.string(), z.unknown());
+
+/** The fields of a grid's options, to which a kind of study adds its own. */
+export const gridOptions = {
+  /** Folder, .gguf file or Hub id. */
+  model: z.string().min(1),
+  /** Sets to tune on: a file of examples or Hub id, or a task's split such as "gsm8k:train" or "hellaswag:tune". */
+  data: z.record(name, z.string().min(1)),
+  /** Tasks that a set is meant to improve. By default a task's split is meant for that task. */
+  aligned: z.record(name, z.array(z.string())).default({}),
+  methods: z.array(z.enum(methodNames)).min(1),
+  /** Tasks and groups. */
+  tasks: z.array(z.string()).min(1),
+  /** Score by which a task is judged, such as "acc_norm" or "strict-match"; by default see {@link chooseScore}. */
+  metrics: z.record(z.string(), z.string()).default({}),
+  /** YAML files of further tasks. */
+  task_files: z.array(z.string()).default([]),
+  /** Folder with the tasks' datasets as files, in place of the Hub. */
+  data_dir: z.string().optional(),
+  /** Items of each task. */
+  limit: z.int().min(1).optional(),
+  /** Items of single tasks, or of each task of a group, in place of `limit`. */
+  limits: z.record(z.string(), z.int().min(1)).default({}),
+  num_fewshot: z.int().min(0).optional(),
+  /** Whether examples are tuned on, and tasks asked, in the model's chat template. */
+  apply_chat_template: z.boolean().default(false),
+  /** A Jinja template in place of the model's own, as text. */
+  chat_template: chatTemplateText.optional(),
+  /** The day that chat templates print as today's; by default that of the study's start. */
+  date: day.optional(),
+  /** Every cell is computed once for each. */
+  seeds: z.array(z.int().min(0)).min(1).default([42]),
+  /** Options of all runs, by the names of a run's config.yaml. */
+  run: runOptions.default({}),
+  method_options: z
+    .partialRecord(z.enum(methodNames), runOptions)
+    .default({})
+    .describe("options of the runs of one method, such as { full: { learning_rate: 1.0e-5 } }"),
+};
+
+const grid = z.object({ kind: z.string(), ...gridOptions });
+
+export type GridConfig = z.output<typeof grid>;
+
+/** Options of a run that the study decides. */
+const decided = [
+  "model",
+  "data",
+  "data_split",
+  "method",
+  "adapter",
+  "seed",
+  "out",
+  "apply_chat_template",
+  "chat_template",
+  "date",
+  "device",
+];
+
+/**
+ * Checks what the options of a grid say together.
+ *
+ * @param origin where they come from, for messages
+ * @throws InputError if they contradict each other, or a run cannot have them.
+ */
+export function checkGrid(config: GridConfig, origin: string): void {
+  if (Object.keys(config.data).length === 0) throw new InputError(`${origin}: there is no data to tune on.`);
+  if (config.chat_template !== undefined && !config.apply_chat_template) {
+    throw new InputError(
+      `${origin}: there is a "chat_template", but "apply_chat_template" is false; set it, or leave the template out.`,
+    );
+  }
+  for (const list of ["methods", "tasks", "seeds"] as const) {
+    const values: readonly unknown[] = config[list];
+    const repeated = values.find((value, i) => values.indexOf(value) !== i);
+    if (repeated !== undefined)
+      throw new InputError(`${origin}: "${list}" names ${repeated} twice; name it once.`);
+  }
+  for (const data of Object.keys(config.aligned)) {
+    if (!Object.hasOwn(config.data, data))
+      throw new InputError(`${origin}: "aligned" names ${data}, which is no set of data.`);
+  }
+  for (const [method, given] of [
+    ["run", config.run],
+    ...Object.entries({ ...config.method_options }),
+  ] as const) {
+    const taken = Object.keys(given).find((key) => decided.includes(key));
+    if (taken !== undefined)
+      throw new InputError(`${origin}: "${method}" sets "${taken}", which the study decides.`);
+  }
+  for (const method of config.methods) {
+    const options = { model: "m", data: "d", out: "o", method, ...optionsOf(method, config) };
+    parseRunConfig(options, `${origin}, for ${method}`);
+  }
+}
+
+/** Makes sure that the model, the data and the tasks are there. @throws InputError naming what is not. */
+export async function checkGridInputs(config: GridConfig): Promise<void> {
+  const registry = loadTasks(config.task_files);
+  registry.select(config.tasks);
+  checkScoreNames(config, registry);
+  checkData(config);
+  openCheckpoint(await resolveModel(config.model)).close();
+}
+
+/** The options that hold an adapter's settings. */
+const sections = new Set([...peftFormats.values()].map(({ section }) => section));
+
+/** The options of a method's runs: those of all runs, without those of other methods, and its own. */
+export function optionsOf(
+  method: MethodName,
+  { run, method_options }: Pick<GridConfig, "run" | "method_options">,
+): Record<string, unknown> {
+  const isForeign = (section: string) =>
+    sections.has(section) && !Object.hasOwn(methodOf(method).options, section);
+  const own = Object.entries(run).filter(([name]) => !isForeign(name));
+  return { ...Object.fromEntries(own), ...method_options[method] };
+}

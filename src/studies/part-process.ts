@@ -1,0 +1,44 @@
+/** @file The program of a study's process: computes one part, and tells its parent how far it is. */
+
+import process from "node:process";
+import { inspect } from "node:util";
+import { showControls } from "../core/control-characters.ts";
+import { InputError, isDiskFull } from "../core/errors.ts";
+import { printWarnings } from "../core/warnings.ts";
+import { kindOf } from "./kinds.ts";
+import type { PartMessage } from "./run-part.ts";
+import { readStudyConfig } from "./study-config.ts";
+import { studyFolder } from "./study-folder.ts";
+
+const send = (message: PartMessage) =>
+  new Promise<void>((resolve) => process.send!(message, undefined, undefined, () => resolve()));
+const interrupt = new AbortController();
+const [path, name] = process.argv.slice(2) as [string, string];
+let savesState = false;
+
+printWarnings();
+// A terminal's Ctrl-C reaches this process too, but the study decides when it ends; without the study it is of no use.
+process.on("SIGINT", () => {});
+process.on("disconnect", () => process.exit());
+process.on("SIGTERM", () => {
+  if (!savesState) process.exit(130);
+  interrupt.abort();
+});
+
+try {
+  const folder = studyFolder(path);
+  const config = readStudyConfig(folder.config);
+  const { parts } = await kindOf(config).listParts(config, folder);
+  const part = parts.find((one) => one.name === name);
+  if (!part) throw new InputError(`${folder.config} changed: the study has no part "${name}" any more.`);
+  savesState = part.savesState ?? false;
+  await part.compute({
+    signal: interrupt.signal,
+    onProgress: (text) => void send({ type: "progress", text }),
+  });
+  await send({ type: interrupt.signal.aborted && !part.isDone() ? "interrupted" : "finished" });
+} catch (error) {
+  if (!(error instanceof InputError)) process.stderr.write(`${showControls(inspect(error))}\n`);
+  await send({ type: "failed", message: (error as Error).message, isFatal: isDiskFull(error) });
+}
+process.disconnect();

@@ -1,0 +1,61 @@
+/** @file Computes a part in a process of its own, so that what one takes or breaks does not touch the next. */
+
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import type { StudyFolder } from "./study-folder.ts";
+import type { Part } from "./study-kind.ts";
+
+/** What a part's process tells. */
+export type PartMessage = { readonly type: "progress"; readonly text: string } | PartOutcome;
+
+export type PartOutcome =
+  | { readonly type: "finished" }
+  | { readonly type: "interrupted" }
+  | {
+      readonly type: "failed";
+      /** A sentence. */
+      readonly message: string;
+      /** Whether every further part would fail for the same reason. */
+      readonly isFatal: boolean;
+    };
+
+/**
+ * Computes a part of the study in a folder.
+ *
+ * @param signal if aborted, the process is asked to end; a part that has a state saves it first
+ */
+export function runPart(
+  { path }: StudyFolder,
+  { name }: Part,
+  onProgress: (text: string) => void,
+  signal?: AbortSignal,
+): Promise<PartOutcome> {
+  const program = fileURLToPath(new URL("./part-process.js", import.meta.url));
+  // What it prints is not for the command's output.
+  const child = fork(program, [path, name], { stdio: ["ignore", 2, 2, "ipc"] });
+  const stop = () => void child.kill("SIGTERM");
+  signal?.addEventListener("abort", stop);
+  let outcome: PartOutcome | undefined;
+  child.on("message", (message: PartMessage) => {
+    if (message.type === "progress") onProgress(message.text);
+    else outcome = message;
+  });
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    // The last message may arrive after the exit, but not after the end of the channel.
+    const end = once(child, "disconnect");
+    child.once("exit", async (code, killedBy) => {
+      await end;
+      signal?.removeEventListener("abort", stop);
+      const how = killedBy === null ? `with exit code ${code}` : `by ${killedBy}`;
+      const memory = killedBy === "SIGKILL" ? "; the memory may have been too small" : "";
+      if (code === 130 || signal?.aborted)
+        resolve(outcome?.type === "finished" ? outcome : { type: "interrupted" });
+      else
+        resolve(
+          outcome ?? { type: "failed", message: `The process was ended ${how}${memory}.`, isFatal: false },
+        );
+    });
+  });
+}

@@ -1,0 +1,219 @@
+/** @file The report of a slimming study, or of one that compares methods. */
+
+import type { AlignmentScore } from "../../alignment/align.ts";
+import { type Html, html } from "../../reporting/html.ts";
+import { bulletList, escapeMarkdown, fence } from "../../reporting/markdown-text.ts";
+import {
+  type Block,
+  figures,
+  inMarkdown,
+  key,
+  note,
+  onPage,
+  paragraph,
+  type Report,
+  type Section,
+  table,
+} from "../../reporting/sections.ts";
+import { describeGrid, gridProvenance, metricOf } from "../grid/report-sections.ts";
+import { failures, limits } from "../report-sections.ts";
+import { answer, describeAlignment, describeCost, describeDivergence } from "./answer.ts";
+import { alignmentCharts, costCharts, costKey, lossCharts, lossKey } from "./charts.ts";
+import { gainMatrix, gainTable } from "./gains.ts";
+import { recommend } from "./recommend.ts";
+import type { Flip, SlimmingResults } from "./results.ts";
+import { arrangeStudy, type FinishedCell, type Study } from "./study-rows.ts";
+import { alignmentTable, costTable, lossTable, quantityTable, recommendationTable } from "./tables.ts";
+import {
+  alignmentMeanings,
+  countFlips,
+  describeChance,
+  describePrediction,
+  endOfPrompt,
+  quantityNote,
+  readingNotes,
+  titleOf,
+} from "./wording.ts";
+
+export function slimmingReport(results: SlimmingResults): Report {
+  const study = arrangeStudy(results);
+  return {
+    title: titleOf(study),
+    about: describeGrid(results),
+    answer: answer(study),
+    sections: [
+      section("gains", "Gained and kept", gains(study)),
+      section("methods", "Which method", methods(study)),
+      section("costs", "Score against cost", costs(study)),
+      section("loss", "Loss", losses(study)),
+      section("alignment", "Alignment and gain", alignment(study)),
+      section("efficiency", "Efficiency", efficiency(study)),
+      section("answers", "Answers that changed", answers(study)),
+      failures([...(results.quantizedBases ?? []), ...results.cells]),
+      limits(results),
+      gridProvenance(results),
+    ],
+  };
+}
+
+function section(id: string, title: string, blocks: readonly Block[]): Section {
+  return { id, title, blocks };
+}
+
+function gains(study: Study): Block[] {
+  const { tasks } = study;
+  const outlined = tasks.some(({ alignedData }) => alignedData.length > 0);
+  const notes = [...describeDivergence(study), ...readingNotes(study)];
+  return [
+    onPage(html`<p>Change of each score from the base model, in points (hundredths of the score) where scores have them, with its 95 % interval.</p>
+<ul class="key">
+<li><span class="swatch better">▲</span>shown to be better</li>
+<li><span class="swatch worse">▼</span>shown to be worse</li>
+<li><span class="swatch"></span>neither colour nor mark: no difference shown</li>
+${outlined ? html`<li><span class="swatch aligned"></span>the data were meant for the task</li>` : undefined}
+</ul>
+${gainMatrix(study)}
+${notes.map((text) => html`<p class="note">${text}</p>`)}`),
+    inMarkdown(
+      "Change of each score from the base model with its 95 % interval; **bold**: the data were meant for the task; ▲ shown to be better, ▼ shown to be worse, no mark: no difference shown.",
+    ),
+    inMarkdown(
+      bulletList(
+        tasks.map((task) =>
+          escapeMarkdown(
+            `${task.name}: ${metricOf(task)}, base ${task.print.score(task.base.value)} ${task.print.range(task.base)}, ${describeChance(task)}${task.inPoints ? "; in points" : ""}`,
+          ),
+        ),
+      ),
+    ),
+    inMarkdown(gainTable(study)),
+    inMarkdown(bulletList(notes.map(escapeMarkdown))),
+  ];
+}
+
+function methods(study: Study): Block[] {
+  if (study.results.kind !== "methods") return [];
+  const recommendations = recommend(study);
+  const { leftOut } = recommendations;
+  return [
+    table(recommendationTable(recommendations)),
+    onPage(
+      html`<p class="note">Scores and retention are mean changes from the base model with 95 % intervals. Two methods differ in them if the interval of their difference leaves out zero; it is taken from both intervals as if they were independent, which is too wide for answers to the same items. Two methods differ in memory or time if one needs less in every run with the same data and seed. ${leftOut.join(" ")}</p>`,
+    ),
+    ...leftOut.map((text) => inMarkdown(escapeMarkdown(text))),
+    table(quantityTable(study)),
+    onPage(html`<p class="note">${quantityNote}</p>`),
+  ];
+}
+
+function costs(study: Study): Block[] {
+  const charts = costCharts(study);
+  if (charts.length === 0) return [];
+  return [
+    onPage(
+      html`<p>Mean score over ${study.targets.join(", ")}, as its difference from the base model’s, with 95 % intervals. Filled and joined by the broken line: the Pareto front, on which no other run scores as much for less, as measured.</p>`,
+    ),
+    key(costKey(study)),
+    figures(charts),
+  ];
+}
+
+function losses(study: Study): Block[] {
+  const charts = lossCharts(study);
+  if (charts.length === 0) return [];
+  return [
+    onPage(
+      html`<p>Lines: training loss, means of neighbouring steps. Circles: loss on held-out examples.</p>`,
+    ),
+    key(lossKey(study)),
+    figures(charts),
+    table(lossTable(study)),
+  ];
+}
+
+function alignment(study: Study): Block[] {
+  if (study.results.alignment.length === 0) return [];
+  const scores = Object.keys(alignmentMeanings) as AlignmentScore[];
+  const charts = alignmentCharts(study, scores);
+  const found = describeAlignment(study);
+  return [
+    onPage(
+      html`<p>How well each set of data fits each task, computed before tuning, against what tuning changed; only tasks in points are drawn. Filled: the data were meant for the task. ${found}</p>`,
+    ),
+    ...(charts.length > 0 ? [key(costKey(study))] : []),
+    figures(
+      charts,
+      charts.map(({ title }) => describePrediction(study, title as AlignmentScore)),
+    ),
+    ...found.map((text) => inMarkdown(escapeMarkdown(text))),
+    table(alignmentTable(study)),
+    onPage(
+      html`<p class="note">Items found in the data: 13 words in a row of the item stand there too (Brown et al. 2020).</p>`,
+    ),
+    inMarkdown(
+      bulletList(
+        scores.map((score) =>
+          escapeMarkdown(`${score}, ${alignmentMeanings[score]}: ${describePrediction(study, score)}`),
+        ),
+      ),
+    ),
+  ];
+}
+
+function efficiency(study: Study): Block[] {
+  return [
+    ...describeCost(study).map(paragraph),
+    table(costTable(study)),
+    ...(study.results.kind === "methods" ? [] : [table(quantityTable(study)), note(quantityNote)]),
+  ];
+}
+
+function answers({ rows }: Study): Block[] {
+  const cells = rows.flatMap((row) => row.cells.filter(({ flips }) => flips && flips.length > 0));
+  if (cells.length === 0) return [];
+  return [
+    onPage(html`<p>A few items of each tuned model that became right and a few that became wrong; they are examples, not measurements.</p>
+${cells.map(answersOnPage)}`),
+    ...cells.flatMap(answersInMarkdown),
+  ];
+}
+
+function answersOnPage(cell: FinishedCell, index: number): Html {
+  const { id, flips = [] } = cell;
+  return html`<details${index === 0 ? html` open` : undefined}>
+<summary><b>${id}</b> ${countFlips(cell)}</summary>
+${flips.map(
+  (flip) => html`<article>
+<h3>${nameFlip(flip)}</h3>
+<pre class="prompt">${endOfPrompt(flip.prompt)}</pre>
+<p>Expected: <code>${flip.expected}</code></p>
+<div class="answers">
+<div><h4>base model</h4><pre>${flip.base}</pre></div>
+<div><h4>tuned model</h4><pre>${flip.tuned}</pre></div>
+</div>
+</article>
+`,
+)}</details>
+`;
+}
+
+function answersInMarkdown(cell: FinishedCell): Block[] {
+  return [
+    `### ${escapeMarkdown(cell.id)}`,
+    escapeMarkdown(countFlips(cell)),
+    ...(cell.flips ?? []).flatMap((flip) => [
+      `**${escapeMarkdown(nameFlip(flip))}**`,
+      fence(endOfPrompt(flip.prompt)),
+      "Expected:",
+      fence(flip.expected),
+      "Base model:",
+      fence(flip.base),
+      "Tuned model:",
+      fence(flip.tuned),
+    ]),
+  ].map(inMarkdown);
+}
+
+function nameFlip({ task, item, direction }: Flip): string {
+  return `${task}, item ${item}: ${direction === "fixed" ? "became right" : "became wrong"}`;
+}
