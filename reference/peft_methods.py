@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 import transformers
-from peft import IA3Config, LoraConfig, PeftModel, TrainableTokensConfig, VeraConfig, get_peft_model
+from peft import IA3Config, LNTuningConfig, LoraConfig, PeftModel, TrainableTokensConfig, VeraConfig, get_peft_model
 from peft.optimizers import create_lorafa_optimizer, lorafa
 from safetensors.torch import load_file
 
@@ -95,6 +95,7 @@ CASES = {
         lambda _: lora(["k_proj"], bias="lora_only", modules_to_save=["lm_head"], trainable_token_indices=TOKENS),
     ),
     "dora-head": ("llama", lambda _: lora(["q_proj", "lm_head"], use_dora=True), dict(save_embedding_layers=False)),
+    "ln-tuning": ("llama", lambda _: LNTuningConfig()),
 }
 SEEDS = [1, 2]
 

@@ -5,6 +5,7 @@ import type { ModelConfig } from "../architectures/architecture.ts";
 import type { Adaptation } from "./adaptation.ts";
 import { freezeMethod, fullMethod } from "./freeze.ts";
 import { ia3Method } from "./ia3.ts";
+import { lnTuningMethod } from "./ln-tuning.ts";
 import { loraFaMethod } from "./lora-fa.ts";
 import { loraMethod } from "./lora-methods.ts";
 import type { Method, PeftFormat } from "./method.ts";
@@ -21,6 +22,7 @@ const methods = {
   "lora-fa": loraFaMethod,
   ia3: ia3Method,
   vera: veraMethod,
+  ln_tuning: lnTuningMethod,
   trainable_tokens: trainableTokensMethod,
   freeze: freezeMethod,
   full: fullMethod,

@@ -29,6 +29,7 @@ mkdirSync(written, { recursive: true });
 afterAll(() => rmSync(scratch, { recursive: true }));
 
 const cases = [
+  "ln-tuning",
   "dora-head",
   "lora-tokens-new",
   "lora-tokens-new-tied",
