@@ -8,15 +8,15 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
-import { loadAdapter } from "../src/core/adapters/adapted-model.ts";
 import { lora, loraConfigSchema } from "../src/core/adapters/lora.ts";
 import { initializeParameters, zerosLike } from "../src/core/adapters/parameters.ts";
 import { countParameters } from "../src/core/architectures/modules.ts";
 import { buildMicroBatches } from "../src/core/data/batch.ts";
-import { generate } from "../src/core/decoding/generate.ts";
 import { createEngine } from "../src/core/engine/engine.ts";
 import type { Device } from "../src/core/runtime/device.ts";
+import { loadAdapter } from "../src/node/adapters/load-adapter.ts";
 import { loadDataset } from "../src/node/data/load-dataset.ts";
+import { generate } from "../src/node/decoding/generate.ts";
 import { openModel } from "../src/node/models/open-model.ts";
 import { openDevice } from "../src/node/runtime/onnx-runtime.ts";
 import { fineTune } from "../src/node/training/fine-tune.ts";
@@ -72,7 +72,7 @@ const questions = linesOf("test.jsonl")
 
 async function answer(adapter?: { folder: string; storage: "float32" | "nf4" }): Promise<string[]> {
   const base = await openModel(modelPath, { storage: adapter?.storage ?? "float32" });
-  const model = adapter ? loadAdapter(base, adapter.folder) : base;
+  const model = adapter ? await loadAdapter(base, adapter.folder) : base;
   const texts: string[] = [];
   for (const { question } of questions) texts.push(await generate(model, question, { maxNewTokens: 120 }));
   return texts;

@@ -1,11 +1,11 @@
 /** @file One case of the evaluation benchmark, in a process of its own: prints JSON. */
 
 import { performance } from "node:perf_hooks";
-import { createGenerator } from "../src/core/decoding/batch-generator.ts";
 import { evaluate } from "../src/evaluation/evaluate.ts";
 import type { LanguageModel } from "../src/evaluation/language-model.ts";
 import { createLocalModel } from "../src/evaluation/local-model.ts";
 import { prepareTasks } from "../src/evaluation/prepare.ts";
+import { createGenerator } from "../src/node/decoding/generate.ts";
 import { openModel } from "../src/node/models/open-model.ts";
 import {
   type DecodeCase,

@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { parseConfig } from "../src/core/architectures/architectures.ts";
 import { listTensors } from "../src/core/architectures/modules.ts";
 import { encodeFloat16 } from "../src/core/formats/float16.ts";
-import { type TensorToWrite, writeSafetensors } from "../src/core/formats/safetensors.ts";
+import type { TensorToWrite } from "../src/core/formats/safetensors.ts";
 import { createRandom } from "../src/core/random.ts";
 import { cachePath } from "../src/node/cache-folder.ts";
+import { writeSafetensors } from "../src/node/formats/safetensors.ts";
 
 const llama = { architectures: ["LlamaForCausalLM"], model_type: "llama", rms_norm_eps: 1e-5 } as const;
 const qwen2 = {

@@ -4,16 +4,17 @@
  */
 
 import { readFileSync } from "node:fs";
-import { type AdaptedModel, loadAdapter, noAdapter } from "../src/core/adapters/adapted-model.ts";
+import { type AdaptedModel, noAdapter } from "../src/core/adapters/adapted-model.ts";
 import { createEngine } from "../src/core/engine/engine.ts";
-import { writeSafetensors } from "../src/core/formats/safetensors.ts";
+import { loadAdapter } from "../src/node/adapters/load-adapter.ts";
+import { writeSafetensors } from "../src/node/formats/safetensors.ts";
 import { openModel } from "../src/node/models/open-model.ts";
 import { openDevice } from "../src/node/runtime/onnx-runtime.ts";
 
 const [modelPath, idsPath, outPath, adapterPath] = process.argv.slice(2) as [string, string, string, string?];
 const rows: number[][] = JSON.parse(readFileSync(idsPath, "utf8"));
 const base = await openModel(modelPath);
-const model: AdaptedModel = adapterPath === undefined ? base : loadAdapter(base, adapterPath);
+const model: AdaptedModel = adapterPath === undefined ? base : await loadAdapter(base, adapterPath);
 const { adaptation, parameters } = model.adapter ?? noAdapter;
 const engine = createEngine(openDevice("cpu"), model.config, model.weights, adaptation, { segmentSize: 1 });
 const [count, length] = [rows.length, rows[0]!.length];

@@ -23,7 +23,7 @@ export type {
   SharedSpec,
   TrainedRows,
 } from "./core/adapters/adaptation.ts";
-export { type AdaptedModel, type Adapter, loadAdapter } from "./core/adapters/adapted-model.ts";
+export type { AdaptedModel, Adapter } from "./core/adapters/adapted-model.ts";
 export type { Parameter, Parameters } from "./core/adapters/parameters.ts";
 export type { LayerAttention, ModelConfig } from "./core/architectures/architecture.ts";
 export type {
@@ -37,13 +37,9 @@ export type {
 } from "./core/architectures/rotary.ts";
 export type { TokenizedExample } from "./core/data/batch.ts";
 export type { FieldMapping } from "./core/data/example.ts";
+export type { Row } from "./core/data/row-fields.ts";
 export type { TrainOn } from "./core/data/tokenize-example.ts";
-export {
-  createGenerator,
-  type GeneratorOptions,
-  type LocalGenerator,
-  type LocalRequest,
-} from "./core/decoding/batch-generator.ts";
+export type { GeneratorOptions, LocalGenerator, LocalRequest } from "./core/decoding/batch-generator.ts";
 export { type Branches, type BranchesOptions, createBranches } from "./core/decoding/branches.ts";
 export {
   type Conversation,
@@ -51,7 +47,7 @@ export {
   type ConversationOptions,
   createConversation,
 } from "./core/decoding/conversation.ts";
-export { type GenerateOptions, generate } from "./core/decoding/generate.ts";
+export type { GenerateOptions } from "./core/decoding/generate.ts";
 export type {
   GeneratedToken,
   Generation,
@@ -89,6 +85,7 @@ export type {
 export type { GgufFileType } from "./core/models/gguf-tensor-types.ts";
 export type { Storage, StoredWeight } from "./core/models/linear.ts";
 export type { LoadOptions } from "./core/models/load-weights.ts";
+export { adjustChat, type Model } from "./core/models/model.ts";
 export type { ModelWeights } from "./core/models/weights.ts";
 export type { Random } from "./core/random.ts";
 export type { Device, HostTensor, Program, RowMatrix } from "./core/runtime/device.ts";
@@ -96,8 +93,9 @@ export type { ChatMessage, ChatSettings } from "./core/tokenization/chat-templat
 export type { TokenizerFiles } from "./core/tokenization/hugging-face.ts";
 export type { Tokenizer } from "./core/tokenization/tokenizer.ts";
 export type { StepEstimate } from "./core/training/estimate.ts";
-export type { LoopOutcome } from "./core/training/loop.ts";
+export type { EvaluationMetrics, LoopOutcome, Progress, StepMetrics } from "./core/training/loop.ts";
 export * from "./evaluation/index.ts";
+export { loadAdapter } from "./node/adapters/load-adapter.ts";
 export { type OpenAdaptedOptions, openAdaptedModel } from "./node/adapters/open-adapted.ts";
 export {
   type DataInspection,
@@ -107,6 +105,7 @@ export {
   renderReport,
 } from "./node/data/inspect.ts";
 export type { Dataset, DatasetOptions, DatasetReport } from "./node/data/load-dataset.ts";
+export { createGenerator, type DeviceChoice, generate } from "./node/decoding/generate.ts";
 export {
   type AverageUsage,
   compressionRate,
@@ -124,12 +123,11 @@ export { exportGguf, exportGgufAdapter, type GgufOptions } from "./node/export/g
 export type { LogitCheck, LogitCheckOptions, Verdict } from "./node/export/logit-check.ts";
 export { type MergeOptions, mergeAdapter } from "./node/export/merge.ts";
 export { type PushedFile, type PushedResult, type PushOptions, pushResult } from "./node/export/push.ts";
-export type { Row } from "./node/formats/rows.ts";
 export type { HubOptions } from "./node/hub/hub.ts";
 export type { FileToSend, SendOptions } from "./node/hub/hub-upload.ts";
-export { adjustChat, type Model, type OpenOptions, openModel } from "./node/models/open-model.ts";
+export { type OpenOptions, openModel } from "./node/models/open-model.ts";
 export { type DeviceName, type DeviceOptions, openDevice } from "./node/runtime/onnx-runtime.ts";
-export type { Progress } from "./node/training/checkpoint.ts";
+export type { RunProgress } from "./node/training/checkpoint.ts";
 export {
   type EstimatedRun,
   type EstimateOptions,
@@ -145,7 +143,7 @@ export {
   resumeRun,
 } from "./node/training/fine-tune.ts";
 export { completeOptions } from "./node/training/initial-adapter.ts";
-export type { EvaluationMetrics, Metrics, StepMetrics } from "./node/training/metrics-log.ts";
+export type { Metrics, RunStepMetrics } from "./node/training/metrics-log.ts";
 export { openRun, type TuningRun } from "./node/training/open-run.ts";
 export type { RunConfig, RunOptions } from "./node/training/run-config.ts";
 export type { ReportFiles } from "./reporting/write-report.ts";
@@ -167,3 +165,4 @@ export {
 export type { SlimmingResults } from "./studies/slimming/results.ts";
 export type { StudyOptions } from "./studies/study-config.ts";
 export { rebuildReport } from "./studies/study-report.ts";
+export type { Immutable } from "./studies/study-results.ts";

@@ -4,8 +4,8 @@ import { lora, loraConfigSchema } from "../core/adapters/lora.ts";
 import { initializeParameters, zerosLike } from "../core/adapters/parameters.ts";
 import { buildMicroBatches, type TokenizedExample } from "../core/data/batch.ts";
 import { createEngine } from "../core/engine/engine.ts";
+import type { Model } from "../core/models/model.ts";
 import type { Device } from "../core/runtime/device.ts";
-import type { Model } from "../node/models/open-model.ts";
 import { addDirection, createDirections, type Directions } from "./mean-cosine.ts";
 
 /** Steps that a set's examples are divided into. */

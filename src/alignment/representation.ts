@@ -3,8 +3,8 @@
 import { noAdapter } from "../core/adapters/adapted-model.ts";
 import { createDecoder } from "../core/engine/decoder.ts";
 import { createKeyValues } from "../core/engine/key-values.ts";
+import type { Model } from "../core/models/model.ts";
 import type { Device } from "../core/runtime/device.ts";
-import type { Model } from "../node/models/open-model.ts";
 
 /** Tokens of a text that are looked at, from its first. */
 const textTokens = 128;

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { parse, stringify } from "yaml";
-import { loadAdapter } from "../core/adapters/adapted-model.ts";
 import { renderChat } from "../core/decoding/prompt.ts";
+import { loadAdapter } from "../node/adapters/load-adapter.ts";
 import { openModel } from "../node/models/open-model.ts";
 import { fineTune, resumeRun } from "../node/training/fine-tune.ts";
 import { captureOutput, err, out } from "./captured-output.fixture.ts";
@@ -61,7 +61,7 @@ test("a template and a date take the place of the model's, and stay with the run
   expect(parse(readFileSync(join(further, "config.yaml"), "utf8")).chat_template).toBe(template);
 
   const base = await openModel(model);
-  expect(loadAdapter(base, join(folder, "adapter")).tokenizer.chatTemplate).toBe(template);
+  expect((await loadAdapter(base, join(folder, "adapter"))).tokenizer.chatTemplate).toBe(template);
   expect(base.tokenizer.chatTemplate).not.toBe(template);
   const merged = join(scratch, "merged");
   expect(await run("merge", folder, "--out", merged)).toBe(0);
@@ -83,7 +83,7 @@ test("a merged model whose template is its own has no second one", async () => {
   expect(existsSync(join(scratch, "plain-merged", "chat_template.jinja"))).toBe(false);
 });
 
-describe("a run that is resumed on another day", () => {
+describe("a run that is resumed on another day", async () => {
   const options = {
     model,
     data,

@@ -14,9 +14,9 @@ import { main } from "./main.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-chat-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
-const checkpoint = openCheckpoint("fixtures/embedded-model");
+const checkpoint = await openCheckpoint("fixtures/embedded-model");
 const { config } = checkpoint;
-const tokenizer = checkpoint.tokenizer();
+const tokenizer = await checkpoint.tokenizer();
 checkpoint.close();
 
 /** A conversation with the fake model, which repeats all that it was told. */

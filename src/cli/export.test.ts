@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openGguf } from "../core/formats/gguf.ts";
+import { openGgufFile } from "../node/formats/gguf.ts";
 import { fineTune } from "../node/training/fine-tune.ts";
 import { captureOutput, clearOut, err, out } from "./captured-output.fixture.ts";
 import { main } from "./main.ts";
@@ -52,7 +52,7 @@ test("f16 is the default, and text tells the size and how near the predictions o
   expect(out).toMatch(
     /^Wrote .*small\.gguf \(.* MB\); it is equal to the tuned model: 100\.0 % of likeliest tokens equal on 512 tokens of your data, divergence .* nats\.$/m,
   );
-  const file = openGguf(path);
+  const file = await openGgufFile(path);
   expect(file.tensors.get("blk.0.ffn_up.weight")?.dtype).toBe("F16");
   file.close();
 });
@@ -64,7 +64,7 @@ test("q4_k_m is as near as 4 bits are, and Ollama's file stands beside it", asyn
     /it is close to the tuned model: 9\d\.\d % of likeliest tokens equal on 512 tokens of your data/,
   );
   expect(out).toContain(`ollama create smallest -f ${join(scratch, "smallest.Modelfile")}`);
-  const file = openGguf(path);
+  const file = await openGgufFile(path);
   expect(file.metadata.get("general.file_type")).toBe(15);
   file.close();
   expect(readFileSync(join(scratch, "smallest.Modelfile"), "utf8")).toContain("FROM ./smallest.gguf\n");

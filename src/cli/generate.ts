@@ -1,8 +1,8 @@
 /** @file `slimtune generate`: a model's answer to a prompt. */
 
 import type { Command } from "commander";
-import { generate } from "../core/decoding/generate.ts";
 import { openAdaptedModel } from "../node/adapters/open-adapted.ts";
+import { generate } from "../node/decoding/generate.ts";
 import { parseWhole } from "./arguments.ts";
 import { addChatOptions, readChatOptions } from "./chat-options.ts";
 import { print, printAnswer } from "./output.ts";

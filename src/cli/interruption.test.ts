@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import type { StepMetrics } from "../core/training/loop.ts";
 import type { Efficiency } from "../node/efficiency/efficiency.ts";
-import type { StepMetrics } from "../node/training/metrics-log.ts";
 
 // Runs the built command (npm test builds it first) in processes that can be killed.
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-kill-"));

@@ -3,8 +3,8 @@
 import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
 import { InputError } from "../core/errors.ts";
-import { printWarnings } from "../core/warnings.ts";
 import { explainError } from "../node/files/explain-error.ts";
+import { printWarnings } from "../node/print-warnings.ts";
 import { addAlignCommand } from "./align.ts";
 import { addChatCommand } from "./chat.ts";
 import { addCompareCommand } from "./compare.ts";

@@ -59,9 +59,9 @@ test("what a model writes goes to programs as it is, and is shown on a terminal"
   expect(asWritten({ isTTY: false }, hostile)).toBe(hostile);
   expect(asWritten({ isTTY: true }, hostile)).not.toMatch(obeyed);
 
-  const checkpoint = openCheckpoint(model);
+  const checkpoint = await openCheckpoint(model);
   const { config } = checkpoint;
-  const tokenizer = checkpoint.tokenizer();
+  const tokenizer = await checkpoint.tokenizer();
   checkpoint.close();
   for (const isTTY of [false, true]) {
     const [input, notices] = [new PassThrough(), new PassThrough()];

@@ -1,10 +1,11 @@
-/** @file The one error class whose message is meant for the person at the keyboard, and what is told of others. */
+/** @file The one error class whose message is meant for the person at the keyboard. */
 
 /**
  * Input that cannot be used. The message is one sentence that says what is wrong, where it is (file, line,
  * tensor) and what to do. The command line prints it without a stack trace and exits with code 1.
  *
  * @example
+ * const { openModel } = await import("slimtune");
  * try {
  *   await openModel("nowhere");
  * } catch (error) {
@@ -17,9 +18,3 @@ export class InputError extends Error {
 
 /** A model that cannot be used, whatever is asked of it. */
 export class DamagedModelError extends InputError {}
-
-/** Whether the error, or what caused it, is that the disk is full. */
-export function isDiskFull(error: unknown): boolean {
-  const { code, cause } = error as NodeJS.ErrnoException;
-  return code === "ENOSPC" || (cause !== undefined && isDiskFull(cause));
-}

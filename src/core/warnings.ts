@@ -1,26 +1,20 @@
 /** @file What a user should know although the work goes on. */
 
-import process from "node:process";
-import { showControls } from "./control-characters.ts";
-
 const given = new Set<string>();
 
+/** The type of our warnings among Node's. */
+export const warningType = "SlimtuneWarning";
+
 /**
- * Warns once of each thing, as Node does: on standard error, and to programs by the process' event "warning".
+ * Warns once of each thing: as Node does, on standard error and to programs by the process' event "warning", or on a browser's
+ * console.
  *
  * @param message one sentence, as an error's
  */
 export function warn(message: string): void {
   if (given.has(message)) return;
   given.add(message);
-  process.emitWarning(message, "SlimtuneWarning");
-}
-
-/** In a program of ours: prints warnings as errors are printed, in place of Node's way. */
-export function printWarnings(): void {
-  process.removeAllListeners("warning").on("warning", print);
-}
-
-function print({ name, message }: Error): void {
-  console.error(showControls(`${name === "SlimtuneWarning" ? "slimtune: warning" : name}: ${message}`));
+  const { process } = globalThis as { process?: { emitWarning?(message: string, type: string): void } };
+  if (process?.emitWarning) process.emitWarning(message, warningType);
+  else console.warn(message);
 }

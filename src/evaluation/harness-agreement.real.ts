@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { createGenerator } from "../core/decoding/batch-generator.ts";
+import { createGenerator } from "../node/decoding/generate.ts";
 import { openModel } from "../node/models/open-model.ts";
 import { evaluate } from "./evaluate.ts";
 import {

@@ -7,6 +7,7 @@ import { createDecoder } from "../core/engine/decoder.ts";
 import { longestCachedText } from "../core/engine/layer-context.ts";
 import { InputError } from "../core/errors.ts";
 import type { Tokenizer } from "../core/tokenization/tokenizer.ts";
+import type { DeviceChoice } from "../node/decoding/generate.ts";
 import { openDevice } from "../node/runtime/onnx-runtime.ts";
 import {
   defaultMaxGenToks,
@@ -19,7 +20,7 @@ import { encodePair, encodeText, encodeWindows } from "./request-encoding.ts";
 import { type SequenceScore, scoreSequences, type TokenSequence } from "./scoring.ts";
 
 /** How texts are written: by default exactly if the storage allows, and 16 at a time. */
-export type LocalModelOptions = Pick<GeneratorOptions, "batchSize" | "bits" | "device">;
+export type LocalModelOptions = Pick<GeneratorOptions, "batchSize" | "bits"> & DeviceChoice;
 
 export interface LocalModel extends LanguageModel {
   release(): Promise<void>;
@@ -40,7 +41,7 @@ export function createLocalModel(model: AdaptedModel, options: LocalModelOptions
   const { config, tokenizer } = model;
   const maxLength = longestCachedText(config);
   const decoder = createDecoder(device, model, model.adapter ?? noAdapter);
-  const generator = createGenerator(model, { batchSize, device, ...(bits !== undefined && { bits }) });
+  const generator = createGenerator(device, model, { batchSize, ...(bits !== undefined && { bits }) });
   const tokenCounts = { scored: 0, generated: 0 };
 
   const score = async (

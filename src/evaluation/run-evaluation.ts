@@ -1,14 +1,15 @@
 /** @file An evaluation from start to end: model, tasks, the folder that it is kept in, and its results. */
 
-import { loadAdapter } from "../core/adapters/adapted-model.ts";
 import { defaultBits } from "../core/decoding/batch-generator.ts";
 import { InputError } from "../core/errors.ts";
 import type { Storage } from "../core/models/linear.ts";
+import { adjustChat } from "../core/models/model.ts";
 import { printsDate } from "../core/tokenization/chat-template.ts";
 import { isoDay } from "../core/tokenization/strftime.ts";
+import { loadAdapter } from "../node/adapters/load-adapter.ts";
 import { watchResources } from "../node/efficiency/resource-watch.ts";
 import { withLock } from "../node/files/lock.ts";
-import { adjustChat, openModel } from "../node/models/open-model.ts";
+import { openModel } from "../node/models/open-model.ts";
 import { openAnswerLog } from "./answer-log.ts";
 import { cachedModel } from "./cached-model.ts";
 import { type Evaluation, type EvaluationProgress, evaluate } from "./evaluate.ts";
@@ -129,7 +130,7 @@ export async function runEvaluation(
 
   events.onStage?.("reading the model");
   const base = await openModel(options.model, { storage });
-  const adapted = options.adapter === undefined ? base : loadAdapter(base, options.adapter);
+  const adapted = options.adapter === undefined ? base : await loadAdapter(base, options.adapter);
   const date = options.date ?? recordedDate(options.out) ?? isoDay(new Date());
   const model = adjustChat(adapted, { chatTemplate: options.chatTemplate, date });
   if (applyChatTemplate && model.tokenizer.chatTemplate === undefined) {

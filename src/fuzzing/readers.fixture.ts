@@ -5,14 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { type Parameters, readBaseTensor, zerosLike } from "../core/adapters/parameters.ts";
-import { openGguf } from "../core/formats/gguf.ts";
 import { buildGguf } from "../core/formats/gguf-builder.fixture.ts";
-import { openSafetensors } from "../core/formats/safetensors.ts";
 import type { WeightFile } from "../core/formats/weight-file.ts";
+import { readFolderConfig } from "../core/models/checkpoint.ts";
 import { readGgufConfig } from "../core/models/gguf-model.ts";
 import { applyChatTemplate } from "../core/tokenization/chat-template.ts";
 import { openGgufTokenizer } from "../core/tokenization/gguf.ts";
-import { openHuggingFaceTokenizer } from "../core/tokenization/hugging-face.ts";
+import { openFolderTokenizer } from "../core/tokenization/hugging-face.ts";
 import { createMoments } from "../core/training/adamw.ts";
 import { openAnswerLog } from "../evaluation/answer-log.ts";
 import { readEvaluation } from "../evaluation/evaluation-folder.ts";
@@ -22,10 +21,13 @@ import { readAdapter } from "../node/adapters/peft-files.ts";
 import { loadDataset } from "../node/data/load-dataset.ts";
 import { noUsage } from "../node/efficiency/resource-watch.ts";
 import { openTinyModel } from "../node/export/tiny-models.fixture.ts";
+import { openSourceFolder } from "../node/files/byte-source.ts";
+import { openGgufFile } from "../node/formats/gguf.ts";
 import { readRows } from "../node/formats/rows.ts";
-import { openCheckpoint, readFolderConfig } from "../node/models/checkpoint.ts";
+import { openSafetensorsFile } from "../node/formats/safetensors.ts";
+import { openCheckpoint } from "../node/models/checkpoint.ts";
 import { writeGgufModel } from "../node/models/write-gguf.ts";
-import { initialProgress, readCheckpoint, writeCheckpoint } from "../node/training/checkpoint.ts";
+import { initialRunProgress, readCheckpoint, writeCheckpoint } from "../node/training/checkpoint.ts";
 import { parseRunConfig } from "../node/training/run-config.ts";
 import { beginRun, openRunFolder, readIdentity, runFolder } from "../node/training/run-folder.ts";
 import { prepareRequest } from "../server/prepare-request.ts";
@@ -48,9 +50,9 @@ export interface Reader {
 
 const models = "fixtures/reference/models";
 const embedded = "fixtures/embedded-model";
-const tinyConfig = readFolderConfig(`${models}/llama`);
-const tokenizer = openHuggingFaceTokenizer(embedded);
-const embeddedConfig = readFolderConfig(embedded);
+const tinyConfig = await readFolderConfig(openSourceFolder(`${models}/llama`));
+const tokenizer = await openFolderTokenizer(openSourceFolder(embedded));
+const embeddedConfig = await readFolderConfig(openSourceFolder(embedded));
 
 const text = (path: string) => readFileSync(path, "utf8");
 const readTemplates = (): string[] =>
@@ -59,12 +61,12 @@ const readTemplates = (): string[] =>
   );
 
 /** Opens a file and reads all of its tensors. */
-function readTensors(open: (path: string) => WeightFile, path: string): void {
-  const file = open(path);
+async function readTensors(open: (path: string) => Promise<WeightFile>, path: string): Promise<void> {
+  const file = await open(path);
   try {
     for (const { name, dtype } of file.tensors.values()) {
-      if (/^[UIB](\d|OOL)|^F8/.test(dtype)) file.readBytes(name);
-      else file.readFloat32(name);
+      if (/^[UIB](\d|OOL)|^F8/.test(dtype)) await file.readBytes(name);
+      else await file.readFloat32(name);
     }
   } finally {
     file.close();
@@ -174,22 +176,22 @@ export const readers: readonly Reader[] = [
     name: "safetensors",
     file: "model.safetensors",
     seeds: [readFileSync("fixtures/formats/every-type.safetensors")],
-    read: (folder) => readTensors(openSafetensors, join(folder, "model.safetensors")),
+    read: (folder) => readTensors(openSafetensorsFile, join(folder, "model.safetensors")),
   },
   {
     name: "GGUF",
     file: "model.gguf",
     seeds: [ggufSeed(), readFileSync("fixtures/formats/every-type.gguf")],
-    read: (folder) => readTensors(openGguf, join(folder, "model.gguf")),
+    read: (folder) => readTensors(openGgufFile, join(folder, "model.gguf")),
   },
   {
     name: "models in GGUF",
     file: "model.gguf",
     seeds: [await writeTinyGguf()],
-    read(folder) {
-      const file = openGguf(join(folder, "model.gguf"));
+    async read(folder) {
+      const file = await openGgufFile(join(folder, "model.gguf"));
       try {
-        readGgufConfig(file);
+        await readGgufConfig(file);
         openGgufTokenizer(file.metadata).encode("Tom has 3 pens.");
       } finally {
         file.close();
@@ -200,7 +202,7 @@ export const readers: readonly Reader[] = [
     name: "config.json",
     file: "config.json",
     seeds: ["llama-rope3", "mistral", "qwen2", "qwen3"].map((name) => text(`${models}/${name}/config.json`)),
-    read: (folder) => readFolderConfig(folder),
+    read: (folder) => readFolderConfig(openSourceFolder(folder)),
   },
   {
     name: "folders of models",
@@ -208,7 +210,7 @@ export const readers: readonly Reader[] = [
     seeds: [text(`${models}/llama/config.json`)],
     prepare: (folder) =>
       cpSync(`${models}/llama/model.safetensors`, join(folder, "model.safetensors"), { force: true }),
-    read: (folder) => openCheckpoint(folder).close(),
+    read: async (folder) => (await openCheckpoint(folder)).close(),
   },
   {
     name: "tokenizer.json",
@@ -216,8 +218,8 @@ export const readers: readonly Reader[] = [
     seeds: ["gpt2", "llama2", "qwen2", "mistral"].map((name) =>
       JSON.stringify(JSON.parse(text(`fixtures/tokenization/${name}.json`)).tokenizer),
     ),
-    read(folder) {
-      const opened = openHuggingFaceTokenizer(folder);
+    async read(folder) {
+      const opened = await openFolderTokenizer(openSourceFolder(folder));
       const ids = opened.encode("Tom has 3 pens, and  Ünïcode 😀.\n", { addSpecialTokens: true });
       if (!ids.every((id) => Number.isInteger(id))) throw new Error(`ids that are no numbers: ${ids}`);
       opened.decode(ids);
@@ -228,7 +230,7 @@ export const readers: readonly Reader[] = [
     file: "tokenizer_config.json",
     seeds: [text(`${embedded}/tokenizer_config.json`)],
     prepare: (folder) => cpSync(`${embedded}/tokenizer.json`, join(folder, "tokenizer.json")),
-    read: (folder) => openHuggingFaceTokenizer(folder).encode("Tom"),
+    read: async (folder) => (await openFolderTokenizer(openSourceFolder(folder))).encode("Tom"),
   },
   {
     name: "chat templates",
@@ -298,9 +300,9 @@ export const readers: readonly Reader[] = [
   {
     name: "progress.json of a checkpoint",
     file: "step-00000001/progress.json",
-    seeds: [JSON.stringify({ ...initialProgress, step: 1, usage: noUsage })],
+    seeds: [JSON.stringify({ ...initialRunProgress, step: 1, usage: noUsage })],
     prepare: (folder) =>
-      writeCheckpoint(folder, { ...initialProgress, step: 1 }, parameters, createMoments(parameters)),
+      writeCheckpoint(folder, { ...initialRunProgress, step: 1 }, parameters, createMoments(parameters)),
     read: (folder) => readCheckpoint(folder, 1, zerosLike(parameters)),
   },
   {

@@ -4,10 +4,12 @@ import { basename, join } from "node:path";
 import { listTensors } from "../core/architectures/modules.ts";
 import { InputError } from "../core/errors.ts";
 import { encodeFloat16 } from "../core/formats/float16.ts";
-import { openSafetensorsModel, writeSafetensors } from "../core/formats/safetensors.ts";
+import { openSafetensorsModel } from "../core/formats/safetensors.ts";
+import { readFolderConfig } from "../core/models/checkpoint.ts";
 import { createRandom } from "../core/random.ts";
+import { openSourceFolder } from "../node/files/byte-source.ts";
 import { copyFile, makeFolder } from "../node/files/write.ts";
-import { readFolderConfig } from "../node/models/checkpoint.ts";
+import { writeSafetensors } from "../node/formats/safetensors.ts";
 
 const files = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"];
 
@@ -18,23 +20,25 @@ const initializerRange = 0.02;
 async function initializeModel(source: string, folder: string): Promise<void> {
   makeFolder(folder);
   for (const name of files) copyFile(join(source, name), join(folder, name));
-  const tensors = listTensors(readFolderConfig(source)).map(({ name, shape }, index) => {
-    const random = createRandom(0, index);
-    const size = shape.reduce((product, dim) => product * dim, 1);
-    const draw = shape.length === 1 ? () => 1 : () => initializerRange * random.normal();
-    return { name, dtype: "float32" as const, shape, data: Float32Array.from({ length: size }, draw) };
-  });
+  const tensors = listTensors(await readFolderConfig(openSourceFolder(source))).map(
+    ({ name, shape }, index) => {
+      const random = createRandom(0, index);
+      const size = shape.reduce((product, dim) => product * dim, 1);
+      const draw = shape.length === 1 ? () => 1 : () => initializerRange * random.normal();
+      return { name, dtype: "float32" as const, shape, data: Float32Array.from({ length: size }, draw) };
+    },
+  );
   await writeSafetensors(join(folder, "model.safetensors"), tensors);
 }
 
 /** Writes the weights of the model in `source` into `folder` in float16. */
 async function keepModel(source: string, folder: string): Promise<void> {
-  const file = openSafetensorsModel(source);
+  const file = await openSafetensorsModel(openSourceFolder(source));
   const tensors = [...file.tensors.values()].map(({ name, shape }) => ({
     name,
     dtype: "float16" as const,
     shape,
-    data: () => encodeFloat16(file.readFloat32(name)),
+    data: async () => encodeFloat16(await file.readFloat32(name)),
   }));
   await writeSafetensors(join(folder, "model.safetensors"), tensors);
   file.close();

@@ -38,7 +38,7 @@ export interface Divergence extends Estimate {
  *   or a window is longer than the model's context
  * @example
  * const base = await openModel("fixtures/embedded-model");
- * const tuned = loadAdapter(base, "runs/faq/adapter");
+ * const tuned = await loadAdapter(base, "runs/faq/adapter");
  * const { value, low, high } = await measureDivergence(base, tuned, writeNeutralText());
  */
 export async function measureDivergence(

@@ -4,7 +4,8 @@ import { runInNewContext } from "node:vm";
 import OpenAI from "openai";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { InputError } from "../core/errors.ts";
-import { openHuggingFaceTokenizer } from "../core/tokenization/hugging-face.ts";
+import { openFolderTokenizer } from "../core/tokenization/hugging-face.ts";
+import { openSourceFolder } from "../node/files/byte-source.ts";
 import { ApiError } from "./api-error.ts";
 import { type AppOptions, createApp } from "./app.ts";
 import { createFakeGenerator, type FakeGenerator } from "./fake-generator.fixture.ts";
@@ -14,7 +15,7 @@ import { EngineLostError } from "./remote-generator.ts";
 import { createRunningRequests, type RunningRequests } from "./running-requests.ts";
 import { createServedModel } from "./served-model.ts";
 
-const tokenizer = openHuggingFaceTokenizer("fixtures/embedded-model");
+const tokenizer = await openFolderTokenizer(openSourceFolder("fixtures/embedded-model"));
 const names = { id: "small", adapters: ["math"] };
 const text = "the quick fox adds 12 and 30";
 

@@ -1,11 +1,13 @@
 /** @file The program of the engine's process: loads the model, then answers messages until it is told to end. */
 
 import process from "node:process";
-import { type Adapter, loadAdapter } from "../core/adapters/adapted-model.ts";
-import { createGenerator } from "../core/decoding/batch-generator.ts";
+import type { Adapter } from "../core/adapters/adapted-model.ts";
 import { InputError } from "../core/errors.ts";
-import { printWarnings } from "../core/warnings.ts";
-import { type Model, openModel } from "../node/models/open-model.ts";
+import type { Model } from "../core/models/model.ts";
+import { loadAdapter } from "../node/adapters/load-adapter.ts";
+import { createGenerator } from "../node/decoding/generate.ts";
+import { openModel } from "../node/models/open-model.ts";
+import { printWarnings } from "../node/print-warnings.ts";
 import type { EngineOptions } from "./engine-process.ts";
 import { type FromEngine, hostGenerator, type Port, type ToEngine, toFailure } from "./remote-generator.ts";
 
@@ -15,8 +17,8 @@ const port: Port<FromEngine, ToEngine> = {
 };
 
 /** An adapter that computes with the base model's own vocabulary, which all that are served share. */
-function loadShared(model: Model, folder: string): Adapter {
-  const { adapter, tokenizerFiles, config } = loadAdapter(model, folder);
+async function loadShared(model: Model, folder: string): Promise<Adapter> {
+  const { adapter, tokenizerFiles, config } = await loadAdapter(model, folder);
   if (!tokenizerFiles && config.vocabSize === model.config.vocabSize) return adapter!;
   throw new InputError(
     `The adapter ${folder} adds tokens to the model, whose vocabulary all that are served share; merge it, and serve the merged model.`,
@@ -31,7 +33,8 @@ process.on("disconnect", () => process.exit());
 const { model: name, adapters, storage, ...options } = JSON.parse(process.argv[2]!) as EngineOptions;
 try {
   const model = await openModel(name, storage === undefined ? {} : { storage });
-  const loaded = Object.entries(adapters).map(([id, folder]) => [id, loadShared(model, folder)]);
+  const loaded: [id: string, adapter: Adapter][] = [];
+  for (const [id, folder] of Object.entries(adapters)) loaded.push([id, await loadShared(model, folder)]);
   const generator = createGenerator(model, { ...options, adapters: Object.fromEntries(loaded) });
   hostGenerator(port, generator, async () => {
     await generator.close();

@@ -2,7 +2,8 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { openHuggingFaceTokenizer } from "../core/tokenization/hugging-face.ts";
+import { openFolderTokenizer } from "../core/tokenization/hugging-face.ts";
+import { openSourceFolder } from "../node/files/byte-source.ts";
 import { createApp } from "./app.ts";
 import { createFakeGenerator, type FakeGenerator } from "./fake-generator.fixture.ts";
 import { type HttpServer, listen } from "./http-server.ts";
@@ -10,7 +11,7 @@ import { prepareRequest } from "./prepare-request.ts";
 import { createRunningRequests } from "./running-requests.ts";
 import { createServedModel } from "./served-model.ts";
 
-const tokenizer = openHuggingFaceTokenizer("fixtures/embedded-model");
+const tokenizer = await openFolderTokenizer(openSourceFolder("fixtures/embedded-model"));
 const names = { id: "small", adapters: [] };
 const served = createServedModel({ ...names, tokenizer, contextLength: 512, maxTexts: 100 });
 

@@ -2,7 +2,8 @@ import { EventEmitter } from "node:events";
 import { beforeEach, expect, test, vi } from "vitest";
 import type { Piece } from "../core/decoding/generator.ts";
 import { InputError } from "../core/errors.ts";
-import { openHuggingFaceTokenizer } from "../core/tokenization/hugging-face.ts";
+import { openFolderTokenizer } from "../core/tokenization/hugging-face.ts";
+import { openSourceFolder } from "../node/files/byte-source.ts";
 import { createFakeGenerator, type FakeGenerator } from "./fake-generator.fixture.ts";
 import {
   connectGenerator,
@@ -14,7 +15,7 @@ import {
   type ToEngine,
 } from "./remote-generator.ts";
 
-const tokenizer = openHuggingFaceTokenizer("fixtures/embedded-model");
+const tokenizer = await openFolderTokenizer(openSourceFolder("fixtures/embedded-model"));
 const promptIds = tokenizer.encode("the quick fox");
 const request = { promptIds, maxNewTokens: 50, logprobs: 1 };
 

@@ -143,7 +143,7 @@ export function hostGenerator(
   }
 
   port.listen((message) => {
-    if (message.type === "submit") for (const request of message.requests) answer(request);
+    if (message.type === "submit") for (const request of message.requests) void answer(request);
     else if (message.type === "cancel") running.get(message.id)?.abort();
     else onShutdown();
   });

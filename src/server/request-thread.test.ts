@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "vitest";
-import { openHuggingFaceTokenizer } from "../core/tokenization/hugging-face.ts";
+import { openFolderTokenizer } from "../core/tokenization/hugging-face.ts";
+import { openSourceFolder } from "../node/files/byte-source.ts";
 import type { RequestLimits, RequestThread } from "./request-thread.ts";
 
 // The thread runs built files (npm test builds them first).
@@ -67,7 +68,7 @@ test("chats are in the given template and day, and those of an adapter in its ow
     templates: { math: "{{ messages[0].content }}?" },
     chat: { chatTemplate: "{{ strftime_now('%d %B %Y') }}", date: "2025-01-31" },
   });
-  const { decode } = openHuggingFaceTokenizer(options.path);
+  const { decode } = await openFolderTokenizer(openSourceFolder(options.path));
   const ask = async (model: string) => {
     const body = JSON.stringify({ model, messages: [{ role: "user", content: "Why" }] });
     const { prompts } = await thread.prepare("chat", Buffer.from(body), signal);

@@ -12,12 +12,12 @@ import { createServedModel, type ServedModel } from "./served-model.ts";
 
 const send = (message: FromThread) => parentPort!.postMessage(message);
 
-function open({ path, chat = {}, ...options }: RequestThreadOptions): ServedModel {
-  const checkpoint = openCheckpoint(path);
+async function open({ path, chat = {}, ...options }: RequestThreadOptions): Promise<ServedModel> {
+  const checkpoint = await openCheckpoint(path);
   try {
     return createServedModel({
       ...options,
-      tokenizer: withChatSettings(checkpoint.tokenizer(), chat),
+      tokenizer: withChatSettings(await checkpoint.tokenizer(), chat),
       contextLength: longestCachedText(checkpoint.config),
     });
   } finally {
@@ -36,7 +36,7 @@ function answer(served: ServedModel, { endpoint, body }: ToThread): FromThread {
 }
 
 try {
-  const served = open(workerData as RequestThreadOptions);
+  const served = await open(workerData as RequestThreadOptions);
   parentPort!.on("message", (message: ToThread) => send(answer(served, message)));
   send({ type: "ready" });
 } catch (error) {

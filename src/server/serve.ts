@@ -68,7 +68,7 @@ export async function serveModel(options: ServeOptions): Promise<ModelServer> {
   const path = await resolveModel(options.model);
   const names = nameModels(options.model, Object.keys(adapters));
   // What is no model is said before anything is started.
-  openCheckpoint(path).close();
+  (await openCheckpoint(path)).close();
 
   const engine = startEngine({ ...engineOptions, adapters, model: path });
   const requests = startRequestThread({

@@ -1,6 +1,6 @@
 /** @file Stands in for run-part.ts: computes a study's parts in the test's own process. */
 
-import { isDiskFull } from "../core/errors.ts";
+import { isDiskFull } from "../node/files/explain-error.ts";
 import type { PartOutcome } from "./run-part.ts";
 import type { StudyFolder } from "./study-folder.ts";
 import type { Part } from "./study-kind.ts";

@@ -3,8 +3,9 @@
 import process from "node:process";
 import { inspect } from "node:util";
 import { showControls } from "../core/control-characters.ts";
-import { InputError, isDiskFull } from "../core/errors.ts";
-import { printWarnings } from "../core/warnings.ts";
+import { InputError } from "../core/errors.ts";
+import { isDiskFull } from "../node/files/explain-error.ts";
+import { printWarnings } from "../node/print-warnings.ts";
 import { kindOf } from "./kinds.ts";
 import type { PartMessage } from "./run-part.ts";
 import { readStudyConfig } from "./study-config.ts";

@@ -1,6 +1,6 @@
 /** @file Methods that train the model's own weights: those of the last blocks, or all. */
 
-import { z } from "zod";
+import * as z from "zod";
 import type { ModelConfig } from "../architectures/architecture.ts";
 import { InputError } from "../errors.ts";
 import type { Storage } from "../models/linear.ts";
@@ -11,6 +11,11 @@ import type { Method } from "./method.ts";
  * Trains all weights of the last `trainableLayers` decoder blocks, as LLaMA-Factory does with freeze_trainable_layers.
  *
  * @throws InputError if the model has fewer blocks.
+ *
+ * @example
+ * const { openModel } = await import("slimtune");
+ * const { config } = await openModel("fixtures/embedded-model");
+ * const adaptation = freeze(2, config);
  */
 export function freeze(trainableLayers: number, { numHiddenLayers }: ModelConfig): Adaptation {
   if (trainableLayers > numHiddenLayers) {

@@ -3,7 +3,7 @@
  * given.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 import type { ModelConfig } from "../architectures/architecture.ts";
 import { withRole } from "../formats/known-keys.ts";
 import { mul } from "../graph/operators/elementwise.ts";

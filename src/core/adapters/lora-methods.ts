@@ -1,6 +1,6 @@
 /** @file LoRA and its relatives as methods: each is LoRA with some of its settings given. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { embeddingName, headName, listTensors } from "../architectures/modules.ts";
 import { InputError } from "../errors.ts";
 import { withRole } from "../formats/known-keys.ts";

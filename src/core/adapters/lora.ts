@@ -1,6 +1,6 @@
 /** @file LoRA (Hu et al. 2021): W x + s B A x, with A and B trained and W frozen. Its settings also choose its relatives. */
 
-import { z } from "zod";
+import * as z from "zod";
 import type { ModelConfig } from "../architectures/architecture.ts";
 import { InputError } from "../errors.ts";
 import { add } from "../graph/operators/elementwise.ts";
@@ -64,6 +64,11 @@ export function adaptedLayers({ target_modules }: LoraConfig, model: ModelConfig
  * LoRA, or DoRA if `use_dora` is set, on a model's linear layers, with what is trained beside.
  *
  * @throws InputError if the settings do not fit the model.
+ *
+ * @example
+ * const { openModel } = await import("slimtune");
+ * const { config } = await openModel("fixtures/embedded-model");
+ * const adaptation = lora(loraConfigSchema.parse({ r: 8, target_modules: ["q_proj", "v_proj"] }), config);
  */
 export function lora(settings: LoraConfig, model: ModelConfig): Adaptation {
   const targets = ranksAndScales(settings, adaptedLayers(settings, model));

@@ -106,6 +106,12 @@ export function listParameters(config: ModelConfig, adaptation: Adaptation): Lis
 /**
  * The tensors at the start of a run: an adapter's from `seed` and `weights`, the base model's copied from
  * `weights` (which must be stored in float32).
+ *
+ * @example
+ * const { openModel } = await import("slimtune");
+ * const { config, weights } = await openModel("fixtures/embedded-model");
+ * const parameters = initializeParameters(config, freeze(1, config), weights, 0);
+ * console.log([...parameters.keys()]);
  */
 export function initializeParameters(
   config: ModelConfig,
@@ -149,7 +155,12 @@ export function trainedOf(parameters: Parameters): Parameters {
   return new Map([...parameters].filter(([, { isFrozen }]) => !isFrozen));
 }
 
-/** Zeros of the names and shapes of those that are trained. */
+/**
+ * Zeros of the names and shapes of those that are trained.
+ *
+ * @example
+ * const gradients = zerosLike(new Map([["a.weight", { dims: [2], data: Float32Array.of(1, 2) }]]));
+ */
 export function zerosLike(parameters: Parameters): Map<string, Parameter> {
   return new Map(
     [...trainedOf(parameters)].map(([name, { dims, data }]) => [

@@ -1,6 +1,6 @@
 /** @file What adapter_config.json says for every type of adapter: the layers that are adapted, and keys without effect. */
 
-import { z } from "zod";
+import * as z from "zod";
 import type { ModelConfig } from "../architectures/architecture.ts";
 import { InputError } from "../errors.ts";
 import { type KeyTable, withRole } from "../formats/known-keys.ts";

@@ -1,6 +1,6 @@
 /** @file PEFT's `modules_to_save`: the embedding and the output layer, trained as a whole beside an adapter. */
 
-import { z } from "zod";
+import * as z from "zod";
 import type { ModelConfig } from "../architectures/architecture.ts";
 import { embeddingName, headName } from "../architectures/modules.ts";
 import { InputError } from "../errors.ts";

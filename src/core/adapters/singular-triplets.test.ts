@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
+import { openSafetensorsFile } from "../../node/formats/safetensors.ts";
 import { openCheckpoint } from "../../node/models/checkpoint.ts";
 import { openDevice } from "../../node/runtime/onnx-runtime.ts";
 import { listLinearModules, nameInLayer } from "../architectures/modules.ts";
-import { openSafetensors } from "../formats/safetensors.ts";
 import { createRandom } from "../random.ts";
 import { createTripletFinder, type SingularTriplets } from "./singular-triplets.ts";
 
@@ -26,15 +26,15 @@ function reconstruct({ values, left, right }: SingularTriplets): Float32Array {
 }
 
 // Made by reference/training.py with torch.linalg.svdvals.
-const golden = openSafetensors("fixtures/reference/training/pissa-initial.safetensors");
-const checkpoint = openCheckpoint("fixtures/reference/models/llama");
+const golden = await openSafetensorsFile("fixtures/reference/training/pissa-initial.safetensors");
+const checkpoint = await openCheckpoint("fixtures/reference/models/llama");
 const modules = listLinearModules(checkpoint.config);
 
 test.each(modules)("singular values of $name equal PyTorch's", async ({ name, outFeatures, inFeatures }) => {
   const fullName = nameInLayer(0, name);
-  const weight = checkpoint.read(`${fullName}.weight`, [outFeatures, inFeatures]);
+  const weight = await checkpoint.read(`${fullName}.weight`, [outFeatures, inFeatures]);
   const { values, left, right } = await finder.find(weight, outFeatures, 4, createRandom(1));
-  const expected = golden.readFloat32(`singular_values.${fullName}`).subarray(0, 4);
+  const expected = (await golden.readFloat32(`singular_values.${fullName}`)).subarray(0, 4);
   for (const [i, value] of values.entries())
     expect(Math.abs(value - expected[i]!) / expected[i]!).toBeLessThan(1e-5);
   expect(orthonormalityError(left)).toBeLessThan(1e-5);

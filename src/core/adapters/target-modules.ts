@@ -1,7 +1,7 @@
 /** @file Which linear layers `target_modules` means, by PEFT's rules. */
 
 import { closest, distance } from "fastest-levenshtein";
-import { z } from "zod";
+import * as z from "zod";
 import type { ModelConfig } from "../architectures/architecture.ts";
 import { listLinearModules, nameInLayer } from "../architectures/modules.ts";
 import { InputError } from "../errors.ts";

@@ -3,7 +3,7 @@
  * themselves (TrainableTokensConfig) or beside LoRA (`trainable_token_indices`).
  */
 
-import { z } from "zod";
+import * as z from "zod";
 import type { ModelConfig } from "../architectures/architecture.ts";
 import { embeddingName, headName } from "../architectures/modules.ts";
 import { InputError } from "../errors.ts";

@@ -3,7 +3,7 @@
  * drawn once for all layers.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 import type { ModelConfig } from "../architectures/architecture.ts";
 import { listLinearModules, nameInLayer } from "../architectures/modules.ts";
 import { withRole } from "../formats/known-keys.ts";

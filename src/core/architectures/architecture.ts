@@ -1,7 +1,7 @@
 /** @file What a family of models is to the rest: its configuration, the parts it is made of, and the graph of its blocks. */
 
 import type { GgufFile } from "../formats/gguf.ts";
-import type { GgufValueToWrite } from "../formats/gguf-writer.ts";
+import type { GgufValueToWrite } from "../formats/gguf-encoding.ts";
 import type { KeyTable } from "../formats/known-keys.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Attention } from "./attention.ts";
@@ -144,7 +144,11 @@ export interface GgufRotary {
    * @param read a number of the metadata, without the architecture's prefix
    * @throws InputError if it is damaged, or contradicts another scaling.
    */
-  read(file: GgufFile, rotary: Rotary, read: (key: string) => number | undefined): Rotary | undefined;
+  read(
+    file: GgufFile,
+    rotary: Rotary,
+    read: (key: string) => number | undefined,
+  ): Promise<Rotary | undefined>;
   /** What a file holds of a scaling: metadata without the architecture's prefix, and tensors; undefined of any other scaling. */
   write(rotary: Rotary):
     | {

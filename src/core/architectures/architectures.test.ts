@@ -83,11 +83,11 @@ describe.each(modelTypes)("a configuration of %s", (family) => {
   const { keys: table, defaults } = architectureOf({ modelType: family });
 
   test("has a role for every key of Transformers' class", () => {
-    expect(Object.keys(keys.families[family]).filter((key) => roleOf(table, key) === undefined)).toEqual([]);
+    expect(Object.keys(keys.families[family]!).filter((key) => roleOf(table, key) === undefined)).toEqual([]);
   });
 
   test("has the defaults of Transformers' class, of all keys that are read and have one", () => {
-    const expected = Object.entries(keys.families[family]).filter(
+    const expected = Object.entries(keys.families[family]!).filter(
       ([key, value]) => table[key] === "used" && value !== null,
     );
     expect(defaults).toEqual(Object.fromEntries(expected));

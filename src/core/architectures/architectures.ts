@@ -1,7 +1,7 @@
 /** @file The families of models by name, and the configuration of a model of any of them. */
 
 import { closest, distance } from "fastest-levenshtein";
-import { z } from "zod";
+import * as z from "zod";
 import { InputError } from "../errors.ts";
 import { checkKeys } from "../formats/known-keys.ts";
 import { quote } from "../formats/weight-file.ts";

@@ -1,6 +1,6 @@
 /** @file What a model's `config.json` says of the parts that families share. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { InputError } from "../errors.ts";
 import { quote } from "../formats/weight-file.ts";
 import type { LayerAttention, ModelConfig } from "./architecture.ts";

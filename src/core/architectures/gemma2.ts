@@ -1,6 +1,6 @@
 /** @file Gemma 2 (Gemma Team 2024): Gemma 3's blocks without norms of query and key heads, with soft caps of scores and logits. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { InputError } from "../errors.ts";
 import { withRole } from "../formats/known-keys.ts";
 import { add } from "../graph/operators/elementwise.ts";

@@ -3,7 +3,7 @@
  * most layers, which have a rotation of their own.
  */
 
-import { z } from "zod";
+import * as z from "zod";
 import { InputError } from "../errors.ts";
 import { withRole } from "../formats/known-keys.ts";
 import { add } from "../graph/operators/elementwise.ts";

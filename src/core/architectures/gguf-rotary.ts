@@ -9,7 +9,7 @@ const factorsName = "rope_freqs.weight";
 
 /** Llama 3's scaling, which is stored as divisors, in one tensor. */
 export const ropeFreqs: GgufRotary = {
-  read(file, rotary) {
+  async read(file, rotary) {
     const stored = file.tensors.get(factorsName);
     if (!stored) return rotary;
     if (rotary.scaling || stored.shape.join() !== String(rotary.dim / 2)) {
@@ -17,7 +17,7 @@ export const ropeFreqs: GgufRotary = {
         `${file.path}: the tensor "${factorsName}" has the shape [${stored.shape.join(", ")}] or stands beside another rotary scaling; it must have [${rotary.dim / 2}], alone.`,
       );
     }
-    return { ...rotary, scaling: { type: "factors", factors: file.readFloat32(factorsName) } };
+    return { ...rotary, scaling: { type: "factors", factors: await file.readFloat32(factorsName) } };
   },
   write(rotary) {
     const factors = rotaryFactors(rotary);

@@ -1,6 +1,6 @@
 /** @file Granite 3 (IBM 2024), the dense models: Llama's blocks with factors of embedding, attention, residuals and logits. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { InputError } from "../errors.ts";
 import { withRole } from "../formats/known-keys.ts";
 import { mul } from "../graph/operators/elementwise.ts";
@@ -107,7 +107,7 @@ export const granite: Architecture<GraniteConfig> = {
     }),
     // Granite 4 says so whether it rotates.
     rotary: {
-      read: ({ metadata }, rotary) =>
+      read: async ({ metadata }, rotary) =>
         metadata.get("granite.rope.scaling.finetuned") === false ? undefined : rotary,
       write: () => undefined,
     },

@@ -1,6 +1,6 @@
 /** @file Granite 4 (IBM 2025), its dense models: Granite 3's blocks with a fused feed-forward layer, and perhaps no rotation. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { withRole } from "../formats/known-keys.ts";
 import { mul } from "../graph/operators/elementwise.ts";
 import { silu } from "../graph/operators/neural-network.ts";

@@ -110,9 +110,9 @@ export const phi3: Architecture = {
     },
     writeConfig: ({ layers }) => ({ "attention.sliding_window": layers[0]!.slidingWindow ?? 0 }),
     rotary: {
-      read(file, rotary, read) {
-        const factors = (name: string) => (file.tensors.has(name) ? file.readFloat32(name) : undefined);
-        const [shortFactors, longFactors] = [factors(shortName), factors(longName)];
+      async read(file, rotary, read) {
+        const factors = async (name: string) => (file.tensors.has(name) ? file.readFloat32(name) : undefined);
+        const [shortFactors, longFactors] = [await factors(shortName), await factors(longName)];
         const original = read("rope.scaling.original_context_length");
         if (!shortFactors || !longFactors || original === undefined) return rotary;
         const attentionFactor = read("rope.scaling.attn_factor") ?? 1;

@@ -1,6 +1,6 @@
 /** @file SmolLM3 (Bakouch et al. 2025): Llama's blocks, of which every fourth does not rotate queries and keys. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { InputError } from "../errors.ts";
 import { withRole } from "../formats/known-keys.ts";
 import type { Architecture } from "./architecture.ts";

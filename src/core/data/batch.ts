@@ -40,6 +40,10 @@ const lengthStep = 64;
 /**
  * Divides the examples of one optimizer step into micro-batches. How they are divided does not change the step, whose
  * loss is normalized over all of them.
+ *
+ * @example
+ * const example = { ids: Int32Array.of(5, 6, 7), trained: Uint8Array.of(0, 1, 1) };
+ * const batches = buildMicroBatches([example, example], { microBatchTokens: 512, packing: true });
  */
 export function buildMicroBatches(
   examples: readonly TokenizedExample[],

@@ -1,11 +1,10 @@
 /** @file Training examples in one form, from the formats in which people keep them. */
 
-import type { Row } from "../../node/formats/rows.ts";
 import { InputError } from "../errors.ts";
 import type { ChatMessage } from "../tokenization/chat-template.ts";
 import { checkNoConversation, conversationFields, readConversationFields } from "./conversation-fields.ts";
 import { type MessageList, readMessages } from "./messages.ts";
-import { checkFields, type Fields, saysSomething } from "./row-fields.ts";
+import { checkFields, type Fields, type Row, saysSomething } from "./row-fields.ts";
 import { describeUnknownFields } from "./unknown-format.ts";
 
 /** An example as a conversation, for a chat template, and as a prompt and its completion, for models without one. */
@@ -172,6 +171,10 @@ export type FieldMapping = Readonly<Record<string, string>>;
  *
  * @throws InputError if no format has the fields that the mapping names; and, of each row, naming file and line, if it
  *   fits no format, or another than the first row.
+ *
+ * @example
+ * const read = createExampleReader("faq.csv", { prompt: "question", completion: "answer" });
+ * const example = read({ fields: { question: "When?", answer: "At nine." }, line: 2 });
  */
 export function createExampleReader(path: string, mapping: FieldMapping = {}): (row: Row) => Example {
   const mappedNames = Object.keys(mapping);

@@ -3,6 +3,14 @@
 import { InputError } from "../errors.ts";
 import { parseJson } from "../python/json.ts";
 
+/** A row of a file of examples. */
+export interface Row {
+  /** Values as in JSON. Of numbers, those that JavaScript would take for others are as `parseJson` gives them. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** Where the row stands: its (last) line in the file, or its number in .json and .parquet; counted from 1. */
+  readonly line: number;
+}
+
 /** A row's fields, with checks. */
 export interface Fields {
   text(name: string): string;

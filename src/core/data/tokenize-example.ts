@@ -24,6 +24,12 @@ export interface TokenizationOptions {
  * @throws InputError naming file and line if the example can be brought into neither form, its conversation
  *   cannot be tokenized ({@link tokenizeConversation}), or the tokenizer has no end-of-sequence token, so that nothing
  *   would teach the model to stop.
+ *
+ * @example
+ * const { openModel } = await import("slimtune");
+ * const { tokenizer } = await openModel("fixtures/embedded-model");
+ * const example = createExampleReader("faq")({ fields: { prompt: "When?", completion: "At nine." }, line: 1 });
+ * const { examples } = tokenizeExample(example, tokenizer, { trainOn: "completion", applyChatTemplate: true }, "faq");
  */
 export function tokenizeExample(
   example: Example,

@@ -62,7 +62,7 @@ async function continueGreedily(
 }
 
 const adapters = { one: drawAdapter(1), two: drawAdapter(2) };
-const generator = createGenerator(model, { device, batchSize: 3, adapters });
+const generator = createGenerator(device, model, { batchSize: 3, adapters });
 afterAll(() => generator.close());
 
 const request = (promptIds: readonly number[], options: Partial<LocalRequest> = {}) => ({
@@ -82,7 +82,7 @@ test("texts written side by side equal those written alone, for the base and for
 });
 
 test("what a prompt shares with a text written before is not computed again", async () => {
-  const fresh = createGenerator(model, { device, batchSize: 2 });
+  const fresh = createGenerator(device, model, { batchSize: 2 });
   const shared = [...prompts[0]!, ...prompts[2]!, ...prompts[3]!];
   const first = await fresh.generate(request([...shared, ...prompts[1]!]));
   const second = await fresh.generate(request([...shared, ...prompts[0]!]));
@@ -198,7 +198,7 @@ test.each([
   [8, 0.05],
   [4, 0.6],
 ] as const)("%i-bit weights give log-probabilities near the exact ones", async (bits, tolerance) => {
-  const quantized = createGenerator(model, { device, batchSize: 1, bits, adapters });
+  const quantized = createGenerator(device, model, { batchSize: 1, bits, adapters });
   for (const adapter of [{}, { adapter: "one" }]) {
     const options = { logprobs: 0, maxNewTokens: 5, ...adapter };
     const exact = await generator.generate(request(prompts[2]!, options));
@@ -211,7 +211,7 @@ test.each([
 });
 
 test("requests that wait when the generator closes are told so", async () => {
-  const closing = createGenerator(model, { device, batchSize: 1 });
+  const closing = createGenerator(device, model, { batchSize: 1 });
   const waiting = prompts.map((ids) => closing.generate(request(ids)));
   const outcomes = Promise.allSettled(waiting);
   await closing.close();
@@ -237,7 +237,7 @@ function failingAt(failing: number): { readonly device: Device; readonly runs: (
 test("whichever run of a program fails, the texts under way are told so, and the next is written", async () => {
   const write = async (failing: number) => {
     const { device: unreliable, runs } = failingAt(failing);
-    const writing = createGenerator(model, { device: unreliable, batchSize: 2 });
+    const writing = createGenerator(unreliable, model, { batchSize: 2 });
     const outcomes = await Promise.allSettled(
       prompts.slice(0, 2).map((ids) => writing.generate(request(ids, { maxNewTokens: 2 }))),
     );
@@ -257,7 +257,7 @@ test("whichever run of a program fails, the texts under way are told so, and the
 test("an adapter that is no number ends its texts with a sentence, and no others", async () => {
   const damaged = drawAdapter(3);
   for (const { data } of damaged.parameters.values()) data[0] = Number.NaN;
-  const writing = createGenerator(model, { device, batchSize: 2, adapters: { damaged } });
+  const writing = createGenerator(device, model, { batchSize: 2, adapters: { damaged } });
   const [ended, other] = await Promise.allSettled([
     writing.generate(request(prompts[0]!, { adapter: "damaged", logprobs: 2 })),
     writing.generate(request(prompts[0]!, { maxNewTokens: 3 })),
@@ -268,7 +268,7 @@ test("an adapter that is no number ends its texts with a sentence, and no others
 });
 
 test("an error of who watches a text ends this text and no other", async () => {
-  const writing = createGenerator(model, { device, batchSize: 2 });
+  const writing = createGenerator(device, model, { batchSize: 2 });
   const onPiece = () => {
     throw new Error("the watcher has gone");
   };
@@ -287,7 +287,7 @@ test.each(["nf4", "int8"] as const)(
     const adapter = drawAdapter(5, true);
     const stored = { ...(await openModel("fixtures/embedded-model", { storage })), adapter };
     const first = async (bits: GeneratorOptions["bits"]) => {
-      const writing = createGenerator(stored, { device, batchSize: 1, ...(bits !== undefined && { bits }) });
+      const writing = createGenerator(device, stored, { batchSize: 1, ...(bits !== undefined && { bits }) });
       const { tokens } = await writing.generate(request(prompts[0]!, { logprobs: 0, maxNewTokens: 4 }));
       await writing.close();
       return tokens.map(({ logprob }) => logprob);

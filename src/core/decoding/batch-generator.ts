@@ -1,10 +1,10 @@
 /** @file A generator that writes many texts at a time, for one base model with any number of adapters. */
 
-import { openDevice } from "../../node/runtime/onnx-runtime.ts";
 import { type AdaptedModel, type Adapter, noAdapter } from "../adapters/adapted-model.ts";
 import { createDecoder, type Decoder } from "../engine/decoder.ts";
 import { longestCachedText } from "../engine/layer-context.ts";
 import { InputError } from "../errors.ts";
+import { giveWay } from "../event-loop.ts";
 import type { BitWidth } from "../graph/operators/integer-matmul.ts";
 import { createRandom } from "../random.ts";
 import type { Device } from "../runtime/device.ts";
@@ -39,8 +39,6 @@ export interface GeneratorOptions {
    * Default: {@link defaultBits}.
    */
   readonly bits?: BitWidth | "exact";
-  /** Where to run. Default: the CPU. */
-  readonly device?: Device;
 }
 
 /**
@@ -96,14 +94,18 @@ interface Lane {
  * A generator that writes many texts at a time, for one base model with any number of adapters.
  *
  * @example
+ * const { openDevice, openModel } = await import("slimtune");
  * const model = await openModel("fixtures/embedded-model");
- * const generator = createGenerator(model, { batchSize: 4 });
- * const promptIds = model.tokenizer.encode("Once there was");
+ * const generator = createGenerator(openDevice("cpu"), model, { batchSize: 4 });
+ * const promptIds = encodeText(model.tokenizer, "Once there was");
  * console.log((await generator.generate({ promptIds, maxNewTokens: 20 })).text);
  * await generator.close();
  */
-export function createGenerator(model: AdaptedModel, options: GeneratorOptions = {}): LocalGenerator {
-  const { adapters = {}, batchSize = 8, bits = defaultBits(model), device = openDevice("cpu") } = options;
+export function createGenerator(
+  device: Device,
+  model: AdaptedModel,
+  { adapters = {}, batchSize = 8, bits = defaultBits(model) }: GeneratorOptions = {},
+): LocalGenerator {
   const { config, tokenizer } = model;
   const context = longestCachedText(config);
   const lanes = new Map<string, Lane>();
@@ -136,8 +138,7 @@ export function createGenerator(model: AdaptedModel, options: GeneratorOptions =
         } catch (error) {
           failAll(lane, error);
         }
-        // Lets sockets and timers have their turn.
-        await new Promise((resolve) => setImmediate(resolve));
+        await giveWay();
       }
     }
     // At once, so that no request can come between the last look at the queues and this.

@@ -20,27 +20,26 @@ export interface GenerateOptions extends SamplingOptions {
   readonly onText?: (text: string) => void;
   /** How weights are kept for writing; see {@link GeneratorOptions}. */
   readonly bits?: GeneratorOptions["bits"];
-  /** Where to run. Default: the CPU. */
-  readonly device?: Device;
 }
 
 /**
  * The model's continuation of `prompt`, up to its end-of-sequence token.
  *
  * @throws InputError if the prompt leaves no room in the model's context, or an option is out of its range.
+ *
  * @example
+ * const { openDevice, openModel } = await import("slimtune");
  * const model = await openModel("fixtures/embedded-model");
- * console.log(await generate(model, "Tom has 3 pens.", { maxNewTokens: 20 }));
+ * console.log(await generate(openDevice("cpu"), model, "Tom has 3 pens.", { maxNewTokens: 20 }));
  */
 export async function generate(
+  device: Device,
   model: AdaptedModel,
   prompt: string,
-  options: GenerateOptions = {},
+  { bits, ...options }: GenerateOptions = {},
 ): Promise<string> {
-  const { device, bits } = options;
-  const generator = createGenerator(model, {
+  const generator = createGenerator(device, model, {
     batchSize: 1,
-    ...(device && { device }),
     ...(bits !== undefined && { bits }),
   });
   try {
@@ -55,7 +54,7 @@ export async function continueText(
   generator: Generator,
   model: AdaptedModel,
   prompt: string,
-  { maxNewTokens = 128, chat, onText, ...options }: GenerateOptions,
+  { maxNewTokens = 128, chat, onText, ...options }: Omit<GenerateOptions, "bits">,
 ): Promise<string> {
   const promptIds =
     (chat ?? model.tokenizer.chatTemplate !== undefined)

@@ -26,7 +26,14 @@ export function renderChat(
   }).text;
 }
 
-/** Token ids of {@link renderChat}. */
+/**
+ * Token ids of {@link renderChat}.
+ *
+ * @example
+ * const { openModel } = await import("slimtune");
+ * const { tokenizer } = await openModel("fixtures/embedded-model");
+ * const promptIds = encodeChat(tokenizer, [{ role: "user", content: "When do you open?" }]);
+ */
 export function encodeChat(
   tokenizer: Tokenizer,
   messages: readonly ChatMessage[],
@@ -35,7 +42,14 @@ export function encodeChat(
   return encodeText(tokenizer, renderChat(tokenizer, messages, variables));
 }
 
-/** Token ids of a text, with one beginning-of-sequence token if the model wants one or the text has one. */
+/**
+ * Token ids of a text, with one beginning-of-sequence token if the model wants one or the text has one.
+ *
+ * @example
+ * const { openModel } = await import("slimtune");
+ * const { tokenizer } = await openModel("fixtures/embedded-model");
+ * const promptIds = encodeText(tokenizer, "Once there was");
+ */
 export function encodeText(tokenizer: Tokenizer, text: string): number[] {
   const ids = tokenizer.encode(text);
   const { drop, add } = adjustBeginning(ids, tokenizer);

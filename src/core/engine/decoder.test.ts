@@ -12,9 +12,9 @@ import { copyTokens, createKeyValues, firstRows, type KeyValues } from "./key-va
 const device = openDevice("cpu", { threads: 1 });
 const models = ["llama", "llama-head-dim", "llama-tied", "mistral", "qwen2", "qwen3"];
 
-function openModel(name: string) {
-  const checkpoint = openCheckpoint(`fixtures/reference/models/${name}`);
-  return { config: checkpoint.config, weights: loadWeights(checkpoint) };
+async function openModel(name: string) {
+  const checkpoint = await openCheckpoint(`fixtures/reference/models/${name}`);
+  return { config: checkpoint.config, weights: await loadWeights(checkpoint) };
 }
 
 function drawIds(count: number, { vocabSize }: ModelConfig, seed: number): Int32Array {
@@ -22,7 +22,7 @@ function drawIds(count: number, { vocabSize }: ModelConfig, seed: number): Int32
 }
 
 /** Logits at every position of one row, by the engine without a cache. */
-function referenceLogits(model: ReturnType<typeof openModel>, ids: Int32Array, adapter = noAdapter) {
+function referenceLogits(model: Awaited<ReturnType<typeof openModel>>, ids: Int32Array, adapter = noAdapter) {
   const engine = createEngine(device, model.config, model.weights, adapter.adaptation, { segmentSize: 1 });
   const positions = Int32Array.from(ids.keys());
   const row = {
@@ -55,8 +55,8 @@ const nothing = (config: ModelConfig): [KeyValues, Int32Array] => [
   Int32Array.of(0),
 ];
 
-describe.each(models)("%s", (name) => {
-  const model = openModel(name);
+describe.each(models)("%s", async (name) => {
+  const model = await openModel(name);
   const { config } = model;
   const { vocabSize } = config;
 
@@ -183,8 +183,8 @@ describe.each(models)("%s", (name) => {
 });
 
 test.each(["llama-all-linear", "llama-dora"])("the adapter %s applies without merging", async (name) => {
-  const model = openModel("llama");
-  const adapter = readAdapter(`fixtures/reference/lora/${name}`, model.config, "any");
+  const model = await openModel("llama");
+  const adapter = await readAdapter(`fixtures/reference/lora/${name}`, model.config, "any");
   const ids = drawIds(20, model.config, 8);
   const expected = await referenceLogits(model, ids, adapter);
   const decoder = createDecoder(device, model, adapter);

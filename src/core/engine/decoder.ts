@@ -88,7 +88,23 @@ interface Span {
 /** A program that holds its weights is given no more than this, in bytes: an ONNX model may have 2 GB. */
 const programBytes = 2 ** 29;
 
-/** Prepares a model, with an adapter, for computing after a cache. Programs are compiled when first needed. */
+/**
+ * Prepares a model, with an adapter, for computing after a cache. Programs are compiled when first needed.
+ *
+ * @example
+ * // The log-probability of "b" after "a".
+ * const { openDevice, openModel } = await import("slimtune");
+ * const model = await openModel("fixtures/embedded-model");
+ * const [a, b] = model.tokenizer.encode("ab") as [number, number];
+ * const decoder = createDecoder(openDevice("cpu"), model, noAdapter);
+ * const { hidden } = await decoder.extend(
+ *   { rows: 1, length: 1, inputIds: Int32Array.of(a), positionIds: Int32Array.of(0) },
+ *   { rows: 1, length: 0, keys: [], values: [] },
+ *   Int32Array.of(0),
+ * );
+ * console.log((await decoder.score(hidden, Int32Array.of(0), Int32Array.of(b))).logProbabilities);
+ * await decoder.release();
+ */
 export function createDecoder(
   device: Device,
   { config, weights }: { readonly config: ModelConfig; readonly weights: ModelWeights },

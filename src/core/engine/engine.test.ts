@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { readAdapter } from "../../node/adapters/peft-files.ts";
+import { openSafetensorsFile } from "../../node/formats/safetensors.ts";
 import { openCheckpoint } from "../../node/models/checkpoint.ts";
 import { openDevice } from "../../node/runtime/onnx-runtime.ts";
 import { frozen, full } from "../adapters/adaptation.ts";
 import { initializeParameters, type Parameters, zerosLike } from "../adapters/parameters.ts";
 import type { Batch, TokenBatch } from "../data/batch.ts";
-import { openSafetensors } from "../formats/safetensors.ts";
 import { loadWeights } from "../models/load-weights.ts";
 import { chooseQueryChunks, recomputesAttention } from "./attention-mask.ts";
 import { createEngine } from "./engine.ts";
@@ -14,22 +14,22 @@ import { createEngine } from "./engine.ts";
 const folder = "fixtures/reference";
 const device = openDevice("cpu", { threads: 1 });
 
-function openModel(name: string) {
-  const checkpoint = openCheckpoint(`${folder}/models/${name}`);
-  return { config: checkpoint.config, weights: loadWeights(checkpoint) };
+async function openModel(name: string) {
+  const checkpoint = await openCheckpoint(`${folder}/models/${name}`);
+  return { config: checkpoint.config, weights: await loadWeights(checkpoint) };
 }
 
-function readInts(path: string, name: string): { dims: readonly number[]; data: Int32Array } {
-  const file = openSafetensors(path);
-  const { buffer } = file.readBytes(name);
+async function readInts(path: string, name: string): Promise<{ dims: readonly number[]; data: Int32Array }> {
+  const file = await openSafetensorsFile(path);
+  const { buffer } = await file.readBytes(name);
   const dims = file.tensors.get(name)!.shape;
   file.close();
-  return { dims, data: Int32Array.from(new BigInt64Array(buffer as ArrayBuffer), Number) };
+  return { dims, data: Int32Array.from(new BigInt64Array(buffer), Number) };
 }
 
-function readFloats(path: string, name: string): Float32Array {
-  const file = openSafetensors(path);
-  const values = file.readFloat32(name);
+async function readFloats(path: string, name: string): Promise<Float32Array> {
+  const file = await openSafetensorsFile(path);
+  const values = await file.readFloat32(name);
   file.close();
   return values;
 }
@@ -95,33 +95,33 @@ const models = [
   "qwen3",
 ];
 
-describe.each(models)("logits of %s equal Transformers'", (name) => {
-  const { config, weights } = openModel(name);
+describe.each(models)("logits of %s equal Transformers'", async (name) => {
+  const { config, weights } = await openModel(name);
   const golden = `${folder}/models/${name}/golden.safetensors`;
   const engine = createEngine(device, config, weights, frozen, { segmentSize: 1 });
 
   test("of a batch", async () => {
-    const batch = rowsOf(readInts(golden, "input_ids"));
+    const batch = rowsOf(await readInts(golden, "input_ids"));
     const logits = await engine.logits(batch, everyPosition(batch), new Map());
-    expect(maxDifference(logits, readFloats(golden, "logits"))).toBeLessThanOrEqual(1e-4);
+    expect(maxDifference(logits, await readFloats(golden, "logits"))).toBeLessThanOrEqual(1e-4);
   });
 
   test("of two examples packed into one row", async () => {
-    const ids = readInts(golden, "packed_input_ids");
-    const { data: positionIds } = readInts(golden, "packed_position_ids");
+    const ids = await readInts(golden, "packed_input_ids");
+    const { data: positionIds } = await readInts(golden, "packed_position_ids");
     let segment = 0;
     const segmentIds = positionIds.map((position) => (position === 0 ? ++segment : segment));
     const batch = { ...rowsOf(ids), positionIds, segmentIds };
     const logits = await engine.logits(batch, everyPosition(batch), new Map());
-    expect(maxDifference(logits, readFloats(golden, "packed_logits"))).toBeLessThanOrEqual(1e-4);
+    expect(maxDifference(logits, await readFloats(golden, "packed_logits"))).toBeLessThanOrEqual(1e-4);
   });
 
   test("of rows so long that attention goes over chunks of the queries", async () => {
-    const batch = padRows(rowsOf(readInts(golden, "input_ids")), 64);
+    const batch = padRows(rowsOf(await readInts(golden, "input_ids")), 64);
     expect(chooseQueryChunks(batch.length)).toBeGreaterThan(1);
     const positions = everyPosition(batch).filter((position) => batch.segmentIds[position] === 1);
     const logits = await engine.logits(batch, positions, new Map());
-    expect(maxDifference(logits, readFloats(golden, "logits"))).toBeLessThanOrEqual(1e-4);
+    expect(maxDifference(logits, await readFloats(golden, "logits"))).toBeLessThanOrEqual(1e-4);
   });
 });
 
@@ -139,15 +139,18 @@ const adapters = [
   "llama-excluded-names",
 ];
 
-describe.each(adapters)("PEFT's adapter %s", (name) => {
-  const { config, weights } = openModel(name.split("-")[0]!);
+describe.each(adapters)("PEFT's adapter %s", async (name) => {
+  const { config, weights } = await openModel(name.split("-")[0]!);
   const path = `${folder}/lora/${name}`;
   const golden = `${path}/golden.safetensors`;
-  const { adaptation, parameters } = readAdapter(path, config, "any");
-  const batch = withLabels(rowsOf(readInts(golden, "input_ids")), readInts(golden, "labels").data);
+  const { adaptation, parameters } = await readAdapter(path, config, "any");
+  const batch = withLabels(
+    rowsOf(await readInts(golden, "input_ids")),
+    (await readInts(golden, "labels")).data,
+  );
 
-  test("adapts the layers that PEFT adapts, and no other", () => {
-    const file = openSafetensors(golden);
+  test("adapts the layers that PEFT adapts, and no other", async () => {
+    const file = await openSafetensorsFile(golden);
     const trained = [...file.tensors.keys()].filter((tensor) => tensor.startsWith("grad."));
     file.close();
     const names = [...parameters.keys()].map((parameter) => `grad.base_model.model.${parameter}`);
@@ -157,7 +160,7 @@ describe.each(adapters)("PEFT's adapter %s", (name) => {
   test("gives PEFT's logits", async () => {
     const engine = createEngine(device, config, weights, adaptation, { segmentSize: 1 });
     const logits = await engine.logits(batch, everyPosition(batch), parameters);
-    expect(maxDifference(logits, readFloats(golden, "logits"))).toBeLessThanOrEqual(1e-4);
+    expect(maxDifference(logits, await readFloats(golden, "logits"))).toBeLessThanOrEqual(1e-4);
   });
 
   test.each([1, 2])("gives PEFT's loss and gradients with segments of %i", async (segmentSize) => {
@@ -168,26 +171,26 @@ describe.each(adapters)("PEFT's adapter %s", (name) => {
     const gradients = zerosLike(parameters);
     const labels = batch.labels.length;
     const loss = await engine.accumulate(batch, parameters, gradients, { scale: 1 / labels });
-    expect(loss / labels).toBeCloseTo(readFloats(golden, "loss")[0]!, 5);
+    expect(loss / labels).toBeCloseTo((await readFloats(golden, "loss"))[0]!, 5);
     for (const [parameter, { data }] of gradients) {
-      const expected = readFloats(golden, `grad.base_model.model.${parameter}`);
+      const expected = await readFloats(golden, `grad.base_model.model.${parameter}`);
       expect(relativeDifference(data, expected), parameter).toBeLessThanOrEqual(1e-3);
     }
   });
 });
 
 test("PEFT's loss and gradients in rows so long that attention's weights are computed again", async () => {
-  const { config, weights } = openModel("llama");
+  const { config, weights } = await openModel("llama");
   const path = `${folder}/lora/llama-all-linear`;
   const golden = `${path}/golden.safetensors`;
-  const { adaptation, parameters } = readAdapter(path, config, "any");
-  const short = rowsOf(readInts(golden, "input_ids"));
+  const { adaptation, parameters } = await readAdapter(path, config, "any");
+  const short = rowsOf(await readInts(golden, "input_ids"));
   const length = 1025;
   expect(recomputesAttention(chooseQueryChunks(length))).toBe(true);
   const labels = new Int32Array(short.rows * length).fill(-100);
-  for (const [i, label] of readInts(golden, "labels").data.entries())
+  for (const [i, label] of (await readInts(golden, "labels")).data.entries())
     labels[Math.floor(i / short.length) * length + (length - short.length) + (i % short.length)] = label;
-  const { data: shortLabels } = readInts(golden, "labels");
+  const { data: shortLabels } = await readInts(golden, "labels");
   // The first label of a row has nothing before it in the golden batch, but has here.
   for (let row = 0; row < short.rows; row++) labels[(row + 1) * length - short.length] = -100;
   const batch = withLabels(padRows(short, length), labels);
@@ -197,20 +200,20 @@ test("PEFT's loss and gradients in rows so long that attention's weights are com
   const count = batch.labels.length;
   const loss = await engine.accumulate(batch, parameters, gradients, { scale: 1 / count });
   await engine.release();
-  expect(loss / count).toBeCloseTo(readFloats(golden, "loss")[0]!, 5);
+  expect(loss / count).toBeCloseTo((await readFloats(golden, "loss"))[0]!, 5);
   for (const [parameter, { data }] of gradients) {
-    const expected = readFloats(golden, `grad.base_model.model.${parameter}`);
+    const expected = await readFloats(golden, `grad.base_model.model.${parameter}`);
     expect(relativeDifference(data, expected), parameter).toBeLessThanOrEqual(1e-3);
   }
 });
 
-describe.each(["llama-rope3", "qwen2"])("full gradients of %s equal PyTorch's", (name) => {
-  const { config, weights } = openModel(name);
+describe.each(["llama-rope3", "qwen2"])("full gradients of %s equal PyTorch's", async (name) => {
+  const { config, weights } = await openModel(name);
   const golden = `${folder}/full-gradients.safetensors`;
   const parameters: Parameters = initializeParameters(config, full, weights, 0);
   const batch = withLabels(
-    rowsOf(readInts(golden, `${name}/input_ids`)),
-    readInts(golden, `${name}/labels`).data,
+    rowsOf(await readInts(golden, `${name}/input_ids`)),
+    (await readInts(golden, `${name}/labels`)).data,
   );
 
   test.each([1, 2])("with segments of %i", async (segmentSize) => {
@@ -219,20 +222,27 @@ describe.each(["llama-rope3", "qwen2"])("full gradients of %s equal PyTorch's", 
     const gradients = zerosLike(parameters);
     const labels = batch.labels.length;
     const loss = await engine.accumulate(batch, parameters, gradients, { scale: 1 / labels });
-    expect(loss / labels).toBeCloseTo(readFloats(golden, `${name}/loss`)[0]!, 5);
+    expect(loss / labels).toBeCloseTo((await readFloats(golden, `${name}/loss`))[0]!, 5);
     for (const [parameter, { data }] of gradients) {
-      const expected = readFloats(golden, `${name}/${parameter}`);
+      const expected = await readFloats(golden, `${name}/${parameter}`);
       expect(relativeDifference(data, expected), parameter).toBeLessThanOrEqual(1e-3);
     }
   });
 });
 
 test("dropout is the same when a segment is computed again, and differs between steps", async () => {
-  const { config, weights } = openModel("llama");
-  const { format, settings, parameters } = readAdapter(`${folder}/lora/llama-all-linear`, config, "any");
+  const { config, weights } = await openModel("llama");
+  const { format, settings, parameters } = await readAdapter(
+    `${folder}/lora/llama-all-linear`,
+    config,
+    "any",
+  );
   const adaptation = format.adapt({ ...settings, lora_dropout: 0.5 }, config);
   const golden = `${folder}/lora/llama-all-linear/golden.safetensors`;
-  const batch = withLabels(rowsOf(readInts(golden, "input_ids")), readInts(golden, "labels").data);
+  const batch = withLabels(
+    rowsOf(await readInts(golden, "input_ids")),
+    (await readInts(golden, "labels")).data,
+  );
   const run = async (segmentSize: number, step: number) => {
     const engine = createEngine(device, config, weights, adaptation, { segmentSize });
     const gradients = zerosLike(parameters);

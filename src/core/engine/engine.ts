@@ -89,6 +89,18 @@ type Feeds = Record<string, HostTensor>;
  *
  * Programs are compiled when first needed. Segments that are computed alike share theirs, since weights and trained
  * tensors are inputs.
+ *
+ * @example
+ * const { openDevice, openModel } = await import("slimtune");
+ * const { config, weights, tokenizer } = await openModel("fixtures/embedded-model");
+ * const ids = Int32Array.from(encodeText(tokenizer, "Once there was a cat."));
+ * const batches = buildMicroBatches([{ ids, trained: new Uint8Array(ids.length).fill(1) }], {
+ *   microBatchTokens: 512,
+ *   packing: false,
+ * });
+ * const engine = createEngine(openDevice("cpu"), config, weights, frozen, { segmentSize: 1 });
+ * console.log(await engine.evaluate(batches[0]!, new Map()));
+ * await engine.release();
  */
 export function createEngine(
   device: Device,

@@ -1,9 +1,8 @@
 /** @file The GGUF format, versions 2 and 3: metadata and tensors, read by position. */
 
-import { closeSync, fstatSync } from "node:fs";
-import { openForReading, readAt } from "../../node/files/read.ts";
 import { InputError } from "../errors.ts";
-import { type BlockType, blockTypes, dequantizeBlocks } from "../quantization/ggml-blocks.ts";
+import type { ByteSource } from "./byte-source.ts";
+import { type BlockType, blockTypes, dequantizeBlocks } from "./ggml-blocks.ts";
 import { locateRows, quote, type TensorInfo, type WeightFile } from "./weight-file.ts";
 
 export type GgufValue = number | bigint | boolean | string | readonly GgufValue[];
@@ -11,7 +10,7 @@ export type GgufValue = number | bigint | boolean | string | readonly GgufValue[
 export interface GgufFile extends WeightFile {
   readonly metadata: ReadonlyMap<string, GgufValue>;
   /** A value of the metadata as the file holds it: the number of its type, then its bytes. */
-  readEncodedValue(key: string): Uint8Array;
+  readEncodedValue(key: string): Promise<Uint8Array>;
 }
 
 /** The letters GGUF. */
@@ -47,24 +46,40 @@ const maxArrayElements = 2 ** 24;
 export const maxKeyBytes = 65_535;
 export const maxTensorNameBytes = 64;
 const maxDimensions = 4;
-/** Bytes of the header read at a time. */
-const windowBytes = 1 << 20;
+/** Bytes that are read for the header, which real models' fit in; where one does not, four times as many, and so on. */
+const headerBytes = 1 << 23;
 /** Bytes of quantized blocks decoded at a time. */
 const chunkBytes = 1 << 24;
 
 /**
- * Opens a GGUF file. Its metadata and list of tensors are read and checked: each count and length against the bytes
- * that are left in the file, before anything is allocated for it.
+ * Opens a GGUF file, which closes its source when it is closed or not valid. Its metadata and list of tensors are read and
+ * checked: each count and length against the bytes that are left in the file, before anything is allocated for it.
  *
- * @throws InputError if the file is missing, damaged, truncated, or not GGUF of version 2 or 3 (little-endian).
+ * @throws InputError if the file is damaged, truncated, or not GGUF of version 2 or 3 (little-endian).
+ *
+ * @example
+ * const { openUrl } = await import("slimtune/web");
+ * const file = await openGguf(await openUrl("https://example.org/model.gguf"));
+ * console.log(file.metadata.get("general.name"), await file.readFloat32("output_norm.weight"));
+ * file.close();
  */
-export function openGguf(path: string): GgufFile {
-  const descriptor = openForReading(path);
+export async function openGguf(source: ByteSource): Promise<GgufFile> {
   try {
-    return createReader(descriptor, path, readHeader(descriptor, path));
+    return createReader(source, await readHeader(source));
   } catch (error) {
-    closeSync(descriptor);
+    source.close();
     throw error;
+  }
+}
+
+async function readHeader(source: ByteSource): Promise<Header> {
+  for (let bytes = headerBytes; ; bytes *= 4) {
+    const beginning = await source.read(0, Math.min(source.size, bytes));
+    try {
+      return parseHeader(new HeaderReader(beginning, source));
+    } catch (error) {
+      if (error !== needsMore) throw error;
+    }
   }
 }
 
@@ -79,34 +94,32 @@ interface GgufTensorInfo extends TensorInfo {
   readonly type: BlockType;
 }
 
+/** Thrown where the header goes on behind what has been read of the file. */
+const needsMore = new Error("The header is longer.");
+
 /** Reads values one after the other, never beyond the end of the file. */
 class HeaderReader {
   position = 0;
+  readonly path: string;
   readonly size: number;
-  #window = new DataView(new ArrayBuffer(0));
-  #windowStart = 0;
-  readonly #descriptor: number;
-  readonly #path: string;
+  readonly #beginning: Uint8Array<ArrayBuffer>;
   /** A text may begin with U+FEFF, as the token of that character does. */
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-  constructor(descriptor: number, path: string) {
-    this.#descriptor = descriptor;
-    this.#path = path;
-    this.size = fstatSync(descriptor).size;
+  /** @param beginning of the file, as much as has been read */
+  constructor(beginning: Uint8Array<ArrayBuffer>, { name, size }: ByteSource) {
+    this.#beginning = beginning;
+    this.path = name;
+    this.size = size;
   }
 
   /** A view of the next `length` bytes, which are passed over. */
   take(length: number): DataView {
     if (length > this.size - this.position) this.fail("it ends in the middle of its header");
-    if (this.position + length > this.#windowStart + this.#window.byteLength) {
-      const bytes = Math.min(this.size - this.position, Math.max(length, windowBytes));
-      this.#window = new DataView(readAt(this.#descriptor, this.position, bytes, this.#path).buffer);
-      this.#windowStart = this.position;
-    }
-    const start = this.position - this.#windowStart;
+    if (this.position + length > this.#beginning.length) throw needsMore;
+    const view = new DataView(this.#beginning.buffer, this.position, length);
     this.position += length;
-    return new DataView(this.#window.buffer, start, length);
+    return view;
   }
 
   uint32(): number {
@@ -149,7 +162,7 @@ class HeaderReader {
   }
 
   fail(reason: string): never {
-    throw new InputError(`${this.#path} is not a valid GGUF file: ${reason}; download it again.`);
+    throw new InputError(`${this.path} is not a valid GGUF file: ${reason}; download it again.`);
   }
 }
 
@@ -180,13 +193,12 @@ function readScalar(view: DataView, type: number): number | bigint | boolean {
   }
 }
 
-function readHeader(descriptor: number, path: string): Header {
-  const reader: HeaderReader = new HeaderReader(descriptor, path);
+function parseHeader(reader: HeaderReader): Header {
   if (reader.size < 24 || reader.uint32() !== magic) reader.fail("it does not begin with the letters GGUF");
   const version = reader.uint32();
   if (version !== 2 && version !== 3) {
     throw new InputError(
-      `${path} is GGUF of version ${version}, and only 2 and 3 (little-endian) are read; convert the model anew.`,
+      `${reader.path} is GGUF of version ${version}, and only 2 and 3 (little-endian) are read; convert the model anew.`,
     );
   }
   // A tensor takes at least a name's length, a number of dimensions, a type and an offset; a key a length, a type and
@@ -210,7 +222,7 @@ function readHeader(descriptor: number, path: string): Header {
 
   const entries = new Map<string, TensorEntry>();
   for (let i = 0; i < tensorCount; i++) {
-    const entry = readTensorEntry(reader, path);
+    const entry = readTensorEntry(reader);
     if (entries.has(entry.name)) reader.fail(`it has the tensor ${quote(entry.name)} twice`);
     entries.set(entry.name, entry);
   }
@@ -229,7 +241,7 @@ interface TensorEntry extends Omit<GgufTensorInfo, "byteOffset"> {
   readonly offset: number;
 }
 
-function readTensorEntry(reader: HeaderReader, path: string): TensorEntry {
+function readTensorEntry(reader: HeaderReader): TensorEntry {
   const name = reader.text("a tensor name", maxTensorNameBytes);
   const dimensions = reader.uint32();
   if (dimensions > maxDimensions) {
@@ -241,7 +253,7 @@ function readTensorEntry(reader: HeaderReader, path: string): TensorEntry {
   if (!type) {
     const known = [...blockTypes.values()].map((known) => known.name).join(", ");
     throw new InputError(
-      `${path}: the tensor ${quote(name)} is of ggml's type ${typeNumber}, which is not supported; choose a file with tensors of ${known}.`,
+      `${reader.path}: the tensor ${quote(name)} is of ggml's type ${typeNumber}, which is not supported; choose a file with tensors of ${known}.`,
     );
   }
   const elements = sizes.reduce((product, size) => product * size, 1);
@@ -283,7 +295,8 @@ function checkPlaces(
   }
 }
 
-function createReader(descriptor: number, path: string, { metadata, places, tensors }: Header): GgufFile {
+function createReader(source: ByteSource, { metadata, places, tensors }: Header): GgufFile {
+  const path = source.name;
   const find = (name: string): GgufTensorInfo => {
     const info = tensors.get(name);
     if (!info) throw new InputError(`${path} lacks the tensor ${quote(name)}.`);
@@ -293,26 +306,27 @@ function createReader(descriptor: number, path: string, { metadata, places, tens
     path,
     metadata,
     tensors,
-    readEncodedValue(key) {
+    async readEncodedValue(key) {
       const place = places.get(key);
       if (!place) throw new InputError(`${path} lacks the metadata ${quote(key)}.`);
-      return readAt(descriptor, place.start, place.end - place.start, path);
+      return source.read(place.start, place.end);
     },
-    readBytes(name) {
+    async readBytes(name) {
       const { byteOffset, byteLength } = find(name);
-      return readAt(descriptor, byteOffset, byteLength, path);
+      return source.read(byteOffset, byteOffset + byteLength);
     },
-    readFloat32(name, rows) {
+    async readFloat32(name, rows) {
       const { type } = find(name);
       const { byteOffset, byteLength } = locateRows(find(name), rows);
       const values = new Float32Array((byteLength / type.blockBytes) * type.blockElements);
       const step = Math.floor(chunkBytes / type.blockBytes) * type.blockBytes;
       for (let done = 0; done < byteLength; done += step) {
-        const bytes = readAt(descriptor, byteOffset + done, Math.min(step, byteLength - done), path);
+        const start = byteOffset + done;
+        const bytes = await source.read(start, Math.min(start + step, byteOffset + byteLength));
         dequantizeBlocks(type, bytes, values.subarray((done / type.blockBytes) * type.blockElements));
       }
       return values;
     },
-    close: () => closeSync(descriptor),
+    close: () => source.close(),
   };
 }

@@ -1,6 +1,6 @@
 /** @file Keys of a file by what they do, so that none that changes what is computed is passed over. */
 
-import { isDeepStrictEqual } from "node:util";
+import { areEqual } from "../equal.ts";
 import { InputError } from "../errors.ts";
 import { warn } from "../warnings.ts";
 import { quote } from "./weight-file.ts";
@@ -57,7 +57,7 @@ export function checkKeys(
 
 function checkValue(key: string, value: unknown, allowed: readonly unknown[], file: string): void {
   const comparable = typeof value === "bigint" ? Number(value) : value;
-  if (allowed.some((taken) => isDeepStrictEqual(taken, comparable))) return;
+  if (allowed.some((taken) => areEqual(taken, comparable))) return;
   const options = allowed.map((taken) => JSON.stringify(taken)).join(" or ");
   throw new InputError(
     `${file} sets ${quote(key)} to ${shorten(comparable)}, which changes what is computed and is not supported${options === "" ? "" : ` (only ${options} is)`}; choose another model or adapter, or one that was converted to do without.`,

@@ -3,14 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
+import { openSourceFolder } from "../../node/files/byte-source.ts";
 import { fillDisk } from "../../node/files/disk.fixture.ts";
+import { openSafetensorsFile, writeSafetensors } from "../../node/formats/safetensors.ts";
 import { InputError } from "../errors.ts";
-import {
-  openSafetensors,
-  openSafetensorsModel,
-  type TensorToWrite,
-  writeSafetensors,
-} from "./safetensors.ts";
+import { openSafetensorsModel, type TensorToWrite } from "./safetensors.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "safetensors-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -43,13 +40,13 @@ test("what is written is read, to the byte", async () => {
       fc.dictionary(fc.oneof(fc.string(), names), fc.string()).map((entries) => ({ ...entries })),
       async (tensors, metadata) => {
         await writeSafetensors(path, tensors, metadata);
-        const file = openSafetensors(path);
+        const file = await openSafetensorsFile(path);
         try {
           expect(file.metadata).toEqual(new Map(Object.entries(metadata)));
           expect(file.tensors.size).toBe(tensors.length);
           for (const { name, shape, data } of tensors) {
             expect(file.tensors.get(name)!.shape).toEqual(shape);
-            expect(file.readBytes(name)).toEqual(data);
+            expect(await file.readBytes(name)).toEqual(data);
           }
         } finally {
           file.close();
@@ -60,7 +57,7 @@ test("what is written is read, to the byte", async () => {
   );
 });
 
-test("numbers of every floating-point type become float32", () => {
+test("numbers of every floating-point type become float32", async () => {
   writeFile(
     {
       a: { dtype: "F64", shape: [2], data_offsets: [0, 16] },
@@ -79,16 +76,16 @@ test("numbers of every floating-point type become float32", () => {
       ].map(({ buffer }) => Buffer.from(buffer)),
     ),
   );
-  const file = openSafetensors(path);
-  expect([...file.readFloat32("a")]).toEqual([Math.fround(0.1), -2]);
-  expect([...file.readFloat32("b")]).toEqual([0.5]);
-  expect([...file.readFloat32("c")]).toEqual([1, -2]);
-  expect([...file.readFloat32("d")]).toEqual([1, -5]);
-  expect([...file.readFloat32("d", { start: 1, end: 2 })]).toEqual([-5]);
-  expect(() => file.readFloat32("e")).toThrow(
+  const file = await openSafetensorsFile(path);
+  expect([...(await file.readFloat32("a"))]).toEqual([Math.fround(0.1), -2]);
+  expect([...(await file.readFloat32("b"))]).toEqual([0.5]);
+  expect([...(await file.readFloat32("c"))]).toEqual([1, -2]);
+  expect([...(await file.readFloat32("d"))]).toEqual([1, -5]);
+  expect([...(await file.readFloat32("d", { start: 1, end: 2 }))]).toEqual([-5]);
+  await expect(file.readFloat32("e")).rejects.toThrow(
     `${path}: the tensor "e" is of type I32, not of floating-point numbers.`,
   );
-  expect(() => file.readBytes("f")).toThrow(`${path} lacks the tensor "f".`);
+  await expect(file.readBytes("f")).rejects.toThrow(`${path} lacks the tensor "f".`);
   file.close();
 });
 
@@ -100,9 +97,9 @@ function writeFile(header: unknown, data: Uint8Array = new Uint8Array(0), announ
   writeFileSync(path, Buffer.concat([length, text, data]));
 }
 
-function refusal(open: () => { close(): void }): string {
+async function refusal(open: () => Promise<{ close(): void }>): Promise<string> {
   try {
-    open().close();
+    (await open()).close();
   } catch (error) {
     expect(error).toBeInstanceOf(InputError);
     return (error as Error).message.replaceAll(folder, "models");
@@ -222,30 +219,30 @@ test.each([
     undefined,
     " has 3 bytes that belong to no tensor; the file is damaged.",
   ],
-] as const)("a file with %s is refused", (_, header, dataBytes, announced, reason) => {
+] as const)("a file with %s is refused", async (_, header, dataBytes, announced, reason) => {
   writeFile(header, new Uint8Array(dataBytes), announced);
-  expect(refusal(() => openSafetensors(path))).toBe(`models/model.safetensors${reason}`);
+  expect(await refusal(() => openSafetensorsFile(path))).toBe(`models/model.safetensors${reason}`);
 });
 
-test("a header beyond the format's limit is refused", () => {
+test("a header beyond the format's limit is refused", async () => {
   writeFile("{}", undefined, 100_000_001n);
   // The file is sparse, so it takes no room on the disk.
   truncateSync(path, 2 ** 27);
-  expect(refusal(() => openSafetensors(path))).toBe(
+  expect(await refusal(() => openSafetensorsFile(path))).toBe(
     "models/model.safetensors announces a header of 100000001 bytes, more than the format allows; it is not a safetensors file.",
   );
 });
 
-test("a file too short for the header's length is refused", () => {
+test("a file too short for the header's length is refused", async () => {
   writeFileSync(path, "1234567");
-  expect(refusal(() => openSafetensors(path))).toBe(
+  expect(await refusal(() => openSafetensorsFile(path))).toBe(
     "models/model.safetensors has 7 bytes, too few for a safetensors file.",
   );
 });
 
-test("what is no file is refused", () => {
+test("what is no file is refused", async () => {
   for (const place of [folder, join(folder, "none.safetensors")]) {
-    expect(() => openSafetensors(place)).toThrow(
+    await expect(openSafetensorsFile(place)).rejects.toThrow(
       `${place} cannot be opened for reading; check that it exists.`,
     );
   }
@@ -274,10 +271,10 @@ describe("a sharded model", () => {
 
   test("is read from its shards", async () => {
     await writeModel(weightMap);
-    const file = openSafetensorsModel(model);
+    const file = await openSafetensorsModel(openSourceFolder(model));
     expect([...file.tensors.keys()]).toEqual(["a", "b"]);
-    expect([...file.readFloat32("a"), ...file.readFloat32("b")]).toEqual([1, 2]);
-    expect(() => file.readBytes("c")).toThrow(`${index} does not name the tensor "c".`);
+    expect([...(await file.readFloat32("a")), ...(await file.readFloat32("b"))]).toEqual([1, 2]);
+    await expect(file.readBytes("c")).rejects.toThrow(`${index} does not name the tensor "c".`);
     file.close();
   });
 
@@ -289,7 +286,7 @@ describe("a sharded model", () => {
     "pickle.bin",
   ])("may not have the shard %s", async (shard) => {
     await writeModel({ a: shard });
-    expect(refusal(() => openSafetensorsModel(model))).toBe(
+    expect(await refusal(() => openSafetensorsModel(openSourceFolder(model)))).toBe(
       `models/sharded/model.safetensors.index.json names the shard "${shard}", which is not a plain file name.`,
     );
   });
@@ -297,14 +294,14 @@ describe("a sharded model", () => {
   test("needs every shard", async () => {
     await writeModel(weightMap);
     rmSync(second);
-    expect(refusal(() => openSafetensorsModel(model))).toBe(
+    expect(await refusal(() => openSafetensorsModel(openSourceFolder(model)))).toBe(
       "models/sharded/model-00002-of-00002.safetensors cannot be opened for reading; check that it exists.",
     );
   });
 
   test("needs every tensor where its index places it", async () => {
     await writeModel({ ...weightMap, c: weightMap.a });
-    expect(refusal(() => openSafetensorsModel(model))).toBe(
+    expect(await refusal(() => openSafetensorsModel(openSourceFolder(model)))).toBe(
       'models/sharded/model-00001-of-00002.safetensors lacks the tensor "c" that models/sharded/model.safetensors.index.json places there.',
     );
   });
@@ -315,22 +312,22 @@ describe("a sharded model", () => {
       first,
       ["a", "hidden"].map((name) => ({ name, dtype: "float32", shape: [1], data: Float32Array.of(1) })),
     );
-    expect(refusal(() => openSafetensorsModel(model))).toBe(
+    expect(await refusal(() => openSafetensorsModel(openSourceFolder(model)))).toBe(
       'models/sharded/model-00001-of-00002.safetensors holds the tensor "hidden" that models/sharded/model.safetensors.index.json does not name; save the model anew.',
     );
   });
 
   test("needs a valid index", async () => {
     await writeModel(["a"]);
-    expect(refusal(() => openSafetensorsModel(model))).toBe(
+    expect(await refusal(() => openSafetensorsModel(openSourceFolder(model)))).toBe(
       'models/sharded/model.safetensors.index.json has no "weight_map" of tensor names to files.',
     );
     writeFileSync(index, "{");
-    expect(refusal(() => openSafetensorsModel(model))).toBe(
+    expect(await refusal(() => openSafetensorsModel(openSourceFolder(model)))).toBe(
       "models/sharded/model.safetensors.index.json is not valid JSON; download it again.",
     );
     rmSync(index);
-    expect(refusal(() => openSafetensorsModel(model))).toBe(
+    expect(await refusal(() => openSafetensorsModel(openSourceFolder(model)))).toBe(
       "models/sharded holds neither model.safetensors nor model.safetensors.index.json; weights in other formats have to be converted first.",
     );
   });
@@ -362,8 +359,8 @@ describe("writing that fails", () => {
     };
     await expect(writeSafetensors(target, one(failing))).rejects.toThrow("no data");
     expect(readdirSync(join(folder, "failing"))).toEqual(["model.safetensors"]);
-    const file = openSafetensors(target);
-    expect([...file.readFloat32("a")]).toEqual([1, 2]);
+    const file = await openSafetensorsFile(target);
+    expect([...(await file.readFloat32("a"))]).toEqual([1, 2]);
     file.close();
   });
 

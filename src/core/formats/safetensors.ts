@@ -1,12 +1,8 @@
 /** @file The safetensors format: reading one file or a sharded model, and writing. */
 
-import { closeSync, existsSync, fstatSync, readdirSync } from "node:fs";
-import { join } from "node:path";
-import { z } from "zod";
-import { openForReading, readAt, readText } from "../../node/files/read.ts";
-import { parseJson } from "../../node/files/structured.ts";
-import { writeInParts } from "../../node/files/write.ts";
+import * as z from "zod";
 import { InputError } from "../errors.ts";
+import { type ByteSource, readJsonFile, type SourceFolder } from "./byte-source.ts";
 import { decodeBfloat16, decodeFloat16 } from "./float16.ts";
 import { locateRows, quote, type RowRange, type TensorInfo, type WeightFile } from "./weight-file.ts";
 
@@ -43,27 +39,32 @@ export interface SafetensorsFile extends WeightFile {
 }
 
 /**
- * Opens a safetensors file and checks its header as the format's specification asks: every tensor lies within the
+ * Opens a safetensors file, which closes its source when it is closed or not valid, and checks its header as the format's specification asks: every tensor lies within the
  * file, has the bytes that its shape and type need, and the tensors fill the file without overlap or gap.
  *
- * @throws InputError if the file is missing or breaks one of these rules.
+ * @throws InputError if the file breaks one of these rules.
+ *
+ * @example
+ * const { blobSource } = await import("slimtune/web");
+ * const blob = new Blob([await (await fetch("adapter_model.safetensors")).arrayBuffer()]);
+ * const file = await openSafetensors(blobSource(blob, "adapter"));
+ * for (const { name, shape } of file.tensors.values()) console.log(name, shape);
  */
-export function openSafetensors(path: string): SafetensorsFile {
-  const descriptor = openForReading(path);
+export async function openSafetensors(source: ByteSource): Promise<SafetensorsFile> {
   try {
-    const { header, dataStart, dataBytes } = readHeader(descriptor, path);
-    const { metadata, tensors } = checkHeader(header, path, dataStart, dataBytes);
-    return createReader(descriptor, path, tensors, metadata);
+    const { header, dataStart, dataBytes } = await readHeader(source);
+    const { metadata, tensors } = checkHeader(header, source.name, dataStart, dataBytes);
+    return createReader(source, tensors, metadata);
   } catch (error) {
-    closeSync(descriptor);
+    source.close();
     throw error;
   }
 }
 
-function readHeader(descriptor: number, path: string) {
-  const fileBytes = fstatSync(descriptor).size;
+async function readHeader(source: ByteSource) {
+  const { name: path, size: fileBytes } = source;
   if (fileBytes < 8) throw new InputError(`${path} has ${fileBytes} bytes, too few for a safetensors file.`);
-  const length = Buffer.from(readAt(descriptor, 0, 8, path).buffer).readBigUInt64LE();
+  const length = new DataView((await source.read(0, 8)).buffer).getBigUint64(0, true);
   if (length > BigInt(fileBytes - 8)) {
     throw new InputError(
       `${path} announces a header of ${length} bytes, but has only ${fileBytes} in all; the file is truncated or not a safetensors file.`,
@@ -75,7 +76,7 @@ function readHeader(descriptor: number, path: string) {
     );
   }
   const headerBytes = Number(length);
-  const text = new TextDecoder().decode(readAt(descriptor, 8, headerBytes, path));
+  const text = new TextDecoder().decode(await source.read(8, 8 + headerBytes));
   let header: unknown;
   try {
     header = JSON.parse(text);
@@ -150,28 +151,28 @@ function readStrings(value: unknown): Map<string, string> | undefined {
 }
 
 function createReader(
-  descriptor: number,
-  path: string,
+  source: ByteSource,
   tensors: ReadonlyMap<string, TensorInfo>,
   metadata: ReadonlyMap<string, string>,
 ): SafetensorsFile {
+  const path = source.name;
   const find = (name: string): TensorInfo => {
     const info = tensors.get(name);
     if (!info) throw new InputError(`${path} lacks the tensor ${quote(name)}.`);
     return info;
   };
-  const readBytes = (name: string, rows?: RowRange) => {
+  const readBytes = async (name: string, rows?: RowRange) => {
     const { byteOffset, byteLength } = locateRows(find(name), rows);
-    return readAt(descriptor, byteOffset, byteLength, path);
+    return source.read(byteOffset, byteOffset + byteLength);
   };
   return {
     path,
     tensors,
     metadata,
     readBytes: (name) => readBytes(name),
-    readFloat32(name, rows) {
+    async readFloat32(name, rows) {
       const { dtype } = find(name);
-      const { buffer } = readBytes(name, rows);
+      const { buffer } = await readBytes(name, rows);
       switch (dtype) {
         case "F32":
           return new Float32Array(buffer);
@@ -187,9 +188,12 @@ function createReader(
           );
       }
     },
-    close: () => closeSync(descriptor),
+    close: () => source.close(),
   };
 }
+
+const singleFile = "model.safetensors";
+const indexFile = "model.safetensors.index.json";
 
 /**
  * Opens the weights of a Hugging Face model folder: model.safetensors, or the shards that
@@ -197,12 +201,11 @@ function createReader(
  *
  * @throws InputError if there are none, a shard is missing, or a file is damaged.
  */
-export function openSafetensorsModel(folder: string): WeightFile {
-  const single = join(folder, "model.safetensors");
-  if (existsSync(single)) return openSafetensors(single);
-  const indexPath = join(folder, "model.safetensors.index.json");
-  if (!existsSync(indexPath)) throw new InputError(explainMissingWeights(folder));
-  const shardOf = readIndex(indexPath);
+export async function openSafetensorsModel(folder: SourceFolder): Promise<WeightFile> {
+  if (folder.files.has(singleFile)) return openSafetensors(await folder.open(singleFile));
+  if (!folder.files.has(indexFile)) throw new InputError(explainMissingWeights(folder));
+  const indexPath = `${folder.name}/${indexFile}`;
+  const shardOf = await readIndex(folder, indexPath);
   const shards = new Map<string, SafetensorsFile>();
   const close = () => {
     for (const shard of shards.values()) shard.close();
@@ -210,7 +213,7 @@ export function openSafetensorsModel(folder: string): WeightFile {
   try {
     const tensors = new Map<string, TensorInfo>();
     for (const [name, file] of shardOf) {
-      const shard = shards.get(file) ?? openSafetensors(join(folder, file));
+      const shard = shards.get(file) ?? (await openSafetensors(await folder.open(file)));
       shards.set(file, shard);
       const info = shard.tensors.get(name);
       if (!info)
@@ -231,10 +234,10 @@ export function openSafetensorsModel(folder: string): WeightFile {
       return shards.get(file)!;
     };
     return {
-      path: folder,
+      path: folder.name,
       tensors,
-      readBytes: (name) => shardWith(name).readBytes(name),
-      readFloat32: (name, rows) => shardWith(name).readFloat32(name, rows),
+      readBytes: async (name) => shardWith(name).readBytes(name),
+      readFloat32: async (name, rows) => shardWith(name).readFloat32(name, rows),
       close,
     };
   } catch (error) {
@@ -246,16 +249,16 @@ export function openSafetensorsModel(folder: string): WeightFile {
 /** Names of files of weights in formats that are not read. */
 const otherWeights = /\.(?:bin|pth?|ckpt|h5|msgpack|onnx|gguf)$/;
 
-function explainMissingWeights(folder: string): string {
-  const missing = `${folder} holds neither model.safetensors nor model.safetensors.index.json`;
-  const other = readdirSync(folder).find((name) => otherWeights.test(name));
+function explainMissingWeights({ name, files }: SourceFolder): string {
+  const missing = `${name} holds neither ${singleFile} nor ${indexFile}`;
+  const other = [...files].find((file) => otherWeights.test(file));
   if (other === undefined) return `${missing}; weights in other formats have to be converted first.`;
   if (other.endsWith(".gguf")) return `${missing}, but ${other}; name that file itself.`;
   return `${missing}, but ${other}, which is not read; convert it with Transformers: AutoModelForCausalLM.from_pretrained(folder).save_pretrained(other_folder).`;
 }
 
-function readIndex(path: string): Map<string, string> {
-  const json = parseJson(readText(path), path, "download it again");
+async function readIndex(folder: SourceFolder, path: string): Promise<Map<string, string>> {
+  const json = await readJsonFile(folder, indexFile, "download it again");
   const parsed = z.looseObject({ weight_map: z.unknown() }).safeParse(json);
   const shardOf = readStrings(parsed.data?.weight_map);
   if (!shardOf) throw new InputError(`${path} has no "weight_map" of tensor names to files.`);
@@ -278,16 +281,18 @@ export interface TensorToWrite {
 const writtenTypes = { float32: "F32", float16: "F16", uint8: "U8", int8: "I8" } as const;
 
 /**
- * Writes tensors in the given order, one at a time, to a temporary file that is renamed when it is whole.
+ * A safetensors file in parts: its header, then the tensors in the given order, each asked for when its turn comes.
  *
- * @throws InputError if a tensor's data do not have the bytes that its shape needs, or the disk does not take the
- * file; then none is left behind.
+ * @throws InputError if a tensor's data do not have the bytes that its shape needs.
+ *
+ * @example
+ * const tensor = { name: "a", dtype: "float32", shape: [2], data: Float32Array.of(1, 2) } as const;
+ * for await (const part of encodeSafetensors([tensor])) console.log(part.length);
  */
-export async function writeSafetensors(
-  path: string,
+export async function* encodeSafetensors(
   tensors: readonly TensorToWrite[],
   metadata: Readonly<Record<string, string>> = { format: "pt" },
-): Promise<void> {
+): AsyncGenerator<Uint8Array> {
   const header: [name: string, entry: object][] = [["__metadata__", metadata]];
   let offset = 0;
   const lengths = tensors.map(({ name, dtype, shape }) => {
@@ -297,23 +302,18 @@ export async function writeSafetensors(
     offset += length;
     return length;
   });
-  const json = Buffer.from(JSON.stringify(Object.fromEntries(header)));
-  const padded = Buffer.alloc(Math.ceil(json.length / 8) * 8, " ");
-  json.copy(padded);
-  const start = Buffer.alloc(8);
-  start.writeBigUInt64LE(BigInt(padded.length));
-
-  await writeInParts(path, async (append) => {
-    await append(start);
-    await append(padded);
-    for (const [index, { name, data }] of tensors.entries()) {
-      const values = typeof data === "function" ? await data() : data;
-      if (values.byteLength !== lengths[index]) {
-        throw new InputError(
-          `The tensor ${quote(name)} has ${values.byteLength} bytes, but its shape needs ${lengths[index]}.`,
-        );
-      }
-      await append(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
+  const start = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(" ".charCodeAt(0));
+  new DataView(start.buffer).setBigUint64(0, BigInt(start.length - 8), true);
+  start.set(json, 8);
+  yield start;
+  for (const [index, { name, data }] of tensors.entries()) {
+    const values = typeof data === "function" ? await data() : data;
+    if (values.byteLength !== lengths[index]) {
+      throw new InputError(
+        `The tensor ${quote(name)} has ${values.byteLength} bytes, but its shape needs ${lengths[index]}.`,
+      );
     }
-  });
+    yield new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  }
 }

@@ -21,13 +21,13 @@ export interface WeightFile {
   readonly path: string;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /** A tensor's bytes as stored. */
-  readBytes(name: string): Uint8Array;
+  readBytes(name: string): Promise<Uint8Array<ArrayBuffer>>;
   /**
    * A tensor's values, or those of some of its rows, as float32, decoded from whatever the file stores.
    *
    * @throws InputError if there is no such tensor or its type is not one of numbers with a fraction.
    */
-  readFloat32(name: string, rows?: RowRange): Float32Array;
+  readFloat32(name: string, rows?: RowRange): Promise<Float32Array>;
   close(): void;
 }
 

@@ -20,6 +20,16 @@ export function grad(loss: Tensor, parameters: readonly Tensor[]): Tensor[] {
  * Only the derivatives on a path from a parameter to an output are built: a frozen weight costs nothing.
  *
  * @throws Error if a parameter does not influence the outputs, or an operator on the way has no derivative.
+ *
+ * @example
+ * // Runs x^2 and its derivative.
+ * const { openDevice } = await import("slimtune");
+ * const x = input("x", "float32", ["N"]);
+ * const y = mul(x, x);
+ * const [dx] = vjp([y], [input("dy", "float32", ["N"])], [x]);
+ * const program = await openDevice("cpu").compile({ dx: dx! });
+ * const feeds = { x: float32(Float32Array.of(3), [1]), dy: float32(Float32Array.of(1), [1]) };
+ * console.log((await program.run(feeds)).dx!.data);
  */
 export function vjp(
   outputs: readonly Tensor[],

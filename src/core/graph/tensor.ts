@@ -1,7 +1,5 @@
 /** @file Symbolic tensors: immutable values of a graph that is described before it is run. */
 
-import { InputError } from "../errors.ts";
-
 export type DType = "float32" | "float16" | "int32" | "int64" | "int8" | "uint8" | "bool";
 
 /** A size known now, or the name of one that is known when the graph runs. */
@@ -61,16 +59,32 @@ export interface Node {
   readonly derivative?: NonNullable<Operator["derivative"]>;
 }
 
-/** A tensor that the caller supplies at each run, by name. */
+/**
+ * A tensor that the caller supplies at each run, by name.
+ *
+ * @example
+ * const hidden = input("hidden", "float32", ["B", "S", 256]);
+ */
 export function input(name: string, dtype: DType, shape: Shape): Tensor {
   return { dtype, shape, source: { kind: "input", name } };
 }
 
-/** A tensor whose values are part of the graph. Meant for small ones: weights are inputs. */
+/**
+ * A tensor whose values are part of the graph. Meant for small ones: weights are inputs.
+ *
+ * @example
+ * const powers = constant("float32", [3], Float32Array.of(1, 2, 4));
+ */
 export function constant(dtype: DType, shape: readonly number[], data: TensorData): Tensor {
   return { dtype, shape, source: { kind: "constant", data } };
 }
 
+/**
+ * A number as a constant.
+ *
+ * @example
+ * const doubled = mul(input("x", "float32", ["N"]), scalar(2));
+ */
 export function scalar(value: number): Tensor {
   return constant("float32", [], Float32Array.of(value));
 }
@@ -102,7 +116,13 @@ export function withDerivative(
   return createNode({ operator: standIn, inputs, attributes: {}, standsFor: outputs, derivative }, outputs);
 }
 
-/** `x` as a constant of the derivative: no gradient goes through it (PyTorch's detach). */
+/**
+ * `x` as a constant of the derivative: no gradient goes through it (PyTorch's detach).
+ *
+ * @example
+ * const x = input("x", "float32", ["N"]);
+ * const scaled = mul(x, detach(x));
+ */
 export function detach(x: Tensor): Tensor {
   return withDerivative([], [x], () => [])[0]!;
 }
@@ -125,16 +145,6 @@ export function multiplyDim(factor: number, dim: Dim): Dim {
   if (typeof dim === "number") return factor * dim;
   const [, known = "1", name = dim] = /^(\d+)\*(.*)$/.exec(dim) ?? [];
   return factor * Number(known) === 1 ? name : `${factor * Number(known)}*${name}`;
-}
-
-/** The number of elements of a shape whose sizes are all known. */
-export function elementCount(shape: Shape): number {
-  let count = 1;
-  for (const dim of shape) {
-    if (typeof dim !== "number") throw new InputError(`The size of ${formatShape(shape)} is not known yet.`);
-    count *= dim;
-  }
-  return count;
 }
 
 /**

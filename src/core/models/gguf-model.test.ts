@@ -2,15 +2,18 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { openCheckpoint, readFolderConfig } from "../../node/models/checkpoint.ts";
+import { openSourceFolder } from "../../node/files/byte-source.ts";
+import { writeGguf } from "../../node/formats/gguf.ts";
+import { openCheckpoint } from "../../node/models/checkpoint.ts";
 import type { ModelConfig } from "../architectures/architecture.ts";
 import { interleaveHalves, separateHalves } from "../architectures/gguf-rows.ts";
 import type { LlamaConfig } from "../architectures/llama.ts";
 import { listTensors } from "../architectures/modules.ts";
 import type { Rotary } from "../architectures/rotary.ts";
 import { InputError } from "../errors.ts";
-import { type GgufTensorToWrite, type GgufValueToWrite, writeGguf } from "../formats/gguf-writer.ts";
+import type { GgufTensorToWrite, GgufValueToWrite } from "../formats/gguf-encoding.ts";
 import { roleOf } from "../formats/known-keys.ts";
+import { readFolderConfig } from "./checkpoint.ts";
 import { ggufKeys } from "./gguf-keys.ts";
 import { encodeGgufConfig, ggufTensorName } from "./gguf-model.ts";
 
@@ -29,14 +32,14 @@ test("rows are moved as a whole, and back", () => {
   expect(separateHalves(moved, 3, 10)).toEqual(rows);
 });
 
-const config = (name: string) => readFolderConfig(`fixtures/reference/models/${name}`);
+const config = (name: string) => readFolderConfig(openSourceFolder(`fixtures/reference/models/${name}`));
 const scaled = (model: ModelConfig, scaling: Rotary["scaling"]): ModelConfig => {
   const rotary = { ...model.layers[0]!.rotary!, scaling };
   return { ...model, layers: model.layers.map((layer) => ({ ...layer, rotary })) };
 };
 
-test("a configuration has the keys that llama.cpp reads", () => {
-  expect(Object.fromEntries(encodeGgufConfig(config("llama-head-dim")))).toEqual({
+test("a configuration has the keys that llama.cpp reads", async () => {
+  expect(Object.fromEntries(encodeGgufConfig(await config("llama-head-dim")))).toEqual({
     "general.architecture": "llama",
     "llama.vocab_size": 64,
     "llama.context_length": 256,
@@ -51,7 +54,7 @@ test("a configuration has the keys that llama.cpp reads", () => {
     "llama.rope.dimension_count": 16,
     "llama.rope.freq_base": { float32: 10_000 },
   });
-  const linear = scaled(config("qwen2"), { type: "linear", factor: 4 });
+  const linear = scaled(await config("qwen2"), { type: "linear", factor: 4 });
   expect(Object.fromEntries(encodeGgufConfig(linear))).toMatchObject({
     "general.architecture": "qwen2",
     "qwen2.rope.freq_base": { float32: 50_000 },
@@ -60,17 +63,18 @@ test("a configuration has the keys that llama.cpp reads", () => {
   });
 });
 
-test("a window of attention is the longest context, since llama.cpp knows none", () => {
-  const written = Object.fromEntries(encodeGgufConfig(config("mistral")));
+test("a window of attention is the longest context, since llama.cpp knows none", async () => {
+  const written = Object.fromEntries(encodeGgufConfig(await config("mistral")));
   expect(written).toMatchObject({ "general.architecture": "llama", "llama.context_length": 8 });
 });
 
-test("what the architecture lacks is refused", () => {
-  const { scaling } = config("llama-rope3").layers[0]!.rotary!;
-  expect(() => encodeGgufConfig(scaled(config("qwen2"), scaling))).toThrow(
+test("what the architecture lacks is refused", async () => {
+  const { scaling } = (await config("llama-rope3")).layers[0]!.rotary!;
+  const [qwen2, qwen3] = [await config("qwen2"), await config("qwen3")];
+  expect(() => encodeGgufConfig(scaled(qwen2, scaling))).toThrow(
     'GGUF\'s architecture "qwen2" has no factors of the rotary frequencies, which this model has',
   );
-  const biased: LlamaConfig = { ...(config("qwen3") as LlamaConfig), attentionBias: true };
+  const biased: LlamaConfig = { ...(qwen3 as LlamaConfig), attentionBias: true };
   expect(() => encodeGgufConfig(biased)).toThrow(InputError);
 });
 
@@ -82,7 +86,7 @@ test("every key of ggml's Python package has a role", () => {
   expect(gguf.filter((key) => roleOf(ggufKeys, key) === undefined)).toEqual([]);
 });
 
-describe("metadata and tensors that change what is computed", () => {
+describe("metadata and tensors that change what is computed", async () => {
   const scratch = mkdtempSync(join(tmpdir(), "slimtune-gguf-keys-"));
   afterAll(() => rmSync(scratch, { recursive: true }));
   let files = 0;
@@ -93,7 +97,7 @@ describe("metadata and tensors that change what is computed", () => {
     added: Readonly<Record<string, number>> = {},
     name = "llama",
   ): Promise<ModelConfig> {
-    const described = config(name);
+    const described = await config(name);
     const metadata = new Map([...encodeGgufConfig(described), ...Object.entries(changes)]);
     const given = [...metadata].filter(
       (entry): entry is [string, GgufValueToWrite] => entry[1] !== undefined,
@@ -109,7 +113,7 @@ describe("metadata and tensors that change what is computed", () => {
       ...listTensors(described).map((tensor) => zeros(ggufTensorName(described, tensor.name), tensor.shape)),
       ...Object.entries(added).map(([tensor, size]) => zeros(tensor, [size])),
     ]);
-    const checkpoint = openCheckpoint(path);
+    const checkpoint = await openCheckpoint(path);
     checkpoint.close();
     return checkpoint.config;
   }
@@ -135,19 +139,21 @@ describe("metadata and tensors that change what is computed", () => {
 
   test("an architecture whose tensors are others is refused", async () => {
     const path = join(scratch, "disagreeing.gguf");
-    const metadata = [...encodeGgufConfig(config("qwen2"))].map(
-      ([key, value]): [string, GgufValueToWrite] => [key.replace("qwen2.", "qwen3."), value],
-    );
-    const tensors = listTensors(config("qwen2")).map(
+    const qwen2 = await config("qwen2");
+    const metadata = [...encodeGgufConfig(qwen2)].map(([key, value]): [string, GgufValueToWrite] => [
+      key.replace("qwen2.", "qwen3."),
+      value,
+    ]);
+    const tensors = listTensors(qwen2).map(
       ({ name, shape }): GgufTensorToWrite => ({
-        name: ggufTensorName(config("qwen2"), name),
+        name: ggufTensorName(qwen2, name),
         type: "F32",
         shape,
         data: () => new Float32Array(shape.reduce((product, size) => product * size, 1)),
       }),
     );
     await writeGguf(path, new Map([...metadata, ["general.architecture", "qwen3"]]), tensors);
-    expect(() => openCheckpoint(path)).toThrow(
+    await expect(openCheckpoint(path)).rejects.toThrow(
       `${path} holds a model of the architecture "qwen3" by its metadata, but lacks the tensor "blk.0.attn_q_norm.weight" of such a model; convert the model again.`,
     );
   });

@@ -6,7 +6,7 @@ import { embeddingName, headName, listTensors, normName } from "../architectures
 import type { Rotary } from "../architectures/rotary.ts";
 import { InputError } from "../errors.ts";
 import type { GgufFile } from "../formats/gguf.ts";
-import type { GgufValueToWrite } from "../formats/gguf-writer.ts";
+import type { GgufValueToWrite } from "../formats/gguf-encoding.ts";
 import { checkKeys } from "../formats/known-keys.ts";
 import { quote } from "../formats/weight-file.ts";
 import { ggufKeys } from "./gguf-keys.ts";
@@ -52,7 +52,7 @@ export function ggufConversion(config: ModelConfig, name: string): TensorConvers
  *
  * @throws InputError if the architecture is not supported or a key is missing.
  */
-export function readGgufConfig(file: GgufFile): ModelConfig {
+export async function readGgufConfig(file: GgufFile): Promise<ModelConfig> {
   const { metadata, path } = file;
   const name = metadata.get("general.architecture");
   const architecture = architectures.find(({ gguf }) => gguf.architecture === name);
@@ -112,7 +112,7 @@ export function readGgufConfig(file: GgufFile): ModelConfig {
     },
     path,
   );
-  return { ...config, ...readRotations(file, gguf, config, optional) };
+  return { ...config, ...(await readRotations(file, gguf, config, optional)) };
 }
 
 /** A key as the table of keys has it. */
@@ -156,16 +156,17 @@ function readScaling(file: GgufFile, prefix: string): object | undefined {
 }
 
 /** The layers with the scaling that the file gives their rotation. */
-function readRotations(
+async function readRotations(
   file: GgufFile,
   { rotary: conventions }: GgufConventions,
   { layers }: ModelConfig,
   read: (key: string) => number | undefined,
-): Pick<ModelConfig, "layers"> | undefined {
+): Promise<Pick<ModelConfig, "layers"> | undefined> {
   if (!conventions) return undefined;
-  const rotations = new Map(
-    layers.map(({ rotary }) => [rotary, rotary && conventions.read(file, rotary, read)]),
-  );
+  const rotations = new Map<Rotary | undefined, Rotary | undefined>();
+  for (const { rotary } of layers) {
+    if (rotary && !rotations.has(rotary)) rotations.set(rotary, await conventions.read(file, rotary, read));
+  }
   const kinds = new Map(layers.map((layer) => [layer, { ...layer, rotary: rotations.get(layer.rotary) }]));
   return { layers: layers.map((layer) => kinds.get(layer)!) };
 }

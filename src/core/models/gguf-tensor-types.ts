@@ -2,7 +2,7 @@
 
 import type { ModelConfig } from "../architectures/architecture.ts";
 import { embeddingName, headName } from "../architectures/modules.ts";
-import { type WritableTypeName, writableTypes } from "../quantization/ggml-encoding.ts";
+import { type WritableTypeName, writableTypes } from "../formats/ggml-encoding.ts";
 import { ggufArchitecture, ggufTensorNames } from "./gguf-model.ts";
 
 /** How a file's matrices may be stored: ggml's type of most of them, and GGUF's number of such files. */

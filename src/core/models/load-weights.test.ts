@@ -2,20 +2,20 @@ import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { openSafetensorsFile, writeSafetensors } from "../../node/formats/safetensors.ts";
 import { openCheckpoint } from "../../node/models/checkpoint.ts";
 import { openDevice } from "../../node/runtime/onnx-runtime.ts";
 import { frozen } from "../adapters/adaptation.ts";
 import { listLinearModules, nameInLayer } from "../architectures/modules.ts";
 import { createEngine } from "../engine/engine.ts";
 import { decodeFloat16 } from "../formats/float16.ts";
-import { openSafetensors, writeSafetensors } from "../formats/safetensors.ts";
 import { readStoredWeight } from "./linear.ts";
 import { type LoadOptions, loadWeights } from "./load-weights.ts";
 import type { ModelWeights } from "./weights.ts";
 
 const open = (name: string) => openCheckpoint(`fixtures/reference/models/${name}`);
 // Its file holds bfloat16.
-const half = open("llama-tied");
+const half = await open("llama-tied");
 
 async function logitsOf(weights: ModelWeights): Promise<Float32Array> {
   const engine = createEngine(openDevice("cpu", { threads: 1 }), half.config, weights, frozen, {
@@ -28,17 +28,17 @@ async function logitsOf(weights: ModelWeights): Promise<Float32Array> {
 }
 
 test("float16 keeps bfloat16 weights, and so the logits", async () => {
-  const expected = await logitsOf(loadWeights(half));
-  const weights = loadWeights(half, { storage: "float16" });
+  const expected = await logitsOf(await loadWeights(half));
+  const weights = await loadWeights(half, { storage: "float16" });
   expect(weights.block(0)["mlp.up_proj.weight"]!.dtype).toBe("float16");
   const logits = await logitsOf(weights);
   for (const [i, logit] of logits.entries()) expect(Math.abs(logit - expected[i]!)).toBeLessThan(1e-4);
 });
 
-test("int8 keeps each weight to half a step of its row", () => {
-  const loaded = loadWeights(half, { storage: "int8" });
+test("int8 keeps each weight to half a step of its row", async () => {
+  const loaded = await loadWeights(half, { storage: "int8" });
   for (const { name, outFeatures, inFeatures } of listLinearModules(half.config)) {
-    const weight = half.read(nameInLayer(1, `${name}.weight`), [outFeatures, inFeatures]);
+    const weight = await half.read(nameInLayer(1, `${name}.weight`), [outFeatures, inFeatures]);
     const kept = readStoredWeight(loaded.block(1), `${name}.weight`);
     for (let row = 0; row < outFeatures; row++) {
       const span = (values: Float32Array) => values.subarray(row * inFeatures, (row + 1) * inFeatures);
@@ -50,30 +50,36 @@ test("int8 keeps each weight to half a step of its row", () => {
   expect(loaded.embedding.dtype).toBe("float16");
 });
 
-test("NF4 leaves the embedding as narrow or wide as the file has it", () => {
-  const narrow = loadWeights(half, { storage: "nf4" }).embedding;
+test("NF4 leaves the embedding as narrow or wide as the file has it", async () => {
+  const narrow = (await loadWeights(half, { storage: "nf4" })).embedding;
   expect(narrow.dtype).toBe("float16");
   const { vocabSize, hiddenSize } = half.config;
-  const stored = half.read("model.embed_tokens.weight", [vocabSize, hiddenSize]);
+  const stored = await half.read("model.embed_tokens.weight", [vocabSize, hiddenSize]);
   const kept = decodeFloat16(narrow.data as Uint16Array);
   for (const [i, value] of stored.entries()) expect(Math.abs(kept[i]! - value)).toBeLessThanOrEqual(2 ** -25);
-  expect(loadWeights(open("llama"), { storage: "nf4" }).embedding.dtype).toBe("float32");
+  const wide = await loadWeights(await open("llama"), { storage: "nf4" });
+  expect(wide.embedding.dtype).toBe("float32");
 });
 
 /** Loads a tiny model in which one value is another. */
 async function loadDamaged(value: number, options: LoadOptions): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "slimtune-damaged-"));
   try {
-    const file = openSafetensors("fixtures/reference/models/llama-wide/model.safetensors");
-    const tensors = [...file.tensors.values()].map(({ name, shape }) => {
-      const data = file.readFloat32(name);
-      if (name.endsWith("layers.0.mlp.up_proj.weight")) data[3] = value;
-      return { name, dtype: "float32" as const, shape, data };
-    });
-    file.close();
+    const file = await openSafetensorsFile("fixtures/reference/models/llama-wide/model.safetensors");
+    const tensors = [...file.tensors.values()].map(({ name, shape }) => ({
+      name,
+      dtype: "float32" as const,
+      shape,
+      data: async () => {
+        const data = await file.readFloat32(name);
+        if (name.endsWith("layers.0.mlp.up_proj.weight")) data[3] = value;
+        return data;
+      },
+    }));
     await writeSafetensors(join(folder, "model.safetensors"), tensors);
+    file.close();
     copyFileSync("fixtures/reference/models/llama-wide/config.json", join(folder, "config.json"));
-    loadWeights(openCheckpoint(folder), options);
+    await loadWeights(await openCheckpoint(folder), options);
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -1,7 +1,5 @@
 /** @file Reads a checkpoint's weights into memory, in the form in which they are stored there. */
 
-import { createHash } from "node:crypto";
-import type { Checkpoint } from "../../node/models/checkpoint.ts";
 import {
   embeddingName,
   headName,
@@ -15,6 +13,7 @@ import { areFinite, quote } from "../formats/weight-file.ts";
 import { quantizeInt8 } from "../quantization/int8.ts";
 import { NF4_BLOCK_SIZE, type NF4Tensor, quantizeNF4 } from "../quantization/nf4.ts";
 import { float32, type HostTensor, type RowMatrix } from "../runtime/device.ts";
+import type { Checkpoint } from "./checkpoint.ts";
 import { type Storage, storedTensorNames } from "./linear.ts";
 import type { ModelWeights } from "./weights.ts";
 
@@ -35,14 +34,19 @@ export type BlockTensors = Readonly<Record<string, HostTensor>>;
  * {@link chooseTableDtype} says.
  *
  * @throws InputError if a tensor is missing, of another shape, or beyond float16's range.
+ *
+ * @example
+ * const { openUrl } = await import("slimtune/web");
+ * const checkpoint = await openGgufCheckpoint(await openUrl("https://example.org/model.gguf"));
+ * const weights = await loadWeights(checkpoint, { storage: "nf4", onProgress: console.log });
  */
-export function loadWeights(checkpoint: Checkpoint, options: LoadOptions = {}): ModelWeights {
+export async function loadWeights(checkpoint: Checkpoint, options: LoadOptions = {}): Promise<ModelWeights> {
   const { numHiddenLayers } = checkpoint.config;
-  const blocks = Array.from({ length: numHiddenLayers }, (_, layer) => {
-    const tensors = loadBlock(checkpoint, layer, options);
+  const blocks: BlockTensors[] = [];
+  for (let layer = 0; layer < numHiddenLayers; layer++) {
+    blocks.push(await loadBlock(checkpoint, layer, options));
     options.onProgress?.((layer + 1) / numHiddenLayers);
-    return tensors;
-  });
+  }
   return joinWeights(checkpoint, options, (layer) => blocks[layer]!);
 }
 
@@ -51,21 +55,22 @@ export function loadWeights(checkpoint: Checkpoint, options: LoadOptions = {}): 
  *
  * @throws InputError as {@link loadWeights}
  */
-export function joinWeights(
+export async function joinWeights(
   checkpoint: Checkpoint,
   { storage = "float32" }: LoadOptions,
   block: ModelWeights["block"],
-  readTable: (name: string) => RowMatrix = (name) => loadTable(checkpoint, name, storage),
-): ModelWeights {
+  readTable: (name: string) => RowMatrix | Promise<RowMatrix> = (name) =>
+    loadTable(checkpoint, name, storage),
+): Promise<ModelWeights> {
   const { config } = checkpoint;
   const [embeddingTable, headTable] = tableNames(checkpoint);
-  const embedding = readTable(embeddingTable);
+  const embedding = await readTable(embeddingTable);
   return {
     storage,
     block,
     embedding,
-    norm: float32(checkpoint.read(normName, [config.hiddenSize]), [config.hiddenSize]),
-    head: headTable === embeddingTable ? embedding : readTable(headTable),
+    norm: float32(await checkpoint.read(normName, [config.hiddenSize]), [config.hiddenSize]),
+    head: headTable === embeddingTable ? embedding : await readTable(headTable),
   };
 }
 
@@ -76,21 +81,21 @@ export function tableNames(checkpoint: Checkpoint): readonly [embedding: string,
 }
 
 /** Reads the embedding or the output layer. @throws InputError as {@link loadWeights} */
-export function loadTable(checkpoint: Checkpoint, name: string, storage: Storage): HostTensor {
+export async function loadTable(checkpoint: Checkpoint, name: string, storage: Storage): Promise<HostTensor> {
   const { vocabSize, hiddenSize } = checkpoint.config;
   return readDense(checkpoint, name, [vocabSize, hiddenSize], chooseTableDtype(checkpoint, storage, name));
 }
 
 /** Reads one block. @throws InputError as {@link loadWeights} */
-export function loadBlock(
+export async function loadBlock(
   checkpoint: Checkpoint,
   layer: number,
   { storage = "float32", doubleQuantization = true }: LoadOptions,
-): BlockTensors {
+): Promise<BlockTensors> {
   const { config } = checkpoint;
   const tensors: Record<string, HostTensor> = {};
   for (const { name, size } of listVectors(config)) {
-    tensors[name] = float32(checkpoint.read(nameInLayer(layer, name), [size]), [size]);
+    tensors[name] = float32(await checkpoint.read(nameInLayer(layer, name), [size]), [size]);
   }
   for (const { name, outFeatures, inFeatures } of listLinearModules(config)) {
     const weight = `${name}.weight`;
@@ -98,13 +103,16 @@ export function loadBlock(
     const dims = [outFeatures, inFeatures] as const;
     switch (storage) {
       case "nf4":
-        Object.assign(tensors, nf4Tensors(weight, readNF4(checkpoint, fullName, dims, doubleQuantization)));
+        Object.assign(
+          tensors,
+          nf4Tensors(weight, await readNF4(checkpoint, fullName, dims, doubleQuantization)),
+        );
         break;
       case "int8":
-        Object.assign(tensors, int8Tensors(weight, readNumbers(checkpoint, fullName, dims), dims));
+        Object.assign(tensors, int8Tensors(weight, await readNumbers(checkpoint, fullName, dims), dims));
         break;
       default:
-        tensors[weight] = readDense(checkpoint, fullName, dims, storage);
+        tensors[weight] = await readDense(checkpoint, fullName, dims, storage);
     }
   }
   return tensors;
@@ -129,35 +137,39 @@ function embeddingNameOf(checkpoint: Checkpoint): string {
   return tieWordEmbeddings && !checkpoint.has(embeddingName) ? headName : embeddingName;
 }
 
-function readDense(
+async function readDense(
   checkpoint: Checkpoint,
   name: string,
   dims: readonly number[],
   dtype: "float32" | "float16",
-): HostTensor {
+): Promise<HostTensor> {
   return dtype === "float32"
-    ? float32(checkpoint.read(name, dims), dims)
-    : { dtype, dims, data: checkpoint.readFloat16(name, dims) };
+    ? float32(await checkpoint.read(name, dims), dims)
+    : { dtype, dims, data: await checkpoint.readFloat16(name, dims) };
 }
 
 /** A weight that is to be quantized, which would hide values that are no numbers. */
-function readNumbers(checkpoint: Checkpoint, name: string, dims: readonly number[]): Float32Array {
-  const values = checkpoint.read(name, dims);
+async function readNumbers(
+  checkpoint: Checkpoint,
+  name: string,
+  dims: readonly number[],
+): Promise<Float32Array> {
+  const values = await checkpoint.read(name, dims);
   if (areFinite(values)) return values;
   throw new InputError(
     `${checkpoint.path}: the tensor ${quote(name)} has values that are not finite numbers; the file is damaged, so load it anew.`,
   );
 }
 
-function readNF4(
+async function readNF4(
   checkpoint: Checkpoint,
   name: string,
   dims: readonly number[],
   doubleQuantization: boolean,
-): NF4Tensor {
-  const stored = checkpoint.readNF4(name, dims);
+): Promise<NF4Tensor> {
+  const stored = await checkpoint.readNF4(name, dims);
   if (stored) return stored;
-  const values = readNumbers(checkpoint, name, dims);
+  const values = await readNumbers(checkpoint, name, dims);
   if (values.length % NF4_BLOCK_SIZE !== 0) {
     throw new InputError(
       `The tensor "${name}" has ${values.length} elements, which is no multiple of NF4's blocks of ${NF4_BLOCK_SIZE}.`,
@@ -187,17 +199,19 @@ function int8Tensors(
   };
 }
 
-/** Identifies a base model by its norms' weights, which every storage and file format keeps exactly. */
-export function fingerprintModel(checkpoint: Checkpoint): string {
+/** Identifies a base model by its norms' weights, which every storage and file format keeps exactly: their SHA-256. */
+export async function fingerprintModel(checkpoint: Checkpoint): Promise<string> {
   const { config } = checkpoint;
-  const hash = createHash("sha256");
-  const add = (name: string, size: number) => {
-    const values = checkpoint.read(name, [size]);
-    hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-  };
-  for (let layer = 0; layer < config.numHiddenLayers; layer++) {
-    for (const { name, size } of listVectors(config)) add(nameInLayer(layer, name), size);
+  const layers = Array.from({ length: config.numHiddenLayers }, (_, layer) =>
+    listVectors(config).map(({ name, size }) => ({ name: nameInLayer(layer, name), size })),
+  );
+  const vectors = [...layers.flat(), { name: normName, size: config.hiddenSize }];
+  const values = new Float32Array(vectors.reduce((sum, { size }) => sum + size, 0));
+  let end = 0;
+  for (const { name, size } of vectors) {
+    values.set(await checkpoint.read(name, [size]), end);
+    end += size;
   }
-  add(normName, config.hiddenSize);
-  return hash.digest("hex");
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", values));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -58,8 +58,8 @@ function rename(file: WeightFile, names: readonly (readonly [name: string, store
  * The configuration with the output layer that the file holds: as in Transformers, a head beside the embedding with other values
  * stays what it is, whatever the configuration says.
  */
-export function untieStoredHead(config: ModelConfig, file: WeightFile): ModelConfig {
-  if (!config.tieWordEmbeddings || isSameTable(file)) return config;
+export async function untieStoredHead(config: ModelConfig, file: WeightFile): Promise<ModelConfig> {
+  if (!config.tieWordEmbeddings || (await isSameTable(file))) return config;
   warn(
     `${file.path} ties the output layer to the embedding ("tie_word_embeddings"), but holds another ${quote(headName)}; that is used.`,
   );
@@ -70,7 +70,7 @@ export function untieStoredHead(config: ModelConfig, file: WeightFile): ModelCon
 const comparedElements = 2 ** 22;
 
 /** Whether the embedding and the output layer have the same values, or only one of them is there. */
-function isSameTable(file: WeightFile): boolean {
+async function isSameTable(file: WeightFile): Promise<boolean> {
   const embedding = file.tensors.get(embeddingName);
   const head = file.tensors.get(headName);
   if (!embedding || !head) return true;
@@ -79,8 +79,11 @@ function isSameTable(file: WeightFile): boolean {
   const step = Math.max(1, Math.floor(comparedElements / width));
   for (let start = 0; start < count; start += step) {
     const rows = { start, end: Math.min(count, start + step) };
-    const values = file.readFloat32(headName, rows);
-    if (!file.readFloat32(embeddingName, rows).every((value, i) => value === values[i])) return false;
+    const [values, others] = [
+      await file.readFloat32(embeddingName, rows),
+      await file.readFloat32(headName, rows),
+    ];
+    if (!values.every((value, i) => value === others[i])) return false;
   }
   return true;
 }

@@ -1,6 +1,6 @@
 /** @file NF4 weights of checkpoints that Transformers saved with bitsandbytes. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { InputError } from "../errors.ts";
 import { quote, type WeightFile } from "../formats/weight-file.ts";
 import { dequantizeStatistics, NF4_BLOCK_SIZE, NF4_CODE, type NF4Tensor } from "./nf4.ts";
@@ -37,10 +37,10 @@ export function quantizedWeightOf(name: string): string | undefined {
  * @returns the weight and its shape, or undefined if it is not quantized.
  * @throws InputError if it is quantized in another way (FP4, other blocks, other values), or its parts do not fit.
  */
-export function readBnbNF4(
+export async function readBnbNF4(
   file: WeightFile,
   name: string,
-): (NF4Tensor & { shape: readonly number[] }) | undefined {
+): Promise<(NF4Tensor & { shape: readonly number[] }) | undefined> {
   const refuse = (reason: string): never => {
     throw new InputError(
       `${file.path}: the quantized tensor ${quote(name)} ${reason}; load the unquantized model, or one in bitsandbytes' NF4.`,
@@ -63,36 +63,37 @@ export function readBnbNF4(
     }
     return part;
   };
-  const bytesOf = (part: string, length: number) => file.readBytes(expectPart(part, "U8", length));
-  const floatsOf = (part: string, length: number) => file.readFloat32(expectPart(part, "F32", length));
+  const bytesOf = async (part: string, length: number) => file.readBytes(expectPart(part, "U8", length));
+  const floatsOf = async (part: string, length: number) => file.readFloat32(expectPart(part, "F32", length));
 
   const stateBytes = sizeOf(stateName);
   if (stateBytes > maxStateBytes) refuse(`has a quant_state of ${stateBytes} bytes`);
-  const state = parseState(bytesOf(stateName, stateBytes)) ?? refuse("has a damaged quant_state");
+  const state = parseState(await bytesOf(stateName, stateBytes)) ?? refuse("has a damaged quant_state");
   if (state.quant_type !== "nf4") refuse(`is in ${quote(state.quant_type)}`);
   if (state.blocksize !== NF4_BLOCK_SIZE) refuse(`has blocks of ${state.blocksize} instead of 64`);
   const elements = state.shape.reduce((product, size) => product * size, 1);
   if (!Number.isSafeInteger(elements) || elements % NF4_BLOCK_SIZE !== 0) {
     refuse(`has the shape [${state.shape.join(", ")}], which is no whole number of blocks`);
   }
-  if (!floatsOf(`${name}.quant_map`, NF4_CODE.length).every((value, code) => value === NF4_CODE[code])) {
+  const values = await floatsOf(`${name}.quant_map`, NF4_CODE.length);
+  if (!values.every((value, code) => value === NF4_CODE[code])) {
     refuse("has a quant_map that is not NF4's");
   }
 
-  const codes = bytesOf(name, elements / 2);
+  const codes = await bytesOf(name, elements / 2);
   const blocks = elements / NF4_BLOCK_SIZE;
   if (!file.tensors.has(`${name}.nested_absmax`)) {
-    return { codes, absmax: floatsOf(`${name}.absmax`, blocks), shape: state.shape };
+    return { codes, absmax: await floatsOf(`${name}.absmax`, blocks), shape: state.shape };
   }
   if (state.nested_blocksize !== statisticsBlockSize) {
     refuse(`has nested blocks of ${state.nested_blocksize} instead of ${statisticsBlockSize}`);
   }
   const nested = {
-    codes: bytesOf(`${name}.absmax`, blocks),
-    absmax: floatsOf(`${name}.nested_absmax`, Math.ceil(blocks / statisticsBlockSize)),
+    codes: await bytesOf(`${name}.absmax`, blocks),
+    absmax: await floatsOf(`${name}.nested_absmax`, Math.ceil(blocks / statisticsBlockSize)),
     offset: state.nested_offset ?? refuse("lacks its nested_offset"),
   };
-  const map = floatsOf(`${name}.nested_quant_map`, mapLength);
+  const map = await floatsOf(`${name}.nested_quant_map`, mapLength);
   return { codes, absmax: dequantizeStatistics(nested, map), shape: state.shape };
 }
 

@@ -20,6 +20,9 @@ const rounding = 1.5 * 2 ** 23;
  * et al. 2022), which rounds the activations to 8 bits too and keeps their outliers apart.
  *
  * @param weights [out, in] in row-major order
+ *
+ * @example
+ * const { codes, scales } = quantizeInt8(Float32Array.of(1, -0.5, 2, 4), 2);
  */
 export function quantizeInt8(weights: Float32Array, outFeatures: number): Int8Matrix {
   const inFeatures = weights.length / outFeatures;
@@ -42,7 +45,12 @@ export function quantizeInt8(weights: Float32Array, outFeatures: number): Int8Ma
   return { codes, scales };
 }
 
-/** The values of a quantized matrix, [out, in]. */
+/**
+ * The values of a quantized matrix, [out, in].
+ *
+ * @example
+ * const weights = dequantizeInt8(quantizeInt8(Float32Array.of(1, -0.5, 2, 4), 2));
+ */
 export function dequantizeInt8({ codes, scales }: Int8Matrix): Float32Array {
   const inFeatures = codes.length / scales.length;
   return Float32Array.from(codes, (code, i) => code * scales[Math.floor(i / inFeatures)]!);

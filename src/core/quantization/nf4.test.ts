@@ -1,45 +1,45 @@
 import { afterAll, describe, expect, test } from "vitest";
-import { openSafetensors } from "../formats/safetensors.ts";
+import { openSafetensorsFile } from "../../node/formats/safetensors.ts";
 import { DYNAMIC_MAP, dequantizeNF4, quantizeNF4 } from "./nf4.ts";
 
 // Made by reference/nf4.py with bitsandbytes.
-const golden = openSafetensors("fixtures/quantization/nf4.safetensors");
+const golden = await openSafetensorsFile("fixtures/quantization/nf4.safetensors");
 const offsets: Record<string, number> = JSON.parse(golden.metadata.get("offsets")!);
 afterAll(() => golden.close());
 
 /** The bits of float32 numbers, so that -0 differs from 0 and nothing is rounded. */
 const bits = (values: Float32Array) => new Uint32Array(values.buffer, values.byteOffset, values.length);
 
-test("the dynamic map equals bitsandbytes' to the bit", () => {
-  expect(bits(DYNAMIC_MAP)).toEqual(bits(golden.readFloat32("dynamic_map")));
+test("the dynamic map equals bitsandbytes' to the bit", async () => {
+  expect(bits(DYNAMIC_MAP)).toEqual(bits(await golden.readFloat32("dynamic_map")));
 });
 
-describe.each(Object.keys(offsets))("%s", (name) => {
-  const values = golden.readFloat32(`${name}.values`);
+describe.each(Object.keys(offsets))("%s", async (name) => {
+  const values = await golden.readFloat32(`${name}.values`);
 
-  test("codes, scales and values equal bitsandbytes' to the bit", () => {
+  test("codes, scales and values equal bitsandbytes' to the bit", async () => {
     const quantized = quantizeNF4(values, { doubleQuantization: false });
-    expect(quantized.codes).toEqual(golden.readBytes(`${name}.codes`));
-    expect(bits(quantized.absmax)).toEqual(bits(golden.readFloat32(`${name}.absmax`)));
-    expect(bits(dequantizeNF4(quantized))).toEqual(bits(golden.readFloat32(`${name}.dequantized`)));
+    expect(quantized.codes).toEqual(await golden.readBytes(`${name}.codes`));
+    expect(bits(quantized.absmax)).toEqual(bits(await golden.readFloat32(`${name}.absmax`)));
+    expect(bits(dequantizeNF4(quantized))).toEqual(bits(await golden.readFloat32(`${name}.dequantized`)));
   });
 
-  test("second-level codes, scales and offset equal bitsandbytes' to the bit", () => {
+  test("second-level codes, scales and offset equal bitsandbytes' to the bit", async () => {
     const { nested } = quantizeNF4(values, { doubleQuantization: true });
     expect(nested!.offset).toBe(offsets[name]);
-    expect(nested!.codes).toEqual(golden.readBytes(`${name}.nested_codes`));
-    expect(bits(nested!.absmax)).toEqual(bits(golden.readFloat32(`${name}.nested_absmax`)));
+    expect(nested!.codes).toEqual(await golden.readBytes(`${name}.nested_codes`));
+    expect(bits(nested!.absmax)).toEqual(bits(await golden.readFloat32(`${name}.nested_absmax`)));
   });
 });
 
-test("of quantized scales a few in a thousand are nearer than bitsandbytes', and the others equal", () => {
-  const scales = golden.readFloat32("scales");
-  const theirs = golden.readBytes("scales.codes");
+test("of quantized scales a few in a thousand are nearer than bitsandbytes', and the others equal", async () => {
+  const scales = await golden.readFloat32("scales");
+  const theirs = await golden.readBytes("scales.codes");
   const weights = new Float32Array(64 * scales.length);
   for (const [block, scale] of scales.entries()) weights[64 * block] = scale;
   const { codes, absmax, offset } = quantizeNF4(weights, { doubleQuantization: true }).nested!;
   expect(offset).toBe(JSON.parse(golden.metadata.get("scales_offset")!));
-  expect(bits(absmax)).toEqual(bits(golden.readFloat32("scales.absmax")));
+  expect(bits(absmax)).toEqual(bits(await golden.readFloat32("scales.absmax")));
   const differing = [...codes.keys()].filter((i) => codes[i] !== theirs[i]);
   expect(differing.length).toBeGreaterThan(0);
   expect(differing.length / codes.length).toBeLessThan(0.005);

@@ -58,6 +58,9 @@ const codeOfCell = cutIntoCells(boundaries);
  *
  * Codes and scales equal those of bitsandbytes 0.50 on the CPU to the bit. Of the scales that double quantization quantizes
  * a few in a thousand, near the middle of two codes, have the nearer one where bitsandbytes takes the farther.
+ *
+ * @example
+ * const { codes, absmax } = quantizeNF4(new Float32Array(64).fill(0.5), { doubleQuantization: false });
  */
 export function quantizeNF4(
   weights: Float32Array,
@@ -105,7 +108,12 @@ function largestMagnitude(bits: Int32Array, start: number): number {
 const magnitudeBits = 0x7fffffff;
 const larger = (a: number, b: number) => a - ((a - b) & ((a - b) >> 31));
 
-/** The values of a quantized tensor. */
+/**
+ * The values of a quantized tensor.
+ *
+ * @example
+ * const weights = dequantizeNF4(quantizeNF4(new Float32Array(64).fill(0.5), { doubleQuantization: true }));
+ */
 export function dequantizeNF4({ codes, absmax }: NF4Tensor): Float32Array {
   const values = new Float32Array(codes.length * 2);
   for (let i = 0; i < values.length; i += 2) {

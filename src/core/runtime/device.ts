@@ -33,10 +33,18 @@ export interface Device {
   compile(outputs: Readonly<Record<string, Tensor>>): Promise<Program>;
 }
 
+/**
+ * @example
+ * const matrix = float32(Float32Array.of(1, 2, 3, 4), [2, 2]);
+ */
 export function float32(data: Float32Array, dims: readonly number[]): HostTensor {
   return { dtype: "float32", dims, data };
 }
 
+/**
+ * @example
+ * const ids = int64(Int32Array.of(1, 2, 3), [1, 3]);
+ */
 export function int64(values: Int32Array, dims: readonly number[]): HostTensor {
   return { dtype: "int64", dims, data: BigInt64Array.from(values, BigInt) };
 }

@@ -2,7 +2,13 @@
 
 import type { Device } from "./device.ts";
 
-/** The same device, whose programs are neither compiled nor run once the signal is aborted: they throw its reason. */
+/**
+ * The same device, whose programs are neither compiled nor run once the signal is aborted: they throw its reason.
+ *
+ * @example
+ * const { openDevice } = await import("slimtune");
+ * const device = makeInterruptible(openDevice("cpu"), AbortSignal.timeout(60_000));
+ */
 export function makeInterruptible(device: Device, signal: AbortSignal): Device {
   return {
     ...device,

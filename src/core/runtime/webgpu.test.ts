@@ -27,9 +27,9 @@ async function findDevice(): Promise<boolean> {
 test("a LoRA step on WebGPU equals the CPU's", async ({ skip }) => {
   const found = await findDevice();
   skip(!found, "there is no WebGPU device; on Debian install chromium and libvulkan1 for a software one");
-  const checkpoint = openCheckpoint("fixtures/reference/models/llama");
+  const checkpoint = await openCheckpoint("fixtures/reference/models/llama");
   const { config } = checkpoint;
-  const weights = loadWeights(checkpoint);
+  const weights = await loadWeights(checkpoint);
   const adaptation = lora(loraConfigSchema.parse({ r: 4, lora_alpha: 8 }), config);
   const parameters = initializeParameters(config, adaptation, weights, 0);
   const inputIds = Int32Array.from({ length: 16 }, (_, i) => (i * 7) % config.vocabSize);

@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { type Row, readRows } from "../../node/formats/rows.ts";
+import { readRows } from "../../node/formats/rows.ts";
+import type { Row } from "../data/row-fields.ts";
 import { parseJson } from "../python/json.ts";
 import { compileTemplate, renderTemplate } from "./template.ts";
 

@@ -45,10 +45,13 @@ interface Token {
 }
 
 /** The part of the library that is used here. Node's module resolution does not find its own declarations. */
-const { parse, tokenize } = jinja as unknown as {
+interface Library {
   readonly parse: (tokens: readonly Token[]) => SyntaxNode;
   readonly tokenize: (template: string, options: { lstrip_blocks: boolean; trim_blocks: boolean }) => Token[];
-};
+}
+// One by one, so that a bundler leaves out the rest.
+const parse = (jinja as unknown as Library).parse;
+const tokenize = (jinja as unknown as Library).tokenize;
 
 /**
  * @param lines what becomes of line breaks around blocks and at the template's end: "trim" as Transformers, "keep" as

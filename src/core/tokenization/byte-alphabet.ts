@@ -12,10 +12,12 @@ const characters: readonly string[] = (() => {
 
 const bytes: ReadonlyMap<string, number> = new Map(characters.map((character, byte) => [character, byte]));
 
+const utf8 = new TextEncoder();
+
 /** The bytes of a text in UTF-8, a character each. */
 export function toByteCharacters(text: string): string {
   let written = "";
-  for (const byte of Buffer.from(text, "utf8")) written += characters[byte]!;
+  for (const byte of utf8.encode(text)) written += characters[byte]!;
   return written;
 }
 
@@ -24,7 +26,7 @@ export function fromByteCharacters(token: string): Iterable<number> {
   const found: number[] = [];
   for (const character of token) {
     const byte = bytes.get(character);
-    if (byte === undefined) return Buffer.from(token, "utf8");
+    if (byte === undefined) return utf8.encode(token);
     found.push(byte);
   }
   return found;

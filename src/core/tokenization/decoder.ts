@@ -11,6 +11,8 @@ export interface Decoder {
   readonly [option: string]: unknown;
 }
 
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+
 export type DecodeTokens = (tokens: readonly string[]) => readonly string[];
 
 /**
@@ -28,7 +30,7 @@ export function createDecoder(config: Decoder): DecodeTokens {
     }
     case "ByteLevel":
       return (tokens) => [
-        Buffer.from(tokens.flatMap((token) => [...fromByteCharacters(token)])).toString("utf8"),
+        utf8.decode(Uint8Array.from(tokens.flatMap((token) => [...fromByteCharacters(token)]))),
       ];
     case "ByteFallback":
       return decodeByteTokens;
@@ -65,7 +67,7 @@ function strip(token: string, content: string, start: number, stop: number): str
   return characters.slice(from, to).join("");
 }
 
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Turns each run of byte tokens (`<0x0A>`) into its text, or if it is not valid UTF-8 into one replacement character per byte. */
 function decodeByteTokens(tokens: readonly string[]): string[] {
@@ -90,7 +92,7 @@ function decodeByteTokens(tokens: readonly string[]): string[] {
 
 function decodeRun(run: readonly number[]): string {
   try {
-    return utf8.decode(Uint8Array.from(run));
+    return strictUtf8.decode(Uint8Array.from(run));
   } catch {
     return "\ufffd".repeat(run.length);
   }

@@ -3,9 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { openSourceFolder } from "../../node/files/byte-source.ts";
 import { InputError } from "../errors.ts";
 import { inBothForms, readTokenizer } from "./golden.fixture.ts";
-import { createTokenizer, openHuggingFaceTokenizer } from "./hugging-face.ts";
+import { createTokenizer, openFolderTokenizer } from "./hugging-face.ts";
 
 /** What a tokenizer makes of a text: Qwen2's normalizes it, and SentencePiece's cannot tell "▁" from a space. */
 function restored(name: string, text: string): string {
@@ -72,16 +73,16 @@ describe.each([...inBothForms, "mistral"])("a tokenizer like %s's", (name) => {
 describe("the files of a tokenizer", () => {
   const { tokenizer } = readTokenizer("smollm");
 
-  test("are read from a folder, with the template of its own file first", () => {
+  test("are read from a folder, with the template of its own file first", async () => {
     const folder = mkdtempSync(join(tmpdir(), "tokenizer-"));
     try {
       writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(tokenizer));
-      expect(openHuggingFaceTokenizer(folder).chatTemplate).toBeUndefined();
+      expect((await openFolderTokenizer(openSourceFolder(folder))).chatTemplate).toBeUndefined();
       writeFileSync(
         join(folder, "generation_config.json"),
         JSON.stringify({ eos_token_id: [2, 0], bos_token_id: 1 }),
       );
-      expect(openHuggingFaceTokenizer(folder)).toMatchObject({
+      expect(await openFolderTokenizer(openSourceFolder(folder))).toMatchObject({
         eosTokenId: 2,
         bosTokenId: 1,
         padTokenId: undefined,
@@ -90,26 +91,30 @@ describe("the files of a tokenizer", () => {
         join(folder, "special_tokens_map.json"),
         JSON.stringify({ eos_token: { content: "<|endoftext|>" } }),
       );
-      expect(openHuggingFaceTokenizer(folder).eosTokenId).toBe(0);
+      expect((await openFolderTokenizer(openSourceFolder(folder))).eosTokenId).toBe(0);
       const config = {
         eos_token: "<|im_end|>",
         pad_token: { content: "<|im_start|>" },
         chat_template: "in the config",
       };
       writeFileSync(join(folder, "tokenizer_config.json"), JSON.stringify(config));
-      const opened = openHuggingFaceTokenizer(folder);
+      const opened = await openFolderTokenizer(openSourceFolder(folder));
       expect(opened).toMatchObject({ eosTokenId: 2, padTokenId: 1, chatTemplate: "in the config" });
       writeFileSync(join(folder, "chat_template.jinja"), "in its own file");
-      expect(openHuggingFaceTokenizer(folder).chatTemplate).toBe("in its own file");
+      expect((await openFolderTokenizer(openSourceFolder(folder))).chatTemplate).toBe("in its own file");
       writeFileSync(join(folder, "tokenizer_config.json"), "{");
-      expect(() => openHuggingFaceTokenizer(folder)).toThrow(/tokenizer_config\.json is not valid JSON/);
+      await expect(openFolderTokenizer(openSourceFolder(folder))).rejects.toThrow(
+        /tokenizer_config\.json is not valid JSON/,
+      );
       writeFileSync(join(folder, "tokenizer_config.json"), Buffer.of(0x22, 0xff, 0x22));
-      expect(() => openHuggingFaceTokenizer(folder)).toThrow(
-        /tokenizer_config\.json cannot be read as a text/,
+      await expect(openFolderTokenizer(openSourceFolder(folder))).rejects.toThrow(
+        /tokenizer_config\.json: the text is not in UTF-8/,
       );
       rmSync(join(folder, "tokenizer_config.json"));
       mkdirSync(join(folder, "tokenizer_config.json"));
-      expect(() => openHuggingFaceTokenizer(folder)).toThrow(/tokenizer_config\.json is not a file/);
+      await expect(openFolderTokenizer(openSourceFolder(folder))).rejects.toThrow(
+        /tokenizer_config\.json cannot be opened for reading/,
+      );
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -156,7 +161,7 @@ describe("the files of a tokenizer", () => {
     expect(opened.decode([opened.vocabularySize, 10 ** 6])).toBe("");
   });
 
-  test("are refused if damaged", () => {
+  test("are refused if damaged", async () => {
     const withModel = (model: object) => ({
       tokenizer: { ...tokenizer, model: { ...tokenizer.model, ...model } },
     });
@@ -217,7 +222,7 @@ describe("the files of a tokenizer", () => {
       expect(open).toThrow(InputError);
       expect(open).toThrow(message);
     }
-    expect(() => openHuggingFaceTokenizer(tmpdir())).toThrow(/holds no tokenizer\.json/);
+    await expect(openFolderTokenizer(openSourceFolder(tmpdir()))).rejects.toThrow(/holds no tokenizer\.json/);
   });
 
   const split = { type: "Split", pattern: { String: " " }, behavior: "Isolated", invert: false };

@@ -1,8 +1,7 @@
 /** @file Tokenizers in Hugging Face's files: tokenizer.json and the files around it. */
 
-import { readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
 import { InputError } from "../errors.ts";
+import { readJsonFile, readTextFile, type SourceFolder } from "../formats/byte-source.ts";
 import { type AddedToken, createAddedTokenFinder } from "./added-tokens.ts";
 import { boundTokenizer } from "./bounded-tokenizer.ts";
 import { type BytePairModel, createWordEncoder } from "./byte-pair-model.ts";
@@ -32,48 +31,40 @@ export interface TokenizerFiles {
  * special_tokens_map.json, generation_config.json and chat_template.jinja.
  *
  * @throws InputError if tokenizer.json is missing or one of the files is damaged.
+ *
+ * @example
+ * const { blobFolder } = await import("slimtune/web");
+ * const names = ["config.json", "tokenizer.json", "model.safetensors"];
+ * const files = names.map(async (name) => new File([await (await fetch(name)).blob()], name));
+ * const tokenizer = await openFolderTokenizer(blobFolder(await Promise.all(files), "the model"));
+ * console.log(tokenizer.encode("Once there was"));
  */
-export function openHuggingFaceTokenizer(folder: string): Tokenizer {
-  return createTokenizer(readTokenizerFiles(folder), join(folder, "tokenizer.json"));
+export async function openFolderTokenizer(folder: SourceFolder): Promise<Tokenizer> {
+  return createTokenizer(await readTokenizerFiles(folder), `${folder.name}/tokenizer.json`);
 }
+
+const advice = "download it again";
 
 /**
  * The files of a model folder's tokenizer, parsed.
  *
  * @throws InputError if tokenizer.json is missing or one of the files is not valid JSON.
  */
-export function readTokenizerFiles(folder: string): TokenizerFiles {
-  const read = (name: string): string | undefined => {
-    const path = join(folder, name);
-    const entry = statSync(path, { throwIfNoEntry: false });
-    if (!entry) return undefined;
-    if (!entry.isFile()) throw new InputError(`${path} is not a file; download it again.`);
-    try {
-      return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));
-    } catch {
-      throw new InputError(`${path} cannot be read as a text in UTF-8; download it again.`);
-    }
-  };
-  const readJson = (name: string): unknown => {
-    const text = read(name);
-    try {
-      return text === undefined ? undefined : JSON.parse(text);
-    } catch {
-      throw new InputError(`${join(folder, name)} is not valid JSON; download it again.`);
-    }
-  };
-  const tokenizer = readJson("tokenizer.json");
-  if (tokenizer === undefined) {
+export async function readTokenizerFiles(folder: SourceFolder): Promise<TokenizerFiles> {
+  const { name, files } = folder;
+  if (!files.has("tokenizer.json")) {
     throw new InputError(
-      `${folder} holds no tokenizer.json; save the tokenizer with Transformers' save_pretrained to get one.`,
+      `${name} holds no tokenizer.json; save the tokenizer with Transformers' save_pretrained to get one.`,
     );
   }
+  const json = async (file: string) => (files.has(file) ? readJsonFile(folder, file, advice) : undefined);
+  const template = "chat_template.jinja";
   return {
-    tokenizer,
-    config: readJson("tokenizer_config.json"),
-    specialTokensMap: readJson("special_tokens_map.json"),
-    generationConfig: readJson("generation_config.json"),
-    chatTemplate: read("chat_template.jinja"),
+    tokenizer: await json("tokenizer.json"),
+    config: await json("tokenizer_config.json"),
+    specialTokensMap: await json("special_tokens_map.json"),
+    generationConfig: await json("generation_config.json"),
+    chatTemplate: files.has(template) ? await readTextFile(folder, template, advice) : undefined,
   };
 }
 

@@ -3,9 +3,11 @@
 import * as library from "@huggingface/tokenizers";
 
 /** The part of the library that translates expressions. Node's module resolution does not find its own declarations. */
-const { SplitPreTokenizer } = library as unknown as {
-  readonly SplitPreTokenizer: new (config: object) => { readonly pattern: RegExp | null };
-};
+const SplitPreTokenizer = (
+  library as unknown as {
+    readonly SplitPreTokenizer: new (config: object) => { readonly pattern: RegExp | null };
+  }
+).SplitPreTokenizer;
 
 /** Escapes, classes, and single characters; and before them what would be translated to something else. */
 const parts = /(\(\?>|\\G|(?:[*+?]\+))|\\[\s\S]|\[\^?\]?(?:\\[\s\S]|[^\\\]])*\]|[\s\S]/g;

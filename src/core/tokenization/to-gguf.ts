@@ -1,6 +1,6 @@
 /** @file A Hugging Face tokenizer as the metadata of a GGUF file. */
 
-import { isDeepStrictEqual } from "node:util";
+import { areEqual } from "../equal.ts";
 import { InputError } from "../errors.ts";
 import type { Merges } from "./byte-pair-model.ts";
 import {
@@ -138,7 +138,7 @@ function findAddedTokens(tokenizer: Tokenizer, refuse: Refuse): { addsBos: boole
     ...tokenizer.encode("a"),
     ...(addsEos ? [eosTokenId] : []),
   ];
-  if (!isDeepStrictEqual(added, expected))
+  if (!areEqual(added, expected))
     refuse("it adds other tokens to a text than those of its beginning and end");
   return { addsBos, addsEos };
 }
@@ -148,8 +148,8 @@ function describeByteLevel({ normalizer = null, pre_tokenizer, model }: Definiti
     pre_tokenizer ?? { type: "none" },
   ]) as readonly PreTokenizer[];
   const fits = (rule: SplittingRule) =>
-    isDeepStrictEqual(steps.map(essentials), rule.steps.map(essentials)) &&
-    isDeepStrictEqual(normalizer, rule.normalizer ?? null) &&
+    areEqual(steps.map(essentials), rule.steps.map(essentials)) &&
+    areEqual(normalizer, rule.normalizer ?? null) &&
     (model.ignore_merges ?? false) === (rule.ignoresMerges ?? false);
   const rule = splittingRules.find(fits) ?? refuse("it cuts text into words by a rule that llama.cpp lacks");
   const merges = model.merges.map((merge) => (typeof merge === "string" ? merge : merge.join(" ")));
@@ -181,9 +181,9 @@ function describeSentencePiece(
   refuse: Refuse,
 ) {
   const steps = normalizer?.normalizers ?? [normalizer];
-  const addsSpace = [true, false].find((adds) => isDeepStrictEqual(steps, spaceNormalizer(adds).normalizers));
+  const addsSpace = [true, false].find((adds) => areEqual(steps, spaceNormalizer(adds).normalizers));
   // Gemma's cuts at spaces, of which its normalizer leaves none.
-  const cuts = pre_tokenizer && !isDeepStrictEqual(pre_tokenizer.pattern, { String: " " });
+  const cuts = pre_tokenizer && !areEqual(pre_tokenizer.pattern, { String: " " });
   if (addsSpace === undefined || cuts) return refuse("it treats spaces otherwise than llama.cpp does");
   const vocabulary = { tokens, types, ids: new Map(tokens.map((token, id) => [token, id])) };
   const substitutes = { unkToken: undefined, byteFallback: false };
@@ -225,7 +225,7 @@ function findScores(vocabulary: Vocabulary, merges: Merges, refuse: Refuse): Flo
       .filter((ids) => ids.every(isJoined))
       .map(([first, second]) => first! * tokens.length + second!)
       .sort((a, b) => a - b);
-  if (!isDeepStrictEqual(ofPieces(deriveMerges(vocabulary, scores)), ofPieces(merges)))
+  if (!areEqual(ofPieces(deriveMerges(vocabulary, scores)), ofPieces(merges)))
     refuse("its merges are not those of SentencePiece");
   return scores;
 }
@@ -253,7 +253,7 @@ function checkTokens(
     for (const addSpecialTokens of [false, true]) {
       const ids = original.encode(text, { addSpecialTokens });
       const same =
-        isDeepStrictEqual(written.encode(text, { addSpecialTokens }), ids) &&
+        areEqual(written.encode(text, { addSpecialTokens }), ids) &&
         written.decode(ids) === original.decode(ids);
       if (!same) refuse(`llama.cpp would read the text ${JSON.stringify(text)} otherwise`);
     }

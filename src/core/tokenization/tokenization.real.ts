@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { openGguf } from "../formats/gguf.ts";
+import { openSourceFolder } from "../../node/files/byte-source.ts";
+import { openGgufFile } from "../../node/formats/gguf.ts";
 import { renderTurns } from "./assistant-turns.ts";
 import { chatOptionsOf } from "./chat-template.ts";
 import { convertGgufTokenizer, openGgufTokenizer } from "./gguf.ts";
 import { gemma3 as gemma3Golden, readGolden } from "./golden.fixture.ts";
-import { openHuggingFaceTokenizer } from "./hugging-face.ts";
+import { openFolderTokenizer } from "./hugging-face.ts";
 import { encodeGgufTokenizer } from "./to-gguf.ts";
 
 const { SLIMTUNE_SMOLLM2_GGUF: smollm2, SLIMTUNE_GEMMA3_GGUF: gemma3, SLIMTUNE_MODELS: models } = process.env;
@@ -18,15 +19,15 @@ if (!models)
 const texts: readonly string[] = readGolden("texts");
 
 describe.skipIf(!smollm2)("SmolLM2's tokenizer from GGUF", () => {
-  const open = () => {
-    const file = openGguf(smollm2!);
+  const open = async () => {
+    const file = await openGgufFile(smollm2!);
     const tokenizer = openGgufTokenizer(file.metadata);
     file.close();
     return tokenizer;
   };
 
-  test("gives llama.cpp's ids, and Transformers' but for digits that are not ASCII", () => {
-    const tokenizer = open();
+  test("gives llama.cpp's ids, and Transformers' but for digits that are not ASCII", async () => {
+    const tokenizer = await open();
     const llamaCppIds = readGolden("llama-cpp-ids").smollm2;
     const transformersIds = readGolden("smollm2-ids");
     for (const [i, text] of texts.entries()) {
@@ -45,8 +46,8 @@ describe.skipIf(!smollm2)("SmolLM2's tokenizer from GGUF", () => {
     });
   });
 
-  test("has a chat template whose turns are found", () => {
-    const tokenizer = open();
+  test("has a chat template whose turns are found", async () => {
+    const tokenizer = await open();
     const messages = [
       { role: "user", content: "Hi" },
       { role: "assistant", content: "Hello!" },
@@ -58,8 +59,8 @@ describe.skipIf(!smollm2)("SmolLM2's tokenizer from GGUF", () => {
   });
 });
 
-test.skipIf(!models)("TinyStories-656K's tokenizer gives the reference's ids", () => {
-  const tokenizer = openHuggingFaceTokenizer(join(models!, "TinyStories-656K"));
+test.skipIf(!models)("TinyStories-656K's tokenizer gives the reference's ids", async () => {
+  const tokenizer = await openFolderTokenizer(openSourceFolder(join(models!, "TinyStories-656K")));
   const ids = readGolden("tinystories-656k-ids");
   for (const [i, text] of texts.entries()) {
     expect(tokenizer.encode(text), JSON.stringify(text)).toEqual(ids[i]);
@@ -68,14 +69,14 @@ test.skipIf(!models)("TinyStories-656K's tokenizer gives the reference's ids", (
 });
 
 describe.skipIf(!gemma3)("Gemma 3's tokenizer from GGUF", () => {
-  const read = () => {
-    const file = openGguf(gemma3!);
+  const read = async () => {
+    const file = await openGgufFile(gemma3!);
     file.close();
     return file.metadata;
   };
 
-  test("gives Transformers' ids and texts", () => {
-    const tokenizer = openGgufTokenizer(read());
+  test("gives Transformers' ids and texts", async () => {
+    const tokenizer = openGgufTokenizer(await read());
     const { texts, ids, idsWithSpecialTokens, decoded, randomIds } = gemma3Golden;
     for (const [i, text] of texts.entries()) {
       expect(tokenizer.encode(text), JSON.stringify(text)).toEqual(ids[i]);
@@ -87,8 +88,8 @@ describe.skipIf(!gemma3)("Gemma 3's tokenizer from GGUF", () => {
     expect(tokenizer).toMatchObject({ vocabularySize: 262_144, bosTokenId: 2, eosTokenId: 1, padTokenId: 0 });
   });
 
-  test("opens in less than two seconds of a processor", () => {
-    const metadata = read();
+  test("opens in less than two seconds of a processor", async () => {
+    const metadata = await read();
     const times = [1, 2, 3].map(() => {
       const before = process.cpuUsage();
       openGgufTokenizer(metadata);
@@ -97,8 +98,8 @@ describe.skipIf(!gemma3)("Gemma 3's tokenizer from GGUF", () => {
     expect(Math.min(...times)).toBeLessThan(2);
   });
 
-  test("is written as it was", { timeout: 120_000 }, () => {
-    const metadata = read();
+  test("is written as it was", { timeout: 120_000 }, async () => {
+    const metadata = await read();
     const written = encodeGgufTokenizer(convertGgufTokenizer(metadata), 262_144, "Gemma 3 270m", "Gemma 3");
     for (const key of ["model", "pre", "tokens", "add_bos_token", "add_space_prefix", "bos_token_id"])
       expect(written.get(`tokenizer.ggml.${key}`), key).toEqual(metadata.get(`tokenizer.ggml.${key}`));

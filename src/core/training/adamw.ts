@@ -16,6 +16,12 @@ export interface Moments {
   readonly expAvgSq: ReadonlyMap<string, Float32Array>;
 }
 
+/**
+ * AdamW's moments at the start.
+ *
+ * @example
+ * const moments = createMoments(new Map([["a.weight", { dims: [2], data: Float32Array.of(1, 2) }]]));
+ */
 export function createMoments(parameters: Parameters): Moments {
   const zeros = () => new Map([...zerosLike(parameters)].map(([name, { data }]) => [name, data]));
   return { expAvg: zeros(), expAvgSq: zeros() };
@@ -69,4 +75,47 @@ export function clipGradients(gradients: Parameters, norm: number, maxNorm: numb
   const factor = maxNorm / (norm + 1e-6);
   if (factor >= 1) return;
   for (const { data } of gradients.values()) for (let i = 0; i < data.length; i++) data[i]! *= factor;
+}
+
+export interface AdamWOptions extends Partial<AdamWConfig> {
+  readonly learningRate: number;
+  /** Gradients are scaled down to this norm at most. Default 1. */
+  readonly maxGradNorm?: number;
+}
+
+/**
+ * AdamW with a constant learning rate, for loops of one's own. Defaults are PyTorch's, but that nothing is decayed.
+ *
+ * @returns a function that updates the parameters in place and gives the norm of the gradients before clipping
+ *
+ * @example
+ * const { openDevice, openModel } = await import("slimtune");
+ * const { config, weights, tokenizer } = await openModel("fixtures/embedded-model");
+ * const ids = Int32Array.from(encodeText(tokenizer, "Once there was a cat."));
+ * const example = { ids, trained: new Uint8Array(ids.length).fill(1) };
+ * const [batch] = buildMicroBatches([example], { microBatchTokens: 512, packing: false });
+ * const adaptation = lora(loraConfigSchema.parse({ r: 8 }), config);
+ * const parameters = initializeParameters(config, adaptation, weights, 0);
+ * const engine = createEngine(openDevice("cpu"), config, weights, adaptation, { segmentSize: 1 });
+ * const update = adamW(parameters, { learningRate: 1e-3 });
+ * for (let step = 0; step < 10; step++) {
+ *   const gradients = zerosLike(parameters);
+ *   const loss = await engine.accumulate(batch!, parameters, gradients, { scale: 1 / batch!.labels.length });
+ *   console.log(step, loss / batch!.labels.length, update(gradients));
+ * }
+ * await engine.release();
+ */
+export function adamW(
+  parameters: Parameters,
+  { learningRate, maxGradNorm = 1, ...options }: AdamWOptions,
+): (gradients: Parameters) => number {
+  const config = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, ...options };
+  const moments = createMoments(parameters);
+  let step = 0;
+  return (gradients) => {
+    const norm = gradientNorm(gradients);
+    clipGradients(gradients, norm, maxGradNorm);
+    updateAdamW(parameters, gradients, moments, ++step, () => learningRate, config);
+    return norm;
+  };
 }

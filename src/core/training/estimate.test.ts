@@ -5,7 +5,7 @@ import { parseRunConfig, type RunOptions } from "../../node/training/run-config.
 import { createAdaptation } from "../adapters/methods.ts";
 import { estimateStep, findLargestShape } from "./estimate.ts";
 
-const checkpoint = openCheckpoint("fixtures/embedded-model");
+const checkpoint = await openCheckpoint("fixtures/embedded-model");
 const blocks = checkpoint.config.numHiddenLayers;
 const configOf = (more: Partial<RunOptions> = {}) =>
   parseRunConfig({ model: "m", data: "d", out: "o", ...more }, "Options");

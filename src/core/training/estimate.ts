@@ -1,6 +1,5 @@
 /** @file What a run will need: memory and arithmetic, found by walking the graphs that it would run. */
 
-import { freemem } from "node:os";
 import type { Adaptation } from "../adapters/adaptation.ts";
 import { type MethodName, methodOf } from "../adapters/methods.ts";
 import { listParameters } from "../adapters/parameters.ts";
@@ -71,7 +70,16 @@ export interface StoredModel {
   readonly weightsOnDisk?: boolean;
 }
 
-/** Estimates one micro-batch of a run with a given segment size. */
+/**
+ * Estimates one micro-batch of a run with a given segment size.
+ *
+ * @example
+ * const { openModel } = await import("slimtune");
+ * const { config } = await openModel("fixtures/embedded-model");
+ * const base = { config, storage: "float32", tableDtype: "float32" } as const;
+ * const shape = { rows: 1, length: 512, labels: 512 };
+ * console.log(estimateStep(base, freeze(2, config), shape, 1).peakBytes);
+ */
 export function estimateStep(
   base: StoredModel,
   adaptation: Adaptation,
@@ -147,11 +155,6 @@ export function estimateStep(
     trainableParameters,
     totalParameters: countParameters(config),
   };
-}
-
-/** Memory that a run may plan with: most of what is free before its model is loaded, since others need some too. */
-export function findUsableMemory(): number {
-  return 0.8 * freemem();
 }
 
 /**

@@ -5,12 +5,12 @@ import { afterAll, describe, expect, test } from "vitest";
 import { openCheckpoint } from "../../node/models/checkpoint.ts";
 import { openDevice } from "../../node/runtime/onnx-runtime.ts";
 import {
-  initialProgress,
+  initialRunProgress,
   listCheckpoints,
+  type RunProgress,
   readCheckpoint,
   writeCheckpoint,
 } from "../../node/training/checkpoint.ts";
-import type { EvaluationMetrics, StepMetrics } from "../../node/training/metrics-log.ts";
 import { lora, loraConfigSchema } from "../adapters/lora.ts";
 import { initializeParameters, type Parameters, zerosLike } from "../adapters/parameters.ts";
 import { type BatchOptions, buildMicroBatches, type TokenizedExample } from "../data/batch.ts";
@@ -20,11 +20,18 @@ import { loadWeights } from "../models/load-weights.ts";
 import { createRandom } from "../random.ts";
 import { makeInterruptible } from "../runtime/interruptible.ts";
 import { createMoments } from "./adamw.ts";
-import { type LoopEvents, type LoopPlan, runTrainingLoop, type TrainingState } from "./loop.ts";
+import {
+  type EvaluationMetrics,
+  type LoopEvents,
+  type LoopPlan,
+  runTrainingLoop,
+  type StepMetrics,
+  type TrainingState,
+} from "./loop.ts";
 
-const checkpoint = openCheckpoint("fixtures/reference/models/llama");
+const checkpoint = await openCheckpoint("fixtures/reference/models/llama");
 const { config } = checkpoint;
-const weights = loadWeights(checkpoint);
+const weights = await loadWeights(checkpoint);
 const adaptation = lora(loraConfigSchema.parse({ r: 4, lora_alpha: 8, lora_dropout: 0.1 }), config);
 const device = openDevice("cpu", { threads: 2 });
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-loop-"));
@@ -39,9 +46,9 @@ const examples: TokenizedExample[] = Array.from({ length: 18 }, (_, i) => {
   };
 });
 
-function createState(): TrainingState {
+function createState(): TrainingState<RunProgress> {
   const parameters = initializeParameters(config, adaptation, weights, 7);
-  return { parameters, moments: createMoments(parameters), progress: initialProgress };
+  return { parameters, moments: createMoments(parameters), progress: initialRunProgress };
 }
 
 function createPlan(overrides: Partial<LoopPlan> = {}): LoopPlan {
@@ -75,7 +82,12 @@ const createTestEngine = (signal?: AbortSignal) =>
   });
 
 /** Runs the loop with checkpoints in a folder of its own, and keeps what it tells. */
-async function run(name: string, state: TrainingState, plan: LoopPlan, extra: Partial<LoopEvents> = {}) {
+async function run(
+  name: string,
+  state: TrainingState<RunProgress>,
+  plan: LoopPlan,
+  extra: Partial<LoopEvents<RunProgress>> = {},
+) {
   const folder = join(scratch, name);
   const steps: StepMetrics[] = [];
   const evaluations: EvaluationMetrics[] = [];
@@ -119,7 +131,7 @@ test("a run resumed from a checkpoint equals one that was not interrupted, bit f
   expect(listCheckpoints(folder).at(-1)).toBe(5);
 
   const second = createState();
-  second.progress = readCheckpoint(folder, 5, second.parameters, second.moments);
+  second.progress = await readCheckpoint(folder, 5, second.parameters, second.moments);
   const resumed = await run("parts", second, createPlan());
   expect(bitsOf(second.parameters)).toEqual(bitsOf(whole.parameters));
   const losses = (lines: StepMetrics[]) =>
@@ -128,7 +140,10 @@ test("a run resumed from a checkpoint equals one that was not interrupted, bit f
 });
 
 /** Where a run can be stopped, by what it tells, and the step whose state is then saved. */
-const stops: Record<string, (interrupt: AbortController) => [events: Partial<LoopEvents>, step: number]> = {
+const stops: Record<
+  string,
+  (interrupt: AbortController) => [events: Partial<LoopEvents<RunProgress>>, step: number]
+> = {
   "before its first step, in the middle of the evaluation": (interrupt) => [
     { onEvaluating: (done) => done === 1 && interrupt.abort() },
     0,
@@ -176,7 +191,7 @@ describe("a run that is stopped keeps its last whole step, and goes on bit for b
     expect(listCheckpoints(stopped.folder).at(-1)).toBe(step);
 
     const state = createState();
-    state.progress = readCheckpoint(stopped.folder, step, state.parameters, state.moments);
+    state.progress = await readCheckpoint(stopped.folder, step, state.parameters, state.moments);
     const resumed = await run(name, state, plan);
     expect(resumed.outcome).toBe("finished");
     expect(bitsOf(state.parameters)).toEqual(bitsOf(whole.parameters));

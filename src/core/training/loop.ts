@@ -1,7 +1,5 @@
 /** @file The training loop: optimizer steps over micro-batches, evaluations, checkpoints and early stop. */
 
-import type { Progress } from "../../node/training/checkpoint.ts";
-import type { EvaluationMetrics, StepMetrics } from "../../node/training/metrics-log.ts";
 import type { OptimizerStep } from "../adapters/method.ts";
 import { type Parameters, zerosLike } from "../adapters/parameters.ts";
 import type { Batch } from "../data/batch.ts";
@@ -33,21 +31,74 @@ export interface LoopPlan {
   readonly seed: number;
 }
 
-/** What is trained, and how far it has come. */
-export interface TrainingState {
+/** One optimizer step. */
+export interface StepMetrics {
+  readonly step: number;
+  /** Mean negative log-likelihood of the step's trained tokens, in nats. */
+  readonly loss: number;
+  readonly learning_rate: number;
+  /** Norm of the gradients before clipping. */
+  readonly grad_norm: number;
+  readonly epoch: number;
+  /** Tokens that were trained on, and tokens that passed through the model, padding excluded. */
+  readonly trained_tokens: number;
+  readonly tokens: number;
+  /** Wall time of the step. */
+  readonly seconds: number;
+}
+
+/** One evaluation on the held-out examples, after `step` updates. */
+export interface EvaluationMetrics {
+  readonly step: number;
+  readonly eval_loss: number;
+  readonly eval_tokens: number;
+  readonly seconds: number;
+}
+
+/** How far a run has come. Everything else that a step needs follows from the plan and the step's number. */
+export interface Progress {
+  /** Optimizer steps done. */
+  readonly step: number;
+  /** Whether the evaluation after this step, where one is due, is done: an interruption may have cut it off. */
+  readonly evaluated: boolean;
+  readonly trained_tokens: number;
+  readonly tokens: number;
+  /** Examples that were trained on. */
+  readonly samples: number;
+  /** Wall time of the steps so far. */
+  readonly seconds: number;
+  /** The best evaluation so far. */
+  readonly best: { readonly step: number; readonly eval_loss: number } | null;
+  /** Evaluations since the best one. */
+  readonly evaluations_without_improvement: number;
+}
+
+export const initialProgress: Progress = {
+  step: 0,
+  evaluated: false,
+  trained_tokens: 0,
+  tokens: 0,
+  samples: 0,
+  seconds: 0,
+  best: null,
+  evaluations_without_improvement: 0,
+};
+
+/** What is trained, and how far it has come; the caller may keep more of a run's progress there. */
+export interface TrainingState<P extends Progress = Progress> {
   readonly parameters: Parameters;
   readonly moments: Moments;
-  progress: Progress;
+  progress: P;
 }
 
 /** What happens on the way. */
-export interface LoopEvents {
+export interface LoopEvents<P extends Progress = Progress> {
   onStep(metrics: StepMetrics): void;
   /** Called before each of the held-out batches. */
   onEvaluating?(done: number, batches: number): void;
   onEvaluation(metrics: EvaluationMetrics): void;
   /** Saves the state; it is whole between two steps. */
-  save(state: TrainingState): Promise<void>;
+  save(state: TrainingState<P>): Promise<void>;
   /** When it is aborted, and the engine throws its reason, the run is interrupted. */
   readonly signal?: AbortSignal;
 }
@@ -59,12 +110,43 @@ export type LoopOutcome = "finished" | "stopped early" | "interrupted";
  * whole step, whatever an interruption cut off.
  *
  * @throws InputError if the loss or the gradients are not finite; the last checkpoint is then the state before.
+ *
+ * @example
+ * const { openDevice, openModel } = await import("slimtune");
+ * const { config, weights, tokenizer } = await openModel("fixtures/embedded-model");
+ * const ids = Int32Array.from(encodeText(tokenizer, "Once there was a cat."));
+ * const example = { ids, trained: new Uint8Array(ids.length).fill(1) };
+ * const batches = buildMicroBatches([example], { microBatchTokens: 512, packing: false });
+ * const engine = createEngine(openDevice("cpu"), config, weights, freeze(1, config), { segmentSize: 1 });
+ * const parameters = initializeParameters(config, freeze(1, config), weights, 0);
+ * const plan = {
+ *   totalSteps: 10,
+ *   stepsPerEpoch: 1,
+ *   microBatches: () => batches,
+ *   evaluation: [],
+ *   evalSteps: 1,
+ *   saveSteps: 10,
+ *   earlyStoppingPatience: undefined,
+ *   optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
+ *   learningRate: 1e-3,
+ *   scheduler: "cosine",
+ *   warmupSteps: 1,
+ *   maxGradNorm: 1,
+ *   seed: 0,
+ *   dropout: false,
+ * } as const;
+ * const state = { parameters, moments: createMoments(parameters), progress: initialProgress };
+ * await runTrainingLoop(engine, plan, state, {
+ *   onStep: ({ step, loss }) => console.log(step, loss),
+ *   onEvaluation: console.log,
+ *   save: async () => {},
+ * });
  */
-export async function runTrainingLoop(
+export async function runTrainingLoop<P extends Progress>(
   engine: Engine,
   plan: LoopPlan,
-  state: TrainingState,
-  events: LoopEvents,
+  state: TrainingState<P>,
+  events: LoopEvents<P>,
 ): Promise<LoopOutcome> {
   const gradients = zerosLike(state.parameters);
   try {
@@ -96,12 +178,12 @@ function isEvaluationDue(plan: LoopPlan, { step, evaluated }: Progress): boolean
   );
 }
 
-async function trainStep(
+async function trainStep<P extends Progress>(
   engine: Engine,
   plan: LoopPlan,
-  state: TrainingState,
+  state: TrainingState<P>,
   gradients: Parameters,
-  events: LoopEvents,
+  events: LoopEvents<P>,
 ): Promise<void> {
   const started = performance.now();
   const { progress, parameters, moments } = state;
@@ -154,7 +236,6 @@ async function trainStep(
     trained_tokens: labels,
     tokens,
     seconds,
-    peak_rss_bytes: process.resourceUsage().maxRSS * 1024,
   });
 }
 
@@ -166,11 +247,11 @@ function countExamples({ segmentIds, positionIds }: Batch): number {
   return segmentIds.reduce((count, segment, i) => count + (segment !== 0 && positionIds[i] === 0 ? 1 : 0), 0);
 }
 
-async function evaluateHeldOut(
+async function evaluateHeldOut<P extends Progress>(
   engine: Engine,
   plan: LoopPlan,
-  state: TrainingState,
-  events: LoopEvents,
+  state: TrainingState<P>,
+  events: LoopEvents<P>,
 ): Promise<void> {
   const started = performance.now();
   let sum = 0;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { initialProgress } from "../../node/training/checkpoint.ts";
+import { initialProgress } from "./loop.ts";
 import { estimateSecondsLeft, planSteps, type StepOptions, type StepPlan } from "./step-plan.ts";
 
 const options: StepOptions = {

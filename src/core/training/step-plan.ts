@@ -3,10 +3,9 @@
  * and nothing from the clock, so that a run that is resumed decides the same.
  */
 
-import type { Progress } from "../../node/training/checkpoint.ts";
-import type { RunConfig } from "../../node/training/run-config.ts";
 import { createSampler, type Sampler, splitExamples } from "../data/sampler.ts";
 import { InputError } from "../errors.ts";
+import type { Progress } from "./loop.ts";
 
 export interface StepPlan {
   /** Indices of the examples, each part in the order of the file. */
@@ -36,16 +35,20 @@ const mostHeldOut = 100;
 const mostEvaluations = 10;
 
 /** What of a run's options decides. */
-export type StepOptions = Pick<
-  RunConfig,
-  | "batch_size"
-  | "num_train_epochs"
-  | "max_steps"
-  | "validation"
-  | "eval_steps"
-  | "early_stopping_patience"
-  | "seed"
->;
+export interface StepOptions {
+  /** Examples per optimizer step. */
+  readonly batch_size: number;
+  readonly num_train_epochs: number;
+  /** Optimizer steps; overrides `num_train_epochs`. */
+  readonly max_steps?: number | undefined;
+  /** Share of the examples (below 1) or number of examples held out; by default 5 %, 100 at most. */
+  readonly validation?: number | undefined;
+  /** Steps between evaluations; by default ten evaluations in a run. */
+  readonly eval_steps?: number | undefined;
+  /** Evaluations without improvement after which the run stops; by default it does not stop early. */
+  readonly early_stopping_patience?: number | undefined;
+  readonly seed: number;
+}
 
 /**
  * @param lengths of the examples, in tokens

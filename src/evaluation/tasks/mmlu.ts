@@ -1,9 +1,9 @@
 /** @file MMLU: questions of school, university and profession with four choices (Hendrycks et al. 2021). */
 
 import { parse as parseCsv } from "csv-parse/sync";
+import type { Row } from "../../core/data/row-fields.ts";
 import { InputError } from "../../core/errors.ts";
 import { readWhole } from "../../node/files/read.ts";
-import type { Row } from "../../node/formats/rows.ts";
 import { defineTask } from "./task-definition.ts";
 import type { GroupEntry, TaskEntry } from "./task-entry.ts";
 

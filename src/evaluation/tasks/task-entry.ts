@@ -1,6 +1,6 @@
 /** @file A task or group as it is registered. */
 
-import type { Row } from "../../node/formats/rows.ts";
+import type { Row } from "../../core/data/row-fields.ts";
 import type { TaskGroup } from "../evaluate.ts";
 import type { TaskDefinition } from "./task-definition.ts";
 

@@ -1,9 +1,9 @@
 /** @file WikiText-2: how well articles of Wikipedia are predicted (Merity et al. 2016). */
 
+import type { Row } from "../../core/data/row-fields.ts";
 import { compilePythonRegExp } from "../../core/python/regexp.ts";
 import { strip } from "../../core/python/text.ts";
 import { readText } from "../../node/files/read.ts";
-import type { Row } from "../../node/formats/rows.ts";
 import type { Doc } from "../task.ts";
 import { textField } from "./doc-fields.ts";
 import { defineTask } from "./task-definition.ts";

@@ -3,12 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { ggufAdapterKeys } from "../../core/adapters/gguf-adapter-keys.ts";
-import { type GgufValueToWrite, writeGguf } from "../../core/formats/gguf-writer.ts";
+import type { GgufValueToWrite } from "../../core/formats/gguf-encoding.ts";
 import { roleOf } from "../../core/formats/known-keys.ts";
-import { readFolderConfig } from "../models/checkpoint.ts";
+import { readFolderConfig } from "../../core/models/checkpoint.ts";
+import { openSourceFolder } from "../files/byte-source.ts";
+import { writeGguf } from "../formats/gguf.ts";
 import { readGgufAdapter } from "./gguf-files.ts";
 
-const config = readFolderConfig("fixtures/reference/models/llama");
+const config = await readFolderConfig(openSourceFolder("fixtures/reference/models/llama"));
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-gguf-adapter-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 let files = 0;
@@ -34,7 +36,7 @@ async function read(changes: Record<string, GgufValueToWrite> = {}, added: Recor
       data: () => new Float32Array(shape[0]! * shape[1]!),
     })),
   );
-  return readGgufAdapter(path, config);
+  return await readGgufAdapter(path, config);
 }
 
 test("every key of an adapter in ggml's Python package has a role", () => {

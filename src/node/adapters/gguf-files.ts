@@ -7,11 +7,11 @@ import type { Parameter } from "../../core/adapters/parameters.ts";
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { listLinearModules, nameInLayer } from "../../core/architectures/modules.ts";
 import { InputError } from "../../core/errors.ts";
-import { openGguf } from "../../core/formats/gguf.ts";
-import { type GgufTensorToWrite, type GgufValueToWrite, writeGguf } from "../../core/formats/gguf-writer.ts";
+import type { GgufTensorToWrite, GgufValueToWrite } from "../../core/formats/gguf-encoding.ts";
 import { checkKeys } from "../../core/formats/known-keys.ts";
 import { quote } from "../../core/formats/weight-file.ts";
 import { ggufArchitecture, ggufConversion, ggufTensorName } from "../../core/models/gguf-model.ts";
+import { openGgufFile, writeGguf } from "../formats/gguf.ts";
 
 const alphaKey = "adapter.lora.alpha";
 
@@ -79,8 +79,8 @@ function mostFrequent(values: readonly number[]): number {
  *
  * @throws InputError if the file holds no adapter for a model of this shape.
  */
-export function readGgufAdapter(path: string, model: ModelConfig): Adapter {
-  const file = openGguf(path);
+export async function readGgufAdapter(path: string, model: ModelConfig): Promise<Adapter> {
+  const file = await openGgufFile(path);
   try {
     checkKeys(file.metadata, ggufAdapterKeys, path);
     const architecture = file.metadata.get("general.architecture");
@@ -97,13 +97,13 @@ export function readGgufAdapter(path: string, model: ModelConfig): Adapter {
         const stored = ggufTensorName(model, `${module}.weight`);
         const rank = file.tensors.get(`${stored}.lora_a`)?.shape[0];
         if (rank === undefined) continue;
-        const read = (matrix: "a" | "b", dims: readonly number[]): Parameter => {
+        const read = async (matrix: "a" | "b", dims: readonly number[]): Promise<Parameter> => {
           const tensor = `${stored}.lora_${matrix}`;
           if (file.tensors.get(tensor)?.shape.join() !== dims.join()) throw refusal;
-          return { dims, data: file.readFloat32(tensor) };
+          return { dims, data: await file.readFloat32(tensor) };
         };
-        const b = read("b", [outFeatures, rank]);
-        parameters.set(`${module}.lora_A.weight`, read("a", [rank, inFeatures]));
+        const b = await read("b", [outFeatures, rank]);
+        parameters.set(`${module}.lora_A.weight`, await read("a", [rank, inFeatures]));
         const data = ggufConversion(model, module)?.toHuggingFace(b.data) ?? b.data;
         parameters.set(`${module}.lora_B.weight`, { ...b, data });
         ranks[module] = rank;

@@ -1,9 +1,11 @@
 /** @file Opens a model together with an adapter for it. */
 
-import { type AdaptedModel, loadAdapter } from "../../core/adapters/adapted-model.ts";
+import type { AdaptedModel } from "../../core/adapters/adapted-model.ts";
+import { adjustChat } from "../../core/models/model.ts";
 import type { ChatSettings } from "../../core/tokenization/chat-template.ts";
 import type { HubOptions } from "../hub/hub.ts";
-import { adjustChat, type OpenOptions, openModel } from "../models/open-model.ts";
+import { type OpenOptions, openModel } from "../models/open-model.ts";
+import { loadAdapter } from "./load-adapter.ts";
 
 export interface OpenAdaptedOptions extends OpenOptions, HubOptions, ChatSettings {
   /** Folder of an adapter in PEFT's layout. Default: the model as it is. */
@@ -22,6 +24,6 @@ export async function openAdaptedModel(
   { adapter, chatTemplate, date, ...options }: OpenAdaptedOptions = {},
 ): Promise<AdaptedModel> {
   const base = await openModel(nameOrPath, options);
-  const adapted = adapter === undefined ? base : loadAdapter(base, adapter);
+  const adapted = adapter === undefined ? base : await loadAdapter(base, adapter);
   return adjustChat(adapted, { chatTemplate, date });
 }

@@ -13,7 +13,7 @@ import { readAdapter, readSettings } from "./peft-files.ts";
 const golden: { lora: Record<string, unknown> } = JSON.parse(
   readFileSync("fixtures/reference/configuration-keys.json", "utf8"),
 );
-const { config } = openCheckpoint("fixtures/reference/models/llama");
+const { config } = await openCheckpoint("fixtures/reference/models/llama");
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-peft-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
@@ -27,10 +27,10 @@ function read(name: string, changes: Record<string, unknown> = {}) {
   return readAdapter(folder, config, "any");
 }
 
-test("every field of PEFT's LoraConfig has a role, and its default is taken", () => {
+test("every field of PEFT's LoraConfig has a role, and its default is taken", async () => {
   expect(Object.keys(golden.lora).filter((key) => roleOf(loraFormat.keys, key) === undefined)).toEqual([]);
   const { peft_type: _, r: __, lora_alpha: ___, target_modules: ____, ...defaults } = golden.lora;
-  expect(read("llama-subset", defaults).settings).toEqual(read("llama-subset").settings);
+  expect((await read("llama-subset", defaults)).settings).toEqual((await read("llama-subset")).settings);
 });
 
 test.each([
@@ -44,9 +44,9 @@ test.each([
   expect(Object.keys(fields[name]!).filter((key) => roleOf(keys, key) === undefined)).toEqual([]);
 });
 
-test("without them, rank and alpha are PEFT's defaults", () => {
+test("without them, rank and alpha are PEFT's defaults", async () => {
   const file = { rank_pattern: { "q_proj|v_proj": 4 }, r: undefined, lora_alpha: undefined };
-  expect(read("llama-subset", file).settings).toMatchObject({
+  expect((await read("llama-subset", file)).settings).toMatchObject({
     r: golden.lora.r,
     lora_alpha: golden.lora.lora_alpha,
   });
@@ -98,28 +98,28 @@ test.each([
   ],
   [{ exclude_modules: "model\\..*" }, "leave none of the target_modules"],
   [{ exclude_modules: ["v_proj"] }, "which its configuration does not account for"],
-])("refused: %j", (changes, sentence) => {
-  expect(() => read("llama-subset", changes)).toThrow(InputError);
-  expect(() => read("llama-subset", changes)).toThrow(sentence);
+])("refused: %j", async (changes, sentence) => {
+  await expect(read("llama-subset", changes)).rejects.toThrow(InputError);
+  await expect(read("llama-subset", changes)).rejects.toThrow(sentence);
 });
 
-test("other names of the layers, and initializations that leave the base alone, are taken", () => {
-  const plain = read("llama-layers").parameters;
+test("other names of the layers, and initializations that leave the base alone, are taken", async () => {
+  const plain = (await read("llama-layers")).parameters;
   for (const changes of [
     { layers_pattern: ["layers"] },
     { layers_pattern: "" },
     { layers_to_transform: [1] },
   ])
-    expect(read("llama-layers", changes).parameters).toEqual(plain);
+    expect((await read("llama-layers", changes)).parameters).toEqual(plain);
   for (const init_lora_weights of ["gaussian", "eva", "mica", false])
-    read("llama-subset", { init_lora_weights });
+    await read("llama-subset", { init_lora_weights });
 });
 
-test("PEFT's older file of tensors is refused by its name", () => {
-  read("llama-regex");
+test("PEFT's older file of tensors is refused by its name", async () => {
+  await read("llama-regex");
   const file = join(scratch, "llama-regex", "adapter_model");
   renameSync(`${file}.safetensors`, `${file}.bin`);
-  expect(() => readAdapter(join(scratch, "llama-regex"), config, "any")).toThrow(
+  await expect(readAdapter(join(scratch, "llama-regex"), config, "any")).rejects.toThrow(
     "but adapter_model.bin, which is not read; load it with PEFT",
   );
 });

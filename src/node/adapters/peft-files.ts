@@ -12,17 +12,19 @@ import { parsePeftFields, peftPrefix } from "../../core/adapters/peft-config.ts"
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { embeddingName, headName } from "../../core/architectures/modules.ts";
 import { InputError } from "../../core/errors.ts";
+import { parseJson } from "../../core/formats/json-document.ts";
 import { checkKeys } from "../../core/formats/known-keys.ts";
-import { openSafetensors, type SafetensorsFile, writeSafetensors } from "../../core/formats/safetensors.ts";
+import type { SafetensorsFile } from "../../core/formats/safetensors.ts";
 import { quote } from "../../core/formats/weight-file.ts";
 import {
   createTokenizer,
   readTokenizerFiles,
   type TokenizerFiles,
 } from "../../core/tokenization/hugging-face.ts";
+import { openSourceFolder } from "../files/byte-source.ts";
 import { readText, readWhole } from "../files/read.ts";
-import { parseJson } from "../files/structured.ts";
 import { makeFolder, writeWhole } from "../files/write.ts";
+import { openSafetensorsFile, writeSafetensors } from "../formats/safetensors.ts";
 import type { VocabularyExtension } from "../models/extend-vocabulary.ts";
 import { writeTokenizer } from "../models/write-model.ts";
 
@@ -86,7 +88,11 @@ export async function writeAdapter(
  * @param fingerprint of the model to which the adapter shall be applied
  * @throws InputError if the adapter needs what is not supported, is damaged, or belongs to another base model.
  */
-export function readAdapter(folder: string, base: ModelConfig, fingerprint: string): AdapterFiles {
+export async function readAdapter(
+  folder: string,
+  base: ModelConfig,
+  fingerprint: string,
+): Promise<AdapterFiles> {
   const { format, settings } = readSettings(join(folder, "adapter_config.json"), base);
   const leastVocabulary = format.leastVocabulary?.(settings) ?? 0;
   const vocabSize = Math.max(base.vocabSize, leastVocabulary);
@@ -94,7 +100,7 @@ export function readAdapter(folder: string, base: ModelConfig, fingerprint: stri
   const adaptation = format.adapt(settings, model);
   const path = join(folder, "adapter_model.safetensors");
   if (!existsSync(path)) throw new InputError(explainMissingTensors(folder));
-  const file = openSafetensors(path);
+  const file = await openSafetensorsFile(path);
   try {
     const trainedOn = file.metadata.get(fingerprintKey);
     if (trainedOn !== undefined && trainedOn !== fingerprint) {
@@ -120,7 +126,7 @@ export function readAdapter(folder: string, base: ModelConfig, fingerprint: stri
           `${path}: the tensor "${info.name}" has the shape [${info.shape.join(", ")}], but this model needs [${dims.join(", ")}]; the adapter is for another base model.`,
         );
       }
-      parameters.set(name, { dims, ...(isFrozen && { isFrozen }), data: file.readFloat32(info.name) });
+      parameters.set(name, { dims, ...(isFrozen && { isFrozen }), data: await file.readFloat32(info.name) });
     }
     // Where the vocabulary has grown, PEFT writes the whole output layer beside.
     if (vocabSize > base.vocabSize) known.add(peftPrefix + headName);
@@ -138,7 +144,7 @@ export function readAdapter(folder: string, base: ModelConfig, fingerprint: stri
       parameters,
       // New tokens may have had a place in the model's tables.
       ...((vocabSize > base.vocabSize || (leastVocabulary > 0 && hasTokenizer(folder))) && {
-        extension: readExtension(folder, file, adaptation, base, vocabSize),
+        extension: await readExtension(folder, file, adaptation, base, vocabSize),
       }),
       ...(chatTemplate !== undefined && { chatTemplate }),
     };
@@ -158,14 +164,14 @@ function fileNamesOf(
  * The rows of new tokens: PEFT writes whole tables where the vocabulary has grown, which are needed for those that are not trained,
  * and whoever tunes saves the tokenizer beside the adapter.
  */
-function readExtension(
+async function readExtension(
   folder: string,
   file: SafetensorsFile,
   adaptation: Adaptation,
   { vocabSize: before, hiddenSize, tieWordEmbeddings }: ModelConfig,
   vocabSize: number,
-): VocabularyExtension {
-  const newRows = (table: string, ...fileNames: readonly string[]): Float32Array => {
+): Promise<VocabularyExtension> {
+  const newRows = async (table: string, ...fileNames: readonly string[]): Promise<Float32Array> => {
     const stored = fileNames.map((name) => peftPrefix + name).find((name) => file.tensors.has(name));
     if (stored !== undefined && file.tensors.get(stored)!.shape.join() === [vocabSize, hiddenSize].join())
       return file.readFloat32(stored, { start: before, end: vocabSize });
@@ -178,13 +184,13 @@ function readExtension(
     }
     return new Float32Array((vocabSize - before) * hiddenSize);
   };
-  const files = hasTokenizer(folder) ? readTokenizerFiles(folder) : undefined;
+  const files = hasTokenizer(folder) ? await readTokenizerFiles(openSourceFolder(folder)) : undefined;
   return {
     vocabSize,
     tokenizer: files && { files, tokenizer: createTokenizer(files, join(folder, "tokenizer.json")) },
-    embedding: newRows(embeddingName, `${embeddingModule}.token_adapter.base_layer.weight`),
+    embedding: await newRows(embeddingName, `${embeddingModule}.token_adapter.base_layer.weight`),
     ...(!tieWordEmbeddings && {
-      head: newRows(headName, "lm_head.weight", "lm_head.token_adapter.base_layer.weight"),
+      head: await newRows(headName, "lm_head.weight", "lm_head.token_adapter.base_layer.weight"),
     }),
   };
 }

@@ -3,18 +3,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { frozen } from "../../core/adapters/adaptation.ts";
-import { loadAdapter } from "../../core/adapters/adapted-model.ts";
 import { listParameters, zerosLike } from "../../core/adapters/parameters.ts";
 import type { Batch } from "../../core/data/batch.ts";
 import { createDecoder } from "../../core/engine/decoder.ts";
 import { createEngine } from "../../core/engine/engine.ts";
 import { createKeyValues } from "../../core/engine/key-values.ts";
 import { defaultOutputTile, type OutputTile } from "../../core/engine/output-layer.ts";
-import { openSafetensors } from "../../core/formats/safetensors.ts";
 import { mergeAdapter } from "../export/merge.ts";
 import { openTinyModel } from "../export/tiny-models.fixture.ts";
+import { openSafetensorsFile } from "../formats/safetensors.ts";
 import { openModel } from "../models/open-model.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
+import { loadAdapter } from "./load-adapter.ts";
 import { readAdapter, writeAdapter } from "./peft-files.ts";
 
 // Made by reference/peft_methods.py with PEFT.
@@ -66,15 +66,17 @@ interface Golden {
   readonly gradients: ReadonlyMap<string, Float32Array>;
 }
 
-function readGolden(path: string): Golden {
-  const file = openSafetensors(path);
-  const integers = (name: string) =>
-    Int32Array.from(new BigInt64Array(file.readBytes(name).buffer as ArrayBuffer), Number);
+async function readGolden(path: string): Promise<Golden> {
+  const file = await openSafetensorsFile(path);
+  const integers = async (name: string) =>
+    Int32Array.from(new BigInt64Array((await file.readBytes(name)).buffer), Number);
   const [rows, length] = file.tensors.get("input_ids")!.shape as [number, number];
-  const inputIds = integers("input_ids");
-  const labels = integers("labels");
+  const inputIds = await integers("input_ids");
+  const labels = await integers("labels");
   const labelled = [...labels.keys()].filter((i) => i % length !== 0 && labels[i] !== -100);
   const names = [...file.tensors.keys()].filter((name) => name.startsWith("grad."));
+  const gradients = new Map<string, Float32Array>();
+  for (const name of names) gradients.set(name.slice("grad.".length), await file.readFloat32(name));
   const golden = {
     batch: {
       rows,
@@ -85,21 +87,24 @@ function readGolden(path: string): Golden {
       labelPositions: Int32Array.from(labelled, (i) => i - 1),
       labels: Int32Array.from(labelled, (i) => labels[i]!),
     },
-    logits: file.readFloat32("logits"),
-    loss: file.readFloat32("loss")[0]!,
-    gradients: new Map(names.map((name) => [name.slice("grad.".length), file.readFloat32(name)])),
+    logits: await file.readFloat32("logits"),
+    loss: (await file.readFloat32("loss"))[0]!,
+    gradients,
   };
   file.close();
   return golden;
 }
 
-function readTensors(
-  path: string,
-): Map<string, { readonly shape: readonly number[]; readonly data: Float32Array }> {
-  const file = openSafetensors(path);
-  const tensors = new Map(
-    [...file.tensors].map(([name, { shape }]) => [name, { shape, data: file.readFloat32(name) }]),
-  );
+interface Stored {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+async function readTensors(path: string): Promise<Map<string, Stored>> {
+  const file = await openSafetensorsFile(path);
+  const tensors = new Map<string, Stored>();
+  for (const [name, { shape }] of file.tensors)
+    tensors.set(name, { shape, data: await file.readFloat32(name) });
   file.close();
   return tensors;
 }
@@ -115,19 +120,19 @@ const sorted = (value: unknown) => (Array.isArray(value) ? [...value].sort() : v
 /** Of the model, and of what PEFT writes a second time under another name where embedding and output layer are tied. */
 const isNamedAnew = /^base_model_name_or_path$|^revision$|^modules_to_save$/;
 
-describe.each(cases.flatMap((name) => [`${name}/1`, `${name}/2`]))("%s", (name) => {
+describe.each(cases.flatMap((name) => [`${name}/1`, `${name}/2`]))("%s", async (name) => {
   const path = `${folder}/${name}`;
   const json = JSON.parse(readFileSync(join(path, "adapter_config.json"), "utf8"));
   const openBase = () => openTinyModel(join(scratch, "models"), json.base_model_name_or_path);
-  const golden = readGolden(join(path, "golden.safetensors"));
+  const golden = await readGolden(join(path, "golden.safetensors"));
   const { batch } = golden;
   const positions = Int32Array.from(batch.inputIds.keys());
 
   test("logits, loss and gradients equal PEFT's", async () => {
     const model = await openBase();
-    const { config, weights, adapter } = loadAdapter(model, path);
+    const { config, weights, adapter } = await loadAdapter(model, path);
     const { adaptation, parameters } = adapter!;
-    const { format, settings } = readAdapter(path, model.config, "any");
+    const { format, settings } = await readAdapter(path, model.config, "any");
     for (const segmentSize of [1, config.numHiddenLayers]) {
       const outputTile = { rows: 7, entries: 24 };
       const engine = createEngine(device, config, weights, adaptation, { segmentSize, outputTile });
@@ -151,7 +156,7 @@ describe.each(cases.flatMap((name) => [`${name}/1`, `${name}/2`]))("%s", (name) 
   });
 
   test("the decoder, and the merged model, give the same logits", async () => {
-    const adapted = loadAdapter(await openBase(), path);
+    const adapted = await loadAdapter(await openBase(), path);
     const decoder = createDecoder(device, adapted, adapted.adapter!);
     const { rows, length, inputIds, positionIds } = batch;
     const tokens = { rows, length, inputIds, positionIds };
@@ -177,11 +182,11 @@ describe.each(cases.flatMap((name) => [`${name}/1`, `${name}/2`]))("%s", (name) 
 
   test("what is written has PEFT's names and values", async () => {
     const model = await openBase();
-    const read = readAdapter(path, model.config, "any");
+    const read = await readAdapter(path, model.config, "any");
     const folder = join(written, name.replace("/", "-"));
     await writeAdapter(folder, read, read.parameters, model);
-    const ours = readTensors(join(folder, "adapter_model.safetensors"));
-    const theirs = readTensors(join(path, "adapter_model.safetensors"));
+    const ours = await readTensors(join(folder, "adapter_model.safetensors"));
+    const theirs = await readTensors(join(path, "adapter_model.safetensors"));
     const isUntrained = (each: string) =>
       !ours.has(each) && (read.format.isCopy?.(each) || each === "base_model.model.lm_head.weight");
     for (const each of [...theirs.keys()].filter(isUntrained)) theirs.delete(each);
@@ -189,11 +194,11 @@ describe.each(cases.flatMap((name) => [`${name}/1`, `${name}/2`]))("%s", (name) 
     const settings = JSON.parse(readFileSync(join(folder, "adapter_config.json"), "utf8"));
     for (const [key, value] of Object.entries(settings))
       if (!isNamedAnew.test(key)) expect([key, sorted(value)]).toEqual([key, sorted(json[key])]);
-    const readAgain = () => readAdapter(folder, model.config, model.fingerprint).settings;
+    const readAgain = async () => (await readAdapter(folder, model.config, model.fingerprint)).settings;
     // New tokens that are trained in the embedding alone need more of the output layer than what is trained.
     if (name.startsWith("lora-tokens-new/"))
-      expect(readAgain).toThrow("holds no row of lm_head.weight for token 64");
-    else expect(readAgain()).toEqual(read.settings);
+      await expect(readAgain()).rejects.toThrow("holds no row of lm_head.weight for token 64");
+    else expect(await readAgain()).toEqual(read.settings);
   });
 });
 
@@ -208,7 +213,7 @@ test.each([
   const path = `${folder}/${name}/1`;
   const json = JSON.parse(readFileSync(join(path, "adapter_config.json"), "utf8"));
   const model = await openTinyModel(join(scratch, "models"), json.base_model_name_or_path);
-  expect(() => loadAdapter(model, path)).toThrow(sentence);
+  await expect(loadAdapter(model, path)).rejects.toThrow(sentence);
 });
 
 test("VeRA's matrices are those that PEFT draws", async () => {
@@ -216,7 +221,7 @@ test("VeRA's matrices are those that PEFT draws", async () => {
     const path = `${folder}/${name}`;
     const json = JSON.parse(readFileSync(join(path, "adapter_config.json"), "utf8"));
     const { config } = await openTinyModel(join(scratch, "models"), json.base_model_name_or_path);
-    const { adaptation, parameters } = readAdapter(path, config, "any");
+    const { adaptation, parameters } = await readAdapter(path, config, "any");
     for (const { name, derive } of listParameters(config, adaptation))
       if (derive) expect(derive(), name).toEqual(parameters.get(name)!.data);
   }
@@ -225,8 +230,8 @@ test("VeRA's matrices are those that PEFT draws", async () => {
 test("dropout before the output layer is the same for any division, and no other tensor's", async () => {
   const path = `${folder}/lora-head/1`;
   const { config, weights } = await openTinyModel(join(scratch, "models"), "llama");
-  const { format, settings, parameters } = readAdapter(path, config, "any");
-  const { batch } = readGolden(join(path, "golden.safetensors"));
+  const { format, settings, parameters } = await readAdapter(path, config, "any");
+  const { batch } = await readGolden(join(path, "golden.safetensors"));
   const run = async (lora_dropout: number, segmentSize: number, outputTile: OutputTile) => {
     const adaptation = format.adapt({ ...settings, target_modules: ["lm_head"], lora_dropout }, config);
     const engine = createEngine(device, config, weights, adaptation, { segmentSize, outputTile });

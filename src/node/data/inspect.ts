@@ -43,8 +43,8 @@ export async function inspectData({
   date,
   ...options
 }: InspectionOptions): Promise<DataInspection> {
-  const checkpoint = openCheckpoint(await resolveModel(model));
-  const tokenizer = withChatSettings(checkpoint.tokenizer(), { chatTemplate, date });
+  const checkpoint = await openCheckpoint(await resolveModel(model));
+  const tokenizer = withChatSettings(await checkpoint.tokenizer(), { chatTemplate, date });
   checkpoint.close();
   const path = await resolveDataset(data, dataSplit);
   return { ...(await loadDataset(path, { ...options, tokenizer, context })), tokenizer };

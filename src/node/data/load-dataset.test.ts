@@ -7,14 +7,15 @@ import type { TokenizedExample } from "../../core/data/batch.ts";
 import { tokenizeExample } from "../../core/data/tokenize-example.ts";
 import { renderTurns } from "../../core/tokenization/assistant-turns.ts";
 import { type ChatMessage, chatOptionsOf } from "../../core/tokenization/chat-template.ts";
-import { openHuggingFaceTokenizer } from "../../core/tokenization/hugging-face.ts";
+import { openFolderTokenizer } from "../../core/tokenization/hugging-face.ts";
 import type { Tokenizer } from "../../core/tokenization/tokenizer.ts";
+import { openSourceFolder } from "../files/byte-source.ts";
 import { renderExample, renderReport } from "./inspect.ts";
 import { type DatasetOptions, loadDataset } from "./load-dataset.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-data-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
-const chat = openHuggingFaceTokenizer("fixtures/embedded-model");
+const chat = await openFolderTokenizer(openSourceFolder("fixtures/embedded-model"));
 const { chatTemplate: _, ...rest } = chat;
 const plain: Tokenizer = { ...rest, chatTemplate: undefined };
 

@@ -4,10 +4,11 @@ import { createHash } from "node:crypto";
 import type { TokenizedExample } from "../../core/data/batch.ts";
 import { createExampleReader, type FieldMapping } from "../../core/data/example.ts";
 import { watchIgnoredFields } from "../../core/data/ignored-fields.ts";
+import type { Row } from "../../core/data/row-fields.ts";
 import { type TrainOn, tokenizeExample } from "../../core/data/tokenize-example.ts";
 import { InputError } from "../../core/errors.ts";
 import type { Tokenizer } from "../../core/tokenization/tokenizer.ts";
-import { type Row, readRows } from "../formats/rows.ts";
+import { readRows } from "../formats/rows.ts";
 
 export interface DatasetOptions {
   readonly tokenizer: Tokenizer;

@@ -2,14 +2,15 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { loadAdapter } from "../../core/adapters/adapted-model.ts";
 import { methodOf } from "../../core/adapters/methods.ts";
 import type { TokenizedExample } from "../../core/data/batch.ts";
 import { InputError } from "../../core/errors.ts";
 import type { GgufFileType } from "../../core/models/gguf-tensor-types.ts";
+import type { Model } from "../../core/models/model.ts";
 import type { Device } from "../../core/runtime/device.ts";
+import { loadAdapter } from "../adapters/load-adapter.ts";
 import { hubIdOf } from "../models/hub-model.ts";
-import { type Model, openModel } from "../models/open-model.ts";
+import { openModel } from "../models/open-model.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { describeResult } from "../training/model-card.ts";
 import type { RunConfig } from "../training/run-config.ts";
@@ -60,7 +61,7 @@ export async function exportModel(
   }
   const probe = examples && { examples };
   if (format === "gguf-lora") return exportGgufAdapter(device, model, adapter!, out, probe);
-  const adapted = adapter === undefined ? model : loadAdapter(model, adapter);
+  const adapted = adapter === undefined ? model : await loadAdapter(model, adapter);
   return format === "gguf"
     ? exportGguf(device, adapted, out, { ...probe, ...(type !== undefined && { type }) })
     : mergeAdapter(device, adapted, out, probe);
@@ -83,8 +84,9 @@ export async function mergeRun(run: string, out: string): Promise<LogitCheck> {
   }
   const base = await openBase(config);
   const examples = await readFirstExamples(config, base);
-  return mergeAdapter(openDevice(config.device), loadAdapter(base, folder.adapter), out, {
-    card: describeResult("model", folder, config, config.base_model_name ?? hubIdOf(config.model)),
+  const baseModel = config.base_model_name ?? (await hubIdOf(config.model));
+  return mergeAdapter(openDevice(config.device), await loadAdapter(base, folder.adapter), out, {
+    card: describeResult("model", folder, config, baseModel),
     ...(examples && { examples }),
   });
 }

@@ -3,10 +3,11 @@
 import type { AdaptedModel } from "../../core/adapters/adapted-model.ts";
 import type { TokenizedExample } from "../../core/data/batch.ts";
 import type { GgufFileType } from "../../core/models/gguf-tensor-types.ts";
+import type { Model } from "../../core/models/model.ts";
 import type { Device } from "../../core/runtime/device.ts";
 import { readGgufAdapter, writeGgufAdapter } from "../adapters/gguf-files.ts";
 import { readAdapter } from "../adapters/peft-files.ts";
-import { type Model, openModel } from "../models/open-model.ts";
+import { openModel } from "../models/open-model.ts";
 import { checkGgufPath, writeGgufModel } from "../models/write-gguf.ts";
 import { checkLogits, float32Tolerance, type LogitCheck } from "./logit-check.ts";
 import { mergeWeights } from "./merged-weights.ts";
@@ -81,11 +82,11 @@ export async function exportGgufAdapter(
 ): Promise<LogitCheck> {
   checkGgufPath(path);
   const { config } = base;
-  const adapter = readAdapter(folder, config, base.fingerprint);
+  const adapter = await readAdapter(folder, config, base.fingerprint);
   return writeWithModelfile(path, describeModelfile(path, base.tokenizer, base.path), async (temporary) => {
     await writeGgufAdapter(temporary, adapter, config);
     const original = { ...base, adapter };
-    const written = { ...base, adapter: readGgufAdapter(temporary, config) };
+    const written = { ...base, adapter: await readGgufAdapter(temporary, config) };
     return checkLogits(device, original, written, {
       path,
       tolerance: float32Tolerance,

@@ -3,10 +3,11 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type AdaptedModel, loadAdapter } from "../../core/adapters/adapted-model.ts";
-import { createGenerator } from "../../core/decoding/batch-generator.ts";
+import type { AdaptedModel } from "../../core/adapters/adapted-model.ts";
 import { encodeChat } from "../../core/decoding/prompt.ts";
-import { openGguf } from "../../core/formats/gguf.ts";
+import { loadAdapter } from "../adapters/load-adapter.ts";
+import { createGenerator } from "../decoding/generate.ts";
+import { openGgufFile } from "../formats/gguf.ts";
 import { openModel } from "../models/open-model.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { fineTune } from "../training/fine-tune.ts";
@@ -110,7 +111,7 @@ async function partings(
   return gaps;
 }
 
-describe.runIf(hasLlama)("tiny models", () => {
+describe.runIf(hasLlama)("tiny models", async () => {
   const prompts = [
     [5, 9, 23, 44],
     [60, 3, 3],
@@ -133,7 +134,7 @@ describe.runIf(hasLlama)("tiny models", () => {
     await exportGguf(device, base, model, { type: "f32" });
     await exportGgufAdapter(device, base, folder, lora);
     const answers = await writeByLlamaCpp(model, prompts, { length: 24, end: 0, lora });
-    const gaps = await partings(loadAdapter(base, folder), prompts, answers);
+    const gaps = await partings(await loadAdapter(base, folder), prompts, answers);
     for (const gap of gaps) expect(gap).toBeLessThan(sixteenBits);
     expect(await writeByLlamaCpp(model, prompts, { length: 24, end: 0 })).not.toEqual(answers);
   });
@@ -166,7 +167,7 @@ describe.runIf(hasLlama && file)("SmolLM2-135M-Instruct, tuned and exported", ()
       validation: 0,
       out: path("run"),
     });
-    adapted = loadAdapter(await openModel(file!), adapter);
+    adapted = await loadAdapter(await openModel(file!), adapter);
     prompts = questions.map((content) => encodeChat(adapted.tokenizer, [{ role: "user", content }]));
   }, 600_000);
 
@@ -202,7 +203,7 @@ describe.runIf(hasLlama && file)("SmolLM2-135M-Instruct, tuned and exported", ()
     await mergeAdapter(device, adapted, folder);
     const exported = path("again.gguf");
     await exportGguf(device, await openModel(folder), exported);
-    const [original, again] = [openGguf(file!), openGguf(exported)];
+    const [original, again] = [await openGgufFile(file!), await openGgufFile(exported)];
     // llama.cpp reads tokenizer.ggml.add_space_prefix of SentencePiece's tokenizers only.
     const keys = [...original.metadata.keys()].filter((key) =>
       /^(llama|tokenizer)\.(?!.*add_space)/.test(key),

@@ -3,9 +3,10 @@
 import { existsSync, lstatSync, readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { InputError } from "../../core/errors.ts";
+import { parseJson } from "../../core/formats/json-document.ts";
 import { parseFields } from "../../core/parse-fields.ts";
 import { readText } from "../files/read.ts";
-import { anyFields, parseJson } from "../files/structured.ts";
+import { anyFields } from "../files/structured.ts";
 import { isHubId } from "../hub/hub.ts";
 import { type FileToSend, type SendOptions, sendToHub } from "../hub/hub-upload.ts";
 import { findResult, openRunFolder } from "../training/run-folder.ts";

@@ -2,8 +2,9 @@
 
 import { cpSync, existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Model } from "../../core/models/model.ts";
 import { byteLevel } from "../../core/tokenization/pre-tokenizer.ts";
-import { type Model, openModel } from "../models/open-model.ts";
+import { openModel } from "../models/open-model.ts";
 
 export const tinyModels = [
   "llama",

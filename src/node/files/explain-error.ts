@@ -26,3 +26,9 @@ export function explainError(error: unknown, path?: string): string | undefined 
       return undefined;
   }
 }
+
+/** Whether the error, or what caused it, is that the disk is full. */
+export function isDiskFull(error: unknown): boolean {
+  const { code, cause } = error as NodeJS.ErrnoException;
+  return code === "ENOSPC" || (cause !== undefined && isDiskFull(cause));
+}

@@ -1,15 +1,8 @@
 /** @file Reading files, and only files: a pipe or a device would never be ready, or never end. */
 
 import { constants } from "node:buffer";
-import {
-  closeSync,
-  constants as flags,
-  fstatSync,
-  openSync,
-  readFileSync,
-  readSync,
-  statSync,
-} from "node:fs";
+import { closeSync, constants as flags, fstatSync, openSync, read, readFileSync, readSync } from "node:fs";
+import { promisify } from "node:util";
 import { InputError } from "../../core/errors.ts";
 import { explainError } from "./explain-error.ts";
 
@@ -41,18 +34,14 @@ function describePipe(path: string): string {
   return `${path} is a pipe or a device, which cannot be read like a file; write its content to a file first.`;
 }
 
-/** @throws InputError if there is something else than a file or folder at the path. */
-export function checkNoPipe(path: string): void {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found && !found.isFile() && !found.isDirectory()) throw new InputError(describePipe(path));
-}
-
 function describeMissing(path: string): string {
   return `${path} cannot be opened for reading; check that it exists.`;
 }
 
-/** Reads exactly `length` bytes, into memory of their own unless `bytes`, of that length, are given. */
-export function readAt(
+const readSome = promisify(read);
+
+/** The same at once. */
+export function readAtSync(
   descriptor: number,
   position: number,
   length: number,
@@ -64,6 +53,24 @@ export function readAt(
     if (count === 0)
       throw new InputError(`${path} ends before byte ${position + length}; the file is truncated.`);
     done += count;
+  }
+  return bytes;
+}
+
+/** Reads exactly `length` bytes, into memory of their own unless `bytes`, of that length, are given. */
+export async function readAt(
+  descriptor: number,
+  position: number,
+  length: number,
+  path: string,
+  bytes = new Uint8Array(length),
+): Promise<Uint8Array<ArrayBuffer>> {
+  for (let done = 0; done < length; ) {
+    const most = Math.min(length - done, maxReadBytes);
+    const { bytesRead } = await readSome(descriptor, bytes, done, most, position + done);
+    if (bytesRead === 0)
+      throw new InputError(`${path} ends before byte ${position + length}; the file is truncated.`);
+    done += bytesRead;
   }
   return bytes;
 }

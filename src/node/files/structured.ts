@@ -3,14 +3,12 @@
 import { Lexer, Parser, parse } from "yaml";
 import { z } from "zod";
 import { InputError } from "../../core/errors.ts";
+import { checkDepth, maxDepth, parseJson, tooDeep } from "../../core/formats/json-document.ts";
 import { parseFields } from "../../core/parse-fields.ts";
 import { readText } from "./read.ts";
 
 /** An object of any fields. */
 export const anyFields = z.record(z.string(), z.unknown());
-
-/** Nothing that is read nests nearly as deep; more would exhaust the stack of whoever walks through it. */
-const maxDepth = 100;
 
 /**
  * Reads a JSON file and checks its fields.
@@ -20,25 +18,6 @@ const maxDepth = 100;
  */
 export function readJson<T extends z.ZodType>(path: string, schema: T, advice?: string): z.output<T> {
   return parseFields(schema, parseJson(readText(path), path, advice), path);
-}
-
-/**
- * @param where names the text in errors
- * @throws InputError if the text is not JSON, or nests too deep.
- */
-export function parseJson(
-  text: string,
-  where: string,
-  advice = "restore it, or have it written again",
-): unknown {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new InputError(`${where} is not valid JSON; ${advice}.`);
-  }
-  checkDepth(value, where);
-  return value;
 }
 
 /** Reads a YAML file. @throws InputError if there is none, or it is damaged. */
@@ -76,19 +55,4 @@ export function checkYamlDepth(text: string, where: string): void {
     for (const _ of parser.next(lexeme));
     if (parser.stack.length > maxDepth) throw tooDeep(where);
   }
-}
-
-/** @throws InputError if a value nests too deep, or holds itself. */
-export function checkDepth(value: unknown, where: string): void {
-  const left: [value: unknown, depth: number][] = [[value, 0]];
-  for (let next = left.pop(); next; next = left.pop()) {
-    const [node, depth] = next;
-    if (typeof node !== "object" || node === null) continue;
-    if (depth === maxDepth) throw tooDeep(where);
-    for (const child of Object.values(node)) left.push([child, depth + 1]);
-  }
-}
-
-function tooDeep(where: string): InputError {
-  return new InputError(`${where} nests more than ${maxDepth} levels deep; write it flatter.`);
 }

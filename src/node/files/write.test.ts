@@ -29,9 +29,13 @@ beforeEach(() => {
 const path = join(folder, "result.json");
 const outside = join(folder, "elsewhere");
 
+async function* partsOf(text: string) {
+  yield Buffer.from(text);
+}
+
 const ways: Readonly<Record<string, (path: string) => unknown>> = {
   writeWhole: (path) => writeWhole(path, "new"),
-  writeInParts: (path) => writeInParts(path, async (append) => append(Buffer.from("new"))),
+  writeInParts: (path) => writeInParts(path, partsOf("new")),
   copyFile: (path) => {
     writeFileSync(outside, "new");
     copyFile(outside, path);
@@ -157,6 +161,6 @@ test("temporary files are swept once their process has ended", async () => {
   expect(isHeld(parts.join("-"))).toBe(false);
 
   writeFileSync(join(folder, name(claims["of a process that has ended"])), "");
-  await writeInParts(join(folder, "weights.bin"), async (append) => append(Buffer.from("w")));
+  await writeInParts(join(folder, "weights.bin"), partsOf("w"));
   expect(readdirSync(folder).filter(isTemporary)).toHaveLength(start === "0" ? 3 : 2);
 });

@@ -20,11 +20,9 @@ import {
 import { dirname, join, relative, resolve } from "node:path";
 import process from "node:process";
 import { InputError } from "../../core/errors.ts";
+import { giveWay } from "../../core/event-loop.ts";
 import { explainError } from "./explain-error.ts";
 import { discardTemporary, sweepTemporaries, temporaryBeside } from "./temporary.ts";
-
-/** Adds bytes to a file. Between two of them, the process can be interrupted. */
-export type Append = (bytes: Uint8Array) => Promise<void>;
 
 /**
  * Writes a file. One that is there, or a link, is replaced at once.
@@ -61,18 +59,18 @@ function replaceBy(path: string, make: (temporary: string) => void): void {
 }
 
 /**
- * Writes a file as {@link writeWhole}, part by part.
+ * Writes a file as {@link writeWhole}, part by part. Between two of them, the process can be interrupted.
  *
  * @throws InputError if the disk does not take the file; whatever fails, none is left behind.
  */
-export function writeInParts(path: string, write: (append: Append) => Promise<void>): Promise<void> {
+export function writeInParts(path: string, parts: AsyncIterable<Uint8Array>): Promise<void> {
   return writeAside(path, async (temporary) => {
     const descriptor = createFile(temporary);
     try {
-      await write(async (bytes) => {
+      for await (const bytes of parts) {
         writeAll(descriptor, bytes);
-        await new Promise((resolve) => setImmediate(resolve));
-      });
+        await giveWay();
+      }
       fsyncSync(descriptor);
     } finally {
       closeSync(descriptor);

@@ -3,9 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
+import type { Row } from "../../core/data/row-fields.ts";
 import { InputError } from "../../core/errors.ts";
 import { createRandom, type Random } from "../../core/random.ts";
-import { type Row, readRows, rowFileExtensions } from "./rows.ts";
+import { readRows, rowFileExtensions } from "./rows.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-rows-"));
 afterAll(() => rmSync(scratch, { recursive: true }));

@@ -15,18 +15,12 @@ import {
   type SchemaTree,
 } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
+import type { Row } from "../../core/data/row-fields.ts";
 import { InputError } from "../../core/errors.ts";
-import { detectDelimiter, recordDelimiters } from "../../core/formats/csv-delimiter.ts";
 import { parseJsonText } from "../../core/formats/json-text.ts";
 import { Float } from "../../core/python/number.ts";
+import { detectDelimiter, recordDelimiters } from "./csv-delimiter.ts";
 import { expectNoWebPage, expectText, knownEndings } from "./file-kind.ts";
-
-export interface Row {
-  /** Values as in JSON. Of numbers, those that JavaScript would take for others are as `parseJson` gives them. */
-  readonly fields: Readonly<Record<string, unknown>>;
-  /** Where the row stands: its (last) line in the file, or its number in .json and .parquet; counted from 1. */
-  readonly line: number;
-}
 
 type RowReader = (path: string) => AsyncIterable<Row>;
 

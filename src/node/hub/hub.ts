@@ -145,13 +145,14 @@ async function downloadBlob(
   makeFolder(folder);
   // Large files are named by their SHA-256, others as Git names them.
   const hash = lfs ? createHash("sha256") : createHash("sha1").update(`blob ${size}\0`);
-  await writeInParts(blob, async (append) => {
+  const received = async function* () {
     for await (const chunk of content.stream() as ReadableStream<Uint8Array>) {
       hash.update(chunk);
-      await append(chunk);
+      yield chunk;
     }
     if (hash.digest("hex") !== expected) throw new Error(`${path} arrived damaged`);
-  });
+  };
+  await writeInParts(blob, received());
   return blob;
 }
 

@@ -6,8 +6,9 @@ import { createHash } from "node:crypto";
 import { closeSync, existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { nameInLayer } from "../../core/architectures/modules.ts";
-import { openSafetensors, type TensorToWrite, writeSafetensors } from "../../core/formats/safetensors.ts";
+import type { TensorToWrite } from "../../core/formats/safetensors.ts";
 import { locateRows, type TensorInfo } from "../../core/formats/weight-file.ts";
+import type { Checkpoint } from "../../core/models/checkpoint.ts";
 import {
   type BlockTensors,
   chooseTableDtype,
@@ -18,9 +19,9 @@ import {
 } from "../../core/models/load-weights.ts";
 import type { HostTensor, RowMatrix } from "../../core/runtime/device.ts";
 import { cachePath } from "../cache-folder.ts";
-import { openForReading, readAt } from "../files/read.ts";
+import { openForReading, readAtSync } from "../files/read.ts";
 import { makeFolder } from "../files/write.ts";
-import type { Checkpoint } from "./checkpoint.ts";
+import { openSafetensorsFile, writeSafetensors } from "../formats/safetensors.ts";
 import { hashFiles } from "./hash-files.ts";
 
 /** Changes whenever the same model would be stored otherwise. */
@@ -50,7 +51,7 @@ export interface BlockFile {
  */
 export async function openBlocks(checkpoint: Checkpoint, options: LoadOptions): Promise<BlockFile> {
   const path = await writeBlocks(checkpoint, options);
-  const file = openSafetensors(path);
+  const file = await openSafetensorsFile(path);
   file.close();
   const reading = <T>(read: (descriptor: number) => T): T => {
     const descriptor = openForReading(path);
@@ -71,7 +72,7 @@ export async function openBlocks(checkpoint: Checkpoint, options: LoadOptions): 
           if (!info.name.startsWith(prefix)) continue;
           const name = info.name.slice(prefix.length);
           const memory = reuses ? reused.get(name) : undefined;
-          const bytes = readAt(descriptor, info.byteOffset, info.byteLength, path, memory);
+          const bytes = readAtSync(descriptor, info.byteOffset, info.byteLength, path, memory);
           if (reuses) reused.set(name, bytes);
           const { dtype, View } = kindOf(info);
           tensors[name] = { dtype, dims: info.shape, data: new View(bytes.buffer) };
@@ -84,7 +85,7 @@ export async function openBlocks(checkpoint: Checkpoint, options: LoadOptions): 
       const readRows = (start: number, end: number) =>
         reading((descriptor) => {
           const { byteOffset, byteLength } = locateRows(table, { start, end });
-          return new View(readAt(descriptor, byteOffset, byteLength, path).buffer);
+          return new View(readAtSync(descriptor, byteOffset, byteLength, path).buffer);
         });
       return {
         dtype,
@@ -109,9 +110,9 @@ async function writeBlocks(checkpoint: Checkpoint, options: LoadOptions): Promis
   makeFolder(dirname(path));
 
   let loaded: { readonly layer: number; readonly tensors: BlockTensors } | undefined;
-  const load = (layer: number) => {
+  const load = async (layer: number): Promise<BlockTensors> => {
     if (loaded?.layer !== layer) {
-      loaded = { layer, tensors: loadBlock(checkpoint, layer, options) };
+      loaded = { layer, tensors: await loadBlock(checkpoint, layer, options) };
       onProgress?.((layer + 1) / numHiddenLayers);
     }
     return loaded.tensors;
@@ -122,18 +123,18 @@ async function writeBlocks(checkpoint: Checkpoint, options: LoadOptions): Promis
       name,
       dtype: chooseTableDtype(checkpoint, storage, name),
       shape: [vocabSize, hiddenSize],
-      data: () => loadTable(checkpoint, name, storage).data as ArrayBufferView,
+      data: async () => (await loadTable(checkpoint, name, storage)).data as ArrayBufferView,
     }),
   );
   // All blocks have tensors of the same names and shapes.
-  const first = Object.entries(load(0));
+  const first = Object.entries(await load(0));
   const blocks = Array.from({ length: numHiddenLayers }, (_, layer) =>
     first.map(
       ([name, { dtype, dims }]): TensorToWrite => ({
         name: nameInLayer(layer, name),
         dtype: dtype as TensorToWrite["dtype"],
         shape: dims,
-        data: () => load(layer)[name]!.data as ArrayBufferView,
+        data: async () => (await load(layer))[name]!.data as ArrayBufferView,
       }),
     ),
   ).flat();

@@ -4,22 +4,19 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { frozen } from "../../core/adapters/adaptation.ts";
 import { createEngine } from "../../core/engine/engine.ts";
-import { openSafetensors, writeSafetensors } from "../../core/formats/safetensors.ts";
 import { loadWeights } from "../../core/models/load-weights.ts";
+import { openSafetensorsFile, writeSafetensors } from "../formats/safetensors.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 
 // Made by reference/tiny_models.py with Transformers.
 const models = "fixtures/reference/models";
-const golden = openSafetensors(`${models}/variants.safetensors`);
+const golden = await openSafetensorsFile(`${models}/variants.safetensors`);
 afterAll(() => golden.close());
 const variants: Record<string, { model: string; changes: Record<string, unknown> }> = JSON.parse(
   readFileSync(`${models}/variants.json`, "utf8"),
 );
-const inputIds = Int32Array.from(
-  new BigInt64Array(golden.readBytes("input_ids").buffer as ArrayBuffer),
-  Number,
-);
+const inputIds = Int32Array.from(new BigInt64Array((await golden.readBytes("input_ids")).buffer), Number);
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-checkpoint-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -47,12 +44,10 @@ interface Tensor {
 /** Writes the weights of a folder anew. */
 async function rewriteWeights(folder: string, change: (tensors: Tensor[]) => Tensor[]): Promise<void> {
   const path = join(folder, "model.safetensors");
-  const file = openSafetensors(path);
-  const tensors = [...file.tensors.values()].map(({ name, shape }) => ({
-    name,
-    shape,
-    data: file.readFloat32(name),
-  }));
+  const file = await openSafetensorsFile(path);
+  const tensors: Tensor[] = [];
+  for (const { name, shape } of file.tensors.values())
+    tensors.push({ name, shape, data: await file.readFloat32(name) });
   file.close();
   await writeSafetensors(
     path,
@@ -61,11 +56,11 @@ async function rewriteWeights(folder: string, change: (tensors: Tensor[]) => Ten
 }
 
 async function logitsOf(folder: string): Promise<Float32Array> {
-  const checkpoint = openCheckpoint(folder);
+  const checkpoint = await openCheckpoint(folder);
   const engine = createEngine(
     openDevice("cpu", { threads: 1 }),
     checkpoint.config,
-    loadWeights(checkpoint),
+    await loadWeights(checkpoint),
     frozen,
     { segmentSize: 1 },
   );
@@ -84,7 +79,7 @@ const largestDifference = (a: Float32Array, b: Float32Array) =>
 describe("logits equal Transformers' where a configuration says it in another way", () => {
   test.each(Object.entries(variants))("%s", async (name, { model, changes }) => {
     const logits = await logitsOf(copyModel(model, changes));
-    expect(largestDifference(logits, golden.readFloat32(name))).toBeLessThanOrEqual(1e-4);
+    expect(largestDifference(logits, await golden.readFloat32(name))).toBeLessThanOrEqual(1e-4);
   });
 });
 
@@ -106,7 +101,7 @@ describe("the tensors of a folder", () => {
       { ...tensors.find(({ name }) => name === "model.embed_tokens.weight")!, name: "lm_head.weight" },
       { name: "model.layers.0.self_attn.rotary_emb.inv_freq", shape: [4], data: new Float32Array(4) },
     ]);
-    expect(openCheckpoint(folder).config.tieWordEmbeddings).toBe(true);
+    expect((await openCheckpoint(folder)).config.tieWordEmbeddings).toBe(true);
     expect(await logitsOf(folder)).toEqual(expected);
   });
 
@@ -122,16 +117,18 @@ describe("the tensors of a folder", () => {
       ...tensors,
       { name, shape: [size], data: new Float32Array(size) },
     ]);
-    expect(() => openCheckpoint(folder)).toThrow(`holds the tensor "${name}", for which a "llama" model of`);
+    await expect(openCheckpoint(folder)).rejects.toThrow(
+      `holds the tensor "${name}", for which a "llama" model of`,
+    );
   });
 
-  test("in PyTorch's files are refused with the way to convert them", () => {
+  test("in PyTorch's files are refused with the way to convert them", async () => {
     const folder = copyModel("llama");
     renameSync(join(folder, "model.safetensors"), join(folder, "pytorch_model.bin"));
-    expect(() => openCheckpoint(folder)).toThrow(
+    await expect(openCheckpoint(folder)).rejects.toThrow(
       "but pytorch_model.bin, which is not read; convert it with Transformers",
     );
     renameSync(join(folder, "pytorch_model.bin"), join(folder, "llama.gguf"));
-    expect(() => openCheckpoint(folder)).toThrow("but llama.gguf; name that file itself");
+    await expect(openCheckpoint(folder)).rejects.toThrow("but llama.gguf; name that file itself");
   });
 });

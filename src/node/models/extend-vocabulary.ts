@@ -2,13 +2,14 @@
 
 import { statSync } from "node:fs";
 import { encodeFloat16 } from "../../core/formats/float16.ts";
-import { openGguf } from "../../core/formats/gguf.ts";
 import { gatherRows, rowsOf } from "../../core/models/matrix-rows.ts";
+import type { Model } from "../../core/models/model.ts";
 import type { RowMatrix } from "../../core/runtime/device.ts";
 import { convertGgufTokenizer } from "../../core/tokenization/gguf.ts";
 import { readTokenizerFiles, type TokenizerFiles } from "../../core/tokenization/hugging-face.ts";
 import type { Tokenizer } from "../../core/tokenization/tokenizer.ts";
-import type { Model } from "./open-model.ts";
+import { openSourceFolder } from "../files/byte-source.ts";
+import { openGgufFile } from "../formats/gguf.ts";
 
 export interface VocabularyExtension {
   readonly vocabSize: number;
@@ -20,9 +21,9 @@ export interface VocabularyExtension {
 }
 
 /** The files of a model's tokenizer, also where a GGUF file holds it. @throws InputError as `openModel` does. */
-export function readModelTokenizer(path: string): TokenizerFiles {
-  if (statSync(path).isDirectory()) return readTokenizerFiles(path);
-  const file = openGguf(path);
+export async function readModelTokenizer(path: string): Promise<TokenizerFiles> {
+  if (statSync(path).isDirectory()) return readTokenizerFiles(openSourceFolder(path));
+  const file = await openGgufFile(path);
   try {
     return convertGgufTokenizer(file.metadata);
   } finally {

@@ -8,13 +8,14 @@ import { listTensors } from "../../core/architectures/modules.ts";
 import type { TokenBatch } from "../../core/data/batch.ts";
 import { createEngine } from "../../core/engine/engine.ts";
 import { InputError } from "../../core/errors.ts";
-import { openSafetensors } from "../../core/formats/safetensors.ts";
+import type { Model } from "../../core/models/model.ts";
 import { readAdapter } from "../adapters/peft-files.ts";
 import { mergeWeights } from "../export/merged-weights.ts";
 import { openTinyModel } from "../export/tiny-models.fixture.ts";
+import { openSafetensorsFile } from "../formats/safetensors.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { openCheckpoint } from "./checkpoint.ts";
-import { type Model, openModel } from "./open-model.ts";
+import { openModel } from "./open-model.ts";
 import { writeGgufModel } from "./write-gguf.ts";
 import { writeModel } from "./write-model.ts";
 
@@ -40,19 +41,19 @@ const device = openDevice("cpu", { threads: 1 });
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-families-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
-function readFloats(path: string, name: string): Float32Array {
-  const file = openSafetensors(path);
-  const values = file.readFloat32(name);
+async function readFloats(path: string, name: string): Promise<Float32Array> {
+  const file = await openSafetensorsFile(path);
+  const values = await file.readFloat32(name);
   file.close();
   return values;
 }
 
-function readRows(path: string, name = "input_ids"): TokenBatch {
-  const file = openSafetensors(path);
+async function readRows(path: string, name = "input_ids"): Promise<TokenBatch> {
+  const file = await openSafetensorsFile(path);
   const [rows, length] = file.tensors.get(name)!.shape as [number, number];
-  const { buffer } = file.readBytes(name);
+  const { buffer } = await file.readBytes(name);
   file.close();
-  const inputIds = Int32Array.from(new BigInt64Array(buffer as ArrayBuffer), Number);
+  const inputIds = Int32Array.from(new BigInt64Array(buffer), Number);
   return {
     rows,
     length,
@@ -89,8 +90,10 @@ describe.each(names)("%s", (name) => {
 
   test("the folder's logits equal Transformers'", async () => {
     const model = await open(folder);
-    const batch = readRows(golden);
-    expect(largestDifference(await logitsOf(model, batch), readFloats(golden, "logits"))).toBeLessThan(1e-4);
+    const batch = await readRows(golden);
+    expect(largestDifference(await logitsOf(model, batch), await readFloats(golden, "logits"))).toBeLessThan(
+      1e-4,
+    );
   });
 
   test.skipIf(isMultimodal(name)).each([1, 0])(
@@ -99,11 +102,11 @@ describe.each(names)("%s", (name) => {
       const { config, weights } = await open(folder);
       const adapterFolder = join(folder, "adapter");
       const adapterGolden = join(adapterFolder, "golden.safetensors");
-      const { adaptation, parameters } = readAdapter(adapterFolder, config, "any");
+      const { adaptation, parameters } = await readAdapter(adapterFolder, config, "any");
       const segmentSize = blocks === 0 ? config.numHiddenLayers : blocks;
       const engine = createEngine(device, config, weights, adaptation, { segmentSize });
-      const batch = readRows(adapterGolden);
-      const labels = readRows(adapterGolden, "labels").inputIds;
+      const batch = await readRows(adapterGolden);
+      const labels = (await readRows(adapterGolden, "labels")).inputIds;
       const labelled = [...labels.keys()].filter((i) => i % batch.length !== 0 && labels[i] !== -100);
       const withLabels = {
         ...batch,
@@ -111,18 +114,18 @@ describe.each(names)("%s", (name) => {
         labels: Int32Array.from(labelled, (i) => labels[i]!),
       };
       const logits = await engine.logits(batch, allPositions(batch), parameters);
-      expect(largestDifference(logits, readFloats(adapterGolden, "logits"))).toBeLessThan(1e-4);
+      expect(largestDifference(logits, await readFloats(adapterGolden, "logits"))).toBeLessThan(1e-4);
       const gradients = zerosLike(parameters);
       await engine.accumulate(withLabels, parameters, gradients, { scale: 1 / labelled.length });
       await engine.release();
-      expect(relativeError(gradients, adapterGolden)).toBeLessThan(1e-3);
+      expect(await relativeError(gradients, adapterGolden)).toBeLessThan(1e-3);
     },
   );
 
   test.runIf(existsSync(gguf))("its GGUF file's logits are the same", async () => {
-    const batch = readRows(golden);
+    const batch = await readRows(golden);
     const logits = await logitsOf(await openModel(gguf), batch);
-    expect(largestDifference(logits, readFloats(golden, "logits"))).toBeLessThan(1e-4);
+    expect(largestDifference(logits, await readFloats(golden, "logits"))).toBeLessThan(1e-4);
   });
 
   test("it is written as a folder, and read back", async () => {
@@ -134,9 +137,9 @@ describe.each(names)("%s", (name) => {
       return;
     }
     await writeModel(written, model, tensorsOf(model));
-    const batch = readRows(golden);
+    const batch = await readRows(golden);
     const logits = await logitsOf(await openModel(written), batch);
-    expect(largestDifference(logits, readFloats(golden, "logits"))).toBeLessThan(1e-4);
+    expect(largestDifference(logits, await readFloats(golden, "logits"))).toBeLessThan(1e-4);
   });
 
   test("it is written as GGUF, and read back, or refused for what GGUF cannot say", async () => {
@@ -149,11 +152,11 @@ describe.each(names)("%s", (name) => {
     }
     await writing;
     const reopened = await openModel(written);
-    const batch = readRows(golden);
+    const batch = await readRows(golden);
     // Where llama.cpp knows no window, no context is longer than it.
     if (reopened.config.maxPositionEmbeddings < batch.length) return;
     const logits = await logitsOf(reopened, batch);
-    expect(largestDifference(logits, readFloats(golden, "logits"))).toBeLessThan(1e-4);
+    expect(largestDifference(logits, await readFloats(golden, "logits"))).toBeLessThan(1e-4);
   });
 });
 
@@ -164,13 +167,15 @@ function tensorsOf(model: Model): (name: string) => Promise<Float32Array> {
 }
 
 /** The largest of all tensors' errors, by their norms. */
-function relativeError(gradients: Parameters, path: string): number {
-  const errors = [...gradients].map(([name, { data }]) => {
-    const expected = readFloats(path, `grad.base_model.model.${name}`);
-    const squares = (values: Float32Array) => values.reduce((sum, value) => sum + value * value, 0);
-    return Math.sqrt(squares(expected.map((value, i) => value - data[i]!)) / squares(expected));
-  });
-  return Math.max(...errors);
+async function relativeError(gradients: Parameters, path: string): Promise<number> {
+  const squares = (values: Float32Array) => values.reduce((sum, value) => sum + value * value, 0);
+  let largest = 0;
+  for (const [name, { data }] of gradients) {
+    const expected = await readFloats(path, `grad.base_model.model.${name}`);
+    const difference = expected.map((value, i) => value - data[i]!);
+    largest = Math.max(largest, Math.sqrt(squares(difference) / squares(expected)));
+  }
+  return largest;
 }
 
 interface Rotations {
@@ -186,9 +191,9 @@ test.each(Object.entries(rotations.changes))("the rotation is Transformers': %s"
   cpSync(join(scratch, rotations.model), folder, { recursive: true });
   const config = JSON.parse(readFileSync(join(folder, "config.json"), "utf8"));
   writeFileSync(join(folder, "config.json"), JSON.stringify({ ...config, ...change }));
-  openCheckpoint(folder).close();
-  const reading = logitsOf(await openModel(folder), readRows(path));
+  (await openCheckpoint(folder)).close();
+  const reading = logitsOf(await openModel(folder), await readRows(path));
   if (name === "dynamic beyond its length")
     await expect(reading).rejects.toThrow('other frequencies in texts of more than 16 tokens ("dynamic")');
-  else expect(largestDifference(await reading, readFloats(path, name))).toBeLessThan(1e-4);
+  else expect(largestDifference(await reading, await readFloats(path, name))).toBeLessThan(1e-4);
 });

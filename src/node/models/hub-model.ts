@@ -3,8 +3,8 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { InputError } from "../../core/errors.ts";
-import { openGguf } from "../../core/formats/gguf.ts";
 import { anyFields, readJson } from "../files/structured.ts";
+import { openGgufFile } from "../formats/gguf.ts";
 import { fetchFromHub, type HubOptions, isHubId } from "../hub/hub.ts";
 
 /** What of a model's repository is needed: configuration, tokenizer, safetensors; nothing that could be executed. */
@@ -25,16 +25,16 @@ export async function resolveModel(nameOrPath: string, options: HubOptions = {})
  * The Hub's id of a model: `nameOrPath` itself where it is one, else what the model's files say; undefined where they do
  * not.
  */
-export function hubIdOf(nameOrPath: string): string | undefined {
+export async function hubIdOf(nameOrPath: string): Promise<string | undefined> {
   if (!existsSync(nameOrPath)) return isHubId(nameOrPath) ? nameOrPath : undefined;
   const named = statSync(nameOrPath).isDirectory()
     ? readJson(join(nameOrPath, "config.json"), anyFields)._name_or_path
-    : sourceOf(nameOrPath);
+    : await sourceOf(nameOrPath);
   return typeof named === "string" && isHubId(named) && !existsSync(named) ? named : undefined;
 }
 
-function sourceOf(path: string): unknown {
-  const file = openGguf(path);
+async function sourceOf(path: string): Promise<unknown> {
+  const file = await openGgufFile(path);
   file.close();
   return file.metadata.get("general.source.huggingface.repository");
 }

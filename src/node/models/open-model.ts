@@ -1,37 +1,15 @@
 /** @file Opens a model and loads its weights. */
 
-import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { countParameters } from "../../core/architectures/modules.ts";
+import type { Checkpoint } from "../../core/models/checkpoint.ts";
 import { isQuantized } from "../../core/models/linear.ts";
-import {
-  fingerprintModel,
-  joinWeights,
-  type LoadOptions,
-  loadWeights,
-} from "../../core/models/load-weights.ts";
+import { joinWeights, type LoadOptions, loadWeights } from "../../core/models/load-weights.ts";
+import { createModel, type Model } from "../../core/models/model.ts";
 import type { ModelWeights } from "../../core/models/weights.ts";
-import { type ChatSettings, withChatSettings } from "../../core/tokenization/chat-template.ts";
-import type { TokenizerFiles } from "../../core/tokenization/hugging-face.ts";
-import type { Tokenizer } from "../../core/tokenization/tokenizer.ts";
 import type { HubOptions } from "../hub/hub.ts";
 import { openBlocks } from "./block-file.ts";
-import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
+import { openCheckpoint } from "./checkpoint.ts";
 import { resolveModel } from "./hub-model.ts";
-
-/** A base model in memory. */
-export interface Model {
-  /** The path or Hub id that it was opened by. */
-  readonly name: string;
-  /** Its folder or file. */
-  readonly path: string;
-  readonly config: ModelConfig;
-  readonly tokenizer: Tokenizer;
-  /** The tokenizer's files, where an adapter's tokens have made it another than the model's own. */
-  readonly tokenizerFiles?: TokenizerFiles;
-  readonly weights: ModelWeights;
-  /** Identifies the base model, whatever file it came from. */
-  readonly fingerprint: string;
-}
 
 /**
  * Opens a model: a Hugging Face folder, a GGUF file, or a Hub id such as "HuggingFaceTB/SmolLM2-135M-Instruct".
@@ -42,7 +20,7 @@ export interface Model {
  * console.log(model.config.numHiddenLayers);
  */
 export async function openModel(nameOrPath: string, options: OpenOptions & HubOptions = {}): Promise<Model> {
-  const checkpoint = openCheckpoint(await resolveModel(nameOrPath, options));
+  const checkpoint = await openCheckpoint(await resolveModel(nameOrPath, options));
   try {
     return await loadModel(nameOrPath, checkpoint, options);
   } finally {
@@ -67,28 +45,10 @@ export async function loadModel(
   checkpoint: Checkpoint,
   options: OpenOptions = {},
 ): Promise<Model> {
-  const { config } = checkpoint;
   const { storage = "float32", weightsOnDisk = false } = options;
-  const isKept = weightsOnDisk || (isQuantized(storage) && countParameters(config) >= keptParameters);
-  return {
-    name,
-    path: checkpoint.path,
-    config,
-    tokenizer: checkpoint.tokenizer(),
-    weights: isKept ? await loadKeptWeights(checkpoint, options) : loadWeights(checkpoint, options),
-    fingerprint: fingerprintModel(checkpoint),
-  };
-}
-
-/**
- * The model with another chat template, or another day as today's, in its chats.
- *
- * @example
- * const model = await openModel("fixtures/embedded-model");
- * const dated = adjustChat(model, { date: "2025-01-31" });
- */
-export function adjustChat<T extends Model>(model: T, settings: ChatSettings): T {
-  return { ...model, tokenizer: withChatSettings(model.tokenizer, settings) };
+  const isLarge = countParameters(checkpoint.config) >= keptParameters;
+  const isKept = weightsOnDisk || (isQuantized(storage) && isLarge);
+  return createModel(name, checkpoint, await (isKept ? loadKeptWeights : loadWeights)(checkpoint, options));
 }
 
 async function loadKeptWeights(checkpoint: Checkpoint, options: OpenOptions): Promise<ModelWeights> {

@@ -4,8 +4,7 @@ import { existsSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { listTensors } from "../../core/architectures/modules.ts";
 import { InputError } from "../../core/errors.ts";
-import { openGguf } from "../../core/formats/gguf.ts";
-import { type GgufTensorToWrite, type GgufValueToWrite, writeGguf } from "../../core/formats/gguf-writer.ts";
+import type { GgufTensorToWrite, GgufValueToWrite } from "../../core/formats/gguf-encoding.ts";
 import {
   encodeGgufConfig,
   ggufConversion,
@@ -13,9 +12,11 @@ import {
   ggufTensorNames,
 } from "../../core/models/gguf-model.ts";
 import { chooseTensorType, fileTypes, type GgufFileType } from "../../core/models/gguf-tensor-types.ts";
+import type { Model } from "../../core/models/model.ts";
 import { readTokenizerFiles } from "../../core/tokenization/hugging-face.ts";
 import { encodeGgufTokenizer } from "../../core/tokenization/to-gguf.ts";
-import type { Model } from "./open-model.ts";
+import { openSourceFolder } from "../files/byte-source.ts";
+import { openGgufFile, writeGguf } from "../formats/gguf.ts";
 
 /**
  * Writes `model` with the given weights as one GGUF file: matrices in the types that llama.cpp gives them in such
@@ -33,7 +34,7 @@ export async function writeGgufModel(
   checkGgufPath(path);
   const { config } = model;
   const isFolder = statSync(model.path).isDirectory();
-  const metadata = isFolder ? describeFolder(model) : copyMetadata(model.path);
+  const metadata = await (isFolder ? describeFolder(model) : copyMetadata(model.path));
   metadata
     .set("general.type", "model")
     .set("general.file_type", fileTypes[fileType].number)
@@ -71,9 +72,14 @@ export function checkGgufPath(path: string): void {
   if (existsSync(path)) throw new InputError(`The output file ${path} exists; choose another name.`);
 }
 
-function describeFolder({ name, path, config, tokenizerFiles }: Model): Map<string, GgufValueToWrite> {
+async function describeFolder({
+  name,
+  path,
+  config,
+  tokenizerFiles,
+}: Model): Promise<Map<string, GgufValueToWrite>> {
   const tokenizer = encodeGgufTokenizer(
-    tokenizerFiles ?? readTokenizerFiles(path),
+    tokenizerFiles ?? (await readTokenizerFiles(openSourceFolder(path))),
     config.vocabSize,
     basename(name),
     join(path, "tokenizer.json"),
@@ -92,12 +98,13 @@ function describeTokenizer(
 }
 
 /** The metadata of a GGUF file as they are, but for those that tell how it is stored. */
-function copyMetadata(path: string): Map<string, GgufValueToWrite> {
-  const file = openGguf(path);
+async function copyMetadata(path: string): Promise<Map<string, GgufValueToWrite>> {
+  const file = await openGgufFile(path);
   const keys = [...file.metadata.keys()].filter(
     (key) => !/^(general\.alignment$|split\.|quantize\.)/.test(key),
   );
-  const copied = new Map(keys.map((key) => [key, file.readEncodedValue(key)]));
+  const copied = new Map<string, GgufValueToWrite>();
+  for (const key of keys) copied.set(key, await file.readEncodedValue(key));
   file.close();
   return copied;
 }

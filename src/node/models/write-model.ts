@@ -4,13 +4,15 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { architectureOf, languageConfig } from "../../core/architectures/architectures.ts";
 import { listTensors } from "../../core/architectures/modules.ts";
-import { openGguf } from "../../core/formats/gguf.ts";
-import { type TensorToWrite, writeSafetensors } from "../../core/formats/safetensors.ts";
+import type { TensorToWrite } from "../../core/formats/safetensors.ts";
+import type { Model } from "../../core/models/model.ts";
 import { convertGgufTokenizer } from "../../core/tokenization/gguf.ts";
-import { openHuggingFaceTokenizer, type TokenizerFiles } from "../../core/tokenization/hugging-face.ts";
+import { openFolderTokenizer, type TokenizerFiles } from "../../core/tokenization/hugging-face.ts";
+import { openSourceFolder } from "../files/byte-source.ts";
 import { anyFields, readJson } from "../files/structured.ts";
 import { copyFile, writeWhole } from "../files/write.ts";
-import type { Model } from "./open-model.ts";
+import { openGgufFile } from "../formats/gguf.ts";
+import { writeSafetensors } from "../formats/safetensors.ts";
 
 /** Files of a model folder that do not depend on the weights. */
 const carriedFiles = [
@@ -62,7 +64,7 @@ export async function writeModel(
       torch_dtype: "float32",
     });
   } else {
-    const file = openGguf(model.path);
+    const file = await openGgufFile(model.path);
     const { tokenizer, config } = convertGgufTokenizer(file.metadata);
     file.close();
     writeJson("tokenizer.json", tokenizer);
@@ -80,7 +82,8 @@ export async function writeModel(
   const { tokenizerFiles } = model;
   if (tokenizerFiles) writeTokenizer(folder, tokenizerFiles);
   const { chatTemplate } = model.tokenizer;
-  if (chatTemplate !== undefined && chatTemplate !== openHuggingFaceTokenizer(folder).chatTemplate) {
+  const written = await openFolderTokenizer(openSourceFolder(folder));
+  if (chatTemplate !== undefined && chatTemplate !== written.chatTemplate) {
     writeWhole(join(folder, "chat_template.jinja"), chatTemplate);
   }
 }

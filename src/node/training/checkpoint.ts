@@ -5,11 +5,12 @@ import { join } from "node:path";
 import { z } from "zod";
 import { type Parameters, trainedOf } from "../../core/adapters/parameters.ts";
 import { InputError } from "../../core/errors.ts";
-import { openSafetensors, writeSafetensors } from "../../core/formats/safetensors.ts";
 import type { Moments } from "../../core/training/adamw.ts";
+import { initialProgress } from "../../core/training/loop.ts";
 import { noUsage, resourceUsageSchema } from "../efficiency/resource-watch.ts";
 import { readJson } from "../files/structured.ts";
 import { remove, writeFolderWhole, writeWhole } from "../files/write.ts";
+import { openSafetensorsFile, writeSafetensors } from "../formats/safetensors.ts";
 
 const progressSchema = z.strictObject({
   /** Optimizer steps done. */
@@ -30,20 +31,10 @@ const progressSchema = z.strictObject({
   evaluations_without_improvement: z.int().min(0),
 });
 
-/** How far a run has come. Everything else that a step needs follows from the configuration and the step's number. */
-export type Progress = z.infer<typeof progressSchema>;
+/** How far a run has come, with what it used. */
+export type RunProgress = z.infer<typeof progressSchema>;
 
-export const initialProgress: Progress = {
-  step: 0,
-  evaluated: false,
-  trained_tokens: 0,
-  tokens: 0,
-  samples: 0,
-  seconds: 0,
-  usage: noUsage,
-  best: null,
-  evaluations_without_improvement: 0,
-};
+export const initialRunProgress: RunProgress = { ...initialProgress, usage: noUsage };
 
 const folderPattern = /^step-(\d{8})$/;
 
@@ -54,7 +45,7 @@ function folderName(step: number): string {
 /** Writes a checkpoint into `folder` under the number of its step, and removes all but the two newest and the best. */
 export async function writeCheckpoint(
   folder: string,
-  progress: Progress,
+  progress: RunProgress,
   parameters: Parameters,
   moments: Moments,
 ): Promise<void> {
@@ -104,16 +95,18 @@ export function removeOldCheckpoints(folder: string, best: number | undefined): 
  *
  * @throws InputError if it does not hold these parameters.
  */
-export function readCheckpoint(
+export async function readCheckpoint(
   folder: string,
   step: number,
   parameters: Parameters,
   moments?: Moments,
-): Progress {
+): Promise<RunProgress> {
   const path = join(folder, folderName(step));
-  const file = openSafetensors(join(path, "state.safetensors"));
-  const read = (kind: string, name: string, into: Float32Array) => {
-    const values = file.tensors.has(`${kind}.${name}`) ? file.readFloat32(`${kind}.${name}`) : undefined;
+  const file = await openSafetensorsFile(join(path, "state.safetensors"));
+  const read = async (kind: string, name: string, into: Float32Array) => {
+    const values = file.tensors.has(`${kind}.${name}`)
+      ? await file.readFloat32(`${kind}.${name}`)
+      : undefined;
     if (values?.length !== into.length) {
       throw new InputError(
         `The checkpoint ${path} does not fit the run's configuration: "${kind}.${name}" is missing or of another size.`,
@@ -123,10 +116,10 @@ export function readCheckpoint(
   };
   try {
     for (const [name, { data }] of trainedOf(parameters)) {
-      read("parameter", name, data);
+      await read("parameter", name, data);
       if (!moments) continue;
-      read("exp_avg", name, moments.expAvg.get(name)!);
-      read("exp_avg_sq", name, moments.expAvgSq.get(name)!);
+      await read("exp_avg", name, moments.expAvg.get(name)!);
+      await read("exp_avg_sq", name, moments.expAvgSq.get(name)!);
     }
   } finally {
     file.close();

@@ -8,13 +8,13 @@ import {
   estimateStep,
   expectedEfficiency,
   findLargestShape,
-  findUsableMemory,
   type StepEstimate,
 } from "../../core/training/estimate.ts";
 import { planSteps } from "../../core/training/step-plan.ts";
 import { resolveDataset } from "../data/hub-dataset.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { resolveModel } from "../models/hub-model.ts";
+import { findUsableMemory } from "../runtime/memory.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { chooseContext, nameTokens, pickSegmentSize, readExamples } from "./fine-tune.ts";
 import { completeOptions } from "./initial-adapter.ts";
@@ -79,8 +79,8 @@ export async function estimate(
 ): Promise<RunEstimate> {
   const config = completeOptions({ data: "DATA", out: "OUT", ...run }, "The run's options");
   const { method, storage, weights_on_disk: weightsOnDisk } = config;
-  const checkpoint = openCheckpoint(await resolveModel(config.model, { revision: config.revision }));
-  const named = nameTokens(config, checkpoint);
+  const checkpoint = await openCheckpoint(await resolveModel(config.model, { revision: config.revision }));
+  const named = await nameTokens(config, checkpoint);
   const vocabSize = named.extension?.vocabSize ?? checkpoint.config.vocabSize;
   const model = { ...checkpoint.config, vocabSize };
   const adaptation = createAdaptation(named.config, model);

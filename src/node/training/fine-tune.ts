@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { pipeline } from "node:stream/promises";
 import type { Adaptation } from "../../core/adapters/adaptation.ts";
 import type { AdaptedModel, Adapter } from "../../core/adapters/adapted-model.ts";
@@ -18,14 +19,17 @@ import { countParameters } from "../../core/architectures/modules.ts";
 import { type BatchOptions, buildMicroBatches, type TokenizedExample } from "../../core/data/batch.ts";
 import { createEngine, type Engine } from "../../core/engine/engine.ts";
 import { InputError } from "../../core/errors.ts";
+import type { Checkpoint } from "../../core/models/checkpoint.ts";
 import { chooseTableDtype, fingerprintModel } from "../../core/models/load-weights.ts";
+import { adjustChat, type Model } from "../../core/models/model.ts";
 import type { Device } from "../../core/runtime/device.ts";
 import { makeInterruptible } from "../../core/runtime/interruptible.ts";
 import { withChatSettings } from "../../core/tokenization/chat-template.ts";
 import { addSpecialTokens } from "../../core/tokenization/special-tokens.ts";
 import { createMoments } from "../../core/training/adamw.ts";
-import { chooseSegmentSize, findLargestShape, findUsableMemory } from "../../core/training/estimate.ts";
+import { chooseSegmentSize, findLargestShape } from "../../core/training/estimate.ts";
 import {
+  type EvaluationMetrics,
   type LoopOutcome,
   type LoopPlan,
   runTrainingLoop,
@@ -39,25 +43,26 @@ import { computeEfficiency, type Efficiency } from "../efficiency/efficiency.ts"
 import { watchResources } from "../efficiency/resource-watch.ts";
 import { checkEntries } from "../files/folder.ts";
 import { withLock } from "../files/lock.ts";
-import { type Checkpoint, openCheckpoint } from "../models/checkpoint.ts";
+import { openCheckpoint } from "../models/checkpoint.ts";
 import {
   extendVocabulary,
   readModelTokenizer,
   type VocabularyExtension,
 } from "../models/extend-vocabulary.ts";
 import { resolveModel } from "../models/hub-model.ts";
-import { adjustChat, loadModel, type Model } from "../models/open-model.ts";
+import { loadModel } from "../models/open-model.ts";
+import { findUsableMemory } from "../runtime/memory.ts";
 import { checkDevice, openDevice } from "../runtime/onnx-runtime.ts";
 import {
-  initialProgress,
+  initialRunProgress,
   listCheckpoints,
-  type Progress,
+  type RunProgress,
   readCheckpoint,
   removeOldCheckpoints,
   writeCheckpoint,
 } from "./checkpoint.ts";
 import { completeOptions, findAdapter } from "./initial-adapter.ts";
-import { type EvaluationMetrics, openMetricsLog, type StepMetrics } from "./metrics-log.ts";
+import { openMetricsLog, type RunStepMetrics } from "./metrics-log.ts";
 import { chatSettingsOf, type RunConfig, type RunOptions } from "./run-config.ts";
 import {
   beginRun,
@@ -77,7 +82,7 @@ export interface RunEvents {
   /** The run as planned, before its first step. */
   onPlan?(plan: RunPlan): void;
   /** @param secondsLeft until the end of the run, evaluations included */
-  onStep?(metrics: StepMetrics, progress: Progress, secondsLeft: number): void;
+  onStep?(metrics: RunStepMetrics, progress: RunProgress, secondsLeft: number): void;
   onEvaluation?(metrics: EvaluationMetrics): void;
   /** Aborting it ends the run as soon as a program has run, with a checkpoint of the last whole step. */
   readonly signal?: AbortSignal;
@@ -101,7 +106,7 @@ export interface RunResult {
   readonly folder: string;
   /** The adapter's folder, or the model's where its own weights were trained. Undefined if the run was interrupted. */
   readonly output?: string;
-  readonly progress: Progress;
+  readonly progress: RunProgress;
   /** What the run took. Undefined if it was interrupted before its first step. */
   readonly efficiency?: Efficiency;
   /** The model as tuned. After PiSSA its weights are the residual, on which its adapter was trained. */
@@ -174,11 +179,11 @@ async function readInputs(given: RunConfig, events: RunEvents): Promise<RunInput
   await checkDevice(openRunDevice(given));
   const modelPath = await resolveModel(given.model, { revision: given.revision });
   const dataPath = await resolveDataset(given.data, given.data_split);
-  const checkpoint = openCheckpoint(modelPath);
+  const checkpoint = await openCheckpoint(modelPath);
   try {
     const { extension, ...beginning } =
       given.adapter === undefined
-        ? nameTokens(given, checkpoint)
+        ? await nameTokens(given, checkpoint)
         : await readInitialAdapter(given, checkpoint);
     const { config } = beginning;
     const vocabSize = extension?.vocabSize ?? checkpoint.config.vocabSize;
@@ -188,7 +193,7 @@ async function readInputs(given: RunConfig, events: RunEvents): Promise<RunInput
       dataPath,
       {
         config: checkpoint.config,
-        tokenizer: () => extension?.tokenizer?.tokenizer ?? checkpoint.tokenizer(),
+        tokenizer: async () => extension?.tokenizer?.tokenizer ?? checkpoint.tokenizer(),
       },
       events,
     );
@@ -227,11 +232,11 @@ export interface RunBeginning extends Pick<RunInputs, "config" | "tokens" | "ini
 }
 
 /** Finds the tokens that a run trains by name, and gives the tokenizer those that it lacks. */
-export function nameTokens(config: RunConfig, checkpoint: Checkpoint): RunBeginning {
+export async function nameTokens(config: RunConfig, checkpoint: Checkpoint): Promise<RunBeginning> {
   const { path, config: model } = checkpoint;
   const { withTokens } = methodOf(config.method);
   if (!config.train_tokens || !withTokens) return { config };
-  const named = addSpecialTokens(readModelTokenizer(path), config.train_tokens, path);
+  const named = addSpecialTokens(await readModelTokenizer(path), config.train_tokens, path);
   const { ids, added, existing, tokenizer } = named;
   const vocabSize = Math.max(model.vocabSize, tokenizer.vocabularySize);
   return {
@@ -247,7 +252,7 @@ export function nameTokens(config: RunConfig, checkpoint: Checkpoint): RunBeginn
  * @param path of their file
  * @throws InputError as `loadDataset` does, or if the context is longer than the model's.
  */
-export function readExamples(
+export async function readExamples(
   config: RunConfig,
   path: string,
   checkpoint: Pick<Checkpoint, "config" | "tokenizer">,
@@ -255,7 +260,7 @@ export function readExamples(
 ): Promise<Dataset> {
   events.onStage?.("reading the data");
   return loadDataset(path, {
-    tokenizer: withChatSettings(checkpoint.tokenizer(), chatSettingsOf(config)),
+    tokenizer: withChatSettings(await checkpoint.tokenizer(), chatSettingsOf(config)),
     context: chooseContext(config.context, config.model, checkpoint.config),
     overlong: config.overlong,
     trainOn: config.train_on,
@@ -267,7 +272,7 @@ export function readExamples(
 
 async function readInitialAdapter(config: RunConfig, checkpoint: Checkpoint): Promise<RunBeginning> {
   const folder = findAdapter(config.adapter!);
-  const adapter = readAdapter(folder, checkpoint.config, fingerprintModel(checkpoint));
+  const adapter = await readAdapter(folder, checkpoint.config, await fingerprintModel(checkpoint));
   return {
     config,
     initial: adapter.parameters,
@@ -323,14 +328,14 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
   );
   try {
     const { parameters, initial } = await begin(device, inputs, events);
-    const state: TrainingState = {
+    const state: TrainingState<RunProgress> = {
       parameters,
       moments: createMoments(parameters),
-      progress: initialProgress,
+      progress: initialRunProgress,
     };
     const newest = listCheckpoints(folder.checkpoints).at(-1);
     if (newest !== undefined) {
-      state.progress = readCheckpoint(folder.checkpoints, newest, parameters, state.moments);
+      state.progress = await readCheckpoint(folder.checkpoints, newest, parameters, state.moments);
       // A process that was ended after it wrote the newest did not come to this.
       removeOldCheckpoints(folder.checkpoints, state.progress.best?.step);
     }
@@ -364,7 +369,7 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
     if (outcome === "interrupted") return result;
 
     const { best, step } = state.progress;
-    if (best && best.step !== step) readCheckpoint(folder.checkpoints, best.step, parameters);
+    if (best && best.step !== step) await readCheckpoint(folder.checkpoints, best.step, parameters);
     return { ...result, output: await writeResult(folder, config, tuned, initial) };
   } finally {
     await engine.release();
@@ -476,7 +481,7 @@ function planLoop({ config, examples, steps }: RunInputs): LoopPlan {
 async function runAndLog(
   engine: Engine,
   plan: LoopPlan,
-  state: TrainingState,
+  state: TrainingState<RunProgress>,
   {
     folder,
     steps,
@@ -491,7 +496,8 @@ async function runAndLog(
   try {
     return await runTrainingLoop(engine, plan, state, {
       ...(events.signal && { signal: events.signal }),
-      onStep(line) {
+      onStep(step) {
+        const line = { ...step, peak_rss_bytes: process.resourceUsage().maxRSS * 1024 };
         metrics.append(line);
         const { loss, learning_rate, grad_norm } = line;
         tensorboard.append(line.step, {

@@ -11,16 +11,19 @@ import { splitWeights, toLora } from "../../core/adapters/pissa.ts";
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { buildBatch, type TokenizedExample } from "../../core/data/batch.ts";
 import { createEngine } from "../../core/engine/engine.ts";
-import { openSafetensors } from "../../core/formats/safetensors.ts";
 import { loadWeights } from "../../core/models/load-weights.ts";
 import type { ModelWeights } from "../../core/models/weights.ts";
 import { createMoments } from "../../core/training/adamw.ts";
-import { type LoopPlan, runTrainingLoop } from "../../core/training/loop.ts";
+import {
+  initialProgress,
+  type LoopPlan,
+  runTrainingLoop,
+  type StepMetrics,
+} from "../../core/training/loop.ts";
 import { readAdapter } from "../adapters/peft-files.ts";
+import { openSafetensorsFile } from "../formats/safetensors.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
-import { initialProgress } from "./checkpoint.ts";
-import type { StepMetrics } from "./metrics-log.ts";
 
 // Made by reference/training.py with PyTorch, PEFT and bitsandbytes.
 const folder = "fixtures/reference";
@@ -73,9 +76,9 @@ function toExample({ ids, labels }: Sequence): TokenizedExample {
   return { ids: Int32Array.from(ids), trained: Uint8Array.from(labels, (label) => (label === -100 ? 0 : 1)) };
 }
 
-function open({ base, quantization }: Run) {
-  const checkpoint = openCheckpoint(`${folder}/models/${base}`);
-  const weights = loadWeights(checkpoint, {
+async function open({ base, quantization }: Run) {
+  const checkpoint = await openCheckpoint(`${folder}/models/${base}`);
+  const weights = await loadWeights(checkpoint, {
     storage: quantization ? "nf4" : "float32",
     doubleQuantization: quantization?.double_quantization ?? false,
   });
@@ -108,7 +111,7 @@ async function begin(
     return { adaptation, parameters, initial };
   }
   const path = `${root}/initial-adapter/${root === golden.root ? (run.initial_adapter ?? run.base) : name}`;
-  const adapter = readAdapter(path, config, "any");
+  const adapter = await readAdapter(path, config, "any");
   if (run.lora_fa) {
     const settings = adapter.settings as LoraConfig;
     const parameters = new Map(
@@ -190,7 +193,7 @@ const runs = allRuns.filter(([, { lora_fa }]) => lora_fa !== "bfloat16");
 
 describe.each(runs)("%s", (name, run, set) => {
   test("losses, gradient norms and learning rates equal PyTorch's at every step", async () => {
-    const { config, weights } = open(run);
+    const { config, weights } = await open(run);
     const { adaptation, parameters, namesOf, optimizerStep } = await begin(
       name,
       run,
@@ -212,14 +215,14 @@ describe.each(runs)("%s", (name, run, set) => {
     }
     // Of singular vectors only the products are determined; these are compared below.
     if (run.init_lora_weights) return;
-    const trained = openSafetensors(`${set.root}/${name}.safetensors`);
+    const trained = await openSafetensorsFile(`${set.root}/${name}.safetensors`);
     for (const tensor of trained.tensors.keys()) {
       const [, { data }] = [...parameters].find(([key]) =>
         (namesOf?.(key) ?? [key, `base_model.model.${key}`]).includes(tensor),
       )!;
       // A softmax hardly feels what is added to all keys, so that this gradient is rounding, which AdamW divides by itself.
       const most = tensor.endsWith("k_proj.bias") ? 1e-4 : tolerance;
-      expect(relativeDifference(data, trained.readFloat32(tensor)), tensor).toBeLessThan(most);
+      expect(relativeDifference(data, await trained.readFloat32(tensor)), tensor).toBeLessThan(most);
     }
     trained.close();
   });
@@ -244,13 +247,16 @@ describe("PiSSA", () => {
   const run = golden.runs.pissa!;
 
   test("begins with the product of PEFT's exact factors, and takes it out of the weights", async () => {
-    const { config, weights } = open(run);
-    const original = open(run).weights;
+    const { config, weights } = await open(run);
+    const original = (await open(run)).weights;
     const { initial } = await begin("pissa", run, config, weights);
-    const expected = openSafetensors(`${folder}/training/pissa-initial.safetensors`);
+    const expected = await openSafetensorsFile(`${folder}/training/pissa-initial.safetensors`);
     for (const module of modulesOf(initial!)) {
       const ours = product((name) => initial!.get(module + name)!.data, 4);
-      const theirs = product((name) => expected.readFloat32(`base_model.model.${module}${name}`), 4);
+      const stored = new Map<string, Float32Array>();
+      for (const name of ["lora_A.weight", "lora_B.weight"])
+        stored.set(name, await expected.readFloat32(`base_model.model.${module}${name}`));
+      const theirs = product((name) => stored.get(name)!, 4);
       expect(relativeDifference(ours, theirs), module).toBeLessThan(tolerance);
       const [, layer, local] = /^model\.layers\.(\d)\.(.+)\.$/.exec(module)!;
       const read = (of: ModelWeights) => of.block(Number(layer))[`${local}.weight`]!.data as Float32Array;
@@ -268,11 +274,11 @@ describe("PiSSA", () => {
   });
 
   test("becomes the adapter of the original weights that PEFT makes", async () => {
-    const { config, weights } = open(run);
+    const { config, weights } = await open(run);
     const { adaptation, parameters, initial } = await begin("pissa", run, config, weights);
     await train(run, config, weights, adaptation, parameters);
     const converted = toLora(pissa, initial!, parameters);
-    const peft = readAdapter(`${folder}/training/pissa-converted`, config, "any");
+    const peft = await readAdapter(`${folder}/training/pissa-converted`, config, "any");
     expect(converted.settings).toMatchObject({ r: peft.settings.r, lora_alpha: peft.settings.lora_alpha });
     for (const module of modulesOf(parameters)) {
       const [ours, theirs] = [converted, peft].map(({ parameters: of }) =>

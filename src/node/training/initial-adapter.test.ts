@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import type { EvaluationMetrics, StepMetrics } from "../../core/training/loop.ts";
 import { fineTune, resumeRun } from "./fine-tune.ts";
 import { completeOptions } from "./initial-adapter.ts";
-import type { EvaluationMetrics, StepMetrics } from "./metrics-log.ts";
 import type { RunOptions } from "./run-config.ts";
 
 // Made by reference/continued_adapter.py with PEFT and PyTorch.

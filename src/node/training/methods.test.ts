@@ -2,12 +2,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { type AdaptedModel, loadAdapter, noAdapter } from "../../core/adapters/adapted-model.ts";
+import { type AdaptedModel, noAdapter } from "../../core/adapters/adapted-model.ts";
 import { freeze } from "../../core/adapters/freeze.ts";
 import { loraConfigSchema, ranksAndScales } from "../../core/adapters/lora.ts";
 import { toLora } from "../../core/adapters/pissa.ts";
-import { generate } from "../../core/decoding/generate.ts";
 import { createEngine } from "../../core/engine/engine.ts";
+import { loadAdapter } from "../adapters/load-adapter.ts";
+import { generate } from "../decoding/generate.ts";
 import { mergeAdapter } from "../export/merge.ts";
 import { openModel } from "../models/open-model.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
@@ -88,7 +89,7 @@ describe.each(Object.entries(adapterMethods))("%s", (name, more) => {
     expect(read(resumed.output!).equals(read(run.output!))).toBe(true);
 
     const base = await openModel(model, more.storage === undefined ? {} : { storage: more.storage });
-    const adapted = loadAdapter(base, run.output!);
+    const adapted = await loadAdapter(base, run.output!);
     const logits = await logitsOf(adapted);
     expect(largestDifference(logits, await logitsOf(run.model))).toBeLessThan(1e-3);
     expect(largestDifference(logits, await logitsOf(base))).toBeGreaterThan(1e-2);
@@ -97,7 +98,7 @@ describe.each(Object.entries(adapterMethods))("%s", (name, more) => {
 });
 
 test("a text is written with DoRA as its merged model writes it", async () => {
-  const adapted = loadAdapter(await openModel(model), join(scratch, "dora/adapter"));
+  const adapted = await loadAdapter(await openModel(model), join(scratch, "dora/adapter"));
   const prompt = "Tom has 3 pens and buys 4 pens. How many pens has Tom?";
   const merged = await openModel(join(scratch, "merged/dora"));
   expect(await generate(adapted, prompt)).toBe(await generate(merged, prompt));

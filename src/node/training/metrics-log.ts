@@ -1,37 +1,17 @@
 /** @file A run's metrics.jsonl: one line per optimizer step or evaluation. */
 
+import type { EvaluationMetrics, Progress, StepMetrics } from "../../core/training/loop.ts";
 import { openAppendLog } from "../files/append-log.ts";
 import { readWhole } from "../files/read.ts";
 import { writeWhole } from "../files/write.ts";
-import type { Progress } from "./checkpoint.ts";
 
-/** One optimizer step. */
-export interface StepMetrics {
-  readonly step: number;
-  /** Mean negative log-likelihood of the step's trained tokens, in nats. */
-  readonly loss: number;
-  readonly learning_rate: number;
-  /** Norm of the gradients before clipping. */
-  readonly grad_norm: number;
-  readonly epoch: number;
-  /** Tokens that were trained on, and tokens that passed through the model, padding excluded. */
-  readonly trained_tokens: number;
-  readonly tokens: number;
-  /** Wall time of the step. */
-  readonly seconds: number;
+/** One optimizer step of a run. */
+export interface RunStepMetrics extends StepMetrics {
   /** Highest resident memory of the process so far. */
   readonly peak_rss_bytes: number;
 }
 
-/** One evaluation on the held-out examples, after `step` updates. */
-export interface EvaluationMetrics {
-  readonly step: number;
-  readonly eval_loss: number;
-  readonly eval_tokens: number;
-  readonly seconds: number;
-}
-
-export type Metrics = StepMetrics | EvaluationMetrics;
+export type Metrics = RunStepMetrics | EvaluationMetrics;
 
 export interface MetricsLog {
   append(metrics: Metrics): void;

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { parse } from "yaml";
 import { main } from "../../cli/main.ts";
+import type { EvaluationMetrics } from "../../core/training/loop.ts";
 import { fineTune } from "./fine-tune.ts";
-import { type EvaluationMetrics, readMetrics } from "./metrics-log.ts";
+import { readMetrics } from "./metrics-log.ts";
 import { runFolder } from "./run-folder.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-card-"));

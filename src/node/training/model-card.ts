@@ -5,7 +5,8 @@ import { basename } from "node:path";
 import { stringify } from "yaml";
 import type { Yield } from "../../core/adapters/method.ts";
 import { methodOf } from "../../core/adapters/methods.ts";
-import { type EvaluationMetrics, type Metrics, readMetrics, type StepMetrics } from "./metrics-log.ts";
+import type { EvaluationMetrics } from "../../core/training/loop.ts";
+import { type Metrics, type RunStepMetrics, readMetrics } from "./metrics-log.ts";
 import type { RunConfig } from "./run-config.ts";
 import { type RunFolder, readIdentity } from "./run-folder.ts";
 
@@ -76,7 +77,7 @@ function describeMethod(config: RunConfig): string {
 }
 
 function describeMetrics(metrics: readonly Metrics[], config: RunConfig): [string, string][] {
-  const steps = metrics.filter((line): line is StepMetrics => "loss" in line);
+  const steps = metrics.filter((line): line is RunStepMetrics => "loss" in line);
   const evaluations = metrics.filter((line): line is EvaluationMetrics => "eval_loss" in line);
   const trained = steps.reduce((sum, { trained_tokens }) => sum + trained_tokens, 0);
   const rows: [string, string][] = [

@@ -2,10 +2,10 @@
 
 import type { TokenizedExample } from "../../core/data/batch.ts";
 import { InputError } from "../../core/errors.ts";
+import type { Model } from "../../core/models/model.ts";
 import { withChatSettings } from "../../core/tokenization/chat-template.ts";
 import { resolveDataset } from "../data/hub-dataset.ts";
 import { loadDataset } from "../data/load-dataset.ts";
-import type { Model } from "../models/open-model.ts";
 import { chatSettingsOf, type RunConfig } from "./run-config.ts";
 
 /** Examples that are enough for a check, however short they are. */

@@ -2,8 +2,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { loadAdapter } from "../../core/adapters/adapted-model.ts";
-import { generate } from "../../core/decoding/generate.ts";
+import { loadAdapter } from "../adapters/load-adapter.ts";
+import { generate } from "../decoding/generate.ts";
 import { exportGguf, exportGgufAdapter } from "../export/gguf.ts";
 import { mergeAdapter } from "../export/merge.ts";
 import { openModel } from "../models/open-model.ts";
@@ -54,7 +54,7 @@ test.each(["lora", "trainable_tokens"] as const)(
     expect(bytes(resumed.output!).equals(bytes(run.output!))).toBe(true);
 
     const base = await openModel(model);
-    const adapted = loadAdapter(base, run.output!);
+    const adapted = await loadAdapter(base, run.output!);
     const { tokenizer, config } = adapted;
     expect(config.vocabSize).toBe(base.config.vocabSize + 2);
     const [open, close] = ["<tool>", "</tool>"].map((token) => tokenizer.idOf(token)!);
@@ -82,7 +82,7 @@ test("a GGUF file's tokenizer takes new tokens, and gives them to a folder and a
   const path = join(scratch, "base.gguf");
   await exportGguf(device, await openModel(model), path, { type: "f32" });
   const run = await fineTune(options("of-gguf", { model: path, method: "trainable_tokens", max_steps: 2 }));
-  const adapted = loadAdapter(await openModel(path), run.output!);
+  const adapted = await loadAdapter(await openModel(path), run.output!);
   const ids = adapted.tokenizer.encode("<tool></tool>");
   expect(ids).toHaveLength(2);
   await mergeAdapter(device, adapted, join(scratch, "of-gguf-merged"));
@@ -95,7 +95,7 @@ test("a run goes on with an adapter that has tokens of its own", async () => {
   const first = join(scratch, "lora");
   const { train_tokens: _, ...more } = options("second", { adapter: first, max_steps: 2 });
   const run = await fineTune(more);
-  expect(loadAdapter(await openModel(model), run.output!).tokenizer.idOf("<tool>")).toBeDefined();
+  expect((await loadAdapter(await openModel(model), run.output!)).tokenizer.idOf("<tool>")).toBeDefined();
   await expect(fineTune(options("third", { adapter: first }))).rejects.toThrow(
     'so "train_tokens" cannot be given',
   );

@@ -26,7 +26,7 @@ export async function writeResult(
   initial: Parameters | undefined,
 ): Promise<string> {
   const { parameters } = model.adapter!;
-  const baseModel = config.base_model_name ?? hubIdOf(config.model);
+  const baseModel = config.base_model_name ?? (await hubIdOf(config.model));
   const write = (result: string, subject: Yield, writeTensors: (folder: string) => Promise<void>) =>
     writeFolderWhole(result, async (temporary) => {
       writeWhole(join(temporary, "README.md"), describeResult(subject, folder, config, baseModel));

@@ -59,7 +59,7 @@ export async function collectGrid(
     model: {
       name: config.model,
       sha256: slimtune.model.sha256,
-      parameters: countParameters(readConfig(await resolveModel(config.model))),
+      parameters: countParameters(await readConfig(await resolveModel(config.model))),
     },
     data: Object.entries(config.data).map(([name, source]) => describeData(name, source, cells, folder)),
     tasks: chosen.map((score) => describeTask(score, scores, base, slimtune.prompt_hashes, config, cells)),
@@ -160,8 +160,8 @@ function chanceOf(tasks: readonly RecordedEvaluationTask[], filter: string): num
 
 type RecordedEvaluationTask = NonNullable<ReturnType<RecordedEvaluation["tasks"]["get"]>>;
 
-function readConfig(path: string): ModelConfig {
-  const checkpoint = openCheckpoint(path);
+async function readConfig(path: string): Promise<ModelConfig> {
+  const checkpoint = await openCheckpoint(path);
   checkpoint.close();
   return checkpoint.config;
 }

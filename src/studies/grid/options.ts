@@ -116,7 +116,7 @@ export async function checkGridInputs(config: GridConfig): Promise<void> {
   registry.select(config.tasks);
   checkScoreNames(config, registry);
   checkData(config);
-  openCheckpoint(await resolveModel(config.model)).close();
+  (await openCheckpoint(await resolveModel(config.model))).close();
 }
 
 /** The options that hold an adapter's settings. */

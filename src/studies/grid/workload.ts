@@ -77,12 +77,12 @@ export function createWorkload(config: GridConfig): Workload {
 }
 
 async function readModel({ model, chat_template: chatTemplate, date }: GridConfig) {
-  const checkpoint = openCheckpoint(await resolveModel(model));
+  const checkpoint = await openCheckpoint(await resolveModel(model));
   try {
     const { config } = checkpoint;
     return {
       config,
-      tokenizer: withChatSettings(checkpoint.tokenizer(), { chatTemplate, date }),
+      tokenizer: withChatSettings(await checkpoint.tokenizer(), { chatTemplate, date }),
       flopsOfToken: 2 * countParameters(config),
     };
   } finally {

@@ -4,11 +4,12 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { measureAlignment } from "../../alignment/align.ts";
-import { loadAdapter } from "../../core/adapters/adapted-model.ts";
 import { isQuantized, type Storage } from "../../core/models/linear.ts";
+import { adjustChat } from "../../core/models/model.ts";
+import { loadAdapter } from "../../node/adapters/load-adapter.ts";
 import { readJson } from "../../node/files/structured.ts";
 import { writeWhole } from "../../node/files/write.ts";
-import { adjustChat, openModel } from "../../node/models/open-model.ts";
+import { openModel } from "../../node/models/open-model.ts";
 import { parseRunConfig } from "../../node/training/run-config.ts";
 import { measureDivergence } from "../../retention/kl-divergence.ts";
 import { readNeutralText, writeNeutralText } from "../../retention/neutral-text.ts";
@@ -110,7 +111,7 @@ async function diverge(
   onProgress("loading the models");
   const base = await openModel(config.model);
   const opened = await openModel(model, storage === undefined ? {} : { storage });
-  const tuned = adapter === undefined ? opened : loadAdapter(opened, adapter);
+  const tuned = adapter === undefined ? opened : await loadAdapter(opened, adapter);
   const text = config.neutral_text === undefined ? writeNeutralText() : readNeutralText(config.neutral_text);
   const divergence = await measureDivergence(base, tuned, text, {
     onWindow: (done, windows) => onProgress(`divergence ${done}/${windows}`),

@@ -105,7 +105,6 @@ function comparison(type: string): (a: Tensor, b: Tensor) => Tensor {
 }
 
 export const equal = comparison("Equal");
-export const lessOrEqual = comparison("LessOrEqual");
 export const less = comparison("Less");
 export const and = comparison("And");
 

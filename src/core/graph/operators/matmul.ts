@@ -3,7 +3,7 @@
 import { apply, type Dim, formatShape, type Operator, type Shape, type Tensor } from "../tensor.ts";
 import { reshape } from "./movement.ts";
 
-interface MatmulOptions {
+export interface MatmulOptions {
   /** Take the first operand with its last two axes exchanged. */
   readonly transA?: boolean;
   /** Take the second operand with its last two axes exchanged. */
@@ -68,6 +68,13 @@ const fusedMatMul: Operator = {
 /**
  * Matrix product `alpha * A' B'` over the last two axes. `b` has the batch axes of `a`, or two axes and is then
  * shared by all batches (`transA` is not allowed in that case).
+ *
+ * @example
+ * const scores = matmul(
+ *   input("queries", "float32", ["B", "S", 64]),
+ *   input("keys", "float32", ["B", "S", 64]),
+ *   { transB: true, alpha: 1 / 8 },
+ * );
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   const { transA = false, transB = false, alpha = 1 } = options;

@@ -34,7 +34,12 @@ function reshapeOperator(shape: Shape): Operator {
   };
 }
 
-/** The same elements in row-major order under another shape, of which at most one symbolic size may move or be new. */
+/**
+ * The same elements in row-major order under another shape, of which at most one symbolic size may move or be new.
+ *
+ * @example
+ * const heads = reshape(input("x", "float32", ["B", "S", 256]), ["B", "S", 4, 64]);
+ */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const target = encodeTarget(x.shape, shape);
   if (!target) {
@@ -55,7 +60,12 @@ const transposeOperator: Operator = {
   },
 };
 
-/** Axes permuted: axis i of the result is axis `perm[i]` of `x`. */
+/**
+ * Axes permuted: axis i of the result is axis `perm[i]` of `x`.
+ *
+ * @example
+ * const columns = transpose(input("x", "float32", [3, 5]), [1, 0]);
+ */
 export function transpose(x: Tensor, perm: readonly number[]): Tensor {
   return apply(transposeOperator, [x], { perm })[0]!;
 }

@@ -1,6 +1,6 @@
 /** @file The block formats of ggml, as GGUF files hold them, to float32 with the rounding of ggml's own code. */
 
-import { decodeBfloat16, decodeFloat16 } from "../formats/float16.ts";
+import { decodeBfloat16, decodeFloat16 } from "./float16.ts";
 
 export interface BlockType {
   readonly name: string;

@@ -3,7 +3,7 @@
  * without fused multiply-adds: every operation is rounded to float32, in its order.
  */
 
-import { encodeFloat16, encodeFloat16Number } from "../formats/float16.ts";
+import { encodeFloat16, encodeFloat16Number } from "./float16.ts";
 import { type BlockType, blockTypes, half, packedScale } from "./ggml-blocks.ts";
 
 /** A type that is written as well as read. */

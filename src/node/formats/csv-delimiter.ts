@@ -1,7 +1,7 @@
 /** @file What separates the columns of a CSV file. */
 
 import { parse } from "csv-parse/sync";
-import { InputError } from "../errors.ts";
+import { InputError } from "../../core/errors.ts";
 
 const candidates = [",", ";", "\t", "|"] as const;
 const names: Readonly<Record<string, string>> = {

@@ -1,0 +1,117 @@
+/**
+ * @file The core: what runs anywhere, in Node.js and in browsers: `slimtune/core`. A device of either comes from `slimtune`
+ * (`openDevice`) or `slimtune/web` (`openWebDevice`).
+ */
+
+export {
+  type Adaptation,
+  type AdapterTensors,
+  frozen,
+  full,
+  type LinearAdapter,
+  type ParameterSpec,
+} from "./adapters/adaptation.ts";
+export { type AdaptedModel, type Adapter, noAdapter } from "./adapters/adapted-model.ts";
+export { freeze } from "./adapters/freeze.ts";
+export { type LoraConfig, lora, loraConfigSchema } from "./adapters/lora.ts";
+export type { OptimizerStep, StepInputs } from "./adapters/method.ts";
+export { initializeParameters, type Parameter, type Parameters, zerosLike } from "./adapters/parameters.ts";
+export type { LayerAttention, ModelConfig } from "./architectures/architecture.ts";
+export {
+  type Batch,
+  type BatchOptions,
+  buildMicroBatches,
+  type TokenBatch,
+  type TokenizedExample,
+} from "./data/batch.ts";
+export { createExampleReader, type Example, type FieldMapping } from "./data/example.ts";
+export type { Row } from "./data/row-fields.ts";
+export type { TokenizedRow } from "./data/tokenize-conversation.ts";
+export {
+  type TokenizationOptions,
+  type TrainOn,
+  tokenizeExample,
+} from "./data/tokenize-example.ts";
+export {
+  createGenerator,
+  type GeneratorOptions,
+  type LocalGenerator,
+  type LocalRequest,
+} from "./decoding/batch-generator.ts";
+export { type Branches, type BranchesOptions, createBranches } from "./decoding/branches.ts";
+export { type GenerateOptions, generate } from "./decoding/generate.ts";
+export type { Generation, GenerationRequest, Generator } from "./decoding/generator.ts";
+export { encodeChat, encodeText } from "./decoding/prompt.ts";
+export {
+  type DecodingState,
+  type DecodingStrategy,
+  greedy,
+  likeliest,
+  logSumExp,
+  penalizeRepetition,
+  type SamplingOptions,
+  sampling,
+  strategyOf,
+} from "./decoding/sample.ts";
+export type { NewTokens } from "./engine/attention-mask.ts";
+export { createDecoder, type Decoder, type DecoderOptions, type Extension } from "./engine/decoder.ts";
+export { createEngine, type DropoutKey, type Engine, type EngineOptions } from "./engine/engine.ts";
+export type { KeyValues } from "./engine/key-values.ts";
+export type { OutputTile, TokenScores } from "./engine/output-layer.ts";
+export { InputError } from "./errors.ts";
+export type { ByteSource, SourceFolder } from "./formats/byte-source.ts";
+export { type GgufFile, type GgufValue, openGguf } from "./formats/gguf.ts";
+export { encodeGguf, type GgufTensorToWrite, type GgufValueToWrite } from "./formats/gguf-encoding.ts";
+export {
+  encodeSafetensors,
+  openSafetensors,
+  type SafetensorsFile,
+  type TensorToWrite,
+} from "./formats/safetensors.ts";
+export type { RowRange, TensorInfo, WeightFile } from "./formats/weight-file.ts";
+export { vjp } from "./graph/grad.ts";
+export { add, div, exp, mul, sigmoid, sqrt, sub, tanh } from "./graph/operators/elementwise.ts";
+export { type MatmulOptions, matmul } from "./graph/operators/matmul.ts";
+export { reshape, transpose } from "./graph/operators/movement.ts";
+export { reduceSum } from "./graph/operators/reduction.ts";
+export {
+  constant,
+  type DType,
+  detach,
+  input,
+  scalar,
+  type Tensor,
+  type TensorData,
+} from "./graph/tensor.ts";
+export { type Checkpoint, openFolderCheckpoint, openGgufCheckpoint } from "./models/checkpoint.ts";
+export type { Storage } from "./models/linear.ts";
+export { type LoadOptions, loadWeights } from "./models/load-weights.ts";
+export { adjustChat, createModel, type Model } from "./models/model.ts";
+export type { ModelWeights } from "./models/weights.ts";
+export { dequantizeInt8, type Int8Matrix, quantizeInt8 } from "./quantization/int8.ts";
+export { dequantizeNF4, type NestedStatistics, type NF4Tensor, quantizeNF4 } from "./quantization/nf4.ts";
+export { type Device, float32, type HostTensor, int64, type Program } from "./runtime/device.ts";
+export { makeInterruptible } from "./runtime/interruptible.ts";
+export type { ChatMessage, ChatSettings } from "./tokenization/chat-template.ts";
+export { openFolderTokenizer } from "./tokenization/hugging-face.ts";
+export type { Tokenizer } from "./tokenization/tokenizer.ts";
+export {
+  type AdamWConfig,
+  type AdamWOptions,
+  adamW,
+  createMoments,
+  type Moments,
+} from "./training/adamw.ts";
+export { estimateStep, type StepEstimate, type StepShape, type StoredModel } from "./training/estimate.ts";
+export {
+  type EvaluationMetrics,
+  initialProgress,
+  type LoopEvents,
+  type LoopOutcome,
+  type LoopPlan,
+  type Progress,
+  runTrainingLoop,
+  type StepMetrics,
+  type TrainingState,
+} from "./training/loop.ts";
+export type { SchedulerType } from "./training/schedule.ts";

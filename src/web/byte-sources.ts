@@ -1,0 +1,87 @@
+/** @file What a browser reads models from: Blobs, such as the files that a person chooses, and addresses. */
+
+import { InputError } from "../core/errors.ts";
+import type { ByteSource, SourceFolder } from "../core/formats/byte-source.ts";
+
+/**
+ * A Blob as a source of bytes.
+ *
+ * @example
+ * const { openGgufCheckpoint } = await import("slimtune/core");
+ * const blob = await (await fetch("model.gguf")).blob();
+ * const checkpoint = await openGgufCheckpoint(blobSource(blob, "model.gguf"));
+ */
+export function blobSource(blob: Blob, name: string): ByteSource {
+  return {
+    name,
+    size: blob.size,
+    async read(start, end) {
+      return checkLength(new Uint8Array(await blob.slice(start, end).arrayBuffer()), start, end, name);
+    },
+    close() {},
+  };
+}
+
+/**
+ * A model's folder, as `<input type="file" webkitdirectory>` gives its files.
+ *
+ * @param name what it is called in errors
+ *
+ * @example
+ * const { openFolderCheckpoint } = await import("slimtune/core");
+ * const names = ["config.json", "tokenizer.json", "model.safetensors"];
+ * const files = names.map(async (name) => new File([await (await fetch(name)).blob()], name));
+ * const checkpoint = await openFolderCheckpoint(blobFolder(await Promise.all(files), "the model"));
+ */
+export function blobFolder(files: Iterable<File>, name: string): SourceFolder {
+  const byName = new Map(Array.from(files, (file) => [file.name, file]));
+  return {
+    name,
+    files: new Set(byName.keys()),
+    async open(file) {
+      const found = byName.get(file);
+      if (!found) throw new InputError(`${name} holds no ${file}.`);
+      return blobSource(found, `${name}/${file}`);
+    },
+  };
+}
+
+/**
+ * A file behind an address, of which only those parts are fetched that are read.
+ *
+ * @throws InputError if there is none, or its server gives no parts of files.
+ *
+ * @example
+ * const { openGgufCheckpoint } = await import("slimtune/core");
+ * const checkpoint = await openGgufCheckpoint(await openUrl("https://example.org/model.gguf"));
+ */
+export async function openUrl(url: string): Promise<ByteSource> {
+  const { size } = await fetchRange(url, 0, 1);
+  return {
+    name: url,
+    size,
+    read: async (start, end) => (await fetchRange(url, start, end)).bytes,
+    close() {},
+  };
+}
+
+async function fetchRange(url: string, start: number, end: number) {
+  if (start === end) return { bytes: new Uint8Array(), size: 0 };
+  const response = await fetch(url, { headers: { range: `bytes=${start}-${end - 1}` } });
+  const size = /\/(\d+)$/.exec(response.headers.get("content-range") ?? "")?.[1];
+  if (response.status !== 206 || size === undefined) {
+    await response.body?.cancel();
+    throw new InputError(
+      response.ok
+        ? `The server of ${url} gives no parts of files; download the file, and choose it.`
+        : `${url} cannot be read: the server answers ${response.status}; check the address.`,
+    );
+  }
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  return { bytes: checkLength(bytes, start, end, url), size: Number(size) };
+}
+
+function checkLength<T extends Uint8Array>(bytes: T, start: number, end: number, name: string): T {
+  if (bytes.length === end - start) return bytes;
+  throw new InputError(`${name} ends before byte ${end}; the file is truncated.`);
+}
