@@ -167,3 +167,4 @@ export {
 export type { SlimmingResults } from "./studies/slimming/results.ts";
 export type { StudyOptions } from "./studies/study-config.ts";
 export { rebuildReport } from "./studies/study-report.ts";
+export type { Immutable } from "./studies/study-results.ts";
