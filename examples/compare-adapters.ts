@@ -10,7 +10,7 @@ async function tuneAndEvaluate(domain: string): Promise<string> {
     model,
     data: `fixtures/miniature/${domain}-train.jsonl`,
     learning_rate: 1e-2,
-    max_steps: 20,
+    max_steps: 15,
     validation: 0,
     out: `runs/examples/${domain}`,
   });

@@ -15,6 +15,10 @@ const printed: Readonly<Record<string, readonly RegExp[]>> = {
     /^FROM .*merged\.gguf$/m,
   ],
   "serve.ts": [/^embedded-model: \S/m, /^commonsense: \S.*\n$/m],
+  "study.ts": [
+    /^5\/5 freeze-everyday-2: evaluation$/m,
+    /^miniature_commonsense: \d+ % before; with 2 seeds \d+ % after, standard deviation \d+ %$/m,
+  ],
   "tune-from-http.ts": [
     /^held-out \{"step":0,"loss":[\d.]+\}$/m,
     /^step \{"step":10,/m,

@@ -8,7 +8,7 @@ const { output } = await fineTune({
   model,
   data: "fixtures/miniature/commonsense-train.jsonl",
   learning_rate: 1e-2,
-  max_steps: 20,
+  max_steps: 15,
   validation: 0,
   out: "runs/examples/served",
 });
