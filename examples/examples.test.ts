@@ -9,6 +9,7 @@ const printed: Readonly<Record<string, readonly RegExp[]>> = {
     /^Tuned on math: +\d+ % of 200 questions on common sense$/m,
     /^(better|worse|no difference shown): -?\d+ % \(-?\d+ % to -?\d+ %\), p = [\d.]+$/m,
   ],
+  "own-method.ts": [/^step 5: loss [\d.]+$(\n.*){2}\nstep 20: loss [\d.]+\n\S/m],
   "own-task.ts": [/^\d+ % of 100 calculations are right, where one in five would be by chance;$/m],
   "peft-to-ollama.ts": [
     /The quantized model is (equal|very close) to the tuned one/,
