@@ -80,7 +80,7 @@ async function openFromBlobs(storage: Storage): Promise<Model> {
 /** The losses of two LoRA steps on a text. */
 async function train({ config, weights, tokenizer }: Model, device: Device): Promise<number[]> {
   const adaptation = lora(loraConfigSchema.parse({ r: 4 }), config);
-  const parameters = initializeParameters(config, adaptation, weights, 0);
+  const parameters = await initializeParameters(config, adaptation, weights, 0);
   const engine = createEngine(device, config, weights, adaptation, { segmentSize: 1 });
   const update = adamW(parameters, { learningRate: 1e-2 });
   const inputIds = Int32Array.from(encodeText(tokenizer, "Tom has 3 pens and buys 2 more, so he has 5."));
