@@ -158,7 +158,7 @@ async function createStep(method: Method) {
   const { examples } = await loadDataset(subset, { tokenizer, context: 2048, limit: 8 });
   const batches = buildMicroBatches(examples, { microBatchTokens: 512, packing: true });
   const adaptation = lora(loraConfigSchema.parse({}), config);
-  const parameters = initializeParameters(config, adaptation, weights, 0);
+  const parameters = await initializeParameters(config, adaptation, weights, 0);
   const gradients = zerosLike(parameters);
   const spent = { all: 0, outputLayer: 0 };
   const engine = createEngine(timed(openDevice("cpu"), spent), config, weights, adaptation, {

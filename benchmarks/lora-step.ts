@@ -35,7 +35,7 @@ export async function createStep(
   const adaptation = lora(loraConfigSchema.parse({ r: 16, lora_alpha: 32 }), config);
   const segmentSize = recompute ? 1 : config.numHiddenLayers;
   const engine = createEngine(device, config, weights, adaptation, { segmentSize });
-  const parameters = initializeParameters(config, adaptation, weights, 0);
+  const parameters = await initializeParameters(config, adaptation, weights, 0);
   const gradients = zerosLike(parameters);
   const moments = createMoments(parameters);
   const batch = createBatch(rows, length);

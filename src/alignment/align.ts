@@ -203,7 +203,7 @@ async function computeFeatures(
     await representation.release();
   }
   const directions: Directions[] = [];
-  const gradients = createGradients(device, model, seed);
+  const gradients = await createGradients(device, model, seed);
   try {
     for (const { name, examples } of sets) {
       const onStep = (done: number, steps: number) =>

@@ -10,7 +10,7 @@ import { meanCosine } from "./mean-cosine.ts";
 
 const device = openDevice("cpu", { threads: 1 });
 const model = await openModel("fixtures/embedded-model");
-const gradients = createGradients(device, model, 7);
+const gradients = await createGradients(device, model, 7);
 afterAll(() => gradients.release());
 
 function example(prompt: string, completion: string): TokenizedExample {
@@ -24,7 +24,7 @@ const words = [example("3 and 4 make", " 7"), example("Look: 3 and 4 make", " 7"
 
 test("cosines are those of the adapter's gradients, computed one example at a time", async () => {
   const adaptation = lora(loraConfigSchema.parse({}), model.config);
-  const parameters = initializeParameters(model.config, adaptation, model.weights, 7);
+  const parameters = await initializeParameters(model.config, adaptation, model.weights, 7);
   const engine = createEngine(device, model.config, model.weights, adaptation, { segmentSize: 1 });
   const gradientOf = async (one: TokenizedExample) => {
     const sum = zerosLike(parameters);

@@ -40,10 +40,10 @@ export interface Gradients {
  *
  * @param seed of the random directions
  */
-export function createGradients(device: Device, model: Model, seed: number): Gradients {
+export async function createGradients(device: Device, model: Model, seed: number): Promise<Gradients> {
   const { config, weights } = model;
   const adaptation = lora(loraConfigSchema.parse({}), config);
-  const parameters = initializeParameters(config, adaptation, weights, seed);
+  const parameters = await initializeParameters(config, adaptation, weights, seed);
   const engine = createEngine(device, config, weights, adaptation, { segmentSize: 1 });
   const trained = [...parameters.keys()].filter((name) => name.endsWith("lora_B.weight"));
   const size = trained.reduce((sum, name) => sum + parameters.get(name)!.data.length, 0);

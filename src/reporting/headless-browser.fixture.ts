@@ -14,7 +14,7 @@ export const chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr
 export interface BrowserPage {
   /** Calls a method of the DevTools protocol. */
   call(method: string, parameters?: object): Promise<Record<string, unknown>>;
-  /** What an expression gives in the page, as JSON carries it. */
+  /** What an expression, or its promise, gives in the page, as JSON carries it. */
   evaluate(expression: string): Promise<unknown>;
   /** Lays the page out anew. */
   resize(width: number, height: number): Promise<void>;
@@ -93,6 +93,7 @@ export async function openPage(url: string): Promise<BrowserPage> {
       const { result, exceptionDetails } = await call("Runtime.evaluate", {
         expression,
         returnByValue: true,
+        awaitPromise: true,
       });
       if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails));
       return (result as { value?: unknown }).value;

@@ -21,9 +21,9 @@ const base = await openModel("fixtures/embedded-model");
 const text = writeNeutralText(12);
 
 /** The base with a LoRA adapter whose B is random, of this size. */
-function adapted(size: number): AdaptedModel {
+async function adapted(size: number): Promise<AdaptedModel> {
   const adaptation = lora(loraConfigSchema.parse({ r: 4 }), base.config);
-  const parameters = initializeParameters(base.config, adaptation, base.weights, 1);
+  const parameters = await initializeParameters(base.config, adaptation, base.weights, 1);
   const random = createRandom(2);
   for (const [name, { data }] of parameters) {
     if (name.endsWith("lora_B.weight")) for (const i of data.keys()) data[i] = size * random.normal();
@@ -35,11 +35,11 @@ test("a model does not diverge from itself, nor an adapter from its base before 
   const options = { device, windowTokens: 64, windows: 3 };
   const nothing = { value: 0, low: 0, high: 0, windows: 3, positions: 192 };
   expect(await measureDivergence(base, base, text, options)).toEqual(nothing);
-  expect(await measureDivergence(base, adapted(0), text, options)).toEqual(nothing);
+  expect(await measureDivergence(base, await adapted(0), text, options)).toEqual(nothing);
 });
 
 test("the divergence is the mean of that of the distributions at each position", async () => {
-  const tuned = adapted(0.05);
+  const tuned = await adapted(0.05);
   const windowTokens = 40;
   const { value, windows, positions } = await measureDivergence(base, tuned, text, {
     device,

@@ -62,7 +62,7 @@ const isAlive = (pid: number): boolean => {
 async function makeAdapter(): Promise<string> {
   const model = await openModel("fixtures/embedded-model");
   const settings = loraConfigSchema.parse({});
-  const parameters = initializeParameters(model.config, lora(settings, model.config), model.weights, 0);
+  const parameters = await initializeParameters(model.config, lora(settings, model.config), model.weights, 0);
   const random = createRandom(1);
   for (const { data } of parameters.values()) for (const i of data.keys()) data[i] = 0.1 * random.normal();
   const folder = join(scratch, "adapter");

@@ -5,26 +5,20 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import {
-  adamW,
-  createEngine,
   createModel,
   type Device,
-  encodeText,
   generate,
   InputError,
-  initializeParameters,
   loadWeights,
-  lora,
-  loraConfigSchema,
   type Model,
   openFolderCheckpoint,
   openSafetensors,
   type Storage,
-  zerosLike,
 } from "../core/index.ts";
 import { openModel } from "../node/models/open-model.ts";
 import { openDevice } from "../node/runtime/onnx-runtime.ts";
 import { blobFolder, blobSource, openUrl } from "./byte-sources.ts";
+import { train } from "./training.fixture.ts";
 
 // Node.js runs the package's WebAssembly too, if it finds a `require` there.
 Object.assign(globalThis, { require: createRequire(import.meta.url) });
@@ -75,33 +69,6 @@ describe("sources", async () => {
 async function openFromBlobs(storage: Storage): Promise<Model> {
   const checkpoint = await openFolderCheckpoint(blobFolder(files, "chosen"));
   return createModel("chosen", checkpoint, await loadWeights(checkpoint, { storage }));
-}
-
-/** The losses of two LoRA steps on a text. */
-async function train({ config, weights, tokenizer }: Model, device: Device): Promise<number[]> {
-  const adaptation = lora(loraConfigSchema.parse({ r: 4 }), config);
-  const parameters = initializeParameters(config, adaptation, weights, 0);
-  const engine = createEngine(device, config, weights, adaptation, { segmentSize: 1 });
-  const update = adamW(parameters, { learningRate: 1e-2 });
-  const inputIds = Int32Array.from(encodeText(tokenizer, "Tom has 3 pens and buys 2 more, so he has 5."));
-  const { length } = inputIds;
-  const batch = {
-    rows: 1,
-    length,
-    inputIds,
-    positionIds: Int32Array.from(inputIds.keys()),
-    segmentIds: new Int32Array(length).fill(1),
-    labelPositions: Int32Array.from({ length: length - 1 }, (_, i) => i),
-    labels: inputIds.slice(1),
-  };
-  const losses: number[] = [];
-  for (let step = 0; step < 2; step++) {
-    const gradients = zerosLike(parameters);
-    losses.push(await engine.accumulate(batch, parameters, gradients, { scale: 1 / (length - 1) }));
-    update(gradients);
-  }
-  await engine.release();
-  return losses;
 }
 
 test.each(["float32", "nf4"] as const)(

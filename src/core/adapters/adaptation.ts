@@ -18,7 +18,7 @@ export interface ParameterSpec {
    *
    * @param weight reads the base model's weight of the layer, [out, in] in row-major order
    */
-  initialize(random: Random, weight: () => Float32Array): Float32Array;
+  initialize(random: Random, weight: () => Promise<Float32Array>): Float32Array | Promise<Float32Array>;
 }
 
 /** A tensor that the adapters of several layers share. It is not trained, and follows from the settings alone. */

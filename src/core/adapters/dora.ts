@@ -26,7 +26,7 @@ export function dora(lora: LinearAdapter, outFeatures: number): LinearAdapter {
         name: magnitudeName,
         shape: [outFeatures],
         isByOutput: true,
-        initialize: (_random, weight) => rowLengths(weight(), outFeatures),
+        initialize: async (_random, weight) => rowLengths(await weight(), outFeatures),
       },
     ],
     prepare(weight, { [magnitudeName]: magnitude, ...update }) {

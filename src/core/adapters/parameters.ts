@@ -9,9 +9,8 @@ import {
   nameInLayer,
   normName,
 } from "../architectures/modules.ts";
-import { decodeFloat16 } from "../formats/float16.ts";
 import { readStoredWeight } from "../models/linear.ts";
-import { gatherRows } from "../models/matrix-rows.ts";
+import { asFloat32, lookUpRows, wholeOf } from "../models/matrix-rows.ts";
 import type { ModelWeights } from "../models/weights.ts";
 import { createRandom } from "../random.ts";
 import type { RowMatrix } from "../runtime/device.ts";
@@ -33,7 +32,7 @@ interface ListedParameter {
   readonly dims: readonly number[];
   readonly isFrozen?: boolean;
   /** An adapter's tensor at the start. */
-  readonly initialize?: (weights: ModelWeights, seed: number) => Float32Array;
+  readonly initialize?: (weights: ModelWeights, seed: number) => Float32Array | Promise<Float32Array>;
   /** A shared tensor. */
   readonly derive?: () => Float32Array;
 }
@@ -49,7 +48,7 @@ export function listParameters(config: ModelConfig, adaptation: Adaptation): Lis
     module: string,
     { parameters = [], shared = [] }: Partial<Pick<LinearAdapter, "parameters" | "shared">> = {},
     place: readonly [layer: number, module: number],
-    readWeight: (weights: ModelWeights) => Float32Array,
+    readWeight: (weights: ModelWeights) => Promise<Float32Array>,
   ) => {
     for (const [position, { name, shape: dims, isFrozen, initialize }] of parameters.entries()) {
       listed.push({
@@ -72,7 +71,7 @@ export function listParameters(config: ModelConfig, adaptation: Adaptation): Lis
     listed.push({
       name,
       dims,
-      initialize: (weights) => gatherRows(tableOf(weights, table), Int32Array.from(indices)),
+      initialize: (weights) => lookUpRows(tableOf(weights, table), Int32Array.from(indices)),
     });
   };
   base(embeddingName, [vocabSize, hiddenSize]);
@@ -85,8 +84,11 @@ export function listParameters(config: ModelConfig, adaptation: Adaptation): Lis
     for (const [index, { name, outFeatures, inFeatures }] of listLinearModules(config).entries()) {
       const module = nameInLayer(layer, name);
       base(`${module}.weight`, [outFeatures, inFeatures]);
-      adapter(module, adaptation.adapterOf(module, outFeatures, inFeatures), [layer, index], (weights) =>
-        readStoredWeight(weights.block(layer), `${name}.weight`),
+      adapter(
+        module,
+        adaptation.adapterOf(module, outFeatures, inFeatures),
+        [layer, index],
+        async (weights) => readStoredWeight(await weights.block(layer), `${name}.weight`),
       );
     }
   }
@@ -110,31 +112,35 @@ export function listParameters(config: ModelConfig, adaptation: Adaptation): Lis
  * @example
  * const { openModel } = await import("slimtune");
  * const { config, weights } = await openModel("fixtures/embedded-model");
- * const parameters = initializeParameters(config, freeze(1, config), weights, 0);
+ * const parameters = await initializeParameters(config, freeze(1, config), weights, 0);
  * console.log([...parameters.keys()]);
  */
-export function initializeParameters(
+export async function initializeParameters(
   config: ModelConfig,
   adaptation: Adaptation,
   weights: ModelWeights,
   seed: number,
-): Map<string, Parameter> {
+): Promise<Map<string, Parameter>> {
   const parameters = new Map<string, Parameter>();
   for (const { name, dims, isFrozen, initialize } of listParameters(config, adaptation)) {
     parameters.set(name, {
       dims,
       ...(isFrozen && { isFrozen }),
-      data: initialize ? initialize(weights, seed) : Float32Array.from(readBaseTensor(weights, name)),
+      data: await (initialize ? initialize(weights, seed) : copyBaseTensor(weights, name)),
     });
   }
   return parameters;
 }
 
+async function copyBaseTensor(weights: ModelWeights, name: string): Promise<Float32Array> {
+  return Float32Array.from(await readBaseTensor(weights, name));
+}
+
 /** The base model's own tensor `name`, one of a block or the norm's only if it is kept in float32. */
-export function readBaseTensor(weights: ModelWeights, name: string): Float32Array {
+export async function readBaseTensor(weights: ModelWeights, name: string): Promise<Float32Array> {
   if (name === embeddingName || name === headName) return readTable(tableOf(weights, name));
   const [, layer, rest] = /^model\.layers\.(\d+)\.(.+)$/.exec(name) ?? [];
-  const tensor = name === normName ? weights.norm : weights.block(Number(layer))[rest!];
+  const tensor = name === normName ? weights.norm : (await weights.block(Number(layer)))[rest!];
   if (!(tensor?.data instanceof Float32Array))
     throw new Error(`The base tensor "${name}" is not kept in float32.`);
   return tensor.data;
@@ -145,9 +151,8 @@ function tableOf(weights: ModelWeights, name: string): RowMatrix {
 }
 
 /** The embedding or the output layer in float32, however it is kept. */
-function readTable({ dims, data, readRows }: RowMatrix): Float32Array {
-  const values = readRows ? readRows(0, dims[0]!) : data;
-  return values instanceof Uint16Array ? decodeFloat16(values) : (values as Float32Array);
+async function readTable(table: RowMatrix): Promise<Float32Array> {
+  return asFloat32((await wholeOf(table)).data);
 }
 
 /** Those that are trained. */

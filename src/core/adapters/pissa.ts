@@ -59,7 +59,7 @@ export async function splitWeights(
           `PiSSA takes ${r} singular triplets of each weight, but that of ${name} has ${triplets}; lower "r".`,
         );
       }
-      const weight = readBaseTensor(weights, `${name}.weight`);
+      const weight = await readBaseTensor(weights, `${name}.weight`);
       writeFactors(await finder.find(weight, outFeatures, r, createRandom(seed, layer, index)), scale, A, B);
       const { residual } = await subtraction.run({
         weight: float32(weight, [outFeatures, inFeatures]),

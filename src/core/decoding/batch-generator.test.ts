@@ -24,9 +24,9 @@ const prompts = [
 ].map((text) => tokenizer.encode(text, { addSpecialTokens: true }));
 
 /** An adapter whose update is not zero. */
-function drawAdapter(seed: number, use_dora = false): Adapter {
+async function drawAdapter(seed: number, use_dora = false): Promise<Adapter> {
   const adaptation = lora(loraConfigSchema.parse({ r: 4, lora_alpha: 8, use_dora }), config);
-  const parameters = initializeParameters(config, adaptation, model.weights, seed);
+  const parameters = await initializeParameters(config, adaptation, model.weights, seed);
   const random = createRandom(seed, 1);
   for (const [name, { data }] of parameters)
     if (name.includes("lora_B")) data.set(data.map(() => 0.05 * random.normal()));
@@ -61,7 +61,7 @@ async function continueGreedily(
   return { text: tokenizer.decode(ids.slice(promptIds.length), { skipSpecialTokens: true }), logprobs };
 }
 
-const adapters = { one: drawAdapter(1), two: drawAdapter(2) };
+const adapters = { one: await drawAdapter(1), two: await drawAdapter(2) };
 const generator = createGenerator(device, model, { batchSize: 3, adapters });
 afterAll(() => generator.close());
 
@@ -255,7 +255,7 @@ test("whichever run of a program fails, the texts under way are told so, and the
 });
 
 test("an adapter that is no number ends its texts with a sentence, and no others", async () => {
-  const damaged = drawAdapter(3);
+  const damaged = await drawAdapter(3);
   for (const { data } of damaged.parameters.values()) data[0] = Number.NaN;
   const writing = createGenerator(device, model, { batchSize: 2, adapters: { damaged } });
   const [ended, other] = await Promise.allSettled([
@@ -284,7 +284,7 @@ test("an error of who watches a text ends this text and no other", async () => {
 test.each(["nf4", "int8"] as const)(
   "%s weights with DoRA write in 8 bits, or exactly on request",
   async (storage) => {
-    const adapter = drawAdapter(5, true);
+    const adapter = await drawAdapter(5, true);
     const stored = { ...(await openModel("fixtures/embedded-model", { storage })), adapter };
     const first = async (bits: GeneratorOptions["bits"]) => {
       const writing = createGenerator(device, stored, { batchSize: 1, ...(bits !== undefined && { bits }) });

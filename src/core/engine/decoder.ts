@@ -13,7 +13,7 @@ import {
 } from "../architectures/modules.ts";
 import type { BitWidth } from "../graph/operators/integer-matmul.ts";
 import { blockwiseWeights, readStoredWeight, type StoredWeight, storedWeight } from "../models/linear.ts";
-import { gatherRows } from "../models/matrix-rows.ts";
+import { gatherRows, wholeOf } from "../models/matrix-rows.ts";
 import type { ModelWeights } from "../models/weights.ts";
 import { quantizeBlockwise } from "../quantization/blockwise.ts";
 import { type Device, float32, type HostTensor, int64, type Program } from "../runtime/device.ts";
@@ -81,7 +81,7 @@ interface Span {
   readonly start: number;
   /** @param past what the cache holds, or the chunks of the queries if it holds nothing */
   readonly program: (past: Past | number) => Promise<Program>;
-  readonly feeds: Feeds;
+  readonly feeds: () => Promise<Feeds>;
   readonly blocks: number;
 }
 
@@ -116,23 +116,22 @@ export function createDecoder(
   const embedding = createEmbedding(compileOnce, config, weights, adaptation);
   const headTensor = config.tieWordEmbeddings ? embeddingName : headName;
   const table = tableWith(adaptation, parameters, headTensor, weights.head);
-  // Rows that are trained are put in once.
-  const head = adaptation.rowsOf?.(headTensor)
-    ? { dtype: table.dtype, dims: table.dims, data: table.data }
-    : table;
-  const norm = tableWith(adaptation, parameters, normName, weights.norm);
   const preparedHead = once(async () => {
-    const { head: adapter, parameters } = await prepared();
+    // Rows that are trained are put in once.
+    const head = adaptation.rowsOf?.(headTensor) ? await wholeOf(table) : table;
+    const norm = await wholeOf(tableWith(adaptation, parameters, normName, weights.norm));
+    const { head: adapter, parameters: withPrepared } = await prepared();
     const tensors = (adapter?.parameters ?? []).map(({ name }) => {
-      const { data, dims } = parameters.get(`${outputModule}.${name}`)!;
+      const { data, dims } = withPrepared.get(`${outputModule}.${name}`)!;
       return [name, float32(data, dims)];
     });
-    const weights: HeadWeights = { norm, head, adapter: Object.fromEntries(tensors) };
-    const headDtype = head.dtype as "float32" | "float16";
+    const headWeights: HeadWeights = { norm, head, adapter: Object.fromEntries(tensors) };
     const options = { headDtype, trainsNorm: false, trainsHead: false, trainsRows: false, adapter };
     const layer = createOutputLayer(compileOnce, config, options, defaultOutputTile);
-    return { weights, layer, adapter };
+    return { headWeights, layer, adapter };
   });
+
+  const headDtype = table.dtype as "float32" | "float16";
 
   const asStored: WeightSource = (name, outFeatures, inFeatures) =>
     storedWeight(`0.${name}`, outFeatures, inFeatures, weights.storage);
@@ -141,7 +140,7 @@ export function createDecoder(
     plans.map((plan, layer) => ({
       start: layer,
       blocks: 1,
-      feeds: blockFeeds("0", layer, plan, weights, parameters),
+      feeds: () => blockFeeds("0", layer, plan, weights, parameters),
       program: (past) =>
         compileOnce(`block ${past} ${plan.signature}`, () =>
           typeof past === "number"
@@ -152,15 +151,18 @@ export function createDecoder(
 
   const createSpan = ({ plans, parameters }: PreparedAdapters, start: number, end: number): Span => {
     const blocks = plans.slice(start, end);
-    const feeds: Feeds = {};
-    for (const [block, plan] of blocks.entries())
-      Object.assign(feeds, blockFeeds(`${block}`, start + block, plan, weights, parameters));
-    const weightOf = (block: number): WeightSource => {
+    const readFeeds = async () => {
+      const feeds: Feeds = {};
+      for (const [block, plan] of blocks.entries())
+        Object.assign(feeds, await blockFeeds(`${block}`, start + block, plan, weights, parameters));
+      return feeds;
+    };
+    const sourceOf = async (block: number): Promise<WeightSource> => {
       if (stepBits === undefined)
         return (name, outFeatures, inFeatures) =>
           storedWeight(`${block}.${name}`, outFeatures, inFeatures, weights.storage);
       // With those that are trained in their place.
-      const tensors = blockFeeds("", start + block, blocks[block]!, weights, parameters);
+      const tensors = await blockFeeds("", start + block, blocks[block]!, weights, parameters);
       const quantized = new Map<string, StoredWeight>();
       for (const modules of groupLinearModules(config)) {
         const products = blockwiseWeights(
@@ -175,16 +177,22 @@ export function createDecoder(
     return {
       start,
       blocks: end - start,
-      feeds,
+      feeds: weights.readsBlocks ? readFeeds : once(readFeeds),
       program: () =>
-        compileOnce(`step ${start}`, () => buildCachedBlocks(config, blocks, 1, "own", weightOf)),
+        compileOnce(`step ${start}`, async () => {
+          const sources: WeightSource[] = [];
+          for (const block of blocks.keys()) sources.push(await sourceOf(block));
+          return buildCachedBlocks(config, blocks, 1, "own", (block) => sources[block]!);
+        }),
     };
   };
   const stepSpans = (prepared: PreparedAdapters): Span[] => {
     const count = config.numHiddenLayers;
-    if (stepBits === undefined) return [createSpan(prepared, 0, count)];
+    // Blocks that are read are in memory one at a time.
+    if (stepBits === undefined)
+      return weights.readsBlocks ? singleBlocks(prepared) : [createSpan(prepared, 0, count)];
     const blockBytes = (countBlockParameters(config) * stepBits) / 8;
-    const blocks = Math.max(1, Math.floor(programBytes / blockBytes));
+    const blocks = weights.readsBlocks ? 1 : Math.max(1, Math.floor(programBytes / blockBytes));
     const spans: Span[] = [];
     for (let start = 0; start < count; start += blocks)
       spans.push(createSpan(prepared, start, Math.min(start + blocks, count)));
@@ -250,7 +258,7 @@ export function createDecoder(
     const embedded = await embedding.embed(tokens.inputIds, parameters);
     let hidden: HostTensor = float32(embedded, [rows, length, config.hiddenSize]);
     for (const span of spans) {
-      const feeds: Feeds = { ...shared, ...span.feeds, hidden };
+      const feeds: Feeds = { ...shared, ...(await span.feeds()), hidden };
       for (let block = 0; block < span.blocks; block++)
         for (const each of ["keys", "values"] as const)
           feeds[cacheName(block, each, "past")] = float32(past[each][span.start + block]!, pastDims);
@@ -264,17 +272,22 @@ export function createDecoder(
     return { hidden, keyValues: { rows, length, keys, values } };
   };
 
-  const [vocabSize, hiddenSize] = head.dims as [number, number];
-  const storedHead = () => storedWeight("head", vocabSize, hiddenSize, head.dtype as "float32" | "float16");
-  const quantizedHead = (bits: BitWidth) =>
+  const [vocabSize, hiddenSize] = table.dims as [number, number];
+  const quantizeHead = (head: HostTensor, bits: BitWidth): StoredWeight =>
     blockwiseWeights([quantizeBlockwise(readStoredWeight({ head }, "head"), hiddenSize, bits)])[0]!;
   const runHead = async (rows: Float32Array, bits: BitWidth | undefined): Promise<Float32Array> => {
-    const { weights, adapter } = await preparedHead();
-    const program = await compileOnce(`head ${bits}`, () =>
-      buildHead(config, bits === undefined ? storedHead() : quantizedHead(bits), adapter),
-    );
+    const { headWeights, adapter } = await preparedHead();
+    const { norm } = headWeights;
+    const head = await wholeOf(headWeights.head);
+    const program = await compileOnce(`head ${bits}`, () => {
+      const weight =
+        bits === undefined
+          ? storedWeight("head", vocabSize, hiddenSize, headDtype)
+          : quantizeHead(head, bits);
+      return buildHead(config, weight, adapter);
+    });
     const feeds: Feeds = { rows: float32(rows, [rows.length / hiddenSize, hiddenSize]), norm, head };
-    for (const [name, tensor] of Object.entries(weights.adapter)) feeds[headTensorName(name)] = tensor;
+    for (const [name, tensor] of Object.entries(headWeights.adapter)) feeds[headTensorName(name)] = tensor;
     return (await program.run(feeds)).logits!.data as Float32Array;
   };
 
@@ -285,8 +298,8 @@ export function createDecoder(
       return { logits: await runHead(hidden.data as Float32Array, stepBits), keyValues };
     },
     async score(hidden, positions, labels) {
-      const { layer, weights } = await preparedHead();
-      return layer.score(gatherRows(hidden, positions), labels, weights);
+      const { layer, headWeights } = await preparedHead();
+      return layer.score(gatherRows(hidden, positions), labels, headWeights);
     },
     logits: (hidden, positions) => runHead(gatherRows(hidden, positions), undefined),
     release,

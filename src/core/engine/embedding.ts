@@ -8,7 +8,7 @@ import { vjp } from "../graph/grad.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
 import {
   addTo,
-  gatherRows,
+  lookUpRows,
   multiplyBy,
   replaceRows,
   scatterAddRows,
@@ -46,7 +46,7 @@ export function createEmbedding(
   const names = (adapter?.parameters ?? []).map(({ name }) => name);
 
   const baseRows = (tokens: Int32Array, parameters: Parameters) =>
-    gatherRows(tableWith(adaptation, parameters, embeddingName, weights.embedding), tokens);
+    lookUpRows(tableWith(adaptation, parameters, embeddingName, weights.embedding), tokens);
   const connect = (): { adapted: Tensor; tensors: Record<string, Tensor> } => {
     const tensors = Object.fromEntries(
       adapter!.parameters.map(({ name, shape }) => [name, input(name, "float32", shape)]),
@@ -54,8 +54,11 @@ export function createEmbedding(
     const given = input("rows", "float32", ["N", hiddenSize]);
     return { adapted: adapter!.forward(given, input("tokens", "int64", ["N"]), tensors), tensors };
   };
-  const feedsOf = (tokens: Int32Array, parameters: Parameters): Record<string, HostTensor> => ({
-    rows: float32(baseRows(tokens, parameters), [tokens.length, hiddenSize]),
+  const feedsOf = async (
+    tokens: Int32Array,
+    parameters: Parameters,
+  ): Promise<Record<string, HostTensor>> => ({
+    rows: float32(await baseRows(tokens, parameters), [tokens.length, hiddenSize]),
     tokens: int64(tokens, [tokens.length]),
     ...Object.fromEntries(
       names.map((name) => {
@@ -71,9 +74,9 @@ export function createEmbedding(
       let embedded: Float32Array;
       if (adapter) {
         const program = await compileOnce("embedding", () => ({ adapted: connect().adapted }));
-        const { adapted } = await program.run(feedsOf(tokens, parameters));
+        const { adapted } = await program.run(await feedsOf(tokens, parameters));
         embedded = adapted!.data as Float32Array;
-      } else embedded = baseRows(tokens, parameters);
+      } else embedded = await baseRows(tokens, parameters);
       if (embeddingScale !== undefined) multiplyBy(embedded, embeddingScale);
       return embedded;
     },
@@ -89,7 +92,7 @@ export function createEmbedding(
         return Object.fromEntries(names.map((name, index) => [gradientName(name), computed[index]!]));
       });
       const results = await program.run({
-        ...feedsOf(tokens, parameters),
+        ...(await feedsOf(tokens, parameters)),
         dAdapted: float32(gradient, [tokens.length, hiddenSize]),
       });
       for (const name of names) {

@@ -210,7 +210,7 @@ test("PEFT's loss and gradients in rows so long that attention's weights are com
 describe.each(["llama-rope3", "qwen2"])("full gradients of %s equal PyTorch's", async (name) => {
   const { config, weights } = await openModel(name);
   const golden = `${folder}/full-gradients.safetensors`;
-  const parameters: Parameters = initializeParameters(config, full, weights, 0);
+  const parameters: Parameters = await initializeParameters(config, full, weights, 0);
   const batch = withLabels(
     rowsOf(await readInts(golden, `${name}/input_ids`)),
     (await readInts(golden, `${name}/labels`)).data,

@@ -11,7 +11,7 @@ import {
   normName,
 } from "../architectures/modules.ts";
 import type { Batch, TokenBatch } from "../data/batch.ts";
-import { addTo, gatherRows, scatterAddRows } from "../models/matrix-rows.ts";
+import { addTo, gatherRows, scatterAddRows, wholeOf } from "../models/matrix-rows.ts";
 import type { ModelWeights } from "../models/weights.ts";
 import { type Device, float32, type HostTensor, int64 } from "../runtime/device.ts";
 import { chooseQueryChunks, createKeyRanges } from "./attention-mask.ts";
@@ -166,16 +166,16 @@ export function createEngine(
     return { ...rotaryFeeds(config, tables, batch), ...ranges };
   };
 
-  const feedsOf = (
+  const feedsOf = async (
     segment: Segment,
     parameters: Parameters,
     dims: readonly number[],
     dropout?: DropoutKey,
-  ): Feeds => {
+  ): Promise<Feeds> => {
     const feeds: Feeds = {};
     for (const [block, plan] of segment.layers.entries()) {
       const layer = segment.start + block;
-      Object.assign(feeds, blockFeeds(`${block}`, layer, plan, weights, parameters));
+      Object.assign(feeds, await blockFeeds(`${block}`, layer, plan, weights, parameters));
       for (const [index, [module, adapter]] of [...plan.adapters].entries()) {
         if (!dropout || adapter.dropout === 0) continue;
         const counters = [dropout.step, dropout.microBatch, layer, index];
@@ -237,7 +237,7 @@ export function createEngine(
       const results = await program.run({
         ...context,
         hidden,
-        ...feedsOf(segment, parameters, dims, dropout),
+        ...(await feedsOf(segment, parameters, dims, dropout)),
       });
       hidden = results.output!;
     }
@@ -251,9 +251,9 @@ export function createEngine(
     const program = await wholeStep(segment, optionsFor(batch, dropout !== undefined));
     const results = await program.run({
       ...contextOf(batch),
-      ...feedsOf(segment, parameters, dims, dropout),
+      ...(await feedsOf(segment, parameters, dims, dropout)),
       norm: weightsOfHead.norm,
-      head: weightsOfHead.head,
+      head: await wholeOf(weightsOfHead.head),
       hidden: await embed(batch.inputIds, dims, parameters),
       labelPositions: int64(batch.labelPositions, [batch.labels.length]),
       labels: int64(batch.labels, [batch.labels.length]),
@@ -296,7 +296,7 @@ export function createEngine(
       const hidden = inputs.pop()!;
       const results = await program.run({
         ...context,
-        ...feedsOf(segment, parameters, dims, dropout),
+        ...(await feedsOf(segment, parameters, dims, dropout)),
         hidden,
         dOutput,
       });

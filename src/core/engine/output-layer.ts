@@ -5,7 +5,7 @@
 
 import type { ModelConfig } from "../architectures/architecture.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { addTo, gatherRows, rowsOf, scatterAddRows, scatterAddSome } from "../models/matrix-rows.ts";
+import { addTo, lookUpRows, rowsOf, scatterAddRows, scatterAddSome } from "../models/matrix-rows.ts";
 import { float32, type HostTensor, type Program, type RowMatrix } from "../runtime/device.ts";
 import {
   buildAdaptedGradients,
@@ -91,20 +91,21 @@ export function createOutputLayer(
   const matrix = (data: Float32Array) => float32(data, [data.length / hiddenSize, hiddenSize]);
   const column = (values: Float32Array) => float32(values, [values.length, 1]);
 
-  function* slicesOf({ head, adapter }: HeadWeights) {
+  async function* slicesOf({ head, adapter }: HeadWeights) {
     const wholeTensors = Object.entries(adapter).map(([name, tensor]) => [headTensorName(name), tensor]);
     for (let start = 0; start < vocabSize; start += tile.entries) {
       const size = Math.min(tile.entries, vocabSize - start);
-      const slice = (matrix: RowMatrix): HostTensor => ({
-        dtype: matrix.dtype,
-        dims: [size, ...matrix.dims.slice(1)],
-        data:
-          matrix.dims.length === 1
-            ? matrix.data.subarray(start, start + size)
-            : rowsOf(matrix, start, start + size),
-      });
-      const feeds: Record<string, HostTensor> = { ...Object.fromEntries(wholeTensors), head: slice(head) };
-      for (const { name } of byEntry) feeds[headTensorName(name)] = slice(adapter[name]!);
+      const rows = await rowsOf(head, start, start + size);
+      const feeds: Record<string, HostTensor> = {
+        ...Object.fromEntries(wholeTensors),
+        head: { dtype: head.dtype, dims: [size, hiddenSize], data: rows },
+      };
+      for (const { name } of byEntry) {
+        const { dtype, dims, data } = adapter[name]!;
+        const width = data.length / vocabSize;
+        const part = data.subarray(start * width, (start + size) * width);
+        feeds[headTensorName(name)] = { dtype, dims: [size, ...dims.slice(1)], data: part };
+      }
       yield { start, size, feeds };
     }
   }
@@ -125,11 +126,11 @@ export function createOutputLayer(
       sum: column(new Float32Array(labels.length)),
       weighted: matrix(new Float32Array(rows.data.length)),
     };
-    for (const { feeds } of slicesOf(weights)) {
+    for await (const { feeds } of slicesOf(weights)) {
       const previous = Object.entries(state).map(([name, tensor]) => [previousName(name), tensor]);
       state = await program.run({ ...Object.fromEntries(previous), normalized: normalized!, ...feeds });
     }
-    const labelRows = matrix(gatherRows(weights.head, labels));
+    const labelRows = matrix(await lookUpRows(weights.head, labels));
     return { ...state, rows, norm: weights.norm, normalized: normalized!, labelRows };
   };
 
@@ -158,7 +159,7 @@ export function createOutputLayer(
       );
     const ofEntries = { ...feeds, logNormalizer: results.logNormalizer! };
     if (gradients.head) {
-      for (const { start, size, feeds } of slicesOf(weights)) {
+      for await (const { start, size, feeds } of slicesOf(weights)) {
         const part = gradients.head.subarray(start * hiddenSize, (start + size) * hiddenSize);
         await addHeadGradient(part, { ...ofEntries, ...feeds });
       }
@@ -198,7 +199,7 @@ export function createOutputLayer(
       ...(kept && { [headTensorName("dropout")]: kept }),
     };
     const program = await compileOnce("adapted gradients", () => buildAdaptedGradients(config, options));
-    for (const { start, size, feeds: slice } of slicesOf(weights)) {
+    for await (const { start, size, feeds: slice } of slicesOf(weights)) {
       const places = float32(
         Float32Array.from({ length: size }, (_, i) => start + i),
         [size],
@@ -241,7 +242,7 @@ export function createOutputLayer(
     const largest = new Float64Array(count).fill(Number.NEGATIVE_INFINITY);
     const sum = new Float64Array(count);
     const ofLabel = new Float64Array(count);
-    for (const { start, size, feeds } of slicesOf(weights)) {
+    for await (const { start, size, feeds } of slicesOf(weights)) {
       const holds = (label: number) => label >= start && label < start + size;
       const places = BigInt64Array.from(labels, (label) => BigInt(holds(label) ? label - start : 0));
       const slice = await program.run({
@@ -294,7 +295,7 @@ export function createOutputLayer(
       const program = await compileOnce("logits", () => buildLogits(config, options));
       const count = rows.length / hiddenSize;
       const logits = new Float32Array(count * vocabSize);
-      for (const { start, size, feeds } of slicesOf(weights)) {
+      for await (const { start, size, feeds } of slicesOf(weights)) {
         const part = (await program.run({ normalized: normalized!, ...feeds })).logits!.data as Float32Array;
         for (let row = 0; row < count; row++) {
           logits.set(part.subarray(row * size, (row + 1) * size), row * vocabSize + start);

@@ -6,6 +6,7 @@ import type { ModelConfig } from "../architectures/architecture.ts";
 import { listLinearModules, nameInLayer } from "../architectures/modules.ts";
 import { input } from "../graph/tensor.ts";
 import { type Storage, storedTensorNames, storedWeight } from "../models/linear.ts";
+import { wholeOf } from "../models/matrix-rows.ts";
 import type { ModelWeights } from "../models/weights.ts";
 import { type Device, float32, type HostTensor, type Program } from "../runtime/device.ts";
 import { headAdapterOf, type LayerPlan, type PlannedAdapter } from "./segment.ts";
@@ -22,7 +23,7 @@ interface WeightToAdapt {
   readonly outFeatures: number;
   readonly inFeatures: number;
   readonly storage: Storage;
-  readonly tensors: () => Readonly<Record<string, HostTensor>>;
+  readonly tensors: () => Promise<Readonly<Record<string, HostTensor>>>;
 }
 
 /**
@@ -54,7 +55,7 @@ export async function prepareAdapters(
     const key = `${adapter.signature} ${outFeatures} ${inFeatures} ${storage}`;
     const program = programs.get(key) ?? device.compile(Object.fromEntries(computed));
     programs.set(key, program);
-    const feeds: Record<string, HostTensor> = { ...weightTensors() };
+    const feeds: Record<string, HostTensor> = { ...(await weightTensors()) };
     for (const { name, shape } of adapter.parameters)
       feeds[name] = float32(parameters.get(`${fullName}.${name}`)!.data, shape);
     const results = await (await program).run(feeds);
@@ -80,10 +81,11 @@ export async function prepareAdapters(
       const weight: WeightToAdapt = {
         ...modules.get(module)!,
         storage,
-        tensors: () =>
-          Object.fromEntries(
-            storedTensorNames("weight", storage).map((name, i) => [name, weights.block(layer)[stored[i]!]!]),
-          ),
+        tensors: async () => {
+          const block = await weights.block(layer);
+          const names = storedTensorNames("weight", storage);
+          return Object.fromEntries(names.map((name, i) => [name, block[stored[i]!]!]));
+        },
       };
       adapters.set(module, await prepare(nameInLayer(layer, module), adapter, weight));
     }
@@ -96,7 +98,7 @@ export async function prepareAdapters(
       outFeatures: config.vocabSize,
       inFeatures: config.hiddenSize,
       storage: weights.head.dtype as Storage,
-      tensors: () => ({ weight: weights.head }),
+      tensors: async () => ({ weight: await wholeOf(weights.head) }),
     }));
   for (const program of programs.values()) await (await program).release();
   return { plans: preparedPlans, head, parameters: withPrepared };

@@ -3,9 +3,11 @@
 import type { Tensor } from "../graph/tensor.ts";
 import type { Device, Program } from "../runtime/device.ts";
 
+type Outputs = Readonly<Record<string, Tensor>>;
+
 export interface ProgramCache {
   /** The program of this name; `build` gives its outputs the first time. */
-  compileOnce(key: string, build: () => Record<string, Tensor>): Promise<Program>;
+  compileOnce(key: string, build: () => Outputs | Promise<Outputs>): Promise<Program>;
   release(): Promise<void>;
 }
 
@@ -15,7 +17,7 @@ export function createProgramCache(device: Device): ProgramCache {
     compileOnce(key, build) {
       const known = programs.get(key);
       if (known) return known;
-      const program = device.compile(build());
+      const program = (async () => device.compile(await build()))();
       programs.set(key, program);
       // What could not be compiled cannot be released.
       program.catch(() => programs.delete(key));

@@ -160,15 +160,16 @@ export function buildSegment(
 }
 
 /** The tensors of block `layer`, frozen and trained, as inputs named "<prefix>.<name within the block>". */
-export function blockFeeds(
+export async function blockFeeds(
   prefix: string,
   layer: number,
   plan: LayerPlan,
   weights: ModelWeights,
   parameters: Parameters,
-): Record<string, HostTensor> {
+): Promise<Record<string, HostTensor>> {
   const feeds: Record<string, HostTensor> = {};
-  for (const [name, tensor] of Object.entries(weights.block(layer))) feeds[`${prefix}.${name}`] = tensor;
+  for (const [name, tensor] of Object.entries(await weights.block(layer)))
+    feeds[`${prefix}.${name}`] = tensor;
   const trained = [...plan.trained];
   for (const [module, adapter] of plan.adapters)
     trained.push(...adapter.parameters.map(({ name }) => `${module}.${name}`));

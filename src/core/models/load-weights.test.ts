@@ -11,6 +11,7 @@ import { createEngine } from "../engine/engine.ts";
 import { decodeFloat16 } from "../formats/float16.ts";
 import { readStoredWeight } from "./linear.ts";
 import { type LoadOptions, loadWeights } from "./load-weights.ts";
+import { wholeOf } from "./matrix-rows.ts";
 import type { ModelWeights } from "./weights.ts";
 
 const open = (name: string) => openCheckpoint(`fixtures/reference/models/${name}`);
@@ -30,7 +31,7 @@ async function logitsOf(weights: ModelWeights): Promise<Float32Array> {
 test("float16 keeps bfloat16 weights, and so the logits", async () => {
   const expected = await logitsOf(await loadWeights(half));
   const weights = await loadWeights(half, { storage: "float16" });
-  expect(weights.block(0)["mlp.up_proj.weight"]!.dtype).toBe("float16");
+  expect((await weights.block(0))["mlp.up_proj.weight"]!.dtype).toBe("float16");
   const logits = await logitsOf(weights);
   for (const [i, logit] of logits.entries()) expect(Math.abs(logit - expected[i]!)).toBeLessThan(1e-4);
 });
@@ -39,7 +40,7 @@ test("int8 keeps each weight to half a step of its row", async () => {
   const loaded = await loadWeights(half, { storage: "int8" });
   for (const { name, outFeatures, inFeatures } of listLinearModules(half.config)) {
     const weight = await half.read(nameInLayer(1, `${name}.weight`), [outFeatures, inFeatures]);
-    const kept = readStoredWeight(loaded.block(1), `${name}.weight`);
+    const kept = readStoredWeight(await loaded.block(1), `${name}.weight`);
     for (let row = 0; row < outFeatures; row++) {
       const span = (values: Float32Array) => values.subarray(row * inFeatures, (row + 1) * inFeatures);
       const largest = span(weight).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
@@ -55,7 +56,7 @@ test("NF4 leaves the embedding as narrow or wide as the file has it", async () =
   expect(narrow.dtype).toBe("float16");
   const { vocabSize, hiddenSize } = half.config;
   const stored = await half.read("model.embed_tokens.weight", [vocabSize, hiddenSize]);
-  const kept = decodeFloat16(narrow.data as Uint16Array);
+  const kept = decodeFloat16((await wholeOf(narrow)).data as Uint16Array);
   for (const [i, value] of stored.entries()) expect(Math.abs(kept[i]! - value)).toBeLessThanOrEqual(2 ** -25);
   const wide = await loadWeights(await open("llama"), { storage: "nf4" });
   expect(wide.embedding.dtype).toBe("float32");

@@ -47,7 +47,7 @@ export async function loadWeights(checkpoint: Checkpoint, options: LoadOptions =
     blocks.push(await loadBlock(checkpoint, layer, options));
     options.onProgress?.((layer + 1) / numHiddenLayers);
   }
-  return joinWeights(checkpoint, options, (layer) => blocks[layer]!);
+  return joinWeights(checkpoint, options, async (layer) => blocks[layer]!);
 }
 
 /**

@@ -2,52 +2,68 @@
 
 import { decodeFloat16, encodeFloat16 } from "../formats/float16.ts";
 import type { TensorData } from "../graph/tensor.ts";
-import type { RowMatrix } from "../runtime/device.ts";
+import type { HostTensor, RowMatrix, StoredMatrix } from "../runtime/device.ts";
 
 export function addTo(sum: Float32Array, values: Float32Array): void {
   for (let i = 0; i < sum.length; i++) sum[i]! += values[i]!;
 }
 
 /** Rows of a matrix [rows, width], as they are kept. */
-export function rowsOf(matrix: RowMatrix, start: number, end: number): TensorData {
-  if (matrix.readRows) return matrix.readRows(start, end);
+export async function rowsOf(matrix: RowMatrix, start: number, end: number): Promise<TensorData> {
+  if ("readRows" in matrix) return matrix.readRows(start, end);
   const width = matrix.dims.at(-1)!;
   return matrix.data.subarray(start * width, end * width);
 }
 
-/** The matrix with float32 `rows` in place of some of its own. Its `data` are put together whenever they are asked for. */
-export function replaceRows(matrix: RowMatrix, indices: readonly number[], rows: Float32Array): RowMatrix {
+/** All of a matrix, in memory. */
+export async function wholeOf(matrix: RowMatrix): Promise<HostTensor> {
+  if (!("readRows" in matrix)) return matrix;
+  const { dtype, dims } = matrix;
+  return { dtype, dims, data: await matrix.readRows(0, dims[0]!) };
+}
+
+/** The matrix with float32 `rows` in place of some of its own, put in whenever they are read. */
+export function replaceRows(matrix: RowMatrix, indices: readonly number[], rows: Float32Array): StoredMatrix {
   const { dtype, dims } = matrix;
   const width = dims.at(-1)!;
   const kept = dtype === "float16" ? encodeFloat16(rows) : rows;
-  const readRows = (start: number, end: number) => {
-    const values = rowsOf(matrix, start, end);
-    const places = [...indices.entries()].filter(([, index]) => index >= start && index < end);
-    if (places.length === 0) return values;
-    const replaced = values.slice() as Float32Array | Uint16Array;
-    for (const [place, index] of places)
-      replaced.set(kept.subarray(place * width, (place + 1) * width), (index - start) * width);
-    return replaced;
-  };
   return {
     dtype,
     dims,
-    readRows,
-    get data() {
-      return readRows(0, dims[0]!);
+    async readRows(start, end) {
+      const values = await rowsOf(matrix, start, end);
+      const places = [...indices.entries()].filter(([, index]) => index >= start && index < end);
+      if (places.length === 0) return values;
+      const replaced = values.slice() as Float32Array | Uint16Array;
+      for (const [place, index] of places)
+        replaced.set(kept.subarray(place * width, (place + 1) * width), (index - start) * width);
+      return replaced;
     },
   };
 }
 
 /** Rows of a matrix [..., width], as float32. */
-export function gatherRows(matrix: RowMatrix, indices: Int32Array): Float32Array {
-  const width = matrix.dims.at(-1)!;
+export function gatherRows({ dims, data }: HostTensor, indices: Int32Array): Float32Array {
+  const width = dims.at(-1)!;
   const rows = new Float32Array(indices.length * width);
-  for (const [i, index] of indices.entries()) {
-    const row = rowsOf(matrix, index, index + 1);
-    rows.set(row instanceof Uint16Array ? decodeFloat16(row) : (row as Float32Array), i * width);
-  }
+  for (const [i, index] of indices.entries())
+    rows.set(asFloat32(data.subarray(index * width, (index + 1) * width)), i * width);
   return rows;
+}
+
+/** The same of a table [rows, width] that may not be in memory. */
+export async function lookUpRows(table: RowMatrix, indices: Int32Array): Promise<Float32Array> {
+  if (!("readRows" in table)) return gatherRows(table, indices);
+  const width = table.dims.at(-1)!;
+  const rows = new Float32Array(indices.length * width);
+  for (const [i, index] of indices.entries())
+    rows.set(asFloat32(await table.readRows(index, index + 1)), i * width);
+  return rows;
+}
+
+/** Values kept in float32 or float16. */
+export function asFloat32(values: TensorData): Float32Array {
+  return values instanceof Uint16Array ? decodeFloat16(values) : (values as Float32Array);
 }
 
 /** Multiplies in place. */

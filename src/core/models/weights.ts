@@ -7,10 +7,12 @@ export interface ModelWeights {
   /** How the blocks' linear weights are kept. */
   readonly storage: Storage;
   /**
-   * The tensors of one decoder block by their names within it, such as "mlp.up_proj.weight". Where the blocks are on disk, they
-   * are that block's only until another is asked for.
+   * The tensors of one decoder block by their names within it, such as "mlp.up_proj.weight". Where `readsBlocks`, they are that
+   * block's only until another is asked for.
    */
-  block(layer: number): Readonly<Record<string, HostTensor>>;
+  block(layer: number): Promise<Readonly<Record<string, HostTensor>>>;
+  /** Whether blocks are read whenever they are asked for. Default: they are in memory. */
+  readonly readsBlocks?: boolean;
   /** Token embedding, float32 or float16 [vocabSize, hiddenSize]. */
   readonly embedding: RowMatrix;
   /** Weight of the final norm, float32 [hiddenSize]. */

@@ -9,10 +9,16 @@ export interface HostTensor {
   readonly data: TensorData;
 }
 
-/** A matrix of which some rows can be had without the others, where it is not in memory as a whole. */
-export interface RowMatrix extends HostTensor {
-  readonly readRows?: (start: number, end: number) => TensorData;
+/** A matrix that is not in memory as a whole. */
+export interface StoredMatrix {
+  readonly dtype: DType;
+  readonly dims: readonly number[];
+  /** Reads the rows from `start` to before `end`. */
+  readRows(start: number, end: number): Promise<TensorData>;
 }
+
+/** A matrix of which some rows can be had without the others. */
+export type RowMatrix = HostTensor | StoredMatrix;
 
 /** A compiled graph. */
 export interface Program {

@@ -31,7 +31,7 @@ test("a LoRA step on WebGPU equals the CPU's", async ({ skip }) => {
   const { config } = checkpoint;
   const weights = await loadWeights(checkpoint);
   const adaptation = lora(loraConfigSchema.parse({ r: 4, lora_alpha: 8 }), config);
-  const parameters = initializeParameters(config, adaptation, weights, 0);
+  const parameters = await initializeParameters(config, adaptation, weights, 0);
   const inputIds = Int32Array.from({ length: 16 }, (_, i) => (i * 7) % config.vocabSize);
   const batch = {
     rows: 1,

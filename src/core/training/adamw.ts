@@ -95,7 +95,7 @@ export interface AdamWOptions extends Partial<AdamWConfig> {
  * const example = { ids, trained: new Uint8Array(ids.length).fill(1) };
  * const [batch] = buildMicroBatches([example], { microBatchTokens: 512, packing: false });
  * const adaptation = lora(loraConfigSchema.parse({ r: 8 }), config);
- * const parameters = initializeParameters(config, adaptation, weights, 0);
+ * const parameters = await initializeParameters(config, adaptation, weights, 0);
  * const engine = createEngine(openDevice("cpu"), config, weights, adaptation, { segmentSize: 1 });
  * const update = adamW(parameters, { learningRate: 1e-3 });
  * for (let step = 0; step < 10; step++) {

@@ -46,8 +46,8 @@ const examples: TokenizedExample[] = Array.from({ length: 18 }, (_, i) => {
   };
 });
 
-function createState(): TrainingState<RunProgress> {
-  const parameters = initializeParameters(config, adaptation, weights, 7);
+async function createState(): Promise<TrainingState<RunProgress>> {
+  const parameters = await initializeParameters(config, adaptation, weights, 7);
   return { parameters, moments: createMoments(parameters), progress: initialRunProgress };
 }
 
@@ -104,7 +104,7 @@ const bitsOf = (parameters: Parameters) =>
   [...parameters].map(([name, { data }]) => [name, [...new Uint32Array(data.buffer)]]);
 
 test("the loss falls, and the newest two and the best checkpoints are kept", async () => {
-  const state = createState();
+  const state = await createState();
   const { steps, evaluations, folder, outcome } = await run("plain", state, createPlan());
   expect(outcome).toBe("finished");
   expect(steps.map(({ step }) => step)).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
@@ -117,10 +117,10 @@ test("the loss falls, and the newest two and the best checkpoints are kept", asy
 });
 
 test("a run resumed from a checkpoint equals one that was not interrupted, bit for bit", async () => {
-  const whole = createState();
+  const whole = await createState();
   const uninterrupted = await run("whole", whole, createPlan());
 
-  const first = createState();
+  const first = await createState();
   const interrupt = new AbortController();
   const { folder, steps, outcome } = await run("parts", first, createPlan(), {
     signal: interrupt.signal,
@@ -130,7 +130,7 @@ test("a run resumed from a checkpoint equals one that was not interrupted, bit f
   expect(steps).toEqual([]);
   expect(listCheckpoints(folder).at(-1)).toBe(5);
 
-  const second = createState();
+  const second = await createState();
   second.progress = await readCheckpoint(folder, 5, second.parameters, second.moments);
   const resumed = await run("parts", second, createPlan());
   expect(bitsOf(second.parameters)).toEqual(bitsOf(whole.parameters));
@@ -181,16 +181,16 @@ describe("a run that is stopped keeps its last whole step, and goes on bit for b
   });
 
   test.each(Object.entries(stops))("%s", async (name, create) => {
-    const whole = createState();
+    const whole = await createState();
     const uninterrupted = await run(`whole ${name}`, whole, plan);
 
     const interrupt = new AbortController();
     const [events, step] = create(interrupt);
-    const stopped = await run(name, createState(), plan, { ...events, signal: interrupt.signal });
+    const stopped = await run(name, await createState(), plan, { ...events, signal: interrupt.signal });
     expect(stopped.outcome).toBe("interrupted");
     expect(listCheckpoints(stopped.folder).at(-1)).toBe(step);
 
-    const state = createState();
+    const state = await createState();
     state.progress = await readCheckpoint(stopped.folder, step, state.parameters, state.moments);
     const resumed = await run(name, state, plan);
     expect(resumed.outcome).toBe("finished");
@@ -204,7 +204,7 @@ describe("a run that is stopped keeps its last whole step, and goes on bit for b
 });
 
 test("what a killed process leaves of a checkpoint is not taken for one", async () => {
-  const state = createState();
+  const state = await createState();
   const { folder } = await run("killed", state, createPlan({ totalSteps: 3, saveSteps: 3 }));
   const half = join(folder, ".step-00000006.tmp");
   mkdirSync(half);
@@ -216,7 +216,7 @@ test("what a killed process leaves of a checkpoint is not taken for one", async 
 
 /** Gradients of one optimizer step whose examples are divided in a certain way. */
 async function gradientsOf(engine: Engine, batching: BatchOptions) {
-  const { parameters } = createState();
+  const { parameters } = await createState();
   const random = createRandom(3);
   for (const { data } of parameters.values())
     for (let i = 0; i < data.length; i++) data[i]! += 0.1 * random.normal();
@@ -251,13 +251,13 @@ test("packed equals unpacked, and accumulated equals batched", async () => {
 
 test("a run stops early when the evaluations do not improve", async () => {
   const plan = createPlan({ learningRate: 5, scheduler: "constant", evalSteps: 1, earlyStoppingPatience: 2 });
-  const { outcome, steps } = await run("early", createState(), plan);
+  const { outcome, steps } = await run("early", await createState(), plan);
   expect(outcome).toBe("stopped early");
   expect(steps.length).toBeLessThan(12);
 });
 
 test("a loss that is not finite stops the run and names the step", async () => {
-  const state = createState();
+  const state = await createState();
   state.parameters.values().next().value!.data[0] = Number.NaN;
   await expect(run("nan", state, createPlan({ evaluation: [] }))).rejects.toThrow(
     "At step 1 the loss is not finite",

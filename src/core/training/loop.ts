@@ -118,7 +118,7 @@ export type LoopOutcome = "finished" | "stopped early" | "interrupted";
  * const example = { ids, trained: new Uint8Array(ids.length).fill(1) };
  * const batches = buildMicroBatches([example], { microBatchTokens: 512, packing: false });
  * const engine = createEngine(openDevice("cpu"), config, weights, freeze(1, config), { segmentSize: 1 });
- * const parameters = initializeParameters(config, freeze(1, config), weights, 0);
+ * const parameters = await initializeParameters(config, freeze(1, config), weights, 0);
  * const plan = {
  *   totalSteps: 10,
  *   stepsPerEpoch: 1,

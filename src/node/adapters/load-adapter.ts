@@ -16,6 +16,6 @@ import { readAdapter } from "./peft-files.ts";
  */
 export async function loadAdapter(model: Model, folder: string): Promise<AdaptedModel> {
   const { chatTemplate, extension, ...adapter } = await readAdapter(folder, model.config, model.fingerprint);
-  const extended = extension ? extendVocabulary(model, extension) : model;
+  const extended = extension ? await extendVocabulary(model, extension) : model;
   return { ...adjustChat(extended, { chatTemplate }), adapter };
 }

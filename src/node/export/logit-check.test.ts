@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import { type AdaptedModel, noAdapter } from "../../core/adapters/adapted-model.ts";
+import { readBaseTensor } from "../../core/adapters/parameters.ts";
+import { embeddingName } from "../../core/architectures/modules.ts";
 import { createEngine } from "../../core/engine/engine.ts";
 import { InputError } from "../../core/errors.ts";
 import { createRandom } from "../../core/random.ts";
@@ -19,8 +21,8 @@ function example(text: string) {
 }
 
 /** The model with another embedding of each token, or of those that are named. */
-function alter(size: number, tokens?: readonly number[]): AdaptedModel {
-  const embedding = Float32Array.from(weights.embedding.data as Float32Array);
+async function alter(size: number, tokens?: readonly number[]): Promise<AdaptedModel> {
+  const embedding = Float32Array.from(await readBaseTensor(weights, embeddingName));
   const random = createRandom(1);
   for (let token = 0; token < config.vocabSize; token++) {
     if (tokens && !tokens.includes(token)) continue;
@@ -48,7 +50,7 @@ test("a model is equal to itself, on a page of plain English", async () => {
 });
 
 test("all positions are compared: likeliest tokens, divergence, and differences as a share of the spread", async () => {
-  const written = alter(0.01);
+  const written = await alter(0.01);
   const texts = [
     example("Tom has 3 pens and buys 4 pens. How many pens has Tom?"),
     example("Anna has a dog."),
@@ -97,7 +99,7 @@ test("all positions are compared: likeliest tokens, divergence, and differences 
 
 test("what differs after one token only is found where that is read", async () => {
   const [pens] = tokenizer.encode(" pens");
-  const written = alter(0.5, [pens!]);
+  const written = await alter(0.5, [pens!]);
   const options = { path, tolerance: 2 ** -4 };
   const examples = [example("Tom has 3 books.")];
   expect((await checkLogits(device, model, written, { ...options, examples })).verdict).toBe("equal to");
@@ -114,7 +116,7 @@ test("what differs after one token only is found where that is read", async () =
 test("verdicts follow the divergence", async () => {
   const verdicts = [];
   for (const size of [1e-5, 0.001, 0.005, 0.02, 0.1]) {
-    const { verdict } = await checkLogits(device, model, alter(size), {
+    const { verdict } = await checkLogits(device, model, await alter(size), {
       path,
       tolerance: Number.POSITIVE_INFINITY,
     });
@@ -125,6 +127,6 @@ test("verdicts follow the divergence", async () => {
 
 test("weights that are no numbers are no small difference", async () => {
   await expect(
-    checkLogits(device, model, alter(Number.NaN), { path, tolerance: Number.POSITIVE_INFINITY }),
+    checkLogits(device, model, await alter(Number.NaN), { path, tolerance: Number.POSITIVE_INFINITY }),
   ).rejects.toThrow("it was not kept");
 });

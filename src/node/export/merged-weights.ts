@@ -8,6 +8,7 @@ import { embeddingName, headName, listLinearModules, nameInLayer } from "../../c
 import { add } from "../../core/graph/operators/elementwise.ts";
 import { input, scalar, type Tensor } from "../../core/graph/tensor.ts";
 import { type Storage, storedTensorNames, storedWeight } from "../../core/models/linear.ts";
+import { wholeOf } from "../../core/models/matrix-rows.ts";
 import { type Device, float32, type HostTensor, type Program } from "../../core/runtime/device.ts";
 
 /** The weights of a plain model that computes what a model and its adapter do, one at a time. */
@@ -65,20 +66,18 @@ export function mergeWeights(device: Device, { config, weights, adapter }: Adapt
     });
   };
 
-  const mergeLinear = (layer: number, module: LinearModule) => {
+  const mergeLinear = async (layer: number, module: LinearModule) => {
     const { storage } = weights;
     const names = storedTensorNames(`${module.name}.weight`, storage);
-    const stored = storedTensorNames("weight", storage).map((name, i) => [
-      name,
-      weights.block(layer)[names[i]!]!,
-    ]);
+    const block = await weights.block(layer);
+    const stored = storedTensorNames("weight", storage).map((name, i) => [name, block[names[i]!]!]);
     return mergeWeight(nameInLayer(layer, module.name), module, storage, Object.fromEntries(stored));
   };
 
-  const mergeBias = (layer: number, { name, outFeatures, inFeatures }: LinearModule) => {
+  const mergeBias = async (layer: number, { name, outFeatures, inFeatures }: LinearModule) => {
     const fullName = nameInLayer(layer, name);
     const adapter = adaptation.adapterOf(fullName, outFeatures, inFeatures);
-    const bias = weights.block(layer)[`${name}.bias`]!;
+    const bias = (await weights.block(layer))[`${name}.bias`]!;
     if (!adapter?.bias) return bias.data as Float32Array;
     const { inputs, feeds } = tensorsOf(fullName, adapter);
     return compute(`bias ${adapter.signature} ${outFeatures}`, { ...feeds, bias }, () =>
@@ -89,7 +88,7 @@ export function mergeWeights(device: Device, { config, weights, adapter }: Adapt
   const mergeTable = async (name: string): Promise<Float32Array> => {
     const base = name === embeddingName ? weights.embedding : weights.head;
     const rows = adaptation.rowsOf?.(name);
-    const values = readBaseTensor(weights, name);
+    const values = await readBaseTensor(weights, name);
     if (rows) {
       const merged = values.slice();
       for (const [i, index] of rows.indices.entries())
@@ -105,7 +104,7 @@ export function mergeWeights(device: Device, { config, weights, adapter }: Adapt
         outputModule,
         { outFeatures: vocabSize, inFeatures: hiddenSize },
         base.dtype as Storage,
-        { weight: base },
+        { weight: await wholeOf(base) },
       );
     if (name === headName || !embedding) return values;
     const { inputs, feeds } = tensorsOf(embeddingModule, embedding);

@@ -1,7 +1,7 @@
 /** @file Reading files, and only files: a pipe or a device would never be ready, or never end. */
 
 import { constants } from "node:buffer";
-import { closeSync, constants as flags, fstatSync, openSync, read, readFileSync, readSync } from "node:fs";
+import { closeSync, constants as flags, fstatSync, openSync, read, readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { InputError } from "../../core/errors.ts";
 import { explainError } from "./explain-error.ts";
@@ -39,23 +39,6 @@ function describeMissing(path: string): string {
 }
 
 const readSome = promisify(read);
-
-/** The same at once. */
-export function readAtSync(
-  descriptor: number,
-  position: number,
-  length: number,
-  path: string,
-  bytes = new Uint8Array(length),
-): Uint8Array<ArrayBuffer> {
-  for (let done = 0; done < length; ) {
-    const count = readSync(descriptor, bytes, done, Math.min(length - done, maxReadBytes), position + done);
-    if (count === 0)
-      throw new InputError(`${path} ends before byte ${position + length}; the file is truncated.`);
-    done += count;
-  }
-  return bytes;
-}
 
 /** Reads exactly `length` bytes, into memory of their own unless `bytes`, of that length, are given. */
 export async function readAt(

@@ -11,6 +11,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { afterAll, describe, expect, test } from "vitest";
+import { rowsOf, wholeOf } from "../../core/models/matrix-rows.ts";
+import type { Model } from "../../core/models/model.ts";
+import { generate } from "../decoding/generate.ts";
 import { fineTune } from "../training/fine-tune.ts";
 import { openModel } from "./open-model.ts";
 
@@ -30,11 +33,12 @@ describe.each(["nf4", "int8"] as const)("blocks in %s", (storage) => {
     const fromDisk = await openModel(model, { storage, weightsOnDisk: true, onProgress });
     expect(shares.at(-1)).toBe(1);
     for (let layer = 0; layer < resident.config.numHiddenLayers; layer++)
-      expect(fromDisk.weights.block(layer)).toEqual(resident.weights.block(layer));
-    const { dtype, dims, data, readRows } = fromDisk.weights.embedding;
-    expect({ dtype, dims, data }).toEqual(resident.weights.embedding);
-    const width = dims[1]!;
-    expect(readRows!(3, 5)).toEqual(resident.weights.embedding.data.subarray(3 * width, 5 * width));
+      expect(await fromDisk.weights.block(layer)).toEqual(await resident.weights.block(layer));
+    const [stored, inMemory] = [fromDisk.weights.embedding, resident.weights.embedding];
+    expect(await wholeOf(stored)).toEqual(inMemory);
+    expect(await rowsOf(stored, 3, 5)).toEqual(await rowsOf(inMemory, 3, 5));
+    const write = (from: Model) => generate(from, "Tom has 3 pens.", { maxNewTokens: 6 });
+    expect(await write(fromDisk)).toBe(await write(resident));
 
     const [path, ...others] = listFiles().filter((file) => !before.has(file));
     expect(others).toEqual([]);
@@ -53,7 +57,8 @@ test("without quantized scales, the blocks are others", async () => {
     weightsOnDisk: true,
   });
   expect(listFiles()).toHaveLength(before + 1);
-  expect(weights.block(0)).not.toEqual((await openModel(model, { storage: "nf4" })).weights.block(0));
+  const scaled = await openModel(model, { storage: "nf4" });
+  expect(await weights.block(0)).not.toEqual(await scaled.weights.block(0));
 });
 
 test("a run learns the same with its base on disk", async () => {

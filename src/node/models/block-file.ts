@@ -17,9 +17,9 @@ import {
   loadTable,
   tableNames,
 } from "../../core/models/load-weights.ts";
-import type { HostTensor, RowMatrix } from "../../core/runtime/device.ts";
+import type { HostTensor, StoredMatrix } from "../../core/runtime/device.ts";
 import { cachePath } from "../cache-folder.ts";
-import { openForReading, readAtSync } from "../files/read.ts";
+import { openForReading, readAt } from "../files/read.ts";
 import { makeFolder } from "../files/write.ts";
 import { openSafetensorsFile, writeSafetensors } from "../formats/safetensors.ts";
 import { hashFiles } from "./hash-files.ts";
@@ -37,9 +37,9 @@ const kinds = {
 
 export interface BlockFile {
   /** Reads one block, into memory of its own or, if it `reuses`, that of the block it read before. */
-  readBlock(layer: number, reuses?: boolean): BlockTensors;
+  readBlock(layer: number, reuses?: boolean): Promise<BlockTensors>;
   /** The embedding or the output layer, which stays on disk. */
-  openTable(name: string): RowMatrix;
+  openTable(name: string): StoredMatrix;
 }
 
 /**
@@ -53,10 +53,10 @@ export async function openBlocks(checkpoint: Checkpoint, options: LoadOptions): 
   const path = await writeBlocks(checkpoint, options);
   const file = await openSafetensorsFile(path);
   file.close();
-  const reading = <T>(read: (descriptor: number) => T): T => {
+  const reading = async <T>(read: (descriptor: number) => Promise<T>): Promise<T> => {
     const descriptor = openForReading(path);
     try {
-      return read(descriptor);
+      return await read(descriptor);
     } finally {
       closeSync(descriptor);
     }
@@ -65,14 +65,14 @@ export async function openBlocks(checkpoint: Checkpoint, options: LoadOptions): 
   const reused = new Map<string, Uint8Array<ArrayBuffer>>();
   return {
     readBlock: (layer, reuses = false) =>
-      reading((descriptor) => {
+      reading(async (descriptor) => {
         const prefix = nameInLayer(layer, "");
         const tensors: Record<string, HostTensor> = {};
         for (const info of file.tensors.values()) {
           if (!info.name.startsWith(prefix)) continue;
           const name = info.name.slice(prefix.length);
           const memory = reuses ? reused.get(name) : undefined;
-          const bytes = readAtSync(descriptor, info.byteOffset, info.byteLength, path, memory);
+          const bytes = await readAt(descriptor, info.byteOffset, info.byteLength, path, memory);
           if (reuses) reused.set(name, bytes);
           const { dtype, View } = kindOf(info);
           tensors[name] = { dtype, dims: info.shape, data: new View(bytes.buffer) };
@@ -82,18 +82,14 @@ export async function openBlocks(checkpoint: Checkpoint, options: LoadOptions): 
     openTable(name) {
       const table = file.tensors.get(name)!;
       const { dtype, View } = kindOf(table);
-      const readRows = (start: number, end: number) =>
-        reading((descriptor) => {
-          const { byteOffset, byteLength } = locateRows(table, { start, end });
-          return new View(readAtSync(descriptor, byteOffset, byteLength, path).buffer);
-        });
       return {
         dtype,
         dims: table.shape,
-        readRows,
-        get data() {
-          return readRows(0, table.shape[0]!);
-        },
+        readRows: (start, end) =>
+          reading(async (descriptor) => {
+            const { byteOffset, byteLength } = locateRows(table, { start, end });
+            return new View((await readAt(descriptor, byteOffset, byteLength, path)).buffer);
+          }),
       };
     },
   };

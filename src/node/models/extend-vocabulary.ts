@@ -2,9 +2,9 @@
 
 import { statSync } from "node:fs";
 import { encodeFloat16 } from "../../core/formats/float16.ts";
-import { gatherRows, rowsOf } from "../../core/models/matrix-rows.ts";
+import { asFloat32, rowsOf } from "../../core/models/matrix-rows.ts";
 import type { Model } from "../../core/models/model.ts";
-import type { RowMatrix } from "../../core/runtime/device.ts";
+import type { RowMatrix, StoredMatrix } from "../../core/runtime/device.ts";
 import { convertGgufTokenizer } from "../../core/tokenization/gguf.ts";
 import { readTokenizerFiles, type TokenizerFiles } from "../../core/tokenization/hugging-face.ts";
 import type { Tokenizer } from "../../core/tokenization/tokenizer.ts";
@@ -32,10 +32,13 @@ export async function readModelTokenizer(path: string): Promise<TokenizerFiles> 
 }
 
 /** The model with a larger vocabulary, in the template and on the day of its chats before. */
-export function extendVocabulary<T extends Model>(model: T, extension: VocabularyExtension): T {
+export async function extendVocabulary<T extends Model>(
+  model: T,
+  extension: VocabularyExtension,
+): Promise<T> {
   const { weights, config, tokenizer: before } = model;
   const { vocabSize, tokenizer: extended } = extension;
-  const embedding = growTable(weights.embedding, vocabSize, extension.embedding);
+  const embedding = await growTable(weights.embedding, vocabSize, extension.embedding);
   const { chatTemplate, toolUseTemplate, chatDate } = before;
   return {
     ...model,
@@ -43,7 +46,7 @@ export function extendVocabulary<T extends Model>(model: T, extension: Vocabular
     weights: {
       ...weights,
       embedding,
-      head: config.tieWordEmbeddings ? embedding : growTable(weights.head, vocabSize, extension.head),
+      head: config.tieWordEmbeddings ? embedding : await growTable(weights.head, vocabSize, extension.head),
     },
     ...(extended && {
       tokenizer: {
@@ -58,36 +61,35 @@ export function extendVocabulary<T extends Model>(model: T, extension: Vocabular
 }
 
 /** A table with rows behind its own, put together where they are read. */
-function growTable(table: RowMatrix, count: number, rows = meanRows(table, count)): RowMatrix {
+async function growTable(table: RowMatrix, count: number, given?: Float32Array): Promise<StoredMatrix> {
   const { dtype, dims } = table;
   const [size, width] = dims as [number, number];
+  const rows = given ?? (await meanRows(table, count));
   const added = dtype === "float16" ? encodeFloat16(rows) : rows;
-  const readRows = (start: number, end: number) => {
-    if (end <= size) return rowsOf(table, start, end);
-    const read =
-      dtype === "float16" ? new Uint16Array((end - start) * width) : new Float32Array((end - start) * width);
-    if (start < size) read.set(rowsOf(table, start, size) as Float32Array | Uint16Array);
-    const first = Math.max(start, size);
-    read.set(added.subarray((first - size) * width, (end - size) * width), (first - start) * width);
-    return read;
-  };
   return {
     dtype,
     dims: [count, width],
-    readRows,
-    get data() {
-      return readRows(0, count);
+    async readRows(start, end) {
+      if (end <= size) return rowsOf(table, start, end);
+      const read =
+        dtype === "float16"
+          ? new Uint16Array((end - start) * width)
+          : new Float32Array((end - start) * width);
+      if (start < size) read.set((await rowsOf(table, start, size)) as Float32Array | Uint16Array);
+      const first = Math.max(start, size);
+      read.set(added.subarray((first - size) * width, (end - size) * width), (first - start) * width);
+      return read;
     },
   };
 }
 
 /** The mean of the table's rows for each that it grows by, as Transformers' resize_token_embeddings begins near it. */
-function meanRows(table: RowMatrix, count: number): Float32Array {
+async function meanRows(table: RowMatrix, count: number): Promise<Float32Array> {
   const [size, width] = table.dims as [number, number];
   const sum = new Float64Array(width);
   if (count === size) return new Float32Array(0);
   for (let row = 0; row < size; row++)
-    for (const [i, value] of gatherRows(table, Int32Array.of(row)).entries()) sum[i]! += value;
+    for (const [i, value] of asFloat32(await rowsOf(table, row, row + 1)).entries()) sum[i]! += value;
   const rows = new Float32Array((count - size) * width);
   for (let start = 0; start < rows.length; start += width)
     rows.set(

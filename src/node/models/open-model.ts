@@ -3,7 +3,12 @@
 import { countParameters } from "../../core/architectures/modules.ts";
 import type { Checkpoint } from "../../core/models/checkpoint.ts";
 import { isQuantized } from "../../core/models/linear.ts";
-import { joinWeights, type LoadOptions, loadWeights } from "../../core/models/load-weights.ts";
+import {
+  type BlockTensors,
+  joinWeights,
+  type LoadOptions,
+  loadWeights,
+} from "../../core/models/load-weights.ts";
 import { createModel, type Model } from "../../core/models/model.ts";
 import type { ModelWeights } from "../../core/models/weights.ts";
 import type { HubOptions } from "../hub/hub.ts";
@@ -53,8 +58,11 @@ export async function loadModel(
 
 async function loadKeptWeights(checkpoint: Checkpoint, options: OpenOptions): Promise<ModelWeights> {
   const { readBlock, openTable } = await openBlocks(checkpoint, options);
-  if (options.weightsOnDisk)
-    return joinWeights(checkpoint, options, (layer) => readBlock(layer, true), openTable);
-  const blocks = Array.from({ length: checkpoint.config.numHiddenLayers }, (_, layer) => readBlock(layer));
-  return joinWeights(checkpoint, options, (layer) => blocks[layer]!);
+  if (options.weightsOnDisk) {
+    const weights = await joinWeights(checkpoint, options, (layer) => readBlock(layer, true), openTable);
+    return { ...weights, readsBlocks: true };
+  }
+  const blocks: BlockTensors[] = [];
+  for (let layer = 0; layer < checkpoint.config.numHiddenLayers; layer++) blocks.push(await readBlock(layer));
+  return joinWeights(checkpoint, options, async (layer) => blocks[layer]!);
 }

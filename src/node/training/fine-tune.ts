@@ -208,7 +208,7 @@ async function readInputs(given: RunConfig, events: RunEvents): Promise<RunInput
       weightsOnDisk: config.weights_on_disk,
       onProgress: (share) => events.onStage?.(`loading the model: ${Math.round(100 * share)} %`),
     });
-    const model = extension ? extendVocabulary(base, extension) : base;
+    const model = extension ? await extendVocabulary(base, extension) : base;
     return {
       ...beginning,
       model: adjustChat(model, chatSettingsOf(config)),
@@ -392,7 +392,7 @@ async function begin(
   const { seed } = config;
   const parameters = given
     ? asAdapted(given, listParameters(model.config, adaptation))
-    : initializeParameters(model.config, adaptation, weights, seed);
+    : await initializeParameters(model.config, adaptation, weights, seed);
   const initial = await methodOf(config.method).begin?.(config, {
     device,
     config: model.config,

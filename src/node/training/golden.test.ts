@@ -102,11 +102,11 @@ async function begin(
   if (name === "full" || run.freeze_trainable_layers !== undefined) {
     const adaptation =
       run.freeze_trainable_layers === undefined ? full : freeze(run.freeze_trainable_layers, config);
-    return { adaptation, parameters: initializeParameters(config, adaptation, weights, 0) };
+    return { adaptation, parameters: await initializeParameters(config, adaptation, weights, 0) };
   }
   if (run.init_lora_weights) {
     const adaptation = lora(pissa, config);
-    const parameters = initializeParameters(config, adaptation, weights, 0);
+    const parameters = await initializeParameters(config, adaptation, weights, 0);
     const initial = await splitWeights(device, config, weights, pissa, parameters, { seed: 0 });
     return { adaptation, parameters, initial };
   }
@@ -259,8 +259,10 @@ describe("PiSSA", () => {
       const theirs = product((name) => stored.get(name)!, 4);
       expect(relativeDifference(ours, theirs), module).toBeLessThan(tolerance);
       const [, layer, local] = /^model\.layers\.(\d)\.(.+)\.$/.exec(module)!;
-      const read = (of: ModelWeights) => of.block(Number(layer))[`${local}.weight`]!.data as Float32Array;
-      const taken = read(original).map((value, i) => value - read(weights)[i]!);
+      const read = async (of: ModelWeights) =>
+        (await of.block(Number(layer)))[`${local}.weight`]!.data as Float32Array;
+      const left = await read(weights);
+      const taken = (await read(original)).map((value, i) => value - left[i]!);
       const scale = pissa.lora_alpha / pissa.r;
       expect(
         relativeDifference(

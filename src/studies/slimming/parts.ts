@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { z } from "zod";
 import { measureAlignment } from "../../alignment/align.ts";
 import { isQuantized, type Storage } from "../../core/models/linear.ts";
+import { wholeOf } from "../../core/models/matrix-rows.ts";
+import type { Model } from "../../core/models/model.ts";
 import { adjustChat } from "../../core/models/model.ts";
 import { loadAdapter } from "../../node/adapters/load-adapter.ts";
 import { readJson } from "../../node/files/structured.ts";
@@ -118,18 +120,18 @@ async function diverge(
   });
   const result: DivergenceFile = {
     divergence,
-    weightBytes: countBytes(opened),
-    float32Bytes: countBytes(base),
+    weightBytes: await countBytes(opened),
+    float32Bytes: await countBytes(base),
   };
   writeJson(out, result);
 }
 
 /** Bytes of a model's weights as they are kept in memory. */
-function countBytes({ config, weights }: Awaited<ReturnType<typeof openModel>>): number {
-  const { embedding, head, norm } = weights;
-  const tensors = new Set([embedding, head, norm]);
+async function countBytes({ config, weights }: Model): Promise<number> {
+  const tensors = new Set([weights.norm]);
+  for (const table of [weights.embedding, weights.head]) tensors.add(await wholeOf(table));
   for (let layer = 0; layer < config.numHiddenLayers; layer++)
-    for (const tensor of Object.values(weights.block(layer))) tensors.add(tensor);
+    for (const tensor of Object.values(await weights.block(layer))) tensors.add(tensor);
   return [...tensors].reduce((sum, { data }) => sum + (data as ArrayBufferView).byteLength, 0);
 }
 
