@@ -41,7 +41,7 @@ const adaptation: Adaptation = {
 const { config, weights, ...model } = await openModel("fixtures/embedded-model");
 const data = "fixtures/miniature/commonsense-train.jsonl";
 const { examples } = await inspectData({ model: model.path, data });
-const parameters = initializeParameters(config, adaptation, weights, 0);
+const parameters = await initializeParameters(config, adaptation, weights, 0);
 const engine = createEngine(openDevice("cpu"), config, weights, adaptation, { segmentSize: 1 });
 const update = adamW(parameters, { learningRate: 1e-2 });
 

@@ -16,14 +16,14 @@ const prefix = "model.";
 export function nameLikeLanguageModel(file: WeightFile): WeightFile {
   const names = [...file.tensors.keys()];
   if (names.some((name) => name.startsWith("language_model.")))
-    return rename(file, languageNames(names, "language_model.", ""));
+    return renameTensors(file, languageNames(names, "language_model.", ""));
   if (names.some((name) => name.startsWith("model.language_model.")))
-    return rename(file, [
+    return renameTensors(file, [
       ...languageNames(names, "model.language_model.", prefix),
       ...names.filter((name) => name === headName).map((name) => [name, name] as const),
     ]);
   if (!file.tensors.has(embeddingName.slice(prefix.length))) return file;
-  return rename(
+  return renameTensors(
     file,
     names.map((name) => [name === headName ? name : prefix + name, name]),
   );
@@ -38,7 +38,11 @@ function languageNames(
   return names.filter((name) => name.startsWith(from)).map((name) => [to + name.slice(from.length), name]);
 }
 
-function rename(file: WeightFile, names: readonly (readonly [name: string, stored: string])[]): WeightFile {
+/** The file with only these tensors, by other names. */
+export function renameTensors<T extends WeightFile>(
+  file: T,
+  names: readonly (readonly [name: string, stored: string])[],
+): T {
   const storedNames = new Map(names);
   const storedName = (name: string) => storedNames.get(name) ?? name;
   return {

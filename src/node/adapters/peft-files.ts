@@ -16,6 +16,7 @@ import { parseJson } from "../../core/formats/json-document.ts";
 import { checkKeys } from "../../core/formats/known-keys.ts";
 import type { SafetensorsFile } from "../../core/formats/safetensors.ts";
 import { quote } from "../../core/formats/weight-file.ts";
+import { renameTensors } from "../../core/models/stored-tensors.ts";
 import {
   createTokenizer,
   readTokenizerFiles,
@@ -93,15 +94,21 @@ export async function readAdapter(
   base: ModelConfig,
   fingerprint: string,
 ): Promise<AdapterFiles> {
-  const { format, settings } = readSettings(join(folder, "adapter_config.json"), base);
-  const leastVocabulary = format.leastVocabulary?.(settings) ?? 0;
-  const vocabSize = Math.max(base.vocabSize, leastVocabulary);
-  const model = { ...base, vocabSize };
-  const adaptation = format.adapt(settings, model);
+  const config = join(folder, "adapter_config.json");
   const path = join(folder, "adapter_model.safetensors");
-  if (!existsSync(path)) throw new InputError(explainMissingTensors(folder));
-  const file = await openSafetensorsFile(path);
+  if (!existsSync(path)) {
+    readSettings(config, base);
+    throw new InputError(explainMissingTensors(folder));
+  }
+  const stored = await openSafetensorsFile(path);
+  const file = nameLikeLanguageAdapter(stored);
   try {
+    const targets = file === stored ? undefined : listAdaptedModules(file);
+    const { format, settings } = readSettings(config, base, targets);
+    const leastVocabulary = format.leastVocabulary?.(settings) ?? 0;
+    const vocabSize = Math.max(base.vocabSize, leastVocabulary);
+    const model = { ...base, vocabSize };
+    const adaptation = format.adapt(settings, model);
     const trainedOn = file.metadata.get(fingerprintKey);
     if (trainedOn !== undefined && trainedOn !== fingerprint) {
       throw new InputError(
@@ -151,6 +158,25 @@ export async function readAdapter(
   } finally {
     file.close();
   }
+}
+
+/** What PEFT calls the language part of a multimodal model. */
+const languagePrefix = `${peftPrefix}model.language_model.`;
+
+/** The file by the names of a language model, where its adapter is for that part of a multimodal one. */
+function nameLikeLanguageAdapter(file: SafetensorsFile): SafetensorsFile {
+  const names = [...file.tensors.keys()];
+  if (!names.some((name) => name.startsWith(languagePrefix))) return file;
+  return renameTensors(
+    file,
+    names.map((name) => [name.replace(languagePrefix, `${peftPrefix}model.`), name]),
+  );
+}
+
+/** The layers that a file has an adapter's tensors for. */
+function listAdaptedModules(file: SafetensorsFile): string[] {
+  const names = [...file.tensors.keys()].map((name) => name.slice(peftPrefix.length));
+  return [...new Set(names.map((name) => name.replace(/\.(?:lora|ia3|vera|ln_tuning)_.*$/, "")))];
 }
 
 function fileNamesOf(
@@ -215,11 +241,13 @@ export function readAdapterTemplate(folder: string): string | undefined {
  * Reads an adapter_config.json.
  *
  * @param model whose layers `exclude_modules` and `layers_to_transform` choose from; without it an adapter that has them is refused
+ * @param targets in place of those that the file names
  * @throws InputError as {@link readAdapter}
  */
-export function readSettings(path: string, model?: ModelConfig): PeftAdapter {
+export function readSettings(path: string, model?: ModelConfig, targets?: readonly string[]): PeftAdapter {
   if (!existsSync(path)) throw new InputError(`There is no ${path}, so this folder is not an adapter.`);
-  const json = parseJson(readText(path), path);
+  const given = parseJson(readText(path), path);
+  const json = targets ? { ...(given as object), target_modules: targets } : given;
   const { peft_type } = parsePeftFields(z.looseObject({ peft_type: z.string() }), json, path);
   const format = peftFormats.get(peft_type);
   if (!format)
