@@ -48,10 +48,6 @@ export function formatSeconds(seconds: number): string {
   return seconds < 7200 ? `${formatNumber(seconds / 60, 1)} min` : `${formatNumber(seconds / 3600, 1)} h`;
 }
 
-export function formatP(p: number): string {
-  return p < 0.001 ? "< 0.001" : `= ${Number(p.toPrecision(2))}`;
-}
-
 /** How the scores of one task are printed. */
 export interface ScorePrinter {
   /** " points", or nothing of scores that are not between 0 and 1. */
