@@ -5,23 +5,28 @@ import { Command, CommanderError } from "commander";
 import { InputError } from "../core/errors.ts";
 import { explainError } from "../node/files/explain-error.ts";
 import { printWarnings } from "../node/print-warnings.ts";
-import { addAlignCommand } from "./align.ts";
-import { addChatCommand } from "./chat.ts";
-import { addCompareCommand } from "./compare.ts";
-import { addEstimateCommand } from "./estimate.ts";
-import { addEvaluateCommand } from "./evaluate.ts";
-import { addExportCommand } from "./export.ts";
-import { addGenerateCommand } from "./generate.ts";
-import { addInspectCommand } from "./inspect.ts";
-import { addMergeCommand } from "./merge.ts";
 import { note, print } from "./output.ts";
-import { addPushCommand } from "./push.ts";
-import { addQuickstartCommand } from "./quickstart.ts";
-import { addReportCommand } from "./report.ts";
-import { addServeCommand } from "./serve.ts";
-import { addStudyCommand } from "./study.ts";
-import { addTasksCommand } from "./tasks.ts";
-import { addTuneCommands } from "./tune.ts";
+
+/** What adds each command. Only that of the command that is asked for is loaded, which is quicker; all are for help. */
+const commands: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
+  quickstart: async () => (await import("./quickstart.ts")).addQuickstartCommand,
+  tune: async () => (await import("./tune.ts")).addTuneCommands,
+  resume: async () => (await import("./tune.ts")).addTuneCommands,
+  inspect: async () => (await import("./inspect.ts")).addInspectCommand,
+  estimate: async () => (await import("./estimate.ts")).addEstimateCommand,
+  merge: async () => (await import("./merge.ts")).addMergeCommand,
+  export: async () => (await import("./export.ts")).addExportCommand,
+  push: async () => (await import("./push.ts")).addPushCommand,
+  generate: async () => (await import("./generate.ts")).addGenerateCommand,
+  evaluate: async () => (await import("./evaluate.ts")).addEvaluateCommand,
+  tasks: async () => (await import("./tasks.ts")).addTasksCommand,
+  compare: async () => (await import("./compare.ts")).addCompareCommand,
+  study: async () => (await import("./study.ts")).addStudyCommand,
+  report: async () => (await import("./report.ts")).addReportCommand,
+  align: async () => (await import("./align.ts")).addAlignCommand,
+  chat: async () => (await import("./chat.ts")).addChatCommand,
+  serve: async () => (await import("./serve.ts")).addServeCommand,
+};
 
 /** Ends the process when its output cannot be written: quietly when its reader has enough, as `head` does. */
 function onOutputError(error: NodeJS.ErrnoException): never {
@@ -43,22 +48,10 @@ export async function main(argv: readonly string[]): Promise<number> {
     .showHelpAfterError("(add --help for the options and an example)")
     .configureOutput({ writeOut: print, writeErr: (text) => note(text.trimEnd()) })
     .exitOverride();
-  addQuickstartCommand(program);
-  addTuneCommands(program);
-  addInspectCommand(program);
-  addEstimateCommand(program);
-  addMergeCommand(program);
-  addExportCommand(program);
-  addPushCommand(program);
-  addGenerateCommand(program);
-  addEvaluateCommand(program);
-  addTasksCommand(program);
-  addCompareCommand(program);
-  addStudyCommand(program);
-  addReportCommand(program);
-  addAlignCommand(program);
-  addChatCommand(program);
-  addServeCommand(program);
+  const [, , name = ""] = argv;
+  const asked = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  const adding = await Promise.all((asked ? [asked] : Object.values(commands)).map((load) => load()));
+  for (const add of new Set(adding)) add(program);
   for (const command of program.commands)
     command.option("--verbose", "show stack traces of errors").exitOverride();
 
