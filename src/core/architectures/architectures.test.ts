@@ -158,7 +158,10 @@ test.each([
     { model_type: "lama" },
     'a "lama" model, which is not supported; did you mean "llama"? Supported are llama,',
   ],
-  [{ architectures: ["Qwen3ForCausalLM"] }, 'mixes two families: its "model_type" is "llama", but its class'],
+  [
+    { architectures: ["Qwen3ForCausalLM"] },
+    'mixes two families: its "model_type" is "llama", but "Qwen3ForCausalLM"',
+  ],
 ])("refused: %j", (change, sentence) => {
   expect(() => parse(change)).toThrow(InputError);
   expect(() => parse(change)).toThrow(sentence);

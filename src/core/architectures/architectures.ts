@@ -109,7 +109,7 @@ function checkClass(given: unknown, { modelType, className }: Architecture, file
   );
   if (mixed) {
     throw new InputError(
-      `${file} mixes two families: its "model_type" is ${quote(modelType)}, but its class ${quote(mixed.className)} that of ${quote(mixed.modelType)} models; restore the model's own file.`,
+      `${file} mixes two families: its "model_type" is ${quote(modelType)}, but ${quote(mixed.className)} in its "architectures" is the class of ${quote(mixed.modelType)} models; restore the model's own file.`,
     );
   }
 }
