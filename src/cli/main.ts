@@ -49,8 +49,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     .configureOutput({ writeOut: print, writeErr: (text) => note(text.trimEnd()) })
     .exitOverride();
   const [, , name = ""] = argv;
-  const asked = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  const adding = await Promise.all((asked ? [asked] : Object.values(commands)).map((load) => load()));
+  const asked = Object.hasOwn(commands, name) ? [commands[name]!] : Object.values(commands);
+  const adding = await Promise.all((name === "--version" ? [] : asked).map((load) => load()));
   for (const add of new Set(adding)) add(program);
   for (const command of program.commands)
     command.option("--verbose", "show stack traces of errors").exitOverride();
