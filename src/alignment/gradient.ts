@@ -4,6 +4,7 @@ import { lora, loraConfigSchema } from "../core/adapters/lora.ts";
 import { initializeParameters, zerosLike } from "../core/adapters/parameters.ts";
 import { buildMicroBatches, type TokenizedExample } from "../core/data/batch.ts";
 import { createEngine } from "../core/engine/engine.ts";
+import { concatenate } from "../core/models/matrix-rows.ts";
 import type { Model } from "../core/models/model.ts";
 import type { Device } from "../core/runtime/device.ts";
 import { addDirection, createDirections, type Directions } from "./mean-cosine.ts";
@@ -92,14 +93,4 @@ function takeWithin(examples: readonly TokenizedExample[], tokens: number): Toke
     return total > tokens;
   });
   return examples.slice(0, beyond < 0 ? undefined : beyond);
-}
-
-function concatenate(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let end = 0;
-  for (const part of parts) {
-    whole.set(part, end);
-    end += part.length;
-  }
-  return whole;
 }

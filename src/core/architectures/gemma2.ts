@@ -3,8 +3,6 @@
 import * as z from "zod";
 import { InputError } from "../errors.ts";
 import { withRole } from "../formats/known-keys.ts";
-import { add } from "../graph/operators/elementwise.ts";
-import { fastGelu } from "../graph/operators/neural-network.ts";
 import type { Architecture } from "./architecture.ts";
 import {
   checkActivation,
@@ -18,9 +16,19 @@ import {
   writeSizes,
 } from "./config-file.ts";
 import { everyFamily } from "./config-keys.ts";
-import { geluNames, gemmaNorms, normsAroundOne, queryPreAttnScalar, windowOf } from "./gemma3.ts";
-import { llamaBlockNames } from "./llama.ts";
-import { gatedFeedForward, hiddenNorms, llamaModules, normsOf, selfAttention } from "./parts.ts";
+import {
+  geluNames,
+  gemmaBlock,
+  gemmaBlockNames,
+  gemmaFactors,
+  gemmaNorms,
+  hasGgufScalar,
+  normsAroundOne,
+  queryPreAttnScalar,
+  readGemmaGguf,
+  windowOf,
+} from "./gemma3.ts";
+import { hiddenNorms, llamaModules, normsOf, selfAttention } from "./parts.ts";
 
 const schema = configSchema.extend({
   hidden_activation: z.string(),
@@ -28,6 +36,9 @@ const schema = configSchema.extend({
   attn_logit_softcapping: positive.nullish(),
   final_logit_softcapping: positive.nullish(),
 });
+
+/** Layers of the model of 27 billion parameters. */
+const layersOf27B = 46;
 
 /** Whether a layer has a window, where the file does not say: every other, the first included. */
 const hasWindow = (layer: number) => layer % 2 === 0;
@@ -75,11 +86,8 @@ export const gemma2: Architecture = {
     return {
       ...sizes,
       layers: readLayers({ ...fields, layer_types }, file, rotary, fields.sliding_window),
-      attentionScale: 1 / Math.sqrt(fields.query_pre_attn_scalar),
-      embeddingScale: Math.sqrt(fields.hidden_size),
-      normOffset: 1,
+      ...gemmaFactors(fields),
       ...(fields.attn_logit_softcapping && { attentionSoftcap: fields.attn_logit_softcapping }),
-      ...(fields.final_logit_softcapping && { logitSoftcap: fields.final_logit_softcapping }),
     };
   },
   writeConfig(config) {
@@ -99,43 +107,23 @@ export const gemma2: Architecture = {
   linearModules: (config) => llamaModules(config),
   norms: (config) => hiddenNorms(config, ...gemmaNorms),
   block(config, x, context, parts) {
-    const norm = normsOf(config, parts);
-    const attended = selfAttention(norm("input_layernorm", x), context, parts);
-    const residual = add(x, norm("post_attention_layernorm", attended));
-    const mlp = gatedFeedForward(norm("pre_feedforward_layernorm", residual), parts, fastGelu);
-    return add(residual, norm("post_feedforward_layernorm", mlp));
+    return gemmaBlock(x, normsOf(config, parts), parts, (hidden) => selfAttention(hidden, context, parts));
   },
   gguf: {
     architecture: "gemma2",
-    blockNames: {
-      ...llamaBlockNames,
-      post_attention_layernorm: "post_attention_norm",
-      pre_feedforward_layernorm: "ffn_norm",
-      post_feedforward_layernorm: "post_ffw_norm",
-    },
+    blockNames: gemmaBlockNames,
     keys: withRole("used", "{arch}.attn_logit_softcapping", "{arch}.final_logit_softcapping"),
-    readConfig(_file, read) {
-      const [layers, hidden, heads] = ["block_count", "embedding_length", "attention.head_count"].map(read);
-      return {
-        hidden_activation: geluNames[0],
-        sliding_window: read("attention.sliding_window"),
-        query_pre_attn_scalar: ggufScalar(
-          layers!,
-          hidden! / heads!,
-          read("attention.key_length") ?? hidden! / heads!,
-        ),
-        attn_logit_softcapping: read("attn_logit_softcapping"),
-        final_logit_softcapping: read("final_logit_softcapping"),
-      };
-    },
+    readConfig: (_file, read) => ({
+      ...readGemmaGguf(read, layersOf27B),
+      attn_logit_softcapping: read("attn_logit_softcapping"),
+      final_logit_softcapping: read("final_logit_softcapping"),
+    }),
     writeConfig(config) {
-      const { numHiddenLayers, hiddenSize, numAttentionHeads, headDim } = config;
       const { attentionSoftcap, logitSoftcap } = config;
       const hasPattern = config.layers.every(
         ({ slidingWindow }, layer) => (slidingWindow !== undefined) === hasWindow(layer),
       );
-      const scalar = ggufScalar(numHiddenLayers, hiddenSize / numAttentionHeads, headDim);
-      const hasScalar = Math.abs(queryPreAttnScalar(config) - scalar) <= 1e-6;
+      const hasScalar = hasGgufScalar(config, layersOf27B);
       if (!hasPattern || !hasScalar || attentionSoftcap === undefined || logitSoftcap === undefined) {
         throw new InputError(
           `GGUF's architecture "gemma2" has a window in every other layer, scales attention by the size of its heads, and caps scores and logits, unlike this model; export it as safetensors.`,
@@ -150,8 +138,3 @@ export const gemma2: Architecture = {
     conversion: normsAroundOne,
   },
 };
-
-/** What llama.cpp takes the root of to scale attention: in the model of 27 billion parameters another size than the heads'. */
-function ggufScalar(layers: number, hiddenPerHead: number, headDim: number): number {
-  return layers === 46 ? hiddenPerHead : headDim;
-}

@@ -8,7 +8,8 @@ import { InputError } from "../errors.ts";
 import { withRole } from "../formats/known-keys.ts";
 import { add } from "../graph/operators/elementwise.ts";
 import { fastGelu } from "../graph/operators/neural-network.ts";
-import type { Architecture, ModelConfig, TensorConversion } from "./architecture.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import type { Architecture, BlockParts, ModelConfig, TensorConversion } from "./architecture.ts";
 import {
   checkActivation,
   parseFields,
@@ -25,6 +26,7 @@ import {
   gatedFeedForward,
   hiddenNorms,
   llamaModules,
+  type Norm,
   normalizeHeads,
   normsOf,
   selfAttention,
@@ -48,6 +50,13 @@ export const gemmaNorms = [
   "pre_feedforward_layernorm",
   "post_feedforward_layernorm",
 ] as const;
+
+export const gemmaBlockNames = {
+  ...llamaBlockNames,
+  post_attention_layernorm: "post_attention_norm",
+  pre_feedforward_layernorm: "ffn_norm",
+  post_feedforward_layernorm: "post_ffw_norm",
+} as const;
 
 export const gemma3: Architecture = {
   modelType: "gemma3_text",
@@ -98,10 +107,7 @@ export const gemma3: Architecture = {
         (layer) => (layer + 1) % fields.sliding_window_pattern !== 0,
         fields.rope_local_base_freq,
       ),
-      attentionScale: 1 / Math.sqrt(fields.query_pre_attn_scalar),
-      embeddingScale: Math.sqrt(fields.hidden_size),
-      normOffset: 1,
-      ...(fields.final_logit_softcapping && { logitSoftcap: fields.final_logit_softcapping }),
+      ...gemmaFactors(fields),
     };
   },
   writeConfig(config) {
@@ -122,44 +128,32 @@ export const gemma3: Architecture = {
   ],
   block(config, x, context, parts) {
     const norm = normsOf(config, parts);
-    const attended = selfAttention(norm("input_layernorm", x), context, parts, normalizeHeads(config, norm));
-    const residual = add(x, norm("post_attention_layernorm", attended));
-    const mlp = gatedFeedForward(norm("pre_feedforward_layernorm", residual), parts, fastGelu);
-    return add(residual, norm("post_feedforward_layernorm", mlp));
+    return gemmaBlock(x, norm, parts, (hidden) =>
+      selfAttention(hidden, context, parts, normalizeHeads(config, norm)),
+    );
   },
   gguf: {
     architecture: "gemma3",
     blockNames: {
-      ...llamaBlockNames,
+      ...gemmaBlockNames,
       "self_attn.q_norm": "attn_q_norm",
       "self_attn.k_norm": "attn_k_norm",
-      post_attention_layernorm: "post_attention_norm",
-      pre_feedforward_layernorm: "ffn_norm",
-      post_feedforward_layernorm: "post_ffw_norm",
     },
     keys: { "{arch}.rope.freq_base_swa": "used" },
-    readConfig(_file, read) {
-      const [layers, hidden, heads] = ["block_count", "embedding_length", "attention.head_count"].map(read);
-      const headDim = read("attention.key_length") ?? hidden! / heads!;
-      return {
-        hidden_activation: geluNames[0],
-        sliding_window: read("attention.sliding_window"),
-        sliding_window_pattern: ggufPattern,
-        rope_local_base_freq: read("rope.freq_base_swa"),
-        query_pre_attn_scalar: ggufScalar(layers!, hidden! / heads!, headDim),
-      };
-    },
+    readConfig: (_file, read) => ({
+      ...readGemmaGguf(read, layersOf27B),
+      sliding_window_pattern: ggufPattern,
+      rope_local_base_freq: read("rope.freq_base_swa"),
+    }),
     writeConfig(config) {
-      const { numHiddenLayers, hiddenSize, numAttentionHeads, headDim, layers, logitSoftcap } = config;
+      const { layers, logitSoftcap } = config;
       const lacks = (difference: string) =>
         new InputError(
           `GGUF's architecture "gemma3" ${difference}, unlike this model; export it as safetensors.`,
         );
-      const scalar = ggufScalar(numHiddenLayers, hiddenSize / numAttentionHeads, headDim);
       if (layers.some(({ slidingWindow }, layer) => (slidingWindow !== undefined) !== hasGgufWindow(layer)))
         throw lacks(`has a window in all but every ${ggufPattern}th layer`);
-      if (Math.abs(queryPreAttnScalar(config) - scalar) > 1e-6)
-        throw lacks("scales attention by the size of its heads");
+      if (!hasGgufScalar(config, layersOf27B)) throw lacks("scales attention by the size of its heads");
       if (layers.some(({ slidingWindow, rotary }) => slidingWindow !== undefined && rotary!.theta !== 10_000))
         throw lacks("rotates layers with a window at the base 10,000");
       if (logitSoftcap !== undefined) throw lacks("has no cap of the logits");
@@ -186,9 +180,55 @@ function hasGgufWindow(layer: number): boolean {
   return (layer + 1) % ggufPattern !== 0;
 }
 
+/** Layers of the model of 27 billion parameters. */
+const layersOf27B = 62;
+
+/** What of a Gemma's config.json are factors of its computation. */
+export function gemmaFactors(fields: {
+  readonly hidden_size: number;
+  readonly query_pre_attn_scalar: number;
+  readonly final_logit_softcapping?: number | null | undefined;
+}) {
+  return {
+    attentionScale: 1 / Math.sqrt(fields.query_pre_attn_scalar),
+    embeddingScale: Math.sqrt(fields.hidden_size),
+    normOffset: 1,
+    ...(fields.final_logit_softcapping && { logitSoftcap: fields.final_logit_softcapping }),
+  };
+}
+
+/** A block that normalizes what it gives to attention and to the feed-forward layer, and what they give. */
+export function gemmaBlock(x: Tensor, norm: Norm, parts: BlockParts, attend: (x: Tensor) => Tensor): Tensor {
+  const residual = add(x, norm("post_attention_layernorm", attend(norm("input_layernorm", x))));
+  const mlp = gatedFeedForward(norm("pre_feedforward_layernorm", residual), parts, fastGelu);
+  return add(residual, norm("post_feedforward_layernorm", mlp));
+}
+
+/**
+ * What a GGUF file of Gemma says beside what all do.
+ *
+ * @param layersOf27B of the family's model of 27 billion parameters
+ */
+export function readGemmaGguf(read: (key: string) => number | undefined, layersOf27B: number) {
+  const [layers, hidden, heads] = ["block_count", "embedding_length", "attention.head_count"].map(read);
+  const headDim = read("attention.key_length") ?? hidden! / heads!;
+  return {
+    hidden_activation: geluNames[0],
+    sliding_window: read("attention.sliding_window"),
+    query_pre_attn_scalar: ggufScalar(layers!, hidden! / heads!, headDim, layersOf27B),
+  };
+}
+
+/** Whether llama.cpp scales attention as the model does. */
+export function hasGgufScalar(config: ModelConfig, layersOf27B: number): boolean {
+  const { numHiddenLayers, hiddenSize, numAttentionHeads, headDim } = config;
+  const scalar = ggufScalar(numHiddenLayers, hiddenSize / numAttentionHeads, headDim, layersOf27B);
+  return Math.abs(queryPreAttnScalar(config) - scalar) <= 1e-6;
+}
+
 /** What llama.cpp takes the root of to scale attention: in the model of 27 billion parameters another size than the heads'. */
-function ggufScalar(layers: number, hiddenPerHead: number, headDim: number): number {
-  return layers === 62 ? hiddenPerHead : headDim;
+function ggufScalar(layers: number, hiddenPerHead: number, headDim: number, layersOf27B: number): number {
+  return layers === layersOf27B ? hiddenPerHead : headDim;
 }
 
 export function queryPreAttnScalar({ attentionScale }: ModelConfig): number {

@@ -59,6 +59,10 @@ export function createKeyRanges(
   const keyPositions = Float32Array.from({ length }, (_, position) => position * far);
   const full = Math.ceil(length / chunks);
   const feeds: Record<string, HostTensor> = {};
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const end = Math.min((chunk + 1) * full, length);
+    feeds[keyPositionsName(chunk)] = float32(keyPositions.subarray(0, end), [end]);
+  }
   for (const [index, window = Number.POSITIVE_INFINITY] of windows.entries()) {
     const center = new Float32Array(rows * length);
     const radius = new Float32Array(rows * length);
@@ -84,7 +88,6 @@ export function createKeyRanges(
         return float32(part, [rows, 1, end - start, 1]);
       };
       const names = keyRangeNames(chunk, index);
-      feeds[keyPositionsName(chunk)] = float32(keyPositions.subarray(0, end), [end]);
       feeds[names.center] = ofChunk(center);
       feeds[names.radius] = ofChunk(radius);
     }

@@ -5,6 +5,7 @@ import type { Attention } from "../architectures/attention.ts";
 import { createRotaryTables, longTextLength, type Rotary } from "../architectures/rotary.ts";
 import { rotate } from "../graph/operators/neural-network.ts";
 import { type Dim, input, type Tensor } from "../graph/tensor.ts";
+import { concatenate } from "../models/matrix-rows.ts";
 import { float32, type HostTensor, int64 } from "../runtime/device.ts";
 
 /** How a layer attends, by the numbers of its window and its rotation among the model's. */
@@ -55,20 +56,9 @@ export function createTables(config: ModelConfig, positions: number): RotaryTabl
     const tables = parts.map((isLong) => createRotaryTables(rotary, positions, isLong));
     const dims = [positions * parts.length, rotary.dim / 2];
     for (const name of ["cos", "sin"] as const)
-      feeds[`${name}.${index}`] = float32(joinArrays(tables.map((table) => table[name])), dims);
+      feeds[`${name}.${index}`] = float32(concatenate(tables.map((table) => table[name])), dims);
   }
   return { positions, feeds };
-}
-
-function joinArrays(parts: readonly Float32Array[]): Float32Array {
-  if (parts.length === 1) return parts[0]!;
-  const joined = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    joined.set(part, offset);
-    offset += part.length;
-  }
-  return joined;
 }
 
 /** The tokens' rows in the tables of each rotation, as inputs of programs beside the tables. */

@@ -8,6 +8,17 @@ export function addTo(sum: Float32Array, values: Float32Array): void {
   for (let i = 0; i < sum.length; i++) sum[i]! += values[i]!;
 }
 
+/** Arrays, one after the other. */
+export function concatenate(parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let end = 0;
+  for (const part of parts) {
+    whole.set(part, end);
+    end += part.length;
+  }
+  return whole;
+}
+
 /** Rows of a matrix [rows, width], as they are kept. */
 export async function rowsOf(matrix: RowMatrix, start: number, end: number): Promise<TensorData> {
   if ("readRows" in matrix) return matrix.readRows(start, end);
