@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     pool: "forks",
+    // By default a core is left free, which of two is half the machine.
+    maxWorkers: "100%",
     setupFiles: ["./vitest.setup.ts"],
     projects: [
       {
