@@ -171,7 +171,7 @@ async function createStep(method: Method) {
     outputLayerShare: () => spent.outputLayer / spent.all,
     async run() {
       for (const batch of batches)
-        await engine.accumulate(batch, parameters, gradients, { scale: 1 / labels });
+        await engine.accumulate(batch, parameters, gradients, { weights: 1 / labels });
     },
   };
 }

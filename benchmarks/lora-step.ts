@@ -5,7 +5,7 @@ import { lora, loraConfigSchema } from "../src/core/adapters/lora.ts";
 import { initializeParameters, zerosLike } from "../src/core/adapters/parameters.ts";
 import type { ModelConfig } from "../src/core/architectures/architecture.ts";
 import type { Batch } from "../src/core/data/batch.ts";
-import { createEngine } from "../src/core/engine/engine.ts";
+import { createEngine, sumLosses } from "../src/core/engine/engine.ts";
 import type { Device } from "../src/core/runtime/device.ts";
 import { createMoments, updateAdamW } from "../src/core/training/adamw.ts";
 import { openModel } from "../src/node/models/open-model.ts";
@@ -49,7 +49,7 @@ export async function createStep(
     loadSeconds,
     async run() {
       for (const { data } of gradients.values()) data.fill(0);
-      const loss = await engine.accumulate(batch, parameters, gradients, { scale: 1 / labels });
+      const loss = sumLosses(await engine.accumulate(batch, parameters, gradients, { weights: 1 / labels }));
       updateAdamW(parameters, gradients, moments, ++step, () => 1e-4, {
         beta1: 0.9,
         beta2: 0.999,

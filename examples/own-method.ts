@@ -10,6 +10,7 @@ import {
   initializeParameters,
   type LinearAdapter,
   matmul,
+  sumLosses,
   tanh,
   zerosLike,
 } from "slimtune/core";
@@ -47,12 +48,14 @@ const update = adamW(parameters, { learningRate: 1e-2 });
 
 for (let step = 1; step <= 20; step++) {
   const gradients = zerosLike(parameters);
-  const eight = examples.slice(8 * step, 8 * step + 8);
-  const [batch] = buildMicroBatches(eight, { microBatchTokens: 1024, packing: true });
-  const scale = 1 / batch!.labels.length;
-  const loss = await engine.accumulate(batch!, parameters, gradients, { scale });
+  const [batch] = buildMicroBatches(examples.slice(8 * step, 8 * step + 8), {
+    microBatchTokens: 1024,
+    packing: true,
+  });
+  const weights = 1 / batch!.labels.length;
+  const loss = weights * sumLosses(await engine.accumulate(batch!, parameters, gradients, { weights }));
   update(gradients);
-  if (step % 5 === 0) console.log(`step ${step}: loss ${(loss * scale).toFixed(3)}`);
+  if (step % 5 === 0) console.log(`step ${step}: loss ${loss.toFixed(3)}`);
 }
 await engine.release();
 

@@ -28,8 +28,8 @@ test("cosines are those of the adapter's gradients, computed one example at a ti
   const engine = createEngine(device, model.config, model.weights, adaptation, { segmentSize: 1 });
   const gradientOf = async (one: TokenizedExample) => {
     const sum = zerosLike(parameters);
-    const batch = buildBatch([[one]], one.ids.length);
-    await engine.accumulate(batch, parameters, sum, { scale: 1 });
+    const batch = buildBatch([one], [[0]], one.ids.length);
+    await engine.accumulate(batch, parameters, sum, { weights: 1 });
     return [...sum.values()].flatMap(({ data }) => Array.from(data));
   };
   const dot = (a: readonly number[], b: readonly number[]) => a.reduce((s, x, i) => s + x * b[i]!, 0);

@@ -53,7 +53,8 @@ export async function createGradients(device: Device, model: Model, seed: number
     const batches = buildMicroBatches(examples, { microBatchTokens: exampleTokens, packing: true });
     const labels = batches.reduce((sum, batch) => sum + batch.labels.length, 0);
     const gradients = zerosLike(parameters);
-    for (const batch of batches) await engine.accumulate(batch, parameters, gradients, { scale: 1 / labels });
+    for (const batch of batches)
+      await engine.accumulate(batch, parameters, gradients, { weights: 1 / labels });
     return concatenate(trained.map((name) => gradients.get(name)!.data));
   };
 

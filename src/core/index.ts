@@ -21,6 +21,7 @@ export {
   type Batch,
   type BatchOptions,
   buildMicroBatches,
+  type MicroBatch,
   type TokenBatch,
   type TokenizedExample,
 } from "./data/batch.ts";
@@ -32,6 +33,7 @@ export {
   type TrainOn,
   tokenizeExample,
 } from "./data/tokenize-example.ts";
+export type { ExampleKind, TrainingExample } from "./data/training-example.ts";
 export {
   createGenerator,
   type GeneratorOptions,
@@ -55,7 +57,14 @@ export {
 } from "./decoding/sample.ts";
 export type { NewTokens } from "./engine/attention-mask.ts";
 export { createDecoder, type Decoder, type DecoderOptions, type Extension } from "./engine/decoder.ts";
-export { createEngine, type DropoutKey, type Engine, type EngineOptions } from "./engine/engine.ts";
+export {
+  type AccumulateOptions,
+  createEngine,
+  type DropoutKey,
+  type Engine,
+  type EngineOptions,
+  sumLosses,
+} from "./engine/engine.ts";
 export type { KeyValues } from "./engine/key-values.ts";
 export type { OutputTile, TokenScores } from "./engine/output-layer.ts";
 export { InputError } from "./errors.ts";
@@ -88,6 +97,13 @@ export type { Storage } from "./models/linear.ts";
 export { type LoadOptions, loadWeights } from "./models/load-weights.ts";
 export { adjustChat, createModel, type Model } from "./models/model.ts";
 export type { ModelWeights } from "./models/weights.ts";
+export type {
+  Objective,
+  ObjectiveValue,
+  ScoredExample,
+  ScoredText,
+} from "./objectives/objective.ts";
+export { sft } from "./objectives/sft.ts";
 export { dequantizeInt8, type Int8Matrix, quantizeInt8 } from "./quantization/int8.ts";
 export { dequantizeNF4, type NestedStatistics, type NF4Tensor, quantizeNF4 } from "./quantization/nf4.ts";
 export { type Device, float32, type HostTensor, int64, type Program } from "./runtime/device.ts";
@@ -115,3 +131,4 @@ export {
   type TrainingState,
 } from "./training/loop.ts";
 export type { SchedulerType } from "./training/schedule.ts";
+export type { ReferencedExample } from "./training/scored-examples.ts";

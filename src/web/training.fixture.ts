@@ -9,6 +9,7 @@ import {
   lora,
   loraConfigSchema,
   type Model,
+  sumLosses,
   zerosLike,
 } from "../core/index.ts";
 
@@ -32,7 +33,9 @@ export async function train({ config, weights, tokenizer }: Model, device: Devic
   const losses: number[] = [];
   for (let step = 0; step < 2; step++) {
     const gradients = zerosLike(parameters);
-    losses.push(await engine.accumulate(batch, parameters, gradients, { scale: 1 / (length - 1) }));
+    losses.push(
+      sumLosses(await engine.accumulate(batch, parameters, gradients, { weights: 1 / (length - 1) })),
+    );
     update(gradients);
   }
   await engine.release();

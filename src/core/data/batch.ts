@@ -27,6 +27,12 @@ export interface Batch extends TokenBatch {
   readonly labels: Int32Array;
 }
 
+/** A part of the examples of a step. Each of them is in one part as a whole. */
+export interface MicroBatch extends Batch {
+  /** For each label the number, from 0, of its example among those that were divided; an example's labels are in order. */
+  readonly labelExamples: Int32Array;
+}
+
 export interface BatchOptions {
   /** Tokens of a micro-batch, padding included; only an example that is longer makes a longer one, of its own. */
   readonly microBatchTokens: number;
@@ -48,7 +54,7 @@ const lengthStep = 64;
 export function buildMicroBatches(
   examples: readonly TokenizedExample[],
   { microBatchTokens, packing }: BatchOptions,
-): Batch[] {
+): MicroBatch[] {
   const lengths = examples.map((example) => example.ids.length);
   const rows = packing
     ? packExamples(lengths, Math.max(lengthStep, microBatchTokens - (microBatchTokens % lengthStep)))
@@ -56,13 +62,12 @@ export function buildMicroBatches(
   const lengthOf = (row: readonly number[]) => padLength(row.reduce((sum, i) => sum + lengths[i]!, 0));
   rows.sort((a, b) => lengthOf(a) - lengthOf(b));
 
-  const batches: Batch[] = [];
+  const batches: MicroBatch[] = [];
   for (let start = 0; start < rows.length; ) {
     // Rows come in rising length, so the last one decides on the padding.
     let end = start + 1;
     while (end < rows.length && (end + 1 - start) * lengthOf(rows[end]!) <= microBatchTokens) end++;
-    const group = rows.slice(start, end).map((row) => row.map((i) => examples[i]!));
-    batches.push(buildBatch(group, lengthOf(rows[end - 1]!)));
+    batches.push(buildBatch(examples, rows.slice(start, end), lengthOf(rows[end - 1]!)));
     start = end;
   }
   return batches;
@@ -72,17 +77,23 @@ function padLength(length: number): number {
   return Math.ceil(length / lengthStep) * lengthStep;
 }
 
-/** The arrays of rows of examples, padded with token 0 to `length`. */
-export function buildBatch(rows: readonly (readonly TokenizedExample[])[], length: number): Batch {
+/** The arrays of rows of examples, each given by the examples' numbers, padded with token 0 to `length`. */
+export function buildBatch(
+  examples: readonly TokenizedExample[],
+  rows: readonly (readonly number[])[],
+  length: number,
+): MicroBatch {
   const size = rows.length * length;
   const inputIds = new Int32Array(size);
   const positionIds = new Int32Array(size);
   const segmentIds = new Int32Array(size);
   const labelPositions: number[] = [];
   const labels: number[] = [];
-  for (const [row, examples] of rows.entries()) {
+  const labelExamples: number[] = [];
+  for (const [row, members] of rows.entries()) {
     let at = row * length;
-    for (const [index, { ids, trained }] of examples.entries()) {
+    for (const [index, member] of members.entries()) {
+      const { ids, trained } = examples[member]!;
       inputIds.set(ids, at);
       segmentIds.fill(index + 1, at, at + ids.length);
       for (let i = 0; i < ids.length; i++) {
@@ -90,6 +101,7 @@ export function buildBatch(rows: readonly (readonly TokenizedExample[])[], lengt
         if (i === 0 || trained[i] === 0) continue;
         labelPositions.push(at + i - 1);
         labels.push(ids[i]!);
+        labelExamples.push(member);
       }
       at += ids.length;
     }
@@ -102,5 +114,6 @@ export function buildBatch(rows: readonly (readonly TokenizedExample[])[], lengt
     segmentIds,
     labelPositions: Int32Array.from(labelPositions),
     labels: Int32Array.from(labels),
+    labelExamples: Int32Array.from(labelExamples),
   };
 }

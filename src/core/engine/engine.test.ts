@@ -8,7 +8,7 @@ import { initializeParameters, type Parameters, zerosLike } from "../adapters/pa
 import type { Batch, TokenBatch } from "../data/batch.ts";
 import { loadWeights } from "../models/load-weights.ts";
 import { chooseQueryChunks, recomputesAttention } from "./attention-mask.ts";
-import { createEngine } from "./engine.ts";
+import { createEngine, sumLosses } from "./engine.ts";
 
 // Made by reference/tiny_models.py and reference/lora.py with Transformers and PEFT.
 const folder = "fixtures/reference";
@@ -170,7 +170,7 @@ describe.each(adapters)("PEFT's adapter %s", async (name) => {
     });
     const gradients = zerosLike(parameters);
     const labels = batch.labels.length;
-    const loss = await engine.accumulate(batch, parameters, gradients, { scale: 1 / labels });
+    const loss = sumLosses(await engine.accumulate(batch, parameters, gradients, { weights: 1 / labels }));
     expect(loss / labels).toBeCloseTo((await readFloats(golden, "loss"))[0]!, 5);
     for (const [parameter, { data }] of gradients) {
       const expected = await readFloats(golden, `grad.base_model.model.${parameter}`);
@@ -198,7 +198,7 @@ test("PEFT's loss and gradients in rows so long that attention's weights are com
   const engine = createEngine(device, config, weights, adaptation, { segmentSize: 1 });
   const gradients = zerosLike(parameters);
   const count = batch.labels.length;
-  const loss = await engine.accumulate(batch, parameters, gradients, { scale: 1 / count });
+  const loss = sumLosses(await engine.accumulate(batch, parameters, gradients, { weights: 1 / count }));
   await engine.release();
   expect(loss / count).toBeCloseTo((await readFloats(golden, "loss"))[0]!, 5);
   for (const [parameter, { data }] of gradients) {
@@ -221,7 +221,7 @@ describe.each(["llama-rope3", "qwen2"])("full gradients of %s equal PyTorch's", 
     const engine = createEngine(device, config, weights, full, { segmentSize, outputTile });
     const gradients = zerosLike(parameters);
     const labels = batch.labels.length;
-    const loss = await engine.accumulate(batch, parameters, gradients, { scale: 1 / labels });
+    const loss = sumLosses(await engine.accumulate(batch, parameters, gradients, { weights: 1 / labels }));
     expect(loss / labels).toBeCloseTo((await readFloats(golden, `${name}/loss`))[0]!, 5);
     for (const [parameter, { data }] of gradients) {
       const expected = await readFloats(golden, `${name}/${parameter}`);
@@ -247,7 +247,7 @@ test("dropout is the same when a segment is computed again, and differs between 
     const engine = createEngine(device, config, weights, adaptation, { segmentSize });
     const gradients = zerosLike(parameters);
     const dropout = { seed: 1, step, microBatch: 0 };
-    const loss = await engine.accumulate(batch, parameters, gradients, { scale: 1, dropout });
+    const loss = sumLosses(await engine.accumulate(batch, parameters, gradients, { weights: 1, dropout }));
     return { loss, gradients };
   };
   const [whole, segmented, other] = [await run(2, 0), await run(1, 0), await run(1, 1)];

@@ -54,19 +54,33 @@ export interface DropoutKey {
   readonly microBatch: number;
 }
 
+export interface AccumulateOptions {
+  /** How much the negative log-likelihood of each label counts, or of all alike. Weights may be negative. */
+  readonly weights: number | Float32Array;
+  /** Adapters that drop some of their inputs do so if it is given. */
+  readonly dropout?: DropoutKey;
+}
+
+/**
+ * The negative log-likelihood of labels together, in nats.
+ *
+ * @example
+ * const loss = sumLosses(Float64Array.of(Math.log(0.5), Math.log(0.25)));
+ */
+export function sumLosses(logProbabilities: Float64Array): number {
+  return -logProbabilities.reduce((sum, value) => sum + value, 0);
+}
+
 export interface Engine {
-  /** Sum of the negative log-likelihoods of the batch's labels, in nats. */
-  evaluate(batch: Batch, parameters: Parameters): Promise<number>;
-  /**
-   * The same sum, with `scale` times its gradients added to `gradients`. Adapters that drop some of their inputs
-   * do so if `dropout` is given.
-   */
+  /** The log-probability of each of the batch's labels, in nats. */
+  score(batch: Batch, parameters: Parameters): Promise<Float64Array>;
+  /** The same, with the gradients of the sum of their negatives, each times its weight, added to `gradients`. */
   accumulate(
     batch: Batch,
     parameters: Parameters,
     gradients: Parameters,
-    options: { readonly scale: number; readonly dropout?: DropoutKey },
-  ): Promise<number>;
+    options: AccumulateOptions,
+  ): Promise<Float64Array>;
   /** Logits at flat positions b * S + s: float32 [positions, vocabSize] in row-major order. */
   logits(batch: TokenBatch, positions: Int32Array, parameters: Parameters): Promise<Float32Array>;
   release(): Promise<void>;
@@ -99,7 +113,7 @@ type Feeds = Record<string, HostTensor>;
  *   packing: false,
  * });
  * const engine = createEngine(openDevice("cpu"), config, weights, frozen, { segmentSize: 1 });
- * console.log(await engine.evaluate(batches[0]!, new Map()));
+ * console.log(await engine.score(batches[0]!, new Map()));
  * await engine.release();
  */
 export function createEngine(
@@ -244,7 +258,14 @@ export function createEngine(
     return hidden;
   };
 
-  const accumulateWhole: Engine["accumulate"] = async (batch, parameters, gradients, { scale, dropout }) => {
+  type Accumulate = (
+    batch: Batch,
+    parameters: Parameters,
+    gradients: Parameters,
+    options: { readonly weights: Float32Array; readonly dropout?: DropoutKey },
+  ) => Promise<Float64Array>;
+
+  const accumulateWhole: Accumulate = async (batch, parameters, gradients, { weights, dropout }) => {
     const segment = segments[0]!;
     const dims = [batch.rows, batch.length, config.hiddenSize];
     const weightsOfHead = headWeights(parameters);
@@ -257,7 +278,7 @@ export function createEngine(
       hidden: await embed(batch.inputIds, dims, parameters),
       labelPositions: int64(batch.labelPositions, [batch.labels.length]),
       labels: int64(batch.labels, [batch.labels.length]),
-      scale: float32(Float32Array.of(scale), []),
+      weights: float32(weights, [weights.length, 1]),
     });
     addGradients(segment, results, gradients);
     const { norm, head } = headGradients(gradients);
@@ -265,24 +286,19 @@ export function createEngine(
       if (gradient) addTo(gradient, results[gradientName(name)]!.data as Float32Array);
     if (embedding.isTrained)
       await addEmbeddingGradients(batch, results[gradientName("hidden")]!, parameters, gradients);
-    return (results.loss!.data as Float32Array)[0]!;
+    return Float64Array.from(results.losses!.data as Float32Array, (loss) => -loss);
   };
 
-  const accumulateBySegment: Engine["accumulate"] = async (
-    batch,
-    parameters,
-    gradients,
-    { scale, dropout },
-  ) => {
+  const accumulateBySegment: Accumulate = async (batch, parameters, gradients, { weights, dropout }) => {
     const dims = [batch.rows, batch.length, config.hiddenSize];
     const inputs: HostTensor[] = [];
     const last = await runForward(batch, parameters, (hidden) => inputs.push(hidden), dropout);
-    const { loss, dRows } = await outputLayer.accumulate(
+    const { logProbabilities, dRows } = await outputLayer.accumulate(
       gatherRows(last, batch.labelPositions),
       batch.labels,
       headWeights(parameters),
       headGradients(gradients),
-      scale,
+      weights,
       headAdapter && dropout && headDropout(batch, headAdapter.dropout, dropout),
     );
     const dLast = new Float32Array(last.data.length);
@@ -304,7 +320,7 @@ export function createEngine(
       if (segment.toHidden) dOutput = results[gradientName("hidden")] as typeof dOutput;
     }
     if (embedding.isTrained) await addEmbeddingGradients(batch, dOutput, parameters, gradients);
-    return loss;
+    return logProbabilities;
   };
 
   // The program of a whole step knows only an output layer that is plain, or trained as a whole.
@@ -329,16 +345,16 @@ export function createEngine(
   ) => embedding.accumulate(batch.inputIds, dHidden.data as Float32Array, parameters, gradients);
 
   return {
-    async evaluate(batch, parameters) {
+    async score(batch, parameters) {
       const hidden = await runForward(batch, parameters);
-      return outputLayer.loss(
-        gatherRows(hidden, batch.labelPositions),
-        batch.labels,
-        headWeights(parameters),
-      );
+      const rows = gatherRows(hidden, batch.labelPositions);
+      return (await outputLayer.score(rows, batch.labels, headWeights(parameters))).logProbabilities;
     },
-    accumulate: (batch, parameters, gradients, { scale, dropout }) =>
-      accumulate(batch, parameters, gradients, { scale, ...(drops && dropout && { dropout }) }),
+    accumulate: (batch, parameters, gradients, { weights, dropout }) =>
+      accumulate(batch, parameters, gradients, {
+        weights: typeof weights === "number" ? new Float32Array(batch.labels.length).fill(weights) : weights,
+        ...(drops && dropout && { dropout }),
+      }),
     async logits(batch, positions, parameters) {
       const hidden = await runForward(batch, parameters);
       return outputLayer.logits(gatherRows(hidden, positions), headWeights(parameters));

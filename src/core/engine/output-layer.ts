@@ -13,7 +13,7 @@ import {
   buildFinalNormGradients,
   buildHeadGradient,
   buildLogits,
-  buildLoss,
+  buildLosses,
   buildScoreSlice,
   buildSoftmaxSlice,
   gradientName,
@@ -59,10 +59,9 @@ export interface OutputLayer {
   logits(rows: Float32Array, weights: HeadWeights): Promise<Float32Array>;
   /** The log-probability of each row's label, in nats, and the row's likeliest token. */
   score(rows: Float32Array, labels: Int32Array, weights: HeadWeights): Promise<TokenScores>;
-  /** Sum of the negative log-likelihoods of the rows' labels, in nats. */
-  loss(rows: Float32Array, labels: Int32Array, weights: HeadWeights): Promise<number>;
   /**
-   * The same sum, and `scale` times its gradients: that of the rows returned, those of the weights added.
+   * The log-probability of each row's label, and the gradients of the sum of their negatives weighted by `labelWeights`: that of
+   * the rows returned, those of the weights added.
    *
    * @param kept which of the adapter's inputs are not dropped, bool [N, hiddenSize]; undefined if none is
    */
@@ -71,9 +70,9 @@ export interface OutputLayer {
     labels: Int32Array,
     weights: HeadWeights,
     gradients: HeadGradients,
-    scale: number,
+    labelWeights: Float32Array,
     kept?: HostTensor,
-  ): Promise<{ readonly loss: number; readonly dRows: Float32Array }>;
+  ): Promise<{ readonly logProbabilities: Float64Array; readonly dRows: Float32Array }>;
 }
 
 /** Large enough for products at their full rate, small enough that a tile takes some 10 MB. */
@@ -110,17 +109,10 @@ export function createOutputLayer(
     }
   }
 
-  /** What the loss and its gradients are computed from, once the whole vocabulary has been seen. */
-  const runSoftmax = async (
-    rows: HostTensor,
-    labels: Int32Array,
-    weights: HeadWeights,
-    weighted: boolean,
-  ) => {
+  /** What the losses and their gradients are computed from, once the whole vocabulary has been seen. */
+  const runSoftmax = async (rows: HostTensor, labels: Int32Array, weights: HeadWeights) => {
     const { normalized } = await (await finalNorm()).run({ rows, norm: weights.norm });
-    const program = await compileOnce(`softmax slice ${weighted}`, () =>
-      buildSoftmaxSlice(config, options, weighted),
-    );
+    const program = await compileOnce("softmax slice", () => buildSoftmaxSlice(config, options));
     let state: Record<string, HostTensor> = {
       largest: column(new Float32Array(labels.length).fill(Number.NEGATIVE_INFINITY)),
       sum: column(new Float32Array(labels.length)),
@@ -134,29 +126,28 @@ export function createOutputLayer(
     return { ...state, rows, norm: weights.norm, normalized: normalized!, labelRows };
   };
 
-  const lossOfRows = async (rows: Float32Array, labels: Int32Array, weights: HeadWeights) => {
-    if (options.adapter) return sumOfLosses(await scoreRows(rows, labels, weights));
-    const feeds = await runSoftmax(matrix(rows), labels, weights, false);
-    const program = await compileOnce("loss", () => buildLoss(config, options, false));
-    const { loss } = await program.run(feeds);
-    return (loss!.data as Float32Array)[0]!;
-  };
-
-  const accumulateRows: OutputLayer["accumulate"] = async (rows, labels, weights, gradients, scale) => {
+  const accumulateRows: OutputLayer["accumulate"] = async (
+    rows,
+    labels,
+    weights,
+    gradients,
+    labelWeights,
+  ) => {
     const feeds = {
-      ...(await runSoftmax(matrix(rows), labels, weights, true)),
-      scale: float32(Float32Array.of(scale), []),
+      ...(await runSoftmax(matrix(rows), labels, weights)),
+      weights: column(labelWeights),
     };
-    const program = await compileOnce("loss with gradients", () => buildLoss(config, options, true));
+    const program = await compileOnce("losses", () => buildLosses(config, options));
     const results = await program.run(feeds);
     const gradientOf = (name: string) => results[gradientName(name)]!.data as Float32Array;
     if (gradients.norm) addTo(gradients.norm, gradientOf("norm"));
     const { rows: trainedRows } = weights;
     const slopes = results.labelSlope?.data as Float32Array | undefined;
     const toLabels = () =>
-      (feeds.normalized.data as Float32Array).map(
-        (value, i) => -scale * (slopes ? slopes[Math.floor(i / hiddenSize)]! : 1) * value,
-      );
+      (feeds.normalized.data as Float32Array).map((value, i) => {
+        const row = Math.floor(i / hiddenSize);
+        return -labelWeights[row]! * (slopes ? slopes[row]! : 1) * value;
+      });
     const ofEntries = { ...feeds, logNormalizer: results.logNormalizer! };
     if (gradients.head) {
       for await (const { start, size, feeds } of slicesOf(weights)) {
@@ -169,7 +160,8 @@ export function createOutputLayer(
       await addHeadGradient(gradients.rows, { ...ofEntries, head: matrix(trainedRows!.values) });
       scatterAddSome(gradients.rows, trainedRows!.indices, labels, toLabels());
     }
-    return { loss: (results.loss!.data as Float32Array)[0]!, dRows: gradientOf("rows") };
+    const losses = results.losses!.data as Float32Array;
+    return { logProbabilities: Float64Array.from(losses, (loss) => -loss), dRows: gradientOf("rows") };
   };
 
   const addHeadGradient = async (gradient: Float32Array, feeds: Record<string, HostTensor>) => {
@@ -186,7 +178,7 @@ export function createOutputLayer(
     labels,
     weights,
     gradients,
-    scale,
+    labelWeights,
     kept,
   ) => {
     const scored = await scoreRows(rows, labels, weights, kept);
@@ -195,7 +187,7 @@ export function createOutputLayer(
       normalized: scored.normalized,
       logNormalizer: column(Float32Array.from(scored.logNormalizers)),
       labels: column(Float32Array.from(labels)),
-      scale: float32(Float32Array.of(scale), []),
+      weights: column(labelWeights),
       ...(kept && { [headTensorName("dropout")]: kept }),
     };
     const program = await compileOnce("adapted gradients", () => buildAdaptedGradients(config, options));
@@ -220,11 +212,9 @@ export function createOutputLayer(
       dNormalized: matrix(dNormalized),
     });
     if (gradients.norm) addTo(gradients.norm, results[gradientName("norm")]!.data as Float32Array);
-    return { loss: sumOfLosses(scored), dRows: results[gradientName("rows")]!.data as Float32Array };
+    const { logProbabilities } = scored;
+    return { logProbabilities, dRows: results[gradientName("rows")]!.data as Float32Array };
   };
-
-  const sumOfLosses = ({ logProbabilities }: TokenScores) =>
-    -logProbabilities.reduce((sum, value) => sum + value, 0);
 
   /** @param kept as in {@link OutputLayer.accumulate} */
   const scoreRows = async (
@@ -271,23 +261,14 @@ export function createOutputLayer(
     return { logProbabilities, likeliest, normalized: normalized!, logNormalizers };
   };
 
-  /** Calls `visit` with some of the rows, and their labels, at a time. */
-  const inChunks = async (
-    rows: Float32Array,
-    labels: Int32Array,
-    visit: (rows: Float32Array, labels: Int32Array, start: number) => Promise<number>,
-  ): Promise<number> => {
-    let loss = 0;
-    for (let start = 0; start < labels.length; start += tile.rows) {
-      const end = start + tile.rows;
-      loss += await visit(
-        rows.subarray(start * hiddenSize, end * hiddenSize),
-        labels.subarray(start, end),
-        start,
-      );
+  /** Calls `visit` with some of the rows, from `start` to `end`, at a time. */
+  const inChunks = async (count: number, visit: (start: number, end: number) => Promise<void>) => {
+    for (let start = 0; start < count; start += tile.rows) {
+      await visit(start, Math.min(count, start + tile.rows));
     }
-    return loss;
   };
+  const rowsBetween = (rows: Float32Array, start: number, end: number) =>
+    rows.subarray(start * hiddenSize, end * hiddenSize);
 
   return {
     async logits(rows, weights) {
@@ -304,37 +285,38 @@ export function createOutputLayer(
       return logits;
     },
     async score(rows, labels, weights) {
-      const scores = {
-        logProbabilities: new Float64Array(labels.length),
-        likeliest: new Int32Array(labels.length),
-      };
-      await inChunks(rows, labels, async (someRows, someLabels, start) => {
-        const { logProbabilities, likeliest } = await scoreRows(someRows, someLabels, weights);
-        scores.logProbabilities.set(logProbabilities, start);
-        scores.likeliest.set(likeliest, start);
-        return 0;
+      const logProbabilities = new Float64Array(labels.length);
+      const likeliest = new Int32Array(labels.length);
+      await inChunks(labels.length, async (start, end) => {
+        const some = rowsBetween(rows, start, end);
+        const scores = await scoreRows(some, labels.subarray(start, end), weights);
+        logProbabilities.set(scores.logProbabilities, start);
+        likeliest.set(scores.likeliest, start);
       });
-      return scores;
+      return { logProbabilities, likeliest };
     },
-    loss: (rows, labels, weights) =>
-      inChunks(rows, labels, (someRows, someLabels) => lossOfRows(someRows, someLabels, weights)),
-    async accumulate(rows, labels, weights, gradients, scale, kept) {
+    async accumulate(rows, labels, weights, gradients, labelWeights, kept) {
       const accumulatePart = options.adapter ? accumulateAdapted : accumulateRows;
       const dRows = new Float32Array(rows.length);
-      const loss = await inChunks(rows, labels, async (someRows, someLabels, start) => {
+      const logProbabilities = new Float64Array(labels.length);
+      await inChunks(labels.length, async (start, end) => {
         const keptHere = kept && {
           ...kept,
-          dims: [someLabels.length, hiddenSize],
-          data: (kept.data as Uint8Array).subarray(
-            start * hiddenSize,
-            (start + someLabels.length) * hiddenSize,
-          ),
+          dims: [end - start, hiddenSize],
+          data: (kept.data as Uint8Array).subarray(start * hiddenSize, end * hiddenSize),
         };
-        const part = await accumulatePart(someRows, someLabels, weights, gradients, scale, keptHere);
+        const part = await accumulatePart(
+          rowsBetween(rows, start, end),
+          labels.subarray(start, end),
+          weights,
+          gradients,
+          labelWeights.subarray(start, end),
+          keptHere,
+        );
         dRows.set(part.dRows, start * hiddenSize);
-        return part.loss;
+        logProbabilities.set(part.logProbabilities, start);
       });
-      return { loss, dRows };
+      return { logProbabilities, dRows };
     },
   };
 }

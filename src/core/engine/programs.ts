@@ -90,6 +90,8 @@ export interface HeadOptions {
 
 const normWeight = (config: ModelConfig) => input("norm", "float32", [config.hiddenSize]);
 const hiddenRows = (config: ModelConfig, name: string) => input(name, "float32", ["N", config.hiddenSize]);
+/** How much each label's loss counts. */
+const labelWeights = () => input("weights", "float32", ["N", 1]);
 
 /** The final norm of hidden "rows" [N, hiddenSize]: "normalized". */
 export function buildFinalNorm(config: ModelConfig): Outputs {
@@ -152,11 +154,11 @@ export function previousName(name: string): string {
 
 /**
  * Takes a slice of the vocabulary into the softmax's running state (Milakov and Gimelshein 2018, algorithm 3): the
- * "largest" logit of each row [N, 1], the "sum" [N, 1] of the exponentials of the logits less the largest and, if
- * `weighted`, the output layer's rows times these exponentials (and the slope of the cap, where logits have one), summed [N, hiddenSize] (as the values of attention in
+ * "largest" logit of each row [N, 1], the "sum" [N, 1] of the exponentials of the logits less the largest and, as
+ * "weighted", the output layer's rows times these exponentials (and the slope of the cap, where logits have one), summed [N, hiddenSize] (as the values of attention in
  * Dao et al. 2022, algorithm 1, with the vocabulary in the place of the keys).
  */
-export function buildSoftmaxSlice(config: ModelConfig, options: HeadOptions, weighted: boolean): Outputs {
+export function buildSoftmaxSlice(config: ModelConfig, options: HeadOptions): Outputs {
   const { head, logits } = connectSlice(config, options);
   const previous = (name: string, width: number) => input(previousName(name), "float32", ["N", width]);
   const before = previous("largest", 1);
@@ -170,19 +172,18 @@ export function buildSoftmaxSlice(config: ModelConfig, options: HeadOptions, wei
   return {
     largest,
     sum: accumulate("sum", 1, reduceSum(exponentials, [-1], { keepDims: true })),
-    ...(weighted && { weighted: accumulate("weighted", config.hiddenSize, matmul(weights, head)) }),
+    weighted: accumulate("weighted", config.hiddenSize, matmul(weights, head)),
   };
 }
 
 /**
  * From the softmax's state over the whole vocabulary and the output layer's rows of the labels ("labelRows"
- * [N, hiddenSize]): the "loss", which is the sum over the rows of the negative log-likelihood of their labels in
- * nats, and its gradients times "scale" if they are asked for.
+ * [N, hiddenSize]): the "losses" [N, 1], the negative log-likelihoods of the rows' labels in nats, and the gradients of
+ * their sum weighted by "weights" [N, 1].
  */
-export function buildLoss(
+export function buildLosses(
   config: ModelConfig,
   { trainsNorm, trainsHead, trainsRows }: HeadOptions,
-  withGradients: boolean,
 ): Outputs {
   const rows = hiddenRows(config, "rows");
   const norm = normWeight(config);
@@ -195,33 +196,31 @@ export function buildLoss(
     config.logitSoftcap,
   );
   const slope = softcapSlope(ofLabel, config.logitSoftcap);
-  const total = reduceSum(sub(logNormalizer, ofLabel), [0, 1]);
-  const loss = withDerivative([normalized], [total], (_node, [dLoss]) => {
+  const losses = withDerivative([normalized], [sub(logNormalizer, ofLabel)], (_node, [dLosses]) => {
     // The gradient is the mean of the output layer's rows under the softmax, less the label's row.
     const mean = div(hiddenRows(config, "weighted"), sum);
-    return [mul(sub(mean, slope ? mul(labelRows, slope) : labelRows), dLoss!)];
+    return [mul(sub(mean, slope ? mul(labelRows, slope) : labelRows), dLosses!)];
   })[0]!;
-  if (!withGradients) return { loss };
   const wanted = new Map([["rows", rows]]);
   if (trainsNorm) wanted.set("norm", norm);
   return {
-    loss,
-    ...gradients([loss], [input("scale", "float32", [])], wanted),
+    losses,
+    ...gradients([losses], [labelWeights()], wanted),
     ...((trainsHead || trainsRows) && { logNormalizer, ...(slope && { labelSlope: slope }) }),
   };
 }
 
-/** The gradient of rows of the output layer [V, hiddenSize], times "scale", without what the labels add to it. */
+/** The gradient of rows of the output layer [V, hiddenSize], by "weights" [N, 1], without what the labels add to it. */
 export function buildHeadGradient(config: ModelConfig): Outputs {
   const { normalized, logits } = connectSlice(config, { headDtype: "float32", adapter: undefined });
   const probabilities = exp(sub(logits, input("logNormalizer", "float32", ["N", 1])));
   const slope = softcapSlope(logits, config.logitSoftcap);
-  const weights = mul(slope ? mul(probabilities, slope) : probabilities, input("scale", "float32", []));
+  const weights = mul(slope ? mul(probabilities, slope) : probabilities, labelWeights());
   return { [gradientName("head")]: matmul(weights, normalized, { transA: true }) };
 }
 
 /**
- * The gradients, times "scale", that a slice of an adapted output layer has a part in: those of "normalized" and of the adapter's
+ * The gradients, by "weights" [N, 1], that a slice of an adapted output layer has a part in: those of "normalized" and of the adapter's
  * tensors. "places" [V] are the numbers of the slice's entries, and "labels" float32 [N, 1] such numbers.
  */
 export function buildAdaptedGradients(config: ModelConfig, options: HeadOptions): Outputs {
@@ -229,7 +228,7 @@ export function buildAdaptedGradients(config: ModelConfig, options: HeadOptions)
   const probabilities = exp(sub(logits, input("logNormalizer", "float32", ["N", 1])));
   const distances = abs(sub(input("places", "float32", ["V"]), input("labels", "float32", ["N", 1])));
   const ofLabels = max(sub(scalar(1), distances), scalar(0));
-  const dLogits = mul(sub(probabilities, ofLabels), input("scale", "float32", []));
+  const dLogits = mul(sub(probabilities, ofLabels), labelWeights());
   const trained = options.adapter!.parameters.filter(({ isFrozen }) => !isFrozen);
   const wanted = new Map<string, Tensor>([["normalized", normalized]]);
   for (const { name } of trained) wanted.set(headTensorName(name), tensors[name]!);
@@ -245,7 +244,10 @@ export function buildFinalNormGradients(config: ModelConfig, { trainsNorm }: Hea
   return gradients([normalizeFinally(config, rows, norm)], [hiddenRows(config, "dNormalized")], wanted);
 }
 
-/** All blocks, the output layer and the backward pass in one program, so that nothing is computed twice. */
+/**
+ * All blocks, the output layer and the backward pass in one program, so that nothing is computed twice: "losses" [N, 1] of the
+ * labels, and the gradients of their sum weighted by "weights" [N, 1].
+ */
 export function buildWholeStep(
   config: ModelConfig,
   layers: readonly LayerPlan[],
@@ -258,18 +260,20 @@ export function buildWholeStep(
   const norm = normWeight(config);
   const head = input("head", headOptions.headDtype, [config.vocabSize, config.hiddenSize]);
   const normalized = normalizeFinally(config, rows, norm);
-  const losses = linearCrossEntropy(
-    normalized,
-    cast(head, "float32"),
-    input("labels", "int64", ["N"]),
-    config.logitSoftcap,
+  const losses = reshape(
+    linearCrossEntropy(
+      normalized,
+      cast(head, "float32"),
+      input("labels", "int64", ["N"]),
+      config.logitSoftcap,
+    ),
+    ["N", 1],
   );
-  const loss = reduceSum(losses, [0]);
   const wanted = new Map(segment.parameters);
   if (headOptions.trainsNorm) wanted.set("norm", norm);
   if (headOptions.trainsHead) wanted.set("head", head);
   if (toHidden) wanted.set("hidden", segment.input);
-  return { loss, ...gradients([loss], [input("scale", "float32", [])], wanted) };
+  return { losses, ...gradients([losses], [labelWeights()], wanted) };
 }
 
 /** Name of a block's keys or values, as a program's input (of the past) and output (of the new tokens). */

@@ -4,7 +4,7 @@ import { openCheckpoint } from "../../node/models/checkpoint.ts";
 import { checkDevice, openDevice } from "../../node/runtime/onnx-runtime.ts";
 import { lora, loraConfigSchema } from "../adapters/lora.ts";
 import { initializeParameters, zerosLike } from "../adapters/parameters.ts";
-import { createEngine } from "../engine/engine.ts";
+import { createEngine, sumLosses } from "../engine/engine.ts";
 import { loadWeights } from "../models/load-weights.ts";
 
 /** The software Vulkan device that Debian's chromium carries (it needs libvulkan1 beside it). */
@@ -45,7 +45,7 @@ test("a LoRA step on WebGPU equals the CPU's", async ({ skip }) => {
   const step = async (name: "cpu" | "webgpu") => {
     const engine = createEngine(openDevice(name), config, weights, adaptation, { segmentSize: 1 });
     const gradients = zerosLike(parameters);
-    const loss = await engine.accumulate(batch, parameters, gradients, { scale: 1 / 15 });
+    const loss = sumLosses(await engine.accumulate(batch, parameters, gradients, { weights: 1 / 15 }));
     return { loss, gradients };
   };
   const [cpu, webgpu] = [await step("cpu"), await step("webgpu")];

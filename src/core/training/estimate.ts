@@ -16,6 +16,7 @@ import { defaultOutputTile } from "../engine/output-layer.ts";
 import {
   buildBackward,
   buildForward,
+  buildScoreSlice,
   buildSoftmaxSlice,
   buildWholeStep,
   type HeadOptions,
@@ -108,10 +109,10 @@ export function estimateStep(
     V: Math.min(defaultOutputTile.entries, config.vocabSize),
   };
   const tiles = (labels / tileSizes.N) * (config.vocabSize / tileSizes.V);
-  const costOfSlice = (weighted: boolean) =>
-    cost(Object.values(buildSoftmaxSlice(config, headOptions, weighted)), tileSizes);
+  const slice = cost(Object.values(buildSoftmaxSlice(config, headOptions)), tileSizes);
+  const scoredSlice = cost(Object.values(buildScoreSlice(config, headOptions)), tileSizes);
   const block = cost(Object.values(buildForward(config, layers.slice(-1), options)));
-  const evaluationFlops = config.numHiddenLayers * block.flops + tiles * costOfSlice(false).flops;
+  const evaluationFlops = config.numHiddenLayers * block.flops + tiles * scoredSlice.flops;
 
   const kind = segmentSize >= config.numHiddenLayers ? "whole" : "segments";
   let activationBytes: number;
@@ -129,11 +130,10 @@ export function estimateStep(
     const backwardSegments = segments - Math.floor(firstTrained / segmentSize);
     const forward = cost(Object.values(buildForward(config, segment, options)));
     const backward = cost(Object.values(buildBackward(config, segment, options, true)));
-    const head = costOfSlice(true);
     // Programs keep their arenas, so their peaks add up.
     const hiddenStates = (backwardSegments + 2) * rows * length * config.hiddenSize * 4;
-    activationBytes = forward.peakBytes + backward.peakBytes + head.peakBytes + hiddenStates;
-    flops = segments * forward.flops + backwardSegments * backward.flops + tiles * head.flops;
+    activationBytes = forward.peakBytes + backward.peakBytes + slice.peakBytes + hiddenStates;
+    flops = segments * forward.flops + backwardSegments * backward.flops + tiles * slice.flops;
   }
 
   const parameters = listParameters(config, adaptation);

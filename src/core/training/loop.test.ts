@@ -15,8 +15,9 @@ import { lora, loraConfigSchema } from "../adapters/lora.ts";
 import { initializeParameters, type Parameters, zerosLike } from "../adapters/parameters.ts";
 import { type BatchOptions, buildMicroBatches, type TokenizedExample } from "../data/batch.ts";
 import { createSampler } from "../data/sampler.ts";
-import { createEngine, type Engine } from "../engine/engine.ts";
+import { createEngine, type Engine, sumLosses } from "../engine/engine.ts";
 import { loadWeights } from "../models/load-weights.ts";
+import { sft } from "../objectives/sft.ts";
 import { createRandom } from "../random.ts";
 import { makeInterruptible } from "../runtime/interruptible.ts";
 import { createMoments } from "./adamw.ts";
@@ -53,16 +54,13 @@ async function createState(): Promise<TrainingState<RunProgress>> {
 
 function createPlan(overrides: Partial<LoopPlan> = {}): LoopPlan {
   const sampler = createSampler(examples.length - 4, 4, 7);
-  const batching: BatchOptions = { microBatchTokens: 64, packing: true };
   return {
     totalSteps: 12,
     stepsPerEpoch: sampler.stepsPerEpoch,
-    microBatches: (step) =>
-      buildMicroBatches(
-        sampler.examplesOf(step).map((i) => examples[i]!),
-        batching,
-      ),
-    evaluation: buildMicroBatches(examples.slice(-4), batching),
+    objective: sft,
+    examplesOf: (step) => sampler.examplesOf(step).map((i) => ({ texts: [examples[i]!] })),
+    heldOut: examples.slice(-4).map((example) => ({ texts: [example] })),
+    batching: { microBatchTokens: 64, packing: true },
     evalSteps: 4,
     saveSteps: 3,
     earlyStoppingPatience: undefined,
@@ -176,9 +174,7 @@ const stops: Record<
 };
 
 describe("a run that is stopped keeps its last whole step, and goes on bit for bit", () => {
-  const plan = createPlan({
-    evaluation: buildMicroBatches(examples.slice(-4), { microBatchTokens: 20, packing: false }),
-  });
+  const plan = createPlan({ batching: { microBatchTokens: 20, packing: false } });
 
   test.each(Object.entries(stops))("%s", async (name, create) => {
     const whole = await createState();
@@ -225,7 +221,7 @@ async function gradientsOf(engine: Engine, batching: BatchOptions) {
   const labels = batches.reduce((sum, batch) => sum + batch.labels.length, 0);
   let loss = 0;
   for (const batch of batches)
-    loss += await engine.accumulate(batch, parameters, gradients, { scale: 1 / labels });
+    loss += sumLosses(await engine.accumulate(batch, parameters, gradients, { weights: 1 / labels }));
   return { microBatches: batches.length, loss, gradients };
 }
 
@@ -259,7 +255,7 @@ test("a run stops early when the evaluations do not improve", async () => {
 test("a loss that is not finite stops the run and names the step", async () => {
   const state = await createState();
   state.parameters.values().next().value!.data[0] = Number.NaN;
-  await expect(run("nan", state, createPlan({ evaluation: [] }))).rejects.toThrow(
+  await expect(run("nan", state, createPlan({ heldOut: [] }))).rejects.toThrow(
     "At step 1 the loss is not finite",
   );
 });

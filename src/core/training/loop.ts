@@ -2,20 +2,31 @@
 
 import type { OptimizerStep } from "../adapters/method.ts";
 import { type Parameters, zerosLike } from "../adapters/parameters.ts";
-import type { Batch } from "../data/batch.ts";
+import { type BatchOptions, buildMicroBatches, type MicroBatch } from "../data/batch.ts";
 import type { Engine } from "../engine/engine.ts";
 import { InputError } from "../errors.ts";
+import type { Objective, ObjectiveValue } from "../objectives/objective.ts";
 import { type AdamWConfig, clipGradients, gradientNorm, type Moments, updateAdamW } from "./adamw.ts";
 import { type SchedulerType, scheduleFactor } from "./schedule.ts";
+import {
+  createLabelValues,
+  gatherLabels,
+  type ReferencedExample,
+  scatterLabels,
+  scoreTexts,
+  toScored,
+} from "./scored-examples.ts";
 
 /** What the loop needs to know of a run. */
 export interface LoopPlan {
   readonly totalSteps: number;
   readonly stepsPerEpoch: number;
-  /** The micro-batches of an optimizer step, counted from 0: a function of the step alone. */
-  microBatches(step: number): readonly Batch[];
+  readonly objective: Objective;
+  /** The examples of an optimizer step, counted from 0: a function of the step alone. */
+  examplesOf(step: number): readonly ReferencedExample[];
   /** The held-out examples; none if there is no evaluation. */
-  readonly evaluation: readonly Batch[];
+  readonly heldOut: readonly ReferencedExample[];
+  readonly batching: BatchOptions;
   readonly evalSteps: number;
   readonly saveSteps: number;
   readonly earlyStoppingPatience: number | undefined;
@@ -34,7 +45,7 @@ export interface LoopPlan {
 /** One optimizer step. */
 export interface StepMetrics {
   readonly step: number;
-  /** Mean negative log-likelihood of the step's trained tokens, in nats. */
+  /** The objective's: of supervised tuning the mean negative log-likelihood of the step's trained tokens, in nats. */
   readonly loss: number;
   readonly learning_rate: number;
   /** Norm of the gradients before clipping. */
@@ -45,6 +56,8 @@ export interface StepMetrics {
   readonly tokens: number;
   /** Wall time of the step. */
   readonly seconds: number;
+  /** What the objective says beside its loss, such as "rewards/margins"; undefined if nothing. */
+  readonly metrics?: Readonly<Record<string, number>>;
 }
 
 /** One evaluation on the held-out examples, after `step` updates. */
@@ -53,6 +66,8 @@ export interface EvaluationMetrics {
   readonly eval_loss: number;
   readonly eval_tokens: number;
   readonly seconds: number;
+  /** As those of a step. */
+  readonly metrics?: Readonly<Record<string, number>>;
 }
 
 /** How far a run has come. Everything else that a step needs follows from the plan and the step's number. */
@@ -63,7 +78,7 @@ export interface Progress {
   readonly evaluated: boolean;
   readonly trained_tokens: number;
   readonly tokens: number;
-  /** Examples that were trained on. */
+  /** Texts that were trained on. */
   readonly samples: number;
   /** Wall time of the steps so far. */
   readonly seconds: number;
@@ -116,14 +131,15 @@ export type LoopOutcome = "finished" | "stopped early" | "interrupted";
  * const { config, weights, tokenizer } = await openModel("fixtures/embedded-model");
  * const ids = Int32Array.from(encodeText(tokenizer, "Once there was a cat."));
  * const example = { ids, trained: new Uint8Array(ids.length).fill(1) };
- * const batches = buildMicroBatches([example], { microBatchTokens: 512, packing: false });
  * const engine = createEngine(openDevice("cpu"), config, weights, freeze(1, config), { segmentSize: 1 });
  * const parameters = await initializeParameters(config, freeze(1, config), weights, 0);
  * const plan = {
  *   totalSteps: 10,
  *   stepsPerEpoch: 1,
- *   microBatches: () => batches,
- *   evaluation: [],
+ *   objective: sft,
+ *   examplesOf: () => [{ texts: [example] }],
+ *   heldOut: [],
+ *   batching: { microBatchTokens: 512, packing: false },
  *   evalSteps: 1,
  *   saveSteps: 10,
  *   earlyStoppingPatience: undefined,
@@ -133,7 +149,6 @@ export type LoopOutcome = "finished" | "stopped early" | "interrupted";
  *   warmupSteps: 1,
  *   maxGradNorm: 1,
  *   seed: 0,
- *   dropout: false,
  * } as const;
  * const state = { parameters, moments: createMoments(parameters), progress: initialProgress };
  * await runTrainingLoop(engine, plan, state, {
@@ -173,9 +188,7 @@ export async function runTrainingLoop<P extends Progress>(
 }
 
 function isEvaluationDue(plan: LoopPlan, { step, evaluated }: Progress): boolean {
-  return (
-    plan.evaluation.length > 0 && !evaluated && (step % plan.evalSteps === 0 || step === plan.totalSteps)
-  );
+  return plan.heldOut.length > 0 && !evaluated && (step % plan.evalSteps === 0 || step === plan.totalSteps);
 }
 
 async function trainStep<P extends Progress>(
@@ -187,18 +200,9 @@ async function trainStep<P extends Progress>(
 ): Promise<void> {
   const started = performance.now();
   const { progress, parameters, moments } = state;
-  const microBatches = plan.microBatches(progress.step);
-  const labels = microBatches.reduce((sum, batch) => sum + batch.labels.length, 0);
   for (const { data } of gradients.values()) data.fill(0);
-  let loss = 0;
-  for (const [microBatch, batch] of microBatches.entries()) {
-    loss += await engine.accumulate(batch, parameters, gradients, {
-      // Normalized over the whole step, so that the result does not depend on how it is divided.
-      scale: 1 / labels,
-      dropout: { seed: plan.seed, step: progress.step, microBatch },
-    });
-  }
-  loss /= labels;
+  const { value, batches } = await accumulateExamples(engine, plan, state, gradients);
+  const { loss } = value;
   const norm = gradientNorm(gradients);
   const number = progress.step + 1;
   if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
@@ -216,7 +220,8 @@ async function trainStep<P extends Progress>(
   if (optimizerStep) optimizerStep({ parameters, gradients, step: number, learningRateOf, optimizer }, adamW);
   else adamW();
 
-  const tokens = microBatches.reduce((sum, batch) => sum + countTokens(batch), 0);
+  const tokens = batches.reduce((sum, batch) => sum + countTokens(batch), 0);
+  const labels = countLabels(batches);
   const seconds = (performance.now() - started) / 1000;
   state.progress = {
     ...progress,
@@ -224,7 +229,7 @@ async function trainStep<P extends Progress>(
     evaluated: false,
     trained_tokens: progress.trained_tokens + labels,
     tokens: progress.tokens + tokens,
-    samples: progress.samples + microBatches.reduce((sum, batch) => sum + countExamples(batch), 0),
+    samples: progress.samples + batches.reduce((sum, batch) => sum + countTexts(batch), 0),
     seconds: progress.seconds + seconds,
   };
   events.onStep({
@@ -236,14 +241,49 @@ async function trainStep<P extends Progress>(
     trained_tokens: labels,
     tokens,
     seconds,
+    ...withMetrics(value),
   });
 }
 
-function countTokens({ segmentIds }: Batch): number {
+/** Adds the gradients of the step's loss. */
+async function accumulateExamples<P extends Progress>(
+  engine: Engine,
+  { objective, examplesOf, batching, seed }: LoopPlan,
+  { parameters, progress: { step } }: TrainingState<P>,
+  gradients: Parameters,
+): Promise<{ readonly value: ObjectiveValue; readonly batches: readonly MicroBatch[] }> {
+  const examples = examplesOf(step);
+  const texts = examples.flatMap((example) => example.texts);
+  const batches = buildMicroBatches(texts, batching);
+  const known = objective.isLinear
+    ? createLabelValues(texts)
+    : await scoreTexts(engine, parameters, texts, batches);
+  const value = objective.evaluate(toScored(examples, known));
+  const coefficients = value.coefficients.flat();
+  const scores = createLabelValues(texts);
+  for (const [microBatch, batch] of batches.entries()) {
+    const weights = gatherLabels(batch, coefficients).map((coefficient) => -coefficient);
+    // An objective that has to know the scores beforehand would see others, were inputs dropped at random.
+    const dropout = objective.isLinear && { dropout: { seed, step, microBatch } };
+    const options = { weights, ...dropout };
+    scatterLabels(batch, await engine.accumulate(batch, parameters, gradients, options), scores);
+  }
+  return { value: objective.isLinear ? objective.evaluate(toScored(examples, scores)) : value, batches };
+}
+
+function withMetrics({ metrics }: ObjectiveValue): Pick<StepMetrics, "metrics"> {
+  return Object.keys(metrics).length > 0 ? { metrics } : {};
+}
+
+function countLabels(batches: readonly MicroBatch[]): number {
+  return batches.reduce((sum, { labels }) => sum + labels.length, 0);
+}
+
+function countTokens({ segmentIds }: MicroBatch): number {
   return segmentIds.reduce((count, segment) => count + (segment === 0 ? 0 : 1), 0);
 }
 
-function countExamples({ segmentIds, positionIds }: Batch): number {
+function countTexts({ segmentIds, positionIds }: MicroBatch): number {
   return segmentIds.reduce((count, segment, i) => count + (segment !== 0 && positionIds[i] === 0 ? 1 : 0), 0);
 }
 
@@ -254,15 +294,15 @@ async function evaluateHeldOut<P extends Progress>(
   events: LoopEvents<P>,
 ): Promise<void> {
   const started = performance.now();
-  let sum = 0;
-  let labels = 0;
-  for (const [done, batch] of plan.evaluation.entries()) {
-    events.onEvaluating?.(done, plan.evaluation.length);
-    sum += await engine.evaluate(batch, state.parameters);
-    labels += batch.labels.length;
-  }
+  const { objective, heldOut, batching } = plan;
+  const texts = heldOut.flatMap((example) => example.texts);
+  const batches = buildMicroBatches(texts, batching);
+  const scores = await scoreTexts(engine, state.parameters, texts, batches, (done) =>
+    events.onEvaluating?.(done, batches.length),
+  );
+  const value = objective.evaluate(toScored(heldOut, scores));
+  const evalLoss = value.loss;
   const { progress } = state;
-  const evalLoss = sum / labels;
   // The untrained model is the baseline, not a candidate.
   const better = progress.step > 0 && (progress.best === null || evalLoss < progress.best.eval_loss);
   state.progress = {
@@ -275,7 +315,8 @@ async function evaluateHeldOut<P extends Progress>(
   events.onEvaluation({
     step: progress.step,
     eval_loss: evalLoss,
-    eval_tokens: labels,
+    eval_tokens: countLabels(batches),
     seconds: (performance.now() - started) / 1000,
+    ...withMetrics(value),
   });
 }

@@ -6,7 +6,7 @@ import { frozen } from "../../core/adapters/adaptation.ts";
 import { listParameters, zerosLike } from "../../core/adapters/parameters.ts";
 import type { Batch } from "../../core/data/batch.ts";
 import { createDecoder } from "../../core/engine/decoder.ts";
-import { createEngine } from "../../core/engine/engine.ts";
+import { createEngine, sumLosses } from "../../core/engine/engine.ts";
 import { createKeyValues } from "../../core/engine/key-values.ts";
 import { defaultOutputTile, type OutputTile } from "../../core/engine/output-layer.ts";
 import { mergeAdapter } from "../export/merge.ts";
@@ -140,9 +140,9 @@ describe.each(cases.flatMap((name) => [`${name}/1`, `${name}/2`]))("%s", async (
       expect(maxDifference(logits, golden.logits)).toBeLessThanOrEqual(1e-4);
       const gradients = zerosLike(parameters);
       const count = batch.labels.length;
-      const loss = await engine.accumulate(batch, parameters, gradients, { scale: 1 / count });
+      const loss = sumLosses(await engine.accumulate(batch, parameters, gradients, { weights: 1 / count }));
       expect(loss / count).toBeCloseTo(golden.loss, 5);
-      expect((await engine.evaluate(batch, parameters)) / count).toBeCloseTo(golden.loss, 5);
+      expect(sumLosses(await engine.score(batch, parameters)) / count).toBeCloseTo(golden.loss, 5);
       const namesOf = format.fileNames?.(settings, config) ?? ((each) => [`base_model.model.${each}`]);
       const expected = new Map(golden.gradients);
       for (const [parameter, { data }] of gradients) {
@@ -237,7 +237,7 @@ test("dropout before the output layer is the same for any division, and no other
     const engine = createEngine(device, config, weights, adaptation, { segmentSize, outputTile });
     const gradients = zerosLike(new Map([...parameters].filter(([name]) => name.startsWith("lm_head"))));
     const dropout = { seed: 1, step: 0, microBatch: 0 };
-    const loss = await engine.accumulate(batch, parameters, gradients, { scale: 1, dropout });
+    const loss = sumLosses(await engine.accumulate(batch, parameters, gradients, { weights: 1, dropout }));
     await engine.release();
     return { loss, gradients };
   };

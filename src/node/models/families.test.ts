@@ -112,7 +112,7 @@ describe.each(names)("%s", (name) => {
     const logits = await engine.logits(batch, allPositions(batch), parameters);
     expect(largestDifference(logits, await readFloats(adapterGolden, "logits"))).toBeLessThan(1e-4);
     const gradients = zerosLike(parameters);
-    await engine.accumulate(withLabels, parameters, gradients, { scale: 1 / labelled.length });
+    await engine.accumulate(withLabels, parameters, gradients, { weights: 1 / labelled.length });
     await engine.release();
     const inLanguagePart = (parameter: string) => parameter.replace(/^model\./, "model.language_model.");
     const storedName = name.startsWith("gemma3-") ? inLanguagePart : (parameter: string) => parameter;

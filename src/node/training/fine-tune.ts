@@ -16,12 +16,13 @@ import {
 } from "../../core/adapters/parameters.ts";
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { countParameters } from "../../core/architectures/modules.ts";
-import { type BatchOptions, buildMicroBatches, type TokenizedExample } from "../../core/data/batch.ts";
+import type { TokenizedExample } from "../../core/data/batch.ts";
 import { createEngine, type Engine } from "../../core/engine/engine.ts";
 import { InputError } from "../../core/errors.ts";
 import type { Checkpoint } from "../../core/models/checkpoint.ts";
 import { chooseTableDtype, fingerprintModel } from "../../core/models/load-weights.ts";
 import { adjustChat, type Model } from "../../core/models/model.ts";
+import { sft } from "../../core/objectives/sft.ts";
 import type { Device } from "../../core/runtime/device.ts";
 import { makeInterruptible } from "../../core/runtime/interruptible.ts";
 import { withChatSettings } from "../../core/tokenization/chat-template.ts";
@@ -446,18 +447,15 @@ export function pickSegmentSize(
 }
 
 function planLoop({ config, examples, steps }: RunInputs): LoopPlan {
-  const batching: BatchOptions = { microBatchTokens: config.micro_batch_tokens, packing: config.packing };
-  const batches = (indices: readonly number[]) =>
-    buildMicroBatches(
-      indices.map((index) => examples[index]!),
-      batching,
-    );
+  const examplesAt = (indices: readonly number[]) => indices.map((index) => ({ texts: [examples[index]!] }));
   const { sampler, totalSteps } = steps;
   return {
     totalSteps,
     stepsPerEpoch: sampler.stepsPerEpoch,
-    microBatches: (step) => batches(sampler.examplesOf(step).map((index) => steps.training[index]!)),
-    evaluation: batches(steps.heldOut),
+    objective: sft,
+    examplesOf: (step) => examplesAt(sampler.examplesOf(step).map((index) => steps.training[index]!)),
+    heldOut: examplesAt(steps.heldOut),
+    batching: { microBatchTokens: config.micro_batch_tokens, packing: config.packing },
     evalSteps: steps.evalSteps,
     saveSteps: config.save_steps ?? Math.max(1, Math.ceil(totalSteps / 20)),
     earlyStoppingPatience: config.early_stopping_patience,

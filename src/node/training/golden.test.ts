@@ -9,10 +9,11 @@ import type { OptimizerStep } from "../../core/adapters/method.ts";
 import { initializeParameters, type Parameters } from "../../core/adapters/parameters.ts";
 import { splitWeights, toLora } from "../../core/adapters/pissa.ts";
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
-import { buildBatch, type TokenizedExample } from "../../core/data/batch.ts";
+import type { TokenizedExample } from "../../core/data/batch.ts";
 import { createEngine } from "../../core/engine/engine.ts";
 import { loadWeights } from "../../core/models/load-weights.ts";
 import type { ModelWeights } from "../../core/models/weights.ts";
+import { sft } from "../../core/objectives/sft.ts";
 import { createMoments } from "../../core/training/adamw.ts";
 import {
   initialProgress,
@@ -72,8 +73,12 @@ const others = readRuns(`${folder}/peft-methods/training`);
 const device = openDevice("cpu", { threads: 1 });
 const pissa = loraConfigSchema.parse({ r: 4, lora_alpha: 8, init_lora_weights: "pissa" });
 
+/** Padded to one length, so that micro-batches hold what PyTorch's did. */
 function toExample({ ids, labels }: Sequence): TokenizedExample {
-  return { ids: Int32Array.from(ids), trained: Uint8Array.from(labels, (label) => (label === -100 ? 0 : 1)) };
+  const example = { ids: new Int32Array(64), trained: new Uint8Array(64) };
+  example.ids.set(ids);
+  example.trained.set(labels.map((label) => (label === -100 ? 0 : 1)));
+  return example;
 }
 
 async function open({ base, quantization }: Run) {
@@ -137,14 +142,10 @@ async function train(
   const plan: LoopPlan = {
     totalSteps: run.steps.length,
     stepsPerEpoch: 2,
-    microBatches: (step) =>
-      windows[step]!.map((microBatch) =>
-        buildBatch(
-          microBatch.map((sequence) => [toExample(sequence)]),
-          16,
-        ),
-      ),
-    evaluation: [],
+    objective: sft,
+    examplesOf: (step) => windows[step]!.flat().map((sequence) => ({ texts: [toExample(sequence)] })),
+    batching: { microBatchTokens: 64 * windows[0]![0]!.length, packing: false },
+    heldOut: [],
     evalSteps: 1,
     saveSteps: 1,
     earlyStoppingPatience: undefined,

@@ -1,0 +1,40 @@
+/** @file What an objective is: a loss that is a function of the log-probabilities of the labelled tokens. */
+
+import type { ExampleKind, TrainingExample } from "../data/training-example.ts";
+
+/** The labelled tokens of a text, as a model that is tuned and its reference see them. */
+export interface ScoredText {
+  /** Of each labelled token, in nats. */
+  readonly logProbabilities: Float64Array;
+  /** The same by the reference, the model before tuning; where the objective needs none, empty. */
+  readonly reference: Float64Array;
+}
+
+export interface ScoredExample extends Pick<TrainingExample, "label"> {
+  readonly texts: readonly ScoredText[];
+  readonly weight: number;
+}
+
+export interface ObjectiveValue {
+  readonly loss: number;
+  /** Of each example's texts: the derivative of the loss by the log-probability of each labelled token. */
+  readonly coefficients: readonly (readonly Float64Array[])[];
+  /** What else is worth knowing, by the names of TRL's logs. */
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/**
+ * A loss of the examples of an optimizer step, or of all that are held out. Whatever it computes from the log-probabilities, the
+ * gradient of the model's parameters follows from its derivatives by them: the loss of a token counts with the negative of its
+ * coefficient.
+ */
+export interface Objective {
+  readonly name: string;
+  /** Which examples it learns from. */
+  readonly learnsFrom: ExampleKind;
+  /** Whether it needs {@link ScoredText.reference}. */
+  readonly usesReference: boolean;
+  /** Whether its coefficients do not depend on the log-probabilities, so that these need not be known before the gradients. */
+  readonly isLinear: boolean;
+  evaluate(examples: readonly ScoredExample[]): ObjectiveValue;
+}
