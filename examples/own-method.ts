@@ -34,24 +34,19 @@ const network = (outFeatures: number, inFeatures: number): LinearAdapter => ({
     throw new Error("No weight computes what the network does.");
   },
 });
-const adaptation: Adaptation = {
-  trains: () => false,
-  adapterOf: (_name, outFeatures, inFeatures) => network(outFeatures, inFeatures),
-};
+const adaptation: Adaptation = { trains: () => false, adapterOf: (_name, ...dims) => network(...dims) };
 
 const { config, weights, ...model } = await openModel("fixtures/embedded-model");
 const data = "fixtures/miniature/commonsense-train.jsonl";
 const { examples } = await inspectData({ model: model.path, data });
+const batching = { microBatchTokens: 1024, packing: true };
 const parameters = await initializeParameters(config, adaptation, weights, 0);
 const engine = createEngine(openDevice("cpu"), config, weights, adaptation, { segmentSize: 1 });
 const update = adamW(parameters, { learningRate: 1e-2 });
 
 for (let step = 1; step <= 20; step++) {
   const gradients = zerosLike(parameters);
-  const [batch] = buildMicroBatches(examples.slice(8 * step, 8 * step + 8), {
-    microBatchTokens: 1024,
-    packing: true,
-  });
+  const [batch] = buildMicroBatches(examples.slice(8 * step, 8 * step + 8), batching);
   const weights = 1 / batch!.labels.length;
   const loss = weights * sumLosses(await engine.accumulate(batch!, parameters, gradients, { weights }));
   update(gradients);
