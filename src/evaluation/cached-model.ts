@@ -97,6 +97,9 @@ export function cachedModel(model: LanguageModel, files: AnswerFiles): CachedMod
     get chatTemplate() {
       return model.chatTemplate;
     },
+    get givesLikelihoods() {
+      return model.givesLikelihoods ?? true;
+    },
     get tokenCounts() {
       return model.tokenCounts;
     },

@@ -2,6 +2,7 @@
 
 import { aggregateItems, aggregateTasks, type Score } from "./aggregate.ts";
 import { applyFilter } from "./filters.ts";
+import { withoutGold } from "./gold.ts";
 import {
   type Answer,
   argumentsOf,
@@ -11,7 +12,7 @@ import {
   type RequestType,
   requestTypes,
 } from "./language-model.ts";
-import { type ItemScores, type MetricName, scoreItem } from "./metrics/metrics.ts";
+import { type ItemScores, type MetricName, metricNames, metrics, scoreItem } from "./metrics/metrics.ts";
 import { outputTypes } from "./requests/output-types.ts";
 import type { Filter, Instance, PreparedTask } from "./task.ts";
 
@@ -77,7 +78,7 @@ export interface EvaluationEvents {
 
 /**
  * Evaluates a model on tasks. The requests of all tasks are put together by type, so that the model can order and
- * batch them as it likes.
+ * batch them as it likes. One that gives no log-likelihoods is not asked for those of right answers.
  *
  * @example
  * const { openModel } = await import("slimtune");
@@ -94,10 +95,11 @@ export async function evaluate(
 ): Promise<Evaluation> {
   const started = performance.now();
   const { scored, generated } = model.tokenCounts;
-  const { answers, secondsWriting } = await askAll(model, tasks, events);
+  const asked = model.givesLikelihoods === false ? tasks.map(withoutGold) : tasks;
+  const { answers, secondsWriting } = await askAll(model, asked, events);
   const seconds = (performance.now() - started) / 1000;
 
-  const evaluations = tasks.map((task) => judgeTask(task, answers));
+  const evaluations = asked.map((task) => judgeTask(task, answers));
   return {
     tasks: evaluations,
     groups: groups.map((group) => ({ group, scores: scoreGroup(group, evaluations) })),
@@ -114,11 +116,13 @@ async function askAll(
   tasks: readonly PreparedTask[],
   { onProgress }: EvaluationEvents,
 ): Promise<{ answers: Answers; secondsWriting: number }> {
-  const instances = tasks.flatMap((task) => task.instances);
+  const all = tasks
+    .flatMap((task) => task.instances)
+    .flatMap(({ requests, gold }) => (gold && !requests.includes(gold) ? [...requests, gold] : requests));
   const answers = new Map<ModelRequest, Answer>();
   let secondsWriting = 0;
   for (const type of requestTypes) {
-    const requests = instances.flatMap((instance) => instance.requests.filter((one) => one.type === type));
+    const requests = all.filter((request) => request.type === type);
     const started = performance.now();
     const results = await watch(model, type, requests, onProgress);
     if (type === "generate_until") secondsWriting = (performance.now() - started) / 1000;
@@ -159,13 +163,23 @@ function judgeTask(task: PreparedTask, answers: Answers): TaskEvaluation {
   const byFilter = filters.map((filter) =>
     task.instances.map((instance) => judge(task, instance, answers, filter)),
   );
-  const scores = byFilter.flatMap((samples, i) =>
-    task.metrics.map(({ metric }): NamedScore => {
-      const items = samples.map((sample) => sample.scores[metric]!);
-      return { metric, filter: filters[i]!.name, ...aggregateItems(metric, items) };
-    }),
-  );
+  const sumUp = (metric: MetricName, filter: string, samples: readonly Sample[]): NamedScore => {
+    const items = samples.map((sample) => sample.scores[metric]!);
+    return { metric, filter, ...aggregateItems(metric, items) };
+  };
+  const names = task.metrics.map(({ metric }) => metric);
+  const scores = [
+    ...byFilter.flatMap((samples, i) =>
+      names.filter((name) => !isOfGold(name)).map((name) => sumUp(name, filters[i]!.name, samples)),
+    ),
+    ...names.filter(isOfGold).map((name) => sumUp(name, "none", byFilter[0]!)),
+  ];
   return { task, samples: byFilter.flat(), scores };
+}
+
+/** Whether a metric is of right answers, which no filter changes. */
+function isOfGold(metric: MetricName): boolean {
+  return metrics[metric].scoreGold !== undefined;
 }
 
 function judge(
@@ -181,16 +195,20 @@ function judge(
       : answer,
   );
   const outcome = outputTypes[outputType].outcome(instance, filtered);
-  const scores = scoreItem(outputType, outcome, metrics);
+  const { gold } = instance;
+  const scored = gold && { ...gold, ...(answered.get(gold) as Answer<"loglikelihood">) };
+  const scores = scoreItem(outputType, outcome, metrics, scored);
   return { instance, answers, filter: filter.name, filtered, scores };
 }
 
-/** Scores a group's metrics under every filter that its tasks have them with; tasks without are left out. */
+/**
+ * Scores a group's metrics under every filter that its tasks have them with, and the right answers of a group that has
+ * metrics, over all items together; tasks without are left out.
+ */
 function scoreGroup(group: TaskGroup, evaluations: readonly TaskEvaluation[]): NamedScore[] {
-  const ofTasks = evaluations
-    .filter(({ task }) => group.tasks.includes(task.name))
-    .flatMap(({ scores }) => scores);
-  return group.aggregate.flatMap(({ metric, weightBySize }) => {
+  const members = evaluations.filter(({ task }) => group.tasks.includes(task.name));
+  const ofTasks = members.flatMap(({ scores }) => scores);
+  const scores = group.aggregate.flatMap(({ metric, weightBySize }) => {
     const ofMetric = ofTasks.filter((score) => score.metric === metric);
     const filters = [...new Set(ofMetric.map(({ filter }) => filter))].sort();
     return filters.map((filter) => ({
@@ -202,4 +220,14 @@ function scoreGroup(group: TaskGroup, evaluations: readonly TaskEvaluation[]): N
       ),
     }));
   });
+  if (group.aggregate.length === 0) return scores;
+  const ofGold = metricNames.filter(isOfGold).flatMap((metric): NamedScore[] => {
+    const items = members.flatMap(({ task, samples }) =>
+      samples
+        .slice(0, task.instances.length)
+        .flatMap((sample) => (sample.scores[metric] !== undefined ? [sample.scores[metric]] : [])),
+    );
+    return items.length > 0 ? [{ metric, filter: "none", ...aggregateItems(metric, items) }] : [];
+  });
+  return [...scores, ...ofGold];
 }

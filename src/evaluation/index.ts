@@ -42,7 +42,7 @@ export type {
 export { createLocalModel, type LocalModel, type LocalModelOptions } from "./local-model.ts";
 export type { Aggregation, ItemScore, QuotientFunction } from "./metrics/aggregations.ts";
 export type { Judge } from "./metrics/judged.ts";
-export type { Metric, Scorer } from "./metrics/metric.ts";
+export type { Metric, ScoredGold, Scorer } from "./metrics/metric.ts";
 export {
   type ItemScores,
   type MetricName,

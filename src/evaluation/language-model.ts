@@ -81,6 +81,8 @@ export interface LanguageModel {
   readonly maxLength: number;
   /** The model's Jinja chat template; undefined if it has none. */
   readonly chatTemplate: string | undefined;
+  /** Whether it answers for log-likelihoods. Default true. */
+  readonly givesLikelihoods?: boolean;
   /** The text of a conversation in the model's chat template, ready for the assistant's turn. */
   applyChatTemplate(messages: readonly { readonly role: string; readonly content: string }[]): string;
   loglikelihood(

@@ -62,13 +62,13 @@ function scoresOfTask({ before, after, pairs }: PairedTask, family: string, note
     const leaveOut = (reason: string) =>
       notes.push(`${metric} (${filter}) of ${before.name} ${reason}; left out.`);
     const other = after.scores.find((one) => one.metric === metric && one.filter === filter);
-    const ofFilter = pairs.get(filter);
+    const ofFilter = under(filter, pairs);
     if (!other || !ofFilter) {
       leaveOut("is only in the first evaluation");
       continue;
     }
     const follows = (task: RecordedTask, { value }: RecordedScore) =>
-      isScoreOf(task.items.get(filter)!.map(valueFor(metric)), metric, value);
+      isScoreOf(under(filter, task.items)!.map(valueFor(metric)), metric, value);
     // Metrics that are no mean of items, such as F1, are known by this.
     if (!follows(before, score) || !follows(after, other)) {
       leaveOut("does not follow from the values of the single items");
@@ -82,7 +82,7 @@ function scoresOfTask({ before, after, pairs }: PairedTask, family: string, note
     }
     collected.push({
       task: before.name,
-      family,
+      family: familyOf(metric, family),
       metric,
       filter,
       higherIsBetter,
@@ -98,6 +98,16 @@ function scoresOfTask({ before, after, pairs }: PairedTask, family: string, note
     }
   }
   return collected;
+}
+
+/** Of what is known by filters: a score that no filter changes stands with the items under each. */
+function under<T>(filter: string, byFilter: ReadonlyMap<string, T>): T | undefined {
+  return byFilter.get(filter) ?? (filter === "none" ? [...byFilter.values()][0] : undefined);
+}
+
+/** How likely right answers are is another question than how many are given, and is tested apart. */
+function familyOf(metric: string, family: string): string {
+  return findMetric(metric)?.scoreGold ? `right answers of ${family}` : family;
 }
 
 const valueFor =
@@ -130,7 +140,7 @@ function poolScores(
     return {
       task: name,
       pooled: pool.map(({ task }) => task),
-      family,
+      family: familyOf(metric, family),
       metric,
       filter,
       higherIsBetter,

@@ -8,6 +8,7 @@ import { locateData, type SourceDoc } from "./dataset-location.ts";
 import { type DocFields, renderDoc } from "./doc-rendering.ts";
 import type { TaskGroup } from "./evaluate.ts";
 import { countShots, createDraw, createPrompt, readPool, shotFields } from "./fewshot.ts";
+import { goldOf, withoutGold } from "./gold.ts";
 import { argumentsOf, type LanguageModel } from "./language-model.ts";
 import { metrics, metricsOf } from "./metrics/metrics.ts";
 import { outputTypes } from "./requests/output-types.ts";
@@ -74,6 +75,8 @@ export async function prepareTask(entry: TaskEntry, options: PreparationOptions 
   checkFields(shotFields(definition), pool);
   const draw = createDraw(definition, pool, numFewshot, options.seed ?? 1234, entry.name);
 
+  const taskMetrics = metricsOf(definition);
+  const asksGold = taskMetrics.some(({ metric }) => metrics[metric].scoreGold);
   let textType: string | undefined;
   const instances = evaluated.map(({ doc, where }, docId): Instance => {
     try {
@@ -85,25 +88,28 @@ export async function prepareTask(entry: TaskEntry, options: PreparationOptions 
       const prompt = createPrompt(definition, doc, draw(doc), systemInstruction, chat);
       const targetDelimiter = chat ? "" : target_delimiter;
       const item = outputType.prepare({ definition, doc, rendered, prompt, targetDelimiter });
-      return { docId, doc, target: rendered.target, ...item };
+      const instance = { docId, doc, target: rendered.target, ...item };
+      const gold = asksGold ? goldOf(instance, output_type, targetDelimiter) : undefined;
+      return { ...instance, ...(gold && { gold }) };
     } catch (error) {
       throw new InputError(
         `The task ${entry.name}, ${where}: ${(error as Error).message.replace(/\.?$/, ".")}`,
       );
     }
   });
-  return {
+  const task: PreparedTask = {
     name: entry.name,
     version: String(definition.metadata?.version ?? "Yaml"),
     outputType: output_type,
     numFewshot,
     instances,
     size: docs.length,
-    metrics: metricsOf(definition),
+    metrics: taskMetrics,
     filters,
     promptHash: hashPrompts(instances),
     config: { ...toPlainData(definition), ...data.source, num_fewshot: numFewshot },
   };
+  return instances.every(({ gold }) => gold) ? task : withoutGold(task);
 }
 
 /**

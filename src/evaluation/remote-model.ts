@@ -51,7 +51,7 @@ const mostStops = 4;
 
 /**
  * A model that a server writes with. Prompts in the chat template go as conversations, to which the server applies its own.
- * It gives no log-likelihoods: tasks that need them are refused.
+ * It gives no log-likelihoods: tasks that need them are refused, and of the others the right answers are not scored.
  *
  * @param client of the package openai, with the server's address and key
  * @example
@@ -98,6 +98,7 @@ export function createRemoteModel(client: OpenAIClient, options: RemoteModelOpti
   return {
     maxLength,
     chatTemplate: undefined,
+    givesLikelihoods: false,
     tokenCounts,
     applyChatTemplate(messages) {
       const text = JSON.stringify(messages);

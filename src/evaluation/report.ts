@@ -78,6 +78,9 @@ export function describeLimits({ tasks }: Evaluation): string[] {
     .map((task) => ({ name: task.task.name, count: countCut(task), asked: task.task.instances.length }))
     .filter(({ count }) => count > 0);
   const validated = all.filter(({ config }) => !config.test_split && config.validation_split);
+  const unscored = all.filter(({ outputType, metrics: own }) =>
+    outputTypes[outputType].furtherMetrics?.some((name) => !own.some(({ metric }) => metric === name)),
+  );
   const named = (list: readonly PreparedTask[]) => list.map(({ name }) => name).join(", ");
   return [
     ...(parts.length > 0
@@ -92,6 +95,11 @@ export function describeLimits({ tasks }: Evaluation): string[] {
       : []),
     ...(validated.length > 0
       ? [`Scored on the validation split, for there is no test split: ${named(validated)}.`]
+      : []),
+    ...(unscored.length > 0
+      ? [
+          `How likely the right answers are was not measured: the model gives no likelihoods, or there are items without a target (${named(unscored)}).`,
+        ]
       : []),
     ...all.flatMap(({ name, config }) => (config.data_note ? [`${name}: ${config.data_note}.`] : [])),
   ];

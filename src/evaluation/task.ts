@@ -17,6 +17,8 @@ export interface Instance<Type extends RequestType = RequestType, Reference = un
   readonly requests: readonly ModelRequest<Type>[];
   /** What its output type needs beside the target to judge the answers. */
   readonly reference: Reference;
+  /** The right answer after the prompt, which is asked how likely it is; absent if the item has none. */
+  readonly gold?: ModelRequest<"loglikelihood">;
 }
 
 /** A step of a filter, by the harness's names. */

@@ -14,6 +14,16 @@ export interface Metric<Settings = object> {
   patterns?(settings: Settings): readonly string[];
   /** What it gives for an item, by the output types that it knows of; a newer type says it itself. */
   readonly score: { readonly [T in OutputTypeName]?: Scorer<OutcomeOf<T>, Settings> };
+  /** What it gives for an item by its right answer alone, whatever the item's type and the filters of its answers. */
+  scoreGold?(gold: ScoredGold): ItemScore;
+}
+
+/** An item's right answer, scored. */
+export interface ScoredGold {
+  /** As it follows the prompt, with the white space that sets it apart. */
+  readonly continuation: string;
+  /** In nats. */
+  readonly logLikelihood: number;
 }
 
 /** What is given for an item. The type of a method, so that a table may hold those of all outcomes. */

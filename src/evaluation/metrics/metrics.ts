@@ -7,8 +7,14 @@ import type { ItemScore } from "./aggregations.ts";
 import { exactMatch } from "./exact-match.ts";
 import { judged } from "./judged.ts";
 import { mcc } from "./matthews-correlation.ts";
-import type { Metric, Scorer } from "./metric.ts";
-import { bitsPerByteOfText, bytePerplexity, perplexityOfTexts, wordPerplexity } from "./perplexity.ts";
+import type { Metric, ScoredGold, Scorer } from "./metric.ts";
+import {
+  bitsPerByteOfGold,
+  bitsPerByteOfText,
+  bytePerplexity,
+  perplexityOfTexts,
+  wordPerplexity,
+} from "./perplexity.ts";
 
 const table = {
   acc,
@@ -20,6 +26,7 @@ const table = {
   word_perplexity: wordPerplexity,
   byte_perplexity: bytePerplexity,
   bits_per_byte: bitsPerByteOfText,
+  bits_per_byte_gold: bitsPerByteOfGold,
   perplexity: perplexityOfTexts,
 };
 
@@ -51,25 +58,36 @@ export function findMetric(name: string): Metric | undefined {
 
 /** The metrics that items of a type can have. */
 export function metricNamesOf(type: OutputTypeName): MetricName[] {
-  return metricNames.filter((name) => findScorer(name, type));
+  const { furtherMetrics = [] } = outputTypes[type];
+  return metricNames.filter((name) => findScorer(name, type) || furtherMetrics.includes(name));
 }
 
 function findScorer(name: MetricName, type: OutputTypeName): Scorer<unknown> | undefined {
   return outputTypes[type].scores?.[name] ?? metrics[name].score[type];
 }
 
-/** The metrics of a task: those of its definition, or else its output type's. */
+/** The metrics of a task: those of its definition, or else its output type's; and those that all of its type have. */
 export function metricsOf({
   metric_list,
   output_type,
 }: Pick<TaskDefinition, "metric_list" | "output_type">): readonly TaskMetric[] {
-  return metric_list ?? outputTypes[output_type].defaultMetrics.map((metric) => ({ metric }) as TaskMetric);
+  const { defaultMetrics, furtherMetrics = [] } = outputTypes[output_type];
+  const toMetrics = (names: readonly string[]) => names.map((metric) => ({ metric }) as TaskMetric);
+  const own: readonly TaskMetric[] = metric_list ?? toMetrics(defaultMetrics);
+  return [...own, ...toMetrics(furtherMetrics.filter((name) => !own.some(({ metric }) => metric === name)))];
 }
 
-/** What each of a task's metrics gives for one item. */
-export function scoreItem(type: OutputTypeName, outcome: unknown, ofTask: readonly TaskMetric[]): ItemScores {
+/** What each of a task's metrics gives for one item. @param gold its right answer, if that was scored */
+export function scoreItem(
+  type: OutputTypeName,
+  outcome: unknown,
+  ofTask: readonly TaskMetric[],
+  gold?: ScoredGold,
+): ItemScores {
   return Object.fromEntries(
     ofTask.map((entry) => {
+      const { scoreGold } = metrics[entry.metric];
+      if (scoreGold && gold) return [entry.metric, scoreGold(gold)];
       const score = findScorer(entry.metric, type);
       if (!score) throw new Error(`The metric ${entry.metric} is not for the output_type ${type}.`);
       return [entry.metric, score(outcome, entry)];

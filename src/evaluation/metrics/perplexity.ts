@@ -8,6 +8,14 @@ export const wordPerplexity: Metric = perplexityBy(weightedPerplexity, countWord
 export const bytePerplexity: Metric = perplexityBy(weightedPerplexity, Buffer.byteLength);
 export const bitsPerByteOfText: Metric = perplexityBy(bitsPerByte, Buffer.byteLength);
 
+/** Of the right answers after their prompts, each counted by its bytes with the white space that sets it apart. */
+export const bitsPerByteOfGold: Metric = {
+  aggregation: bitsPerByte,
+  higherIsBetter: false,
+  score: {},
+  scoreGold: ({ continuation, logLikelihood }) => [logLikelihood, Buffer.byteLength(continuation)],
+};
+
 /** Each text counts by its words or bytes. */
 function perplexityBy(aggregation: Aggregation, measure: (text: string) => number): Metric {
   return {

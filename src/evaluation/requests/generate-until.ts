@@ -16,6 +16,7 @@ export interface Written {
 
 export const generateUntil: OutputType<"generate_until", undefined, Written> = {
   defaultMetrics: ["exact_match"],
+  furtherMetrics: ["bits_per_byte_gold"],
 
   check(definition, maxLength) {
     const { max_gen_toks = defaultMaxGenToks } = generationOptions(definition);

@@ -7,6 +7,7 @@ import type { OutputType } from "./output-type.ts";
 /** The target follows the prompt as it is: it begins with the white space that sets it apart. */
 export const loglikelihood: OutputType<"loglikelihood", undefined, LoglikelihoodResult> = {
   defaultMetrics: ["perplexity", "acc"],
+  furtherMetrics: ["bits_per_byte_gold"],
 
   prepare({ rendered, prompt }) {
     const context = prompt(questionOf(rendered));

@@ -18,6 +18,7 @@ export interface AnsweredChoices extends Choices {
 /** One request for each choice. */
 export const multipleChoice: OutputType<"loglikelihood", Choices, AnsweredChoices> = {
   defaultMetrics: ["acc", "acc_norm"],
+  furtherMetrics: ["bits_per_byte_gold"],
   hasChoices: true,
 
   prepare({ rendered: { text, choices = [], target }, prompt, targetDelimiter }) {

@@ -16,6 +16,8 @@ import type { TaskDefinition } from "../tasks/task-definition.ts";
 export interface OutputType<Type extends RequestType = RequestType, Reference = unknown, Outcome = unknown> {
   /** Names of the metrics of a task that names none. */
   readonly defaultMetrics: readonly string[];
+  /** Names of the metrics that each of its tasks has beside its own. Default none. */
+  readonly furtherMetrics?: readonly string[];
   /** Whether its tasks have `doc_to_choice`. Default false. */
   readonly hasChoices?: boolean;
   /** Whether examples may stand before an item. Default true. */
