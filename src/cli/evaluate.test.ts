@@ -141,7 +141,7 @@ test("the embedded model's scores on two tasks, as a table, as JSON and in files
   clearOut();
   expect(await run(...words, "--json", "--show", "1")).toBe(0);
   const printed = JSON.parse(out);
-  expect(printed.slimtune.requests).toEqual({ asked: 0, found: 40 });
+  expect(printed.slimtune.requests).toEqual({ asked: 0, found: 50 });
   expect(printed.results.which["acc,none"]).toBe(accuracy);
   expect(printed.samples.which).toEqual(which.slice(0, 1));
   expect(lastingResults(folder)).toEqual(before);

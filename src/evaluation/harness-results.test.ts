@@ -62,18 +62,25 @@ const evaluation = Promise.all(Object.keys(golden.samples).map(taskOf)).then((ta
   evaluate(createHashModel(), tasks, [group]),
 );
 
+/** What is written, without what the harness has not. */
+function shareOf(written: unknown): ReturnType<typeof JSON.parse> {
+  const further = /^bits_per_byte_gold/;
+  return JSON.parse(JSON.stringify(written), (key, value) => {
+    if (further.test(key)) return undefined;
+    return Array.isArray(value) ? value.filter((entry) => !further.test(entry)) : value;
+  });
+}
+
 test("each item is logged as the harness logs it", async () => {
   for (const { task, samples } of (await evaluation).tasks) {
-    expect(samples.map((sample) => JSON.parse(JSON.stringify(describeSample(sample))))).toEqual(
-      golden.samples[task.name],
-    );
+    expect(shareOf(samples.map(describeSample))).toEqual(golden.samples[task.name]);
   }
 });
 
 test("the results have the harness's numbers under its names", async () => {
   const { tasks } = await evaluation;
   const samples = new Map(tasks.map(({ task, samples }) => [task.name, samples.map(describeSample)]));
-  const written = JSON.parse(JSON.stringify(describeResults(await evaluation, samples, context)));
+  const written = shareOf(describeResults(await evaluation, samples, context));
   const { slimtune: _, max_length, ...shared } = written;
   expect(Object.keys(shared)).toEqual(Object.keys(golden.results));
   expect(max_length).toBe(1024);

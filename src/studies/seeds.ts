@@ -91,7 +91,7 @@ async function listParts(config: SeedsConfig, folder: StudyFolder): Promise<Part
 
 async function collect(config: SeedsConfig, folder: StudyFolder): Promise<Found<SeedsResults>> {
   const listed = await listCells(config, folder);
-  const { chosen, ...grid } = await collectGrid(config, listed, folder);
+  const { chosen, chosenBits: _, ...grid } = await collectGrid(config, listed, folder);
   const cells: SeedsCell[] = [];
   for (const cell of listed) cells.push(await collectCell(cell, chosen, folder));
   return {

@@ -73,6 +73,9 @@ test.each(outputTypeNames)("an item of %s with its correct answer, and as people
   const [question, answer] = solved;
   expect(type.solve(instances[0]!, " ")).toEqual({ question, answer });
   expect(type.render(instances[0]!, answers)).toEqual(lines);
-  expect(metrics.map(({ metric }) => metric)).toEqual(type.defaultMetrics);
+  expect(metrics.map(({ metric }) => metric)).toEqual([
+    ...type.defaultMetrics,
+    ...(type.furtherMetrics ?? []),
+  ]);
   for (const { metric } of metrics) expect(metricNamesOf(name)).toContain(metric);
 });

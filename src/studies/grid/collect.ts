@@ -25,7 +25,7 @@ import {
   type StudyTask,
 } from "./results.ts";
 import { describeSplits } from "./study-data.ts";
-import { chooseScore, findScore } from "./task-scores.ts";
+import { chooseBits, chooseScore, findScore } from "./task-scores.ts";
 
 /** What of an evaluation's results.json is needed beside its scores. */
 const evaluationSchema = z.object({
@@ -41,6 +41,8 @@ const evaluationSchema = z.object({
 export interface GridFindings extends Pick<GridResults, "date" | "model" | "data" | "tasks" | "base"> {
   /** The score by which each task is judged. */
   readonly chosen: readonly ScoreName[];
+  /** The bits per byte of the right answers of each task that has them. */
+  readonly chosenBits: readonly ScoreName[];
 }
 
 /** @throws InputError if the base model was not evaluated yet, or a file of the study is damaged. */
@@ -55,6 +57,7 @@ export async function collectGrid(
   const { slimtune } = readJson(outputFolder(folder.base).results, evaluationSchema);
   return {
     chosen,
+    chosenBits: chooseBits(config.tasks, scores),
     date: lastDate(cells, folder),
     model: {
       name: config.model,

@@ -49,6 +49,19 @@ export function chooseScore(
 }
 
 /**
+ * How many bits a byte of the right answers takes, of the tasks that have such; of texts that are read, a byte of them.
+ */
+export function chooseBits(tasks: readonly string[], scores: readonly ScoreComparison[]): ScoreName[] {
+  return tasks.flatMap((task) => {
+    const found = ["bits_per_byte_gold", "bits_per_byte"].flatMap((metric) => {
+      const name = { task, metric, filter: "none" };
+      return findScore(scores, name) ? [name] : [];
+    });
+    return found.slice(0, 1);
+  });
+}
+
+/**
  * Makes sure that the scores which a study names are those of its tasks.
  *
  * @throws InputError if a task or group is not of the study, or none of its tasks has that metric or filter.

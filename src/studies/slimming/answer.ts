@@ -139,6 +139,48 @@ function describeMethods(study: Study): string[] {
   return text === "" ? [] : [`${text[0]!.toUpperCase()}${text.slice(1)}.`];
 }
 
+/** Whose right answers became likelier: those that the data were meant for, or others. */
+export function describeBits({ rows }: Study): string[] {
+  const found = rows.flatMap((row) => row.changes.map((change): Found => ({ ...change, row })));
+  if (found.length === 0) return [];
+  const count = (changes: readonly Found[]) => {
+    const shown = (verdict: RowChange["verdict"]) =>
+      changes.filter((change) => change.verdict === verdict).length;
+    return `likelier in ${shown("better")} and less likely in ${shown("worse")}`;
+  };
+  const aligned = found.filter((change) => change.aligned);
+  const others = found.filter((change) => !change.aligned);
+  const cases = [
+    ...(aligned.length > 0
+      ? [`of ${countOf(aligned.length, "case")} that the data were meant for, ${count(aligned)}`]
+      : []),
+    ...(others.length > 0
+      ? [`of ${countOf(others.length, aligned.length > 0 ? "other" : "case")}, ${count(others)}`]
+      : []),
+  ];
+  return [
+    [
+      `By bits per byte, right answers are shown to be: ${cases.join("; ")}.`,
+      ...describeOwnDomain(found),
+    ].join(" "),
+  ];
+}
+
+/** The data with which the right answers that they were meant for became likelier, with every method, and no others. */
+function describeOwnDomain(found: readonly Found[]): string[] {
+  const sets = [...new Set(found.map(({ row }) => row.data))].filter((data) =>
+    found.some(({ row, aligned }) => row.data === data && aligned),
+  );
+  const only = sets.filter((data) =>
+    found.every(({ row, aligned, verdict }) => row.data !== data || aligned === (verdict === "better")),
+  );
+  return only.length === 0
+    ? []
+    : [
+        `Tuned on ${joinWords(only)}, the answers that the data were meant for are shown to be likelier with every method, and no others.`,
+      ];
+}
+
 /** Whether a better fit of data and task went with larger gains. */
 export function describeAlignment({ results }: Study): string[] {
   if (results.predictions.length === 0) return [];

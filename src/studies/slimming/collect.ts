@@ -12,7 +12,6 @@ import type { Estimate } from "../../statistics/wilson.ts";
 import { type Cell, listCells } from "../grid/cells.ts";
 import { collectGrid, collectRun, describeCell, describeItems } from "../grid/collect.ts";
 import { isEvaluated } from "../grid/parts.ts";
-import type { StudyTask } from "../grid/results.ts";
 import { type StudyFolder, whyMissing } from "../study-folder.ts";
 import type { Found } from "../study-kind.ts";
 import type { SlimmingConfig } from "./options.ts";
@@ -50,35 +49,54 @@ export async function collectSlimming(
   folder: StudyFolder,
 ): Promise<Found<SlimmingResults>> {
   const cells = await listCells(config, folder);
-  const { chosen, ...grid } = await collectGrid(config, cells, folder);
+  const { chosen, chosenBits, ...grid } = await collectGrid(config, cells, folder);
   const collected: SlimmingCell[] = [];
-  for (const cell of cells) collected.push(await collectCell(cell, chosen, folder));
+  const judged: ChosenScores = { scores: chosen, bits: chosenBits };
+  for (const cell of cells) collected.push(await collectCell(cell, judged, folder));
   const bases: QuantizedBaseResult[] = [];
-  for (const base of listQuantizedBases(cells)) bases.push(await collectQuantizedBase(base, chosen, folder));
-  const judge = judgeTogether([...collected, ...bases]);
-  const judged = collected.map(judge);
+  for (const base of listQuantizedBases(cells)) bases.push(await collectQuantizedBase(base, judged, folder));
+  const models = [...collected, ...bases];
+  const judgeScores = judgeTogether(models, "changes", "comparisons of the study");
+  const judgeBits = judgeTogether(models, "bits", "comparisons of bits per byte of the study");
+  const tuned = collected.map(judgeScores).map(judgeBits);
   const { alignments } = readJson(alignmentPath(folder), alignmentsSchema);
   return {
     ...grid,
-    quantizedBases: bases.map(judge),
-    cells: judged,
+    quantizedBases: bases.map(judgeScores).map(judgeBits),
+    cells: tuned,
     alignment: alignments,
-    predictions: predictGains(alignments, judged, grid.tasks),
+    predictions: predictGains(alignments, tuned, gainInPoints),
+    ...(chosenBits.length > 0 && { bitsPredictions: predictGains(alignments, tuned, fallOfBits) }),
     notes: describeLimits(config, bases),
   };
 }
 
-async function collectCell(
-  cell: Cell,
-  chosen: readonly ScoreName[],
-  folder: StudyFolder,
-): Promise<SlimmingCell> {
+/** What is compared of each task. */
+interface ChosenScores {
+  readonly scores: readonly ScoreName[];
+  readonly bits: readonly ScoreName[];
+}
+
+async function compareWithBase(folder: StudyFolder, id: string, chosen: ChosenScores) {
+  const { scores: compared } = await compare(folder.base, folder.evaluation(id), {
+    scores: [...chosen.scores, ...chosen.bits],
+  });
+  const scores = compared.slice(0, chosen.scores.length);
+  const bits = compared.slice(chosen.scores.length);
+  const differences = {
+    changes: describeChanges(scores),
+    ...(bits.length > 0 && { bits: describeChanges(bits) }),
+  };
+  return { scores, differences };
+}
+
+async function collectCell(cell: Cell, chosen: ChosenScores, folder: StudyFolder): Promise<SlimmingCell> {
   const { id } = cell;
   const divergenceFile = divergencePath(folder.run(id));
   const isWhole = isEvaluated(folder, id) && existsSync(divergenceFile);
   const described = describeCell(cell, folder, isWhole);
   if (described.error !== undefined) return described;
-  const { scores } = await compare(folder.base, folder.evaluation(id), { scores: chosen });
+  const { scores, differences } = await compareWithBase(folder, id, chosen);
   const { divergence, weightBytes, float32Bytes } = readDivergence(divergenceFile);
   const rate = compressionRate(
     { bytes: float32Bytes, score: meanScore(scores, "before") },
@@ -87,7 +105,7 @@ async function collectCell(
   return {
     ...described,
     run: collectRun(id, folder, rate),
-    changes: describeChanges(scores),
+    ...differences,
     divergence,
     flips: scores.flatMap(({ task, fixed = [], broken = [] }) => [
       ...fixed.slice(0, shownFlips).map((pair) => describeFlip(task, "fixed", pair)),
@@ -98,15 +116,15 @@ async function collectCell(
 
 async function collectQuantizedBase(
   { id, storage }: QuantizedBase,
-  chosen: readonly ScoreName[],
+  chosen: ChosenScores,
   folder: StudyFolder,
 ): Promise<QuantizedBaseResult> {
   const divergenceFile = divergencePath(folder.evaluation(id));
   const error = whyMissing(folder, id, existsSync(divergenceFile));
   if (error !== undefined) return { id, storage, error };
-  const { scores } = await compare(folder.base, folder.evaluation(id), { scores: chosen });
+  const { differences } = await compareWithBase(folder, id, chosen);
   const { divergence } = readDivergence(divergenceFile);
-  return { id, storage, evaluation: `evaluations/${id}`, changes: describeChanges(scores), divergence };
+  return { id, storage, evaluation: `evaluations/${id}`, ...differences, divergence };
 }
 
 /** Each score's comparison, with the numbers of the items that became right and wrong in place of the items. */
@@ -119,21 +137,27 @@ function describeChanges(scores: readonly ScoreComparison[]): Record<string, Stu
   );
 }
 
-interface Changed {
-  readonly changes?: Readonly<Record<string, StudyChange>>;
-}
+type Changed = Pick<SlimmingCell, "changes" | "bits">;
 
-/** Adjusts the p-values of all changes for their number in the whole study. @returns what puts them in place */
-function judgeTogether(all: readonly Changed[]): <T extends Changed>(one: T) => T {
-  const changes = all.flatMap(({ changes = {} }) => Object.values(changes));
-  const judged = judgeFamily(changes, "comparisons of the study");
+/**
+ * Adjusts the p-values of all changes of scores, or of bits, for their number in the whole study.
+ *
+ * @returns what puts them in place
+ */
+function judgeTogether(
+  all: readonly Changed[],
+  of: keyof Changed,
+  family: string,
+): <T extends Changed>(one: T) => T {
+  const changes = all.flatMap((one) => Object.values(one[of] ?? {}));
+  const judged = judgeFamily(changes, family);
   const byChange = new Map(changes.map((change, i) => [change, judged[i]!]));
   return (one) =>
-    one.changes
+    one[of]
       ? {
           ...one,
-          changes: Object.fromEntries(
-            Object.entries(one.changes).map(([task, change]) => [task, byChange.get(change)!]),
+          [of]: Object.fromEntries(
+            Object.entries(one[of]).map(([task, change]) => [task, byChange.get(change)!]),
           ),
         }
       : one;
@@ -150,27 +174,34 @@ function describeFlip(task: string, direction: Flip["direction"], { before, afte
   return { task, item, direction, prompt, expected, base: before.answer, tuned: after.answer };
 }
 
+/** How much better a cell is than the base model at a task; undefined if that is not measured. */
+type GainOf = (cell: SlimmingCell, task: string) => number | undefined;
+
+/** Only of tasks of which a hundredth is a point. */
+const gainInPoints: GainOf = ({ changes }, task) =>
+  changes?.[task]?.inPoints ? changes[task].difference.value : undefined;
+
+const fallOfBits: GainOf = ({ bits }, task) => bits?.[task] && -bits[task].difference.value;
+
 /**
- * How well each score of alignment predicts the gain, over all cells and tasks of which a hundredth is a point: by
+ * How well each score of alignment predicts the gain, over all cells and tasks that have one: by
  * Spearman's rank correlation, since the scores have no scale in common with the gain. Cells of other methods and seeds have
  * the same alignment, so they are drawn together for the interval.
  */
 function predictGains(
   alignments: readonly Alignment[],
   cells: readonly SlimmingCell[],
-  tasks: readonly StudyTask[],
+  gainOf: GainOf,
 ): SlimmingResults["predictions"] {
   return alignmentScores.flatMap((score) => {
-    const pairs = cells.flatMap(({ data, changes = {} }) =>
-      tasks.flatMap(({ name, inPoints }) => {
-        const fit = alignments.find((one) => one.data === data && one.task === name);
-        const change = changes[name];
-        const alignment = fit?.[score];
-        if (!inPoints || !change || typeof alignment !== "number") return [];
-        return [{ fit, alignment, gain: change.difference.value }];
+    const pairs = cells.flatMap((cell) =>
+      alignments.flatMap((fit) => {
+        const gain = fit.data === cell.data ? gainOf(cell, fit.task) : undefined;
+        const alignment = fit[score];
+        return gain === undefined || alignment === null ? [] : [{ fit, alignment, gain }];
       }),
     );
-    const groups = pairs.map(({ fit }) => alignments.indexOf(fit!));
+    const groups = pairs.map(({ fit }) => alignments.indexOf(fit));
     if (new Set(groups).size < leastFits) return [];
     const correlation = spearman(
       pairs.map(({ alignment }) => alignment),

@@ -9,32 +9,45 @@ import { notMeasured } from "./tables.ts";
 import { describeChance, markOf } from "./wording.ts";
 
 /** Rows are methods on data, columns tasks, and what was kept of the rest stands beside. */
-export function gainMatrix({ tasks, rows, untuned }: Study): Html {
-  return html`<div class="scroll wide" role="region" aria-label="gains" tabindex="0"><table class="gains">
+export function gainMatrix(study: Study): Html {
+  return matrix(study, "gains", true);
+}
+
+/** The same of the bits per byte of right answers, with nothing beside. */
+export function bitsMatrix(bits: Study): Html {
+  return matrix(bits, "bits per byte", false);
+}
+
+function matrix({ tasks, rows, untuned }: Study, label: string, beside: boolean): Html {
+  return html`<div class="scroll wide" role="region" aria-label="${label}" tabindex="0"><table class="gains">
 <thead><tr>
 <th scope="col">data</th><th scope="col">method</th>
 ${tasks.map(
   (
     task,
-  ) => html`<th scope="col"><b>${task.name}</b><small>${metricOf(task)}</small><small>base <b>${task.print.score(task.base.value)}</b></small><small>${task.print.range(task.base)}</small><small>${describeChance(task)}</small></th>
+  ) => html`<th scope="col"><b>${task.name}</b><small>${metricOf(task)}</small><small>base <b>${task.print.score(task.base.value)}</b></small><small>${task.print.range(task.base)}</small>${beside ? html`<small>${describeChance(task)}</small>` : undefined}</th>
 `,
-)}<th scope="col" class="beside"><b>kept</b><small>mean change on the other tasks, points</small></th>
+)}${
+  beside
+    ? html`<th scope="col" class="beside"><b>kept</b><small>mean change on the other tasks, points</small></th>
 <th scope="col"><b>divergence</b><small>from the base model on neutral text, nats</small></th>
-</tr></thead>
+`
+    : undefined
+}</tr></thead>
 <tbody>
-${untuned.map((row) => untunedRow(row, tasks))}${rows.map((row, i) => matrixRow(row, tasks, rows, i))}</tbody>
+${untuned.map((row) => untunedRow(row, tasks, beside))}${rows.map((row, i) => matrixRow(row, tasks, rows, i, beside))}</tbody>
 </table></div>`;
 }
 
-function untunedRow(row: UntunedRow, tasks: readonly ReportedTask[]): Html {
-  return html`<tr class="untuned"><th scope="row" colspan="2">${row.label}</th>${modelCells(row, tasks)}</tr>
+function untunedRow(row: UntunedRow, tasks: readonly ReportedTask[], beside: boolean): Html {
+  return html`<tr class="untuned"><th scope="row" colspan="2">${row.label}</th>${modelCells(row, tasks, beside)}</tr>
 `;
 }
 
-function modelCells(row: ModelRow, tasks: readonly ReportedTask[], data?: string): Html {
+function modelCells(row: ModelRow, tasks: readonly ReportedTask[], beside: boolean, data?: string): Html {
   return row.isComputed
-    ? html`${tasks.map((task) => gainCell(task, row, data))}<td class="beside">${describeKept(row)}</td><td>${describeDivergence(row)}</td>`
-    : html`<td class="missing" colspan="${tasks.length + 2}">could not be computed</td>`;
+    ? html`${tasks.map((task) => gainCell(task, row, data))}${beside ? html`<td class="beside">${describeKept(row)}</td><td>${describeDivergence(row)}</td>` : undefined}`
+    : html`<td class="missing" colspan="${tasks.length + (beside ? 2 : 0)}">could not be computed</td>`;
 }
 
 function matrixRow(
@@ -42,6 +55,7 @@ function matrixRow(
   tasks: readonly ReportedTask[],
   rows: readonly StudyRow[],
   index: number,
+  beside: boolean,
 ): Html {
   const sameData = rows.filter(({ data }) => data === row.data);
   const head =
@@ -50,7 +64,7 @@ function matrixRow(
       : html`<th scope="rowgroup" rowspan="${sameData.length}">${row.data}</th>`;
   const seeds = row.cells.length + row.failed.length;
   const done = seeds > 1 ? html`<small>${row.cells.length} of ${seeds} seeds</small>` : undefined;
-  return html`<tr class="${head ? "first" : ""}">${head}<th scope="row">${row.method}${done}</th>${modelCells(row, tasks, row.data)}</tr>
+  return html`<tr class="${head ? "first" : ""}">${head}<th scope="row">${row.method}${done}</th>${modelCells(row, tasks, beside, row.data)}</tr>
 `;
 }
 
@@ -88,26 +102,38 @@ export function gainTable({ tasks, rows, untuned }: Study): string {
       "kept: mean change on other tasks",
       "divergence, nats",
     ],
-    [...untuned, ...rows].map((row) => [escapeMarkdown(row.label), ...gainCells(row, tasks)]),
+    [...untuned, ...rows].map((row) => [
+      escapeMarkdown(row.label),
+      ...changeCells(row, tasks),
+      ...besideCells(row),
+    ]),
   );
 }
 
-function gainCells(
-  { isComputed, changes, retention, divergence }: ModelRow,
-  tasks: Study["tasks"],
-): string[] {
-  if (!isComputed) return [...tasks.map(() => "not computed"), "", ""];
+export function bitsTable({ tasks, rows, untuned }: Study): string {
+  return markdownTable(
+    ["run", ...tasks.map(({ name }) => escapeMarkdown(name))],
+    [...untuned, ...rows].map((row) => [escapeMarkdown(row.label), ...changeCells(row, tasks)]),
+  );
+}
+
+function changeCells({ isComputed, changes }: ModelRow, tasks: Study["tasks"]): string[] {
+  return tasks.map((task) => {
+    if (!isComputed) return "not computed";
+    const change = changes.find((candidate) => candidate.task === task);
+    if (!change) return notMeasured;
+    const { difference, seeds, aligned } = change;
+    const print = escapeMarkdown(
+      `${task.print.change(difference.value)} ${task.print.range(difference)}${markOf(change)}`,
+    );
+    const list = seeds.length > 1 ? ` (seeds ${seeds.map(task.print.change).join(", ")})` : "";
+    return `${aligned ? `**${print}**` : print}${list}`;
+  });
+}
+
+function besideCells({ isComputed, retention, divergence }: ModelRow): string[] {
+  if (!isComputed) return ["", ""];
   return [
-    ...tasks.map((task) => {
-      const change = changes.find((candidate) => candidate.task === task);
-      if (!change) return notMeasured;
-      const { difference, seeds, aligned } = change;
-      const print = escapeMarkdown(
-        `${task.print.change(difference.value)} ${task.print.range(difference)}${markOf(change)}`,
-      );
-      const list = seeds.length > 1 ? ` (seeds ${seeds.map(task.print.change).join(", ")})` : "";
-      return `${aligned ? `**${print}**` : print}${list}`;
-    }),
     retention
       ? escapeMarkdown(
           `${formatSigned(100 * retention.value, 1)} ${formatRange({ low: 100 * retention.low, high: 100 * retention.high }, 1)}`,

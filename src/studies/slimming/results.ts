@@ -7,7 +7,7 @@ import { cellFields, count, type Immutable } from "../study-results.ts";
 
 /**
  * A score's comparison, with the number of the items that became right and wrong: they themselves are in the evaluations'
- * folders. The p-values of all changes of the study are one family.
+ * folders. The p-values of all changes of scores of the study are one family, those of bits per byte another.
  */
 const changeSchema = z.object({
   family: z.object({ name: z.string(), size: count }),
@@ -51,6 +51,11 @@ const flipSchema = z.object({
 const differences = {
   /** On the same items, by the task's name. Of other metrics there is nothing here. */
   changes: z.record(z.string(), changeSchema).exactOptional(),
+  /**
+   * The same of the bits per byte of right answers, which are a family of their own. Only of tasks that have them; absent in
+   * studies of before.
+   */
+  bits: z.record(z.string(), changeSchema).exactOptional(),
   /** Mean Kullback-Leibler divergence of the next token, base from tuned, on neutral text, in nats. */
   divergence: estimateSchema.exactOptional(),
 };
@@ -81,6 +86,15 @@ export const alignmentSchema = z.object({
   checkedItems: count,
 });
 
+const predictionSchema = z.object({
+  score: z.enum(alignmentScores),
+  /** Spearman's rank correlation with the gain. */
+  correlation: estimateSchema,
+  cells: count,
+  /** Different pairs of data and task among them, which cells of other methods or seeds share. */
+  fits: count,
+});
+
 export const slimmingResultsSchema = z
   .object({
     /** "slimming": methods x data against the base model. "methods": several methods on the same data. */
@@ -92,16 +106,9 @@ export const slimmingResultsSchema = z
     /** For each set of data and each task. */
     alignment: z.array(alignmentSchema),
     /** How well each score of alignment predicts the gain, over all cells; empty where data and tasks have fewer than six pairs. */
-    predictions: z.array(
-      z.object({
-        score: z.enum(alignmentScores),
-        /** Spearman's rank correlation with the gain. */
-        correlation: estimateSchema,
-        cells: count,
-        /** Different pairs of data and task among them, which cells of other methods or seeds share. */
-        fits: count,
-      }),
-    ),
+    predictions: z.array(predictionSchema),
+    /** The same for the fall of the bits per byte of right answers. Absent in studies of before. */
+    bitsPredictions: z.array(predictionSchema).exactOptional(),
   })
   .superRefine(checkBaseScores);
 

@@ -4,7 +4,7 @@ import { type ScorePrinter, scorePrinter } from "../../reporting/format.ts";
 import { averageOfIndependent, averageOfSameItems } from "../../statistics/estimates.ts";
 import type { Estimate } from "../../statistics/wilson.ts";
 import type { StudyRun, StudyTask } from "../grid/results.ts";
-import type { SlimmingCell, SlimmingResults } from "./results.ts";
+import type { SlimmingCell, SlimmingResults, StudyChange } from "./results.ts";
 
 /** What a report is about, arranged for its parts. */
 export interface Study {
@@ -104,6 +104,36 @@ export function arrangeStudy(results: SlimmingResults): Study {
     };
   });
   return { results, tasks, targets, rows, untuned };
+}
+
+/** The same by the bits per byte of right answers in place of the scores; undefined if the study does not have them. */
+export function arrangeBits(results: SlimmingResults): Study | undefined {
+  const { quantizedBases = [], cells } = results;
+  const inPlace = <T extends Pick<SlimmingCell, "changes" | "bits">>({ changes: _, bits, ...model }: T) => ({
+    ...model,
+    ...(bits && { changes: bits }),
+  });
+  const known = Object.assign({}, ...[...quantizedBases, ...cells].map(({ bits }) => bits)) as Readonly<
+    Record<string, StudyChange>
+  >;
+  const tasks = results.tasks.flatMap((task) => {
+    const change = known[task.name];
+    if (!change) return [];
+    const { metric, filter, higherIsBetter, inPoints, items } = change;
+    return [{ ...task, metric, filter, higherIsBetter, inPoints, items, chance: null }];
+  });
+  if (tasks.length === 0) return undefined;
+  return arrangeStudy({
+    ...results,
+    tasks,
+    base: {
+      ...results.base,
+      scores: Object.fromEntries(tasks.map(({ name }) => [name, known[name]!.before])),
+    },
+    quantizedBases: quantizedBases.map(inPlace),
+    cells: cells.map(inPlace),
+    predictions: results.bitsPredictions ?? [],
+  });
 }
 
 /** The methods or data of the cells, each once. */

@@ -13,7 +13,7 @@ import { mean } from "../../statistics/estimates.ts";
 import type { StudyRun } from "../grid/results.ts";
 import type { Recommendations } from "./recommend.ts";
 import { namesOf, type Study } from "./study-rows.ts";
-import { alignmentMeanings } from "./wording.ts";
+import { alignmentMeanings, describePrediction } from "./wording.ts";
 
 export const notMeasured = "not measured";
 
@@ -117,6 +117,18 @@ function tabulate(first: string, groups: readonly RunGroup[], quantities: readon
         }),
       ]),
     numeric: true,
+  };
+}
+
+/** How each score of alignment goes with what right answers gained in likelihood. */
+export function bitsPredictionTable(bits: Study): Table {
+  return {
+    headings: ["alignment", "and the fall of the bits per byte of right answers, over all tasks"],
+    rows: (Object.keys(alignmentMeanings) as AlignmentScore[]).map((score) => [
+      score,
+      describePrediction(bits, score),
+    ]),
+    numeric: false,
   };
 }
 

@@ -61,6 +61,15 @@ export function readingNotes({ results, tasks, rows }: Study): string[] {
   return notes;
 }
 
+/** What a reader must know of the bits per byte. */
+export function bitsNotes({ results }: Study): string[] {
+  const models = [...(results.quantizedBases ?? []), ...results.cells];
+  const count = models.reduce((sum, { changes = {} }) => sum + Object.keys(changes).length, 0);
+  return [
+    `Bits per byte are the sum of −log₂ of the answers’ probabilities over that of their UTF-8 bytes, so long answers count more; those of a group are over the items of all its tasks that have right answers. “Shown” means p ≤ 0.05 after Holm’s adjustment for all ${count} comparisons of bits per byte of the study, which are a family of their own.`,
+  ];
+}
+
 export const quantityNote =
   "Means over the runs, by the definitions of EfficientLLM (Yuan et al. 2025): memory of the process and use of the " +
   "cores over time, seconds of an optimizer step, tokens and samples per second and million parameters, power, and " +
