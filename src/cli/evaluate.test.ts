@@ -89,7 +89,7 @@ function lastingResults(folder: string) {
     total_evaluation_time_seconds: __,
     slimtune,
     ...rest
-  } = JSON.parse(readFileSync(join(folder, "results.json"), "utf8"));
+  } = JSON.parse(readFileSync(join(folder, "results.json"), "utf8"), roundLikelihoods);
   const {
     requests: ___,
     tokens: ____,
@@ -100,6 +100,13 @@ function lastingResults(folder: string) {
     ...lasting
   } = slimtune;
   return { ...rest, lasting };
+}
+
+/** Requests that are left stand in other batches, which changes the last digits. */
+function roundLikelihoods(key: string, value: unknown): unknown {
+  return key.startsWith("bits_per_byte_gold") && typeof value === "number"
+    ? Number(value.toPrecision(5))
+    : value;
 }
 
 test("the embedded model's scores on two tasks, as a table, as JSON and in files", async () => {
@@ -286,7 +293,7 @@ describe("the built command, interrupted", () => {
     expect(last.status).toBe(0);
     const { requests } = JSON.parse(last.stdout.toString()).slimtune;
     expect(requests.found).toBeGreaterThan(first.split("\n").length - 3);
-    expect(requests.asked + requests.found).toBe(36 + 120);
+    expect(requests.asked + requests.found).toBe(36 + 2 * 120);
     expect(lastingResults(killed)).toEqual(lastingResults(whole));
     const scores = (folder: string, task: string) =>
       readSamples(folder, task).map(({ acc, exact_match }) => acc ?? exact_match);

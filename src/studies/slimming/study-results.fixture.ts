@@ -144,6 +144,57 @@ export function methodsStudy(): SlimmingResults {
   return makeStudy("methods", [lora, qlora, dora, loraPlus, freeze, full], ["math"], [1]);
 }
 
+/**
+ * The study with bits per byte as well: those of the tasks that the data were meant for fall by the same with every method, and
+ * with data on computing those of all others do, too.
+ */
+export function withBits(study: SlimmingResults): SlimmingResults {
+  const changesOf = (data: string | undefined) =>
+    Object.fromEntries(
+      study.tasks.map((task): [string, StudyChange] => {
+        const falls = data === "computing" || (data !== undefined && task.alignedData.includes(data));
+        const difference = data === undefined ? 0.03 : falls ? -0.21 : 0.004;
+        const half = 0.02;
+        const [low, high] = [difference - half, difference + half];
+        const verdict = high < 0 ? "better" : low > 0 ? "worse" : "no difference shown";
+        const isText = task.name === "wikitext";
+        const base = { value: 1.25, low: 1.15, high: 1.35 };
+        return [
+          task.name,
+          {
+            task: task.name,
+            metric: isText ? "bits_per_byte" : "bits_per_byte_gold",
+            filter: "none",
+            higherIsBetter: false,
+            inPoints: false,
+            items: task.items,
+            before: base,
+            after: { value: 1.25 + difference, low: 1.15 + difference, high: 1.35 + difference },
+            difference: { value: difference, low, high },
+            test: "sign-flip",
+            p: verdict === "no difference shown" ? 0.7 : 0.0001,
+            adjustedP: verdict === "no difference shown" ? 1 : 0.0024,
+            detectable: 1.43 * half,
+            family: { name: "comparisons of bits per byte of the study", size: 24 },
+            verdict,
+          },
+        ];
+      }),
+    );
+  return {
+    ...study,
+    ...(study.quantizedBases && {
+      quantizedBases: study.quantizedBases.map((base) =>
+        base.changes ? { ...base, bits: changesOf(undefined) } : base,
+      ),
+    }),
+    cells: study.cells.map((cell) => (cell.changes ? { ...cell, bits: changesOf(cell.data) } : cell)),
+    bitsPredictions: [
+      { score: "lexical", correlation: { value: 0.62, low: 0.21, high: 0.86 }, cells: 20, fits: 12 },
+    ],
+  };
+}
+
 /** A study with texts in every place that would do harm if they were not escaped. */
 export function hostileStudy(hostile: string): SlimmingResults {
   const study = slimmingStudy();
