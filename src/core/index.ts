@@ -103,6 +103,12 @@ export type {
   ScoredExample,
   ScoredText,
 } from "./objectives/objective.ts";
+export {
+  createObjective,
+  type ObjectiveName,
+  type ObjectiveOptions,
+  objectiveNames,
+} from "./objectives/objectives.ts";
 export { sft } from "./objectives/sft.ts";
 export { dequantizeInt8, type Int8Matrix, quantizeInt8 } from "./quantization/int8.ts";
 export { dequantizeNF4, type NestedStatistics, type NF4Tensor, quantizeNF4 } from "./quantization/nf4.ts";

@@ -1,0 +1,118 @@
+/** @file The objectives by name (docs/objectives.md). */
+
+import * as z from "zod";
+import type { ExampleKind } from "../data/training-example.ts";
+import { parseOptions } from "../parse-fields.ts";
+import { cpo, cpoOptions, simpo, simpoOptions } from "./cpo.ts";
+import { dpo, dpoNorm, dpoOptions, hinge, ipo, robust, robustOptions } from "./dpo.ts";
+import { kto, ktoOptions } from "./kto.ts";
+import type { Objective } from "./objective.ts";
+import { orpo, orpoOptions } from "./orpo.ts";
+import { sft } from "./sft.ts";
+
+type OptionShape = Readonly<Record<string, z.ZodDefault<z.ZodType>>>;
+
+/** An objective, as `--objective` names it. */
+export interface ObjectiveKind<Shape extends OptionShape = OptionShape> {
+  readonly learnsFrom: ExampleKind;
+  /** Its own options of a run, by their names in config.yaml, each with its default. */
+  readonly options: z.ZodObject<Shape>;
+  /** By this a method's default learning rate, which is one for supervised tuning, is multiplied. */
+  readonly learningRateFactor: number;
+  create(options: z.output<z.ZodObject<Shape>>): Objective;
+  /** In a few words, for a card. */
+  describe(options: z.output<z.ZodObject<Shape>>): string;
+}
+
+/**
+ * A loss of preferences, with a tenth of the learning rate: TRL's documentation advises 1e-5 for DPO with LoRA, where it has 1e-6 for
+ * the whole model, and 1e-4 for supervised tuning with LoRA.
+ */
+function ofPreferences<Shape extends OptionShape>(
+  learnsFrom: ExampleKind,
+  title: string,
+  options: z.ZodObject<Shape>,
+  create: (options: z.output<z.ZodObject<Shape>>) => Objective,
+): ObjectiveKind<Shape> {
+  return {
+    learnsFrom,
+    options,
+    learningRateFactor: 0.1,
+    create,
+    describe: (options) =>
+      `${title}, ${Object.entries(options)
+        .map(([name, value]) => `${name} ${value}`)
+        .join(", ")}`,
+  };
+}
+
+const objectives = {
+  sft: {
+    learnsFrom: "texts",
+    options: z.strictObject({}),
+    learningRateFactor: 1,
+    create: () => sft,
+    describe: () => "supervised tuning",
+  } satisfies ObjectiveKind,
+  dpo: ofPreferences("pairs", "DPO", dpoOptions, dpo),
+  ipo: ofPreferences("pairs", "IPO", dpoOptions, ipo),
+  hinge: ofPreferences("pairs", "DPO with a hinge loss", dpoOptions, hinge),
+  robust: ofPreferences("pairs", "robust DPO", robustOptions, robust),
+  dpo_norm: ofPreferences("pairs", "length-normalized DPO", dpoOptions, dpoNorm),
+  simpo: ofPreferences("pairs", "SimPO", simpoOptions, simpo),
+  cpo: ofPreferences("pairs", "CPO", cpoOptions, cpo),
+  orpo: ofPreferences("pairs", "ORPO", orpoOptions, orpo),
+  kto: ofPreferences("unpaired", "KTO", ktoOptions, kto),
+};
+
+export type ObjectiveName = keyof typeof objectives;
+export const objectiveNames = Object.keys(objectives) as [ObjectiveName, ...ObjectiveName[]];
+
+type Intersection<T> = (T extends unknown ? (value: T) => void : never) extends (value: infer U) => void
+  ? U
+  : never;
+type Shape = Intersection<(typeof objectives)[ObjectiveName]["options"]["shape"]>;
+
+/** The options of all objectives, by their names in a run's config.yaml; each may be left out. */
+export const objectiveOptions = Object.fromEntries(
+  Object.values<ObjectiveKind>(objectives).flatMap(({ options }) =>
+    Object.entries(options.shape).map(([name, option]) => [name, option.unwrap().optional()]),
+  ),
+) as { readonly [Name in keyof Shape]: z.ZodOptional<ReturnType<Shape[Name]["unwrap"]>> };
+
+/** Options of an objective, as a person gives them. */
+export type ObjectiveOptions = z.output<z.ZodObject<typeof objectiveOptions>>;
+
+export function objectiveOf(name: ObjectiveName): ObjectiveKind {
+  return objectives[name];
+}
+
+/** The objectives that have an option. */
+export function ownersOf(option: string): ObjectiveName[] {
+  return objectiveNames.filter((name) => Object.hasOwn(objectives[name].options.shape, option));
+}
+
+/** A run's options of an objective, with its defaults. @param given with others' options, or a run's, among them */
+export function completeOptions(name: ObjectiveName, given: ObjectiveOptions): ObjectiveOptions {
+  return objectiveOf(name).options.strip().parse(given);
+}
+
+/**
+ * An objective by the name that `--objective` gives it.
+ *
+ * @param options its own; those left out have its defaults (docs/objectives.md)
+ * @throws InputError if an option is bad or another objective's.
+ *
+ * @example
+ * const objective = createObjective("dpo", { beta: 0.1 });
+ * const text = (logProbability: number) => ({
+ *   logProbabilities: Float64Array.of(logProbability, -2),
+ *   reference: Float64Array.of(-1, -2),
+ * });
+ * const { loss, metrics } = objective.evaluate([{ texts: [text(-0.5), text(-1.5)], weight: 1 }]);
+ * console.log(loss, metrics["rewards/margins"]);
+ */
+export function createObjective(name: ObjectiveName, options: ObjectiveOptions = {}): Objective {
+  const { options: schema, create } = objectiveOf(name);
+  return create(parseOptions(schema, options, name));
+}
