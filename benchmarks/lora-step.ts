@@ -49,7 +49,10 @@ export async function createStep(
     loadSeconds,
     async run() {
       for (const { data } of gradients.values()) data.fill(0);
-      const loss = sumLosses(await engine.accumulate(batch, parameters, gradients, { weights: 1 / labels }));
+      const { logProbabilities } = await engine.accumulate(batch, parameters, gradients, {
+        weights: 1 / labels,
+      });
+      const loss = sumLosses(logProbabilities);
       updateAdamW(parameters, gradients, moments, ++step, () => 1e-4, {
         beta1: 0.9,
         beta2: 0.999,

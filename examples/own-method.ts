@@ -48,7 +48,8 @@ for (let step = 1; step <= 20; step++) {
   const gradients = zerosLike(parameters);
   const [batch] = buildMicroBatches(examples.slice(8 * step, 8 * step + 8), batching);
   const weights = 1 / batch!.labels.length;
-  const loss = weights * sumLosses(await engine.accumulate(batch!, parameters, gradients, { weights }));
+  const { logProbabilities } = await engine.accumulate(batch!, parameters, gradients, { weights });
+  const loss = weights * sumLosses(logProbabilities);
   update(gradients);
   if (step % 5 === 0) console.log(`step ${step}: loss ${loss.toFixed(3)}`);
 }

@@ -57,16 +57,21 @@ export {
 } from "./decoding/sample.ts";
 export type { NewTokens } from "./engine/attention-mask.ts";
 export { createDecoder, type Decoder, type DecoderOptions, type Extension } from "./engine/decoder.ts";
+export type { Predictions } from "./engine/divergence-layer.ts";
 export {
+  type Accumulated,
   type AccumulateOptions,
   createEngine,
+  type DistillationOptions,
   type DropoutKey,
   type Engine,
   type EngineOptions,
+  type HiddenLoss,
   sumLosses,
 } from "./engine/engine.ts";
 export type { KeyValues } from "./engine/key-values.ts";
-export type { OutputTile, TokenScores } from "./engine/output-layer.ts";
+export type { TokenScores } from "./engine/output-layer.ts";
+export type { OutputTile } from "./engine/vocabulary-slices.ts";
 export { InputError } from "./errors.ts";
 export type { ByteSource, SourceFolder } from "./formats/byte-source.ts";
 export { type GgufFile, type GgufValue, openGguf } from "./formats/gguf.ts";
@@ -97,6 +102,7 @@ export type { Storage } from "./models/linear.ts";
 export { type LoadOptions, loadWeights } from "./models/load-weights.ts";
 export { adjustChat, createModel, type Model } from "./models/model.ts";
 export type { ModelWeights } from "./models/weights.ts";
+export { type Divergence, forwardKl, jensenShannon, reverseKl } from "./objectives/divergences.ts";
 export type {
   Objective,
   ObjectiveValue,

@@ -33,9 +33,9 @@ export async function train({ config, weights, tokenizer }: Model, device: Devic
   const losses: number[] = [];
   for (let step = 0; step < 2; step++) {
     const gradients = zerosLike(parameters);
-    losses.push(
-      sumLosses(await engine.accumulate(batch, parameters, gradients, { weights: 1 / (length - 1) })),
-    );
+    const weights = 1 / (length - 1);
+    const { logProbabilities } = await engine.accumulate(batch, parameters, gradients, { weights });
+    losses.push(sumLosses(logProbabilities));
     update(gradients);
   }
   await engine.release();

@@ -21,7 +21,7 @@ import { chooseQueryChunks, createCacheMask, createKeyRanges, type NewTokens } f
 import { createEmbedding, tableWith } from "./embedding.ts";
 import type { KeyValues } from "./key-values.ts";
 import { createTables, listWindows, rotaryFeeds } from "./layer-context.ts";
-import { createOutputLayer, defaultOutputTile, type HeadWeights, type TokenScores } from "./output-layer.ts";
+import { createOutputLayer, type TokenScores } from "./output-layer.ts";
 import { type PreparedAdapters, prepareAdapters } from "./prepare-adapters.ts";
 import { createProgramCache } from "./program-cache.ts";
 import {
@@ -33,6 +33,7 @@ import {
   maskName,
 } from "./programs.ts";
 import { blockFeeds, planLayer, type WeightSource } from "./segment.ts";
+import { defaultOutputTile, type HeadWeights } from "./vocabulary-slices.ts";
 
 export interface DecoderOptions {
   /**

@@ -11,20 +11,17 @@ import {
   normName,
 } from "../architectures/modules.ts";
 import type { Batch, TokenBatch } from "../data/batch.ts";
+import { InputError } from "../errors.ts";
 import { addTo, gatherRows, scatterAddRows, wholeOf } from "../models/matrix-rows.ts";
 import type { ModelWeights } from "../models/weights.ts";
+import type { Divergence } from "../objectives/divergences.ts";
 import { type Device, float32, type HostTensor, int64 } from "../runtime/device.ts";
 import { chooseQueryChunks, createKeyRanges } from "./attention-mask.ts";
+import { type Comparison, createDivergenceLayer, type Predictions } from "./divergence-layer.ts";
 import { createDropoutMask } from "./dropout.ts";
 import { createEmbedding, tableWith } from "./embedding.ts";
 import { createTables, listWindows, type RotaryTables, rotaryFeeds } from "./layer-context.ts";
-import {
-  createOutputLayer,
-  defaultOutputTile,
-  type HeadGradients,
-  type HeadWeights,
-  type OutputTile,
-} from "./output-layer.ts";
+import { createOutputLayer } from "./output-layer.ts";
 import { createProgramCache } from "./program-cache.ts";
 import { buildBackward, buildForward, buildWholeStep, gradientName, type HeadOptions } from "./programs.ts";
 import {
@@ -35,6 +32,12 @@ import {
   planLayer,
   type SegmentOptions,
 } from "./segment.ts";
+import {
+  defaultOutputTile,
+  type HeadGradients,
+  type HeadWeights,
+  type OutputTile,
+} from "./vocabulary-slices.ts";
 
 export interface EngineOptions {
   /**
@@ -59,6 +62,40 @@ export interface AccumulateOptions {
   readonly weights: number | Float32Array;
   /** Adapters that drop some of their inputs do so if it is given. */
   readonly dropout?: DropoutKey;
+  /** Divergences whose gradients are added to those of the labels. Default: none. */
+  readonly distillation?: DistillationOptions & {
+    /** How much the divergence at each position counts, or at all of them alike. */
+    readonly weights: number | Float32Array;
+  };
+  /** Default: none. */
+  readonly hiddenLoss?: HiddenLoss;
+}
+
+/** What the next-token distributions of a batch are compared with. */
+export interface DistillationOptions {
+  /** What a teacher of the same vocabulary says after the tokens at `positions`; its temperature divides the student's logits, too. */
+  readonly teacher: Predictions;
+  /** Flat positions b * S + s. */
+  readonly positions: Int32Array;
+  readonly divergence: Divergence;
+}
+
+/** A loss that is a function of the hidden state between two blocks. */
+export interface HiddenLoss {
+  /**
+   * The block before which the state is taken; the model's number of blocks for the state after the last, before the final norm.
+   * It has to be where a segment begins or the last ends, which with segments of one block is anywhere.
+   */
+  readonly layer: number;
+  /** The gradient of the loss by the state, float32 [B, S, hiddenSize], in row-major order. */
+  gradient(state: HostTensor): Float32Array | Promise<Float32Array>;
+}
+
+export interface Accumulated {
+  /** Of each label, in nats. */
+  readonly logProbabilities: Float64Array;
+  /** At each of the distillation's positions, in nats; empty without one. */
+  readonly divergences: Float64Array;
 }
 
 /**
@@ -74,13 +111,36 @@ export function sumLosses(logProbabilities: Float64Array): number {
 export interface Engine {
   /** The log-probability of each of the batch's labels, in nats. */
   score(batch: Batch, parameters: Parameters): Promise<Float64Array>;
-  /** The same, with the gradients of the sum of their negatives, each times its weight, added to `gradients`. */
+  /**
+   * The same, with the gradients of the sum of their negatives, each times its weight, added to `gradients`; so are those of divergences
+   * and of a loss on a hidden state.
+   *
+   * @throws InputError if the teacher has another vocabulary, or other positions, or the hidden state is inside a segment.
+   */
   accumulate(
     batch: Batch,
     parameters: Parameters,
     gradients: Parameters,
     options: AccumulateOptions,
-  ): Promise<Float64Array>;
+  ): Promise<Accumulated>;
+  /**
+   * What the model says at flat positions, for a student to be compared with. Only hidden rows are kept: the output layer's parameters
+   * are read again when a student is compared, so they have to stay as they are until then, and the engine unreleased.
+   *
+   * @param temperature divides the logits. Default: 1
+   */
+  predict(
+    batch: TokenBatch,
+    positions: Int32Array,
+    parameters: Parameters,
+    temperature?: number,
+  ): Promise<Predictions>;
+  /**
+   * The divergence from the teacher at each position, in nats.
+   *
+   * @throws InputError if the teacher has another vocabulary, or other positions.
+   */
+  divergences(batch: TokenBatch, parameters: Parameters, options: DistillationOptions): Promise<Float64Array>;
   /** Logits at flat positions b * S + s: float32 [positions, vocabSize] in row-major order. */
   logits(batch: TokenBatch, positions: Int32Array, parameters: Parameters): Promise<Float32Array>;
   release(): Promise<void>;
@@ -154,6 +214,7 @@ export function createEngine(
       buildBackward(config, layers, options, toHidden),
     );
   const outputLayer = createOutputLayer(compileOnce, config, headOptions, outputTile);
+  const divergenceLayer = createDivergenceLayer(compileOnce, config, headOptions, outputTile);
   const wholeStep = ({ layers, toHidden }: Segment, options: SegmentOptions) =>
     compileOnce(`whole ${JSON.stringify(options)}`, () =>
       buildWholeStep(config, layers, options, headOptions, toHidden),
@@ -239,14 +300,14 @@ export function createEngine(
   const runForward = async (
     batch: TokenBatch,
     parameters: Parameters,
-    visit?: (hidden: HostTensor) => void,
+    visit?: (hidden: HostTensor, segment: Segment) => Promise<void>,
     dropout?: DropoutKey,
   ): Promise<HostTensor> => {
     const dims = [batch.rows, batch.length, config.hiddenSize];
     const context = contextOf(batch);
     let hidden = await embed(batch.inputIds, dims, parameters);
     for (const segment of segments) {
-      if (segment.needsBackward) visit?.(hidden);
+      await visit?.(hidden, segment);
       const program = await forward(segment, optionsFor(batch, dropout !== undefined));
       const results = await program.run({
         ...context,
@@ -262,8 +323,8 @@ export function createEngine(
     batch: Batch,
     parameters: Parameters,
     gradients: Parameters,
-    options: { readonly weights: Float32Array; readonly dropout?: DropoutKey },
-  ) => Promise<Float64Array>;
+    options: AccumulateOptions & { readonly weights: Float32Array },
+  ) => Promise<Accumulated>;
 
   const accumulateWhole: Accumulate = async (batch, parameters, gradients, { weights, dropout }) => {
     const segment = segments[0]!;
@@ -286,26 +347,55 @@ export function createEngine(
       if (gradient) addTo(gradient, results[gradientName(name)]!.data as Float32Array);
     if (embedding.isTrained)
       await addEmbeddingGradients(batch, results[gradientName("hidden")]!, parameters, gradients);
-    return Float64Array.from(results.losses!.data as Float32Array, (loss) => -loss);
+    const logProbabilities = Float64Array.from(results.losses!.data as Float32Array, (loss) => -loss);
+    return { logProbabilities, divergences: new Float64Array() };
   };
 
-  const accumulateBySegment: Accumulate = async (batch, parameters, gradients, { weights, dropout }) => {
+  const accumulateBySegment: Accumulate = async (batch, parameters, gradients, options) => {
+    const { weights, dropout, distillation, hiddenLoss } = options;
+    const comparison = distillation && checkComparison(distillation);
     const dims = [batch.rows, batch.length, config.hiddenSize];
     const inputs: HostTensor[] = [];
-    const last = await runForward(batch, parameters, (hidden) => inputs.push(hidden), dropout);
+    let ofState: Float32Array | undefined;
+    const visitState = async (state: HostTensor, layer: number) => {
+      if (hiddenLoss?.layer === layer) ofState = await hiddenLoss.gradient(state);
+    };
+    const addOfState = (dState: HostTensor, layer: number) => {
+      if (ofState && hiddenLoss?.layer === layer) addTo(dState.data as Float32Array, ofState);
+    };
+    const visit = async (hidden: HostTensor, { start, needsBackward }: Segment) => {
+      if (needsBackward) inputs.push(hidden);
+      await visitState(hidden, start);
+    };
+    const last = await runForward(batch, parameters, visit, dropout);
+    await visitState(last, config.numHiddenLayers);
+    const ofHead = [headWeights(parameters), headGradients(gradients)] as const;
     const { logProbabilities, dRows } = await outputLayer.accumulate(
       gatherRows(last, batch.labelPositions),
       batch.labels,
-      headWeights(parameters),
-      headGradients(gradients),
+      ...ofHead,
       weights,
-      headAdapter && dropout && headDropout(batch, headAdapter.dropout, dropout),
+      headDropout(batch.labels.length, 0, dropout),
     );
     const dLast = new Float32Array(last.data.length);
     scatterAddRows(dLast, batch.labelPositions, dRows);
+    let divergences: Float64Array = new Float64Array();
+    if (comparison) {
+      const { positions, weights } = distillation;
+      const distilled = await divergenceLayer.accumulate(
+        gatherRows(last, positions),
+        ...ofHead,
+        comparison,
+        asWeights(weights, positions.length),
+        headDropout(positions.length, 1, dropout),
+      );
+      scatterAddRows(dLast, positions, distilled.dRows);
+      divergences = distilled.divergences;
+    }
 
     const context = contextOf(batch);
-    let dOutput = float32(dLast, dims);
+    let dOutput: HostTensor = float32(dLast, dims);
+    addOfState(dOutput, config.numHiddenLayers);
     for (const segment of [...segments].reverse()) {
       if (!segment.needsBackward) break;
       const program = await backward(segment, optionsFor(batch, dropout !== undefined));
@@ -317,26 +407,46 @@ export function createEngine(
         dOutput,
       });
       addGradients(segment, results, gradients);
-      if (segment.toHidden) dOutput = results[gradientName("hidden")] as typeof dOutput;
+      if (!segment.toHidden) continue;
+      dOutput = results[gradientName("hidden")]!;
+      addOfState(dOutput, segment.start);
     }
     if (embedding.isTrained) await addEmbeddingGradients(batch, dOutput, parameters, gradients);
-    return logProbabilities;
+    return { logProbabilities, divergences };
   };
 
-  // The program of a whole step knows only an output layer that is plain, or trained as a whole.
-  const accumulate =
-    segments.length === 1 && !headAdapter && !headRows ? accumulateWhole : accumulateBySegment;
+  // The program of a whole step knows only an output layer that is plain, or trained as a whole, and losses of labels.
+  const isWhole = segments.length === 1 && !headAdapter && !headRows;
   const adapters = segments.flatMap(({ layers }) => layers.flatMap((plan) => [...plan.adapters.values()]));
   const drops = [...adapters, ...(headAdapter ? [headAdapter] : [])].some(({ dropout }) => dropout > 0);
 
-  /** Which inputs of the output layer's adapter are kept, a row for each label. */
-  const headDropout = (batch: Batch, rate: number, { seed, step, microBatch }: DropoutKey) =>
-    createDropoutMask([batch.labels.length, config.hiddenSize], rate, seed, [
-      step,
-      microBatch,
+  /** Which inputs of the output layer's adapter are kept: a row for each label (draw 0) or position of the distillation (draw 1). */
+  const headDropout = (rows: number, draw: number, dropout: DropoutKey | undefined) =>
+    headAdapter &&
+    dropout &&
+    createDropoutMask([rows, config.hiddenSize], headAdapter.dropout, dropout.seed, [
+      dropout.step,
+      dropout.microBatch,
       config.numHiddenLayers,
-      0,
+      draw,
     ]);
+  const checkComparison = ({ teacher, positions, divergence }: DistillationOptions): Comparison => {
+    if (teacher.vocabSize !== config.vocabSize)
+      throw new InputError(
+        `The teacher's vocabulary has ${teacher.vocabSize} entries, and the student's ${config.vocabSize}; distill from a teacher with the student's tokenizer and vocabulary.`,
+      );
+    if (teacher.count !== positions.length)
+      throw new InputError(
+        `The teacher has predictions for ${teacher.count} positions, and the student is compared at ${positions.length}; predict at the same ones.`,
+      );
+    return { teacher, divergence };
+  };
+  const checkHiddenLoss = ({ layer }: HiddenLoss) => {
+    if (layer === config.numHiddenLayers || segments.some(({ start }) => start === layer)) return;
+    throw new InputError(
+      `The hidden state before block ${layer} is not between two segments of ${segmentSize} of the model's ${config.numHiddenLayers} blocks; take a segmentSize of 1, or a layer where a segment begins.`,
+    );
+  };
   const addEmbeddingGradients = (
     batch: Batch,
     dHidden: HostTensor,
@@ -350,11 +460,25 @@ export function createEngine(
       const rows = gatherRows(hidden, batch.labelPositions);
       return (await outputLayer.score(rows, batch.labels, headWeights(parameters))).logProbabilities;
     },
-    accumulate: (batch, parameters, gradients, { weights, dropout }) =>
-      accumulate(batch, parameters, gradients, {
-        weights: typeof weights === "number" ? new Float32Array(batch.labels.length).fill(weights) : weights,
+    async accumulate(batch, parameters, gradients, { weights, dropout, distillation, hiddenLoss }) {
+      if (hiddenLoss) checkHiddenLoss(hiddenLoss);
+      const accumulate = isWhole && !distillation && !hiddenLoss ? accumulateWhole : accumulateBySegment;
+      return accumulate(batch, parameters, gradients, {
+        weights: asWeights(weights, batch.labels.length),
         ...(drops && dropout && { dropout }),
-      }),
+        ...(distillation && { distillation }),
+        ...(hiddenLoss && { hiddenLoss }),
+      });
+    },
+    async predict(batch, positions, parameters, temperature = 1) {
+      const hidden = await runForward(batch, parameters);
+      return divergenceLayer.predict(gatherRows(hidden, positions), headWeights(parameters), temperature);
+    },
+    async divergences(batch, parameters, options) {
+      const comparison = checkComparison(options);
+      const rows = gatherRows(await runForward(batch, parameters), options.positions);
+      return divergenceLayer.measure(rows, headWeights(parameters), comparison);
+    },
     async logits(batch, positions, parameters) {
       const hidden = await runForward(batch, parameters);
       return outputLayer.logits(gatherRows(hidden, positions), headWeights(parameters));
@@ -386,6 +510,10 @@ function planSegments(
     });
   }
   return segments;
+}
+
+function asWeights(weights: number | Float32Array, count: number): Float32Array {
+  return typeof weights === "number" ? new Float32Array(count).fill(weights) : weights;
 }
 
 function asHost({ data, dims }: Parameter): HostTensor {

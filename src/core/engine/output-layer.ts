@@ -4,13 +4,10 @@
  */
 
 import type { ModelConfig } from "../architectures/architecture.ts";
-import type { Tensor } from "../graph/tensor.ts";
-import { addTo, lookUpRows, rowsOf, scatterAddRows, scatterAddSome } from "../models/matrix-rows.ts";
-import { float32, type HostTensor, type Program, type RowMatrix } from "../runtime/device.ts";
+import { addTo, lookUpRows, scatterAddRows, scatterAddSome } from "../models/matrix-rows.ts";
+import { float32, type HostTensor } from "../runtime/device.ts";
 import {
   buildAdaptedGradients,
-  buildFinalNorm,
-  buildFinalNormGradients,
   buildHeadGradient,
   buildLogits,
   buildLosses,
@@ -19,34 +16,16 @@ import {
   gradientName,
   type HeadOptions,
   headTensorName,
-  previousName,
 } from "./programs.ts";
-
-/** How much of the output layer is computed at a time. */
-export interface OutputTile {
-  /** Hidden rows. */
-  readonly rows: number;
-  /** Entries of the vocabulary. */
-  readonly entries: number;
-}
-
-/** The output layer's weights for one step: "norm" [hiddenSize] and "head" [vocabSize, hiddenSize]. */
-export interface HeadWeights {
-  readonly norm: HostTensor;
-  readonly head: RowMatrix;
-  /** Those rows of the head that are trained, [indices, hiddenSize]. */
-  readonly rows?: { readonly indices: readonly number[]; readonly values: Float32Array };
-  /** Tensors of the head's adapter by their names. */
-  readonly adapter: Readonly<Record<string, HostTensor>>;
-}
-
-/** Gradients to add to, of those weights that are trained. */
-export interface HeadGradients {
-  readonly norm?: Float32Array;
-  readonly head?: Float32Array;
-  readonly rows?: Float32Array;
-  readonly adapter?: Readonly<Record<string, Float32Array>>;
-}
+import {
+  type CompileOnce,
+  column,
+  createVocabularySlices,
+  emptySoftmax,
+  type HeadGradients,
+  type HeadWeights,
+  type OutputTile,
+} from "./vocabulary-slices.ts";
 
 /** One entry per row. */
 export interface TokenScores {
@@ -75,55 +54,24 @@ export interface OutputLayer {
   ): Promise<{ readonly logProbabilities: Float64Array; readonly dRows: Float32Array }>;
 }
 
-/** Large enough for products at their full rate, small enough that a tile takes some 10 MB. */
-export const defaultOutputTile: OutputTile = { rows: 512, entries: 2048 };
-
 export function createOutputLayer(
-  compileOnce: (key: string, build: () => Record<string, Tensor>) => Promise<Program>,
+  compileOnce: CompileOnce,
   config: ModelConfig,
   options: HeadOptions,
   tile: OutputTile,
 ): OutputLayer {
   const { hiddenSize, vocabSize } = config;
-  const byEntry = (options.adapter?.parameters ?? []).filter(({ isByOutput }) => isByOutput);
-  const finalNorm = () => compileOnce("final norm", () => buildFinalNorm(config));
-  const matrix = (data: Float32Array) => float32(data, [data.length / hiddenSize, hiddenSize]);
-  const column = (values: Float32Array) => float32(values, [values.length, 1]);
-
-  async function* slicesOf({ head, adapter }: HeadWeights) {
-    const wholeTensors = Object.entries(adapter).map(([name, tensor]) => [headTensorName(name), tensor]);
-    for (let start = 0; start < vocabSize; start += tile.entries) {
-      const size = Math.min(tile.entries, vocabSize - start);
-      const rows = await rowsOf(head, start, start + size);
-      const feeds: Record<string, HostTensor> = {
-        ...Object.fromEntries(wholeTensors),
-        head: { dtype: head.dtype, dims: [size, hiddenSize], data: rows },
-      };
-      for (const { name } of byEntry) {
-        const { dtype, dims, data } = adapter[name]!;
-        const width = data.length / vocabSize;
-        const part = data.subarray(start * width, (start + size) * width);
-        feeds[headTensorName(name)] = { dtype, dims: [size, ...dims.slice(1)], data: part };
-      }
-      yield { start, size, feeds };
-    }
-  }
+  const slices = createVocabularySlices(compileOnce, config, options, tile);
+  const { matrix, slicesOf, inChunks, rowsBetween } = slices;
 
   /** What the losses and their gradients are computed from, once the whole vocabulary has been seen. */
-  const runSoftmax = async (rows: HostTensor, labels: Int32Array, weights: HeadWeights) => {
-    const { normalized } = await (await finalNorm()).run({ rows, norm: weights.norm });
+  const runSoftmax = async (rows: Float32Array, labels: Int32Array, weights: HeadWeights) => {
+    const normalized = await slices.normalize(rows, weights);
     const program = await compileOnce("softmax slice", () => buildSoftmaxSlice(config, options));
-    let state: Record<string, HostTensor> = {
-      largest: column(new Float32Array(labels.length).fill(Number.NEGATIVE_INFINITY)),
-      sum: column(new Float32Array(labels.length)),
-      weighted: matrix(new Float32Array(rows.data.length)),
-    };
-    for await (const { feeds } of slicesOf(weights)) {
-      const previous = Object.entries(state).map(([name, tensor]) => [previousName(name), tensor]);
-      state = await program.run({ ...Object.fromEntries(previous), normalized: normalized!, ...feeds });
-    }
+    const before = { ...emptySoftmax(labels.length), weighted: matrix(new Float32Array(rows.length)) };
+    const state = await slices.fold(program, weights, { normalized }, before);
     const labelRows = matrix(await lookUpRows(weights.head, labels));
-    return { ...state, rows, norm: weights.norm, normalized: normalized!, labelRows };
+    return { ...state, rows: matrix(rows), norm: weights.norm, normalized, labelRows };
   };
 
   const accumulateRows: OutputLayer["accumulate"] = async (
@@ -134,7 +82,7 @@ export function createOutputLayer(
     labelWeights,
   ) => {
     const feeds = {
-      ...(await runSoftmax(matrix(rows), labels, weights)),
+      ...(await runSoftmax(rows, labels, weights)),
       weights: column(labelWeights),
     };
     const program = await compileOnce("losses", () => buildLosses(config, options));
@@ -181,39 +129,25 @@ export function createOutputLayer(
     labelWeights,
     kept,
   ) => {
-    const scored = await scoreRows(rows, labels, weights, kept);
-    const dNormalized = new Float32Array(rows.length);
+    const { logProbabilities, logNormalizers, normalized } = await scoreRows(rows, labels, weights, kept);
     const feeds = {
-      normalized: scored.normalized,
-      logNormalizer: column(Float32Array.from(scored.logNormalizers)),
+      normalized,
+      logNormalizer: column(Float32Array.from(logNormalizers)),
       labels: column(Float32Array.from(labels)),
       weights: column(labelWeights),
       ...(kept && { [headTensorName("dropout")]: kept }),
     };
-    const program = await compileOnce("adapted gradients", () => buildAdaptedGradients(config, options));
-    for await (const { start, size, feeds: slice } of slicesOf(weights)) {
-      const places = float32(
-        Float32Array.from({ length: size }, (_, i) => start + i),
-        [size],
+    const programOf = (ofHead: boolean) =>
+      compileOnce(`adapted gradients ${kept !== undefined} ${ofHead}`, () =>
+        buildAdaptedGradients(config, options, kept !== undefined, ofHead),
       );
-      const results = await program.run({ ...feeds, ...slice, places });
-      addTo(dNormalized, results[gradientName("normalized")]!.data as Float32Array);
-      for (const [name, gradient] of Object.entries(gradients.adapter ?? {})) {
-        const part = results[gradientName(headTensorName(name))]!.data as Float32Array;
-        const width = gradient.length / vocabSize;
-        const isSliced = byEntry.some((parameter) => parameter.name === name);
-        addTo(isSliced ? gradient.subarray(start * width, (start + size) * width) : gradient, part);
-      }
-    }
-    const ofNorm = await compileOnce("final norm gradients", () => buildFinalNormGradients(config, options));
-    const results = await ofNorm.run({
-      rows: matrix(rows),
-      norm: weights.norm,
-      dNormalized: matrix(dNormalized),
+    const dRows = await slices.accumulate(rows, weights, gradients, async (slice, ofHead) => {
+      const { start, size } = slice;
+      const places = Float32Array.from({ length: size }, (_, i) => start + i);
+      const program = await programOf(ofHead);
+      return program.run({ ...feeds, ...slice.feeds, places: float32(places, [size]) });
     });
-    if (gradients.norm) addTo(gradients.norm, results[gradientName("norm")]!.data as Float32Array);
-    const { logProbabilities } = scored;
-    return { logProbabilities, dRows: results[gradientName("rows")]!.data as Float32Array };
+    return { logProbabilities, dRows };
   };
 
   /** @param kept as in {@link OutputLayer.accumulate} */
@@ -223,7 +157,7 @@ export function createOutputLayer(
     weights: HeadWeights,
     kept?: HostTensor,
   ): Promise<TokenScores & { readonly normalized: HostTensor; readonly logNormalizers: Float64Array }> => {
-    const { normalized } = await (await finalNorm()).run({ rows: matrix(rows), norm: weights.norm });
+    const normalized = await slices.normalize(rows, weights);
     const program = await compileOnce(`score slice ${kept !== undefined}`, () =>
       buildScoreSlice(config, options, kept !== undefined),
     );
@@ -236,7 +170,7 @@ export function createOutputLayer(
       const holds = (label: number) => label >= start && label < start + size;
       const places = BigInt64Array.from(labels, (label) => BigInt(holds(label) ? label - start : 0));
       const slice = await program.run({
-        normalized: normalized!,
+        normalized,
         ...feeds,
         labels: { dtype: "int64", dims: [count, 1], data: places },
         ...(kept && { [headTensorName("dropout")]: kept }),
@@ -258,26 +192,17 @@ export function createOutputLayer(
     }
     const logNormalizers = largest.map((value, row) => value + Math.log(sum[row]!));
     const logProbabilities = ofLabel.map((value, row) => value - largest[row]! - Math.log(sum[row]!));
-    return { logProbabilities, likeliest, normalized: normalized!, logNormalizers };
+    return { logProbabilities, likeliest, normalized, logNormalizers };
   };
-
-  /** Calls `visit` with some of the rows, from `start` to `end`, at a time. */
-  const inChunks = async (count: number, visit: (start: number, end: number) => Promise<void>) => {
-    for (let start = 0; start < count; start += tile.rows) {
-      await visit(start, Math.min(count, start + tile.rows));
-    }
-  };
-  const rowsBetween = (rows: Float32Array, start: number, end: number) =>
-    rows.subarray(start * hiddenSize, end * hiddenSize);
 
   return {
     async logits(rows, weights) {
-      const { normalized } = await (await finalNorm()).run({ rows: matrix(rows), norm: weights.norm });
+      const normalized = await slices.normalize(rows, weights);
       const program = await compileOnce("logits", () => buildLogits(config, options));
       const count = rows.length / hiddenSize;
       const logits = new Float32Array(count * vocabSize);
       for await (const { start, size, feeds } of slicesOf(weights)) {
-        const part = (await program.run({ normalized: normalized!, ...feeds })).logits!.data as Float32Array;
+        const part = (await program.run({ normalized, ...feeds })).logits!.data as Float32Array;
         for (let row = 0; row < count; row++) {
           logits.set(part.subarray(row * size, (row + 1) * size), row * vocabSize + start);
         }
@@ -300,18 +225,13 @@ export function createOutputLayer(
       const dRows = new Float32Array(rows.length);
       const logProbabilities = new Float64Array(labels.length);
       await inChunks(labels.length, async (start, end) => {
-        const keptHere = kept && {
-          ...kept,
-          dims: [end - start, hiddenSize],
-          data: (kept.data as Uint8Array).subarray(start * hiddenSize, end * hiddenSize),
-        };
         const part = await accumulatePart(
           rowsBetween(rows, start, end),
           labels.subarray(start, end),
           weights,
           gradients,
           labelWeights.subarray(start, end),
-          keptHere,
+          slices.keptBetween(kept, start, end),
         );
         dRows.set(part.dRows, start * hiddenSize);
         logProbabilities.set(part.logProbabilities, start);

@@ -92,13 +92,14 @@ const normWeight = (config: ModelConfig) => input("norm", "float32", [config.hid
 const hiddenRows = (config: ModelConfig, name: string) => input(name, "float32", ["N", config.hiddenSize]);
 /** How much each label's loss counts. */
 const labelWeights = () => input("weights", "float32", ["N", 1]);
+const logNormalizers = () => input("logNormalizer", "float32", ["N", 1]);
 
 /** The final norm of hidden "rows" [N, hiddenSize]: "normalized". */
 export function buildFinalNorm(config: ModelConfig): Outputs {
   return { normalized: normalizeFinally(config, hiddenRows(config, "rows"), normWeight(config)) };
 }
 
-interface VocabularySlice {
+export interface ConnectedSlice {
   readonly normalized: Tensor;
   /** The output layer's rows for V entries of the vocabulary, as float32 [V, hiddenSize]. */
   readonly head: Tensor;
@@ -113,11 +114,12 @@ export function headTensorName(name: string): string {
   return `head.${name}`;
 }
 
-function connectSlice(
+/** @param dropout whether an adapter's inputs are dropped, as given by the boolean input "head.dropout" */
+export function connectSlice(
   config: ModelConfig,
   { headDtype, adapter }: Pick<HeadOptions, "headDtype" | "adapter">,
   dropout = false,
-): VocabularySlice {
+): ConnectedSlice {
   const { vocabSize, hiddenSize } = config;
   const normalized = hiddenRows(config, "normalized");
   const head = cast(input("head", headDtype, ["V", hiddenSize]), "float32");
@@ -160,20 +162,23 @@ export function previousName(name: string): string {
  */
 export function buildSoftmaxSlice(config: ModelConfig, options: HeadOptions): Outputs {
   const { head, logits } = connectSlice(config, options);
+  const { largest, sum, exponentials, accumulate } = continueSoftmax(logits);
+  const slope = softcapSlope(logits, config.logitSoftcap);
+  const weights = slope ? mul(exponentials, slope) : exponentials;
+  return { largest, sum, weighted: accumulate("weighted", config.hiddenSize, matmul(weights, head)) };
+}
+
+/** Takes the logits of a slice into the running state of a softmax, as {@link buildSoftmaxSlice} says. */
+export function continueSoftmax(logits: Tensor) {
   const previous = (name: string, width: number) => input(previousName(name), "float32", ["N", width]);
   const before = previous("largest", 1);
   const largest = max(before, reduceMax(logits, [-1], { keepDims: true }));
   const decay = exp(sub(before, largest));
   const exponentials = exp(sub(logits, largest));
-  const slope = softcapSlope(logits, config.logitSoftcap);
-  const weights = slope ? mul(exponentials, slope) : exponentials;
   const accumulate = (name: string, width: number, update: Tensor) =>
     add(mul(previous(name, width), decay), update);
-  return {
-    largest,
-    sum: accumulate("sum", 1, reduceSum(exponentials, [-1], { keepDims: true })),
-    weighted: accumulate("weighted", config.hiddenSize, matmul(weights, head)),
-  };
+  const sum = accumulate("sum", 1, reduceSum(exponentials, [-1], { keepDims: true }));
+  return { largest, sum, exponentials, accumulate };
 }
 
 /**
@@ -213,7 +218,7 @@ export function buildLosses(
 /** The gradient of rows of the output layer [V, hiddenSize], by "weights" [N, 1], without what the labels add to it. */
 export function buildHeadGradient(config: ModelConfig): Outputs {
   const { normalized, logits } = connectSlice(config, { headDtype: "float32", adapter: undefined });
-  const probabilities = exp(sub(logits, input("logNormalizer", "float32", ["N", 1])));
+  const probabilities = exp(sub(logits, logNormalizers()));
   const slope = softcapSlope(logits, config.logitSoftcap);
   const weights = mul(slope ? mul(probabilities, slope) : probabilities, labelWeights());
   return { [gradientName("head")]: matmul(weights, normalized, { transA: true }) };
@@ -221,17 +226,33 @@ export function buildHeadGradient(config: ModelConfig): Outputs {
 
 /**
  * The gradients, by "weights" [N, 1], that a slice of an adapted output layer has a part in: those of "normalized" and of the adapter's
- * tensors. "places" [V] are the numbers of the slice's entries, and "labels" float32 [N, 1] such numbers.
+ * tensors, and of the "head" [V, hiddenSize] if `ofHead`. "places" [V] are the numbers of the slice's entries, and "labels" float32
+ * [N, 1] such numbers.
  */
-export function buildAdaptedGradients(config: ModelConfig, options: HeadOptions): Outputs {
-  const { normalized, logits, tensors } = connectSlice(config, options, true);
-  const probabilities = exp(sub(logits, input("logNormalizer", "float32", ["N", 1])));
+export function buildAdaptedGradients(
+  config: ModelConfig,
+  options: HeadOptions,
+  dropout: boolean,
+  ofHead: boolean,
+): Outputs {
+  const slice = connectSlice(config, options, dropout);
+  const probabilities = exp(sub(slice.logits, logNormalizers()));
   const distances = abs(sub(input("places", "float32", ["V"]), input("labels", "float32", ["N", 1])));
   const ofLabels = max(sub(scalar(1), distances), scalar(0));
-  const dLogits = mul(sub(probabilities, ofLabels), labelWeights());
-  const trained = options.adapter!.parameters.filter(({ isFrozen }) => !isFrozen);
+  return sliceGradients(slice, mul(sub(probabilities, ofLabels), labelWeights()), options, ofHead);
+}
+
+/** The gradients of "normalized", of the adapter's trained tensors and, if asked for, of the "head" [V, hiddenSize] from `dLogits`. */
+export function sliceGradients(
+  { normalized, head, logits, tensors }: ConnectedSlice,
+  dLogits: Tensor,
+  { adapter }: Pick<HeadOptions, "adapter">,
+  ofHead: boolean,
+): Outputs {
   const wanted = new Map<string, Tensor>([["normalized", normalized]]);
-  for (const { name } of trained) wanted.set(headTensorName(name), tensors[name]!);
+  for (const { name, isFrozen } of adapter?.parameters ?? [])
+    if (!isFrozen) wanted.set(headTensorName(name), tensors[name]!);
+  if (ofHead) wanted.set("head", head);
   return gradients([logits], [dLogits], wanted);
 }
 

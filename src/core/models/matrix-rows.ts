@@ -4,7 +4,7 @@ import { decodeFloat16, encodeFloat16 } from "../formats/float16.ts";
 import type { TensorData } from "../graph/tensor.ts";
 import type { HostTensor, RowMatrix, StoredMatrix } from "../runtime/device.ts";
 
-export function addTo(sum: Float32Array, values: Float32Array): void {
+export function addTo(sum: Float32Array | Float64Array, values: Float32Array): void {
   for (let i = 0; i < sum.length; i++) sum[i]! += values[i]!;
 }
 

@@ -100,8 +100,9 @@ export interface AdamWOptions extends Partial<AdamWConfig> {
  * const update = adamW(parameters, { learningRate: 1e-3 });
  * for (let step = 0; step < 10; step++) {
  *   const gradients = zerosLike(parameters);
- *   const loss = sumLosses(await engine.accumulate(batch!, parameters, gradients, { weights: 1 / batch!.labels.length }));
- *   console.log(step, loss / batch!.labels.length, update(gradients));
+ *   const weights = 1 / batch!.labels.length;
+ *   const { logProbabilities } = await engine.accumulate(batch!, parameters, gradients, { weights });
+ *   console.log(step, weights * sumLosses(logProbabilities), update(gradients));
  * }
  * await engine.release();
  */

@@ -12,7 +12,6 @@ import {
   listLinearModules,
 } from "../architectures/modules.ts";
 import { chooseQueryChunks } from "../engine/attention-mask.ts";
-import { defaultOutputTile } from "../engine/output-layer.ts";
 import {
   buildBackward,
   buildForward,
@@ -22,6 +21,7 @@ import {
   type HeadOptions,
 } from "../engine/programs.ts";
 import { adaptsEmbedding, firstTrainedLayer, headAdapterOf, planLayer } from "../engine/segment.ts";
+import { defaultOutputTile } from "../engine/vocabulary-slices.ts";
 import { type GraphCost, measureCost, type Sizes } from "../graph/cost.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Storage } from "../models/linear.ts";

@@ -220,8 +220,11 @@ async function gradientsOf(engine: Engine, batching: BatchOptions) {
   const batches = buildMicroBatches(examples, batching);
   const labels = batches.reduce((sum, batch) => sum + batch.labels.length, 0);
   let loss = 0;
-  for (const batch of batches)
-    loss += sumLosses(await engine.accumulate(batch, parameters, gradients, { weights: 1 / labels }));
+  const weights = 1 / labels;
+  for (const batch of batches) {
+    const { logProbabilities } = await engine.accumulate(batch, parameters, gradients, { weights });
+    loss += sumLosses(logProbabilities);
+  }
   return { microBatches: batches.length, loss, gradients };
 }
 

@@ -266,7 +266,8 @@ async function accumulateExamples<P extends Progress>(
     // An objective that has to know the scores beforehand would see others, were inputs dropped at random.
     const dropout = objective.isLinear && { dropout: { seed, step, microBatch } };
     const options = { weights, ...dropout };
-    scatterLabels(batch, await engine.accumulate(batch, parameters, gradients, options), scores);
+    const { logProbabilities } = await engine.accumulate(batch, parameters, gradients, options);
+    scatterLabels(batch, logProbabilities, scores);
   }
   return { value: objective.isLinear ? objective.evaluate(toScored(examples, scores)) : value, batches };
 }

@@ -8,7 +8,7 @@ import type { Batch } from "../../core/data/batch.ts";
 import { createDecoder } from "../../core/engine/decoder.ts";
 import { createEngine, sumLosses } from "../../core/engine/engine.ts";
 import { createKeyValues } from "../../core/engine/key-values.ts";
-import { defaultOutputTile, type OutputTile } from "../../core/engine/output-layer.ts";
+import { defaultOutputTile, type OutputTile } from "../../core/engine/vocabulary-slices.ts";
 import { mergeAdapter } from "../export/merge.ts";
 import { openTinyModel } from "../export/tiny-models.fixture.ts";
 import { openSafetensorsFile } from "../formats/safetensors.ts";
@@ -140,7 +140,10 @@ describe.each(cases.flatMap((name) => [`${name}/1`, `${name}/2`]))("%s", async (
       expect(maxDifference(logits, golden.logits)).toBeLessThanOrEqual(1e-4);
       const gradients = zerosLike(parameters);
       const count = batch.labels.length;
-      const loss = sumLosses(await engine.accumulate(batch, parameters, gradients, { weights: 1 / count }));
+      const { logProbabilities } = await engine.accumulate(batch, parameters, gradients, {
+        weights: 1 / count,
+      });
+      const loss = sumLosses(logProbabilities);
       expect(loss / count).toBeCloseTo(golden.loss, 5);
       expect(sumLosses(await engine.score(batch, parameters)) / count).toBeCloseTo(golden.loss, 5);
       const namesOf = format.fileNames?.(settings, config) ?? ((each) => [`base_model.model.${each}`]);
@@ -237,7 +240,11 @@ test("dropout before the output layer is the same for any division, and no other
     const engine = createEngine(device, config, weights, adaptation, { segmentSize, outputTile });
     const gradients = zerosLike(new Map([...parameters].filter(([name]) => name.startsWith("lm_head"))));
     const dropout = { seed: 1, step: 0, microBatch: 0 };
-    const loss = sumLosses(await engine.accumulate(batch, parameters, gradients, { weights: 1, dropout }));
+    const { logProbabilities } = await engine.accumulate(batch, parameters, gradients, {
+      weights: 1,
+      dropout,
+    });
+    const loss = sumLosses(logProbabilities);
     await engine.release();
     return { loss, gradients };
   };
