@@ -155,8 +155,9 @@ async function measureSpeed(): Promise<void> {
 async function createStep(method: Method) {
   const model = await openModel(modelPath, { storage: method === "lora" ? "float32" : "nf4" });
   const { config, weights, tokenizer } = model;
-  const { examples } = await loadDataset(subset, { tokenizer, context: 2048, limit: 8 });
-  const batches = buildMicroBatches(examples, { microBatchTokens: 512, packing: true });
+  const { examples, report } = await loadDataset(subset, { tokenizer, context: 2048, limit: 8 });
+  const texts = examples.flatMap((example) => example.texts);
+  const batches = buildMicroBatches(texts, { microBatchTokens: 512, packing: true });
   const adaptation = lora(loraConfigSchema.parse({}), config);
   const parameters = await initializeParameters(config, adaptation, weights, 0);
   const gradients = zerosLike(parameters);
@@ -166,7 +167,7 @@ async function createStep(method: Method) {
   });
   const labels = batches.reduce((sum, batch) => sum + batch.labels.length, 0);
   return {
-    tokens: examples.reduce((sum, { ids }) => sum + ids.length, 0),
+    tokens: report.tokens,
     vocabularyShare: (config.vocabSize * config.hiddenSize) / countParameters(config),
     outputLayerShare: () => spent.outputLayer / spent.all,
     async run() {

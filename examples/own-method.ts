@@ -39,6 +39,7 @@ const adaptation: Adaptation = { trains: () => false, adapterOf: (_name, ...dims
 const { config, weights, ...model } = await openModel("fixtures/embedded-model");
 const data = "fixtures/miniature/commonsense-train.jsonl";
 const { examples } = await inspectData({ model: model.path, data });
+const texts = examples.flatMap((example) => example.texts);
 const batching = { microBatchTokens: 1024, packing: true };
 const parameters = await initializeParameters(config, adaptation, weights, 0);
 const engine = createEngine(openDevice("cpu"), config, weights, adaptation, { segmentSize: 1 });
@@ -46,7 +47,7 @@ const update = adamW(parameters, { learningRate: 1e-2 });
 
 for (let step = 1; step <= 20; step++) {
   const gradients = zerosLike(parameters);
-  const [batch] = buildMicroBatches(examples.slice(8 * step, 8 * step + 8), batching);
+  const [batch] = buildMicroBatches(texts.slice(8 * step, 8 * step + 8), batching);
   const weights = 1 / batch!.labels.length;
   const { logProbabilities } = await engine.accumulate(batch!, parameters, gradients, { weights });
   const loss = weights * sumLosses(logProbabilities);

@@ -2,6 +2,7 @@
 
 import { stdout } from "node:process";
 import { type Command, Option } from "commander";
+import { countTokens, type TrainingExample } from "../core/data/training-example.ts";
 import { wantsColour } from "../node/colours.ts";
 import { inspectData, renderExample, renderReport } from "../node/data/inspect.ts";
 import { parseFields, parseWhole } from "./arguments.ts";
@@ -54,16 +55,30 @@ export function addInspectCommand(program: Command): void {
       });
       const shown = examples.slice(0, show ?? 3);
       if (json) {
-        const asJson = shown.map(({ ids, trained }) => ({ ids: [...ids], trained: [...trained] }));
-        print(`${JSON.stringify({ report, examples: asJson })}\n`);
+        print(`${JSON.stringify({ report, examples: shown.map(toJson) })}\n`);
         return;
       }
       for (const [index, example] of shown.entries()) {
-        print(`── example ${index + 1}, ${example.ids.length} tokens\n`);
+        print(`── example ${index + 1}, ${describeExample(example)}\n`);
         const colour = wantsColour(stdout);
         print(`${renderExample(example, tokenizer, { colour })}\n\n`, { coloured: colour });
       }
       print(`${renderReport(report)}\n`);
     });
   addChatOptions(command);
+}
+
+function describeExample(example: TrainingExample): string {
+  const { label, weight } = example;
+  return [
+    `${countTokens(example)} tokens`,
+    ...(label === undefined ? [] : [label ? "wanted" : "not wanted"]),
+    ...(weight === undefined ? [] : [`weight ${weight}`]),
+  ].join(", ");
+}
+
+/** The one text of an example, or the texts of a pair by their names, with what is known of it. */
+function toJson({ texts, ...about }: TrainingExample): object {
+  const [first, rejected] = texts.map(({ ids, trained }) => ({ ids: [...ids], trained: [...trained] }));
+  return { ...(rejected ? { chosen: first, rejected } : first), ...about };
 }

@@ -26,6 +26,8 @@ export {
   type TokenizedExample,
 } from "./data/batch.ts";
 export { createExampleReader, type Example, type FieldMapping } from "./data/example.ts";
+export type { ExampleContent } from "./data/example-formats.ts";
+export { type PreparedRow, prepareExample } from "./data/prepare-example.ts";
 export type { Row } from "./data/row-fields.ts";
 export type { TokenizedRow } from "./data/tokenize-conversation.ts";
 export {

@@ -36,7 +36,7 @@ describe.each(Object.entries(golden.styles))("the template of %s", (_, { templat
     const options = { trainOn: "completion", applyChatTemplate: true } as const;
     return tokenizeExample(example, inStyle, options, "rows.jsonl").examples.map((tokenized) => {
       const digest = createHash("sha256").update(tokenized.ids.join()).digest("hex").slice(0, 8);
-      return `${digest} ${renderExample(tokenized, tokenizer, { colour: false })}`;
+      return `${digest} ${renderExample({ texts: [tokenized] }, tokenizer, { colour: false })}`;
     });
   }
 

@@ -53,7 +53,7 @@ test.each<[fields: Record<string, unknown>, option: string]>([
   [{ chosen: "Human: Hi", rejected: "Human: Ho" }, "text=chosen"],
 ])("preference data %j are recognized", (fields, option) => {
   expect(readError(fields)).toBe(
-    `data.csv, line 2: the fields ${Object.keys(fields).join(", ")} are preference data, from which supervised tuning does not learn what is worse; to train on the chosen answers alone, use \`--fields ${option}\`.`,
+    `data.csv, line 2: the fields ${Object.keys(fields).join(", ")} are preference data, from which supervised tuning does not learn what is worse; learn from both answers with \`--objective dpo\`, or train on the chosen ones alone with \`--fields ${option}\`.`,
   );
   expect(createExampleReader("", parseOption(option))({ fields, line: 1 }).line).toBe(1);
 });

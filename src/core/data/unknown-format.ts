@@ -1,32 +1,43 @@
 /** @file What is said of a row whose fields fit no format: what it may be, and the option that would read it. */
 
-/** What of a format decides whether a row has it. */
-interface KnownFormat {
-  readonly name: string;
-  readonly fields: readonly string[];
-}
+import { exampleFormats, fits } from "./example-formats.ts";
+import type { ExampleKind } from "./training-example.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** What rows of a kind are, and the option with which a run learns from them. */
+const kinds: Readonly<Record<ExampleKind, { readonly what: string; readonly option: string }>> = {
+  texts: { what: "answers that are all wanted", option: "`--objective sft`" },
+  pairs: { what: "pairs of a chosen and a rejected answer", option: "`--objective dpo`" },
+  unpaired: { what: "single answers with a label", option: "`--objective kto`" },
+};
+
 /**
- * Says why the fields fit no format and how to go on, with a `--fields` option to copy where one can be guessed.
+ * Says why the fields fit no format of a kind and how to go on, with a `--fields` option to copy where one can be guessed.
  *
  * @returns a sentence without its beginning (the place) and its full stop
  */
-export function describeUnknownFields(fields: Fields, formats: readonly KnownFormat[]): string {
+export function describeUnknownFields(fields: Fields, learnsFrom: ExampleKind): string {
   const names = Object.keys(fields);
+  const formats = exampleFormats[learnsFrom];
   const empty = formats.find((format) => format.fields.every((name) => Object.hasOwn(fields, name)));
   if (empty) {
     const missing = empty.fields.filter((name) => fields[name] == null);
     return `the field ${missing.join(", ")} is null, which an example of the format "${empty.name}" needs`;
   }
   const list = `the fields ${names.join(", ")}`;
-  if (names.includes("chosen") && names.includes("rejected")) {
+  if (learnsFrom === "texts" && names.includes("chosen") && names.includes("rejected")) {
     const option = formatOption(guessPreferred(fields));
-    return `${list} are preference data, from which supervised tuning does not learn what is worse; to train on the chosen answers alone, use ${option}`;
+    return `${list} are preference data, from which supervised tuning does not learn what is worse; learn from both answers with ${kinds.pairs.option}, or train on the chosen ones alone with ${option}`;
   }
-  const guess = guessFields(fields);
   const known = formats.map((format) => `${format.name} (${format.fields.join(", ")})`).join("; ");
+  const kind = (["pairs", "unpaired", "texts"] as const).find((other) =>
+    exampleFormats[other].some((format) => fits(format, fields)),
+  );
+  if (kind !== undefined) {
+    return `${list} are ${kinds[kind].what}, but ${kinds[learnsFrom].what} are wanted; use ${kinds[kind].option}, which learns from them, or give the fields of one of: ${known}`;
+  }
+  const guess = learnsFrom === "texts" ? guessFields(fields) : undefined;
   return guess
     ? `${list} fit no known format; say which is which: ${formatOption(guess)}`
     : `${list} fit no known format; map them with --fields to those of one of: ${known}`;

@@ -3,6 +3,7 @@
 import { styleText } from "node:util";
 import { showControls } from "../../core/control-characters.ts";
 import type { TokenizedExample } from "../../core/data/batch.ts";
+import type { TrainingExample } from "../../core/data/training-example.ts";
 import { type ChatSettings, withChatSettings } from "../../core/tokenization/chat-template.ts";
 import type { Tokenizer } from "../../core/tokenization/tokenizer.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
@@ -51,18 +52,33 @@ export async function inspectData({
 }
 
 /**
- * An example's text with its trained tokens in green, or between ⟦ and ⟧ without colour. Special tokens are shown as
- * the vocabulary writes them, characters that a terminal would obey as JSON does.
+ * An example's text with its trained tokens in green, or between ⟦ and ⟧ without colour; of a pair the prompt, and under it both
+ * answers. Special tokens are shown as the vocabulary writes them, characters that a terminal would obey as JSON does.
  *
  * @example
  * const { examples, tokenizer } = await inspectData({ model: "fixtures/embedded-model", data: "faq.csv" });
  * for (const example of examples.slice(0, 3)) console.log(renderExample(example, tokenizer));
  */
 export function renderExample(
-  { ids, trained }: TokenizedExample,
+  { texts: [first, second], label }: TrainingExample,
   tokenizer: Tokenizer,
   { colour = false }: { readonly colour?: boolean } = {},
 ): string {
+  const isPair = second !== undefined && label === undefined;
+  if (!isPair) return renderTokens(first!, tokenizer, colour);
+  const answers = [first!, second].map((text) => {
+    const border = text.trained.indexOf(1);
+    return [cut(text, 0, border), cut(text, border)].map((part) => renderTokens(part, tokenizer, colour));
+  });
+  const [[prompt, chosen], [, rejected]] = answers as [[string, string], [string, string]];
+  return `${prompt}\n── chosen\n${chosen}\n── rejected\n${rejected}`;
+}
+
+function cut({ ids, trained }: TokenizedExample, start: number, end?: number): TokenizedExample {
+  return { ids: ids.subarray(start, end), trained: trained.subarray(start, end) };
+}
+
+function renderTokens({ ids, trained }: TokenizedExample, tokenizer: Tokenizer, colour: boolean): string {
   let rendered = "";
   for (let start = 0; start < ids.length; ) {
     let end = start + 1;
@@ -83,14 +99,21 @@ export function renderExample(
  */
 export function renderReport(report: DatasetReport): string {
   const share = ((100 * report.trainedTokens) / report.tokens).toFixed(0);
+  const kind = { texts: "", pairs: " (pairs)", unpaired: ` (${report.wanted} of them wanted)` }[
+    report.learnsFrom
+  ];
   const lines = [
-    `${report.examples} examples, ${report.tokens} tokens, the longest ${report.longest}`,
+    `${report.examples} examples${kind}, ${report.tokens} tokens, the longest ${report.longest}`,
     `${report.trainedTokens} tokens are trained on (${share} %)`,
   ];
   if (report.truncated > 0) lines.push(`${report.truncated} examples were cut to the context`);
   if (report.dropped > 0) lines.push(`${report.dropped} examples were dropped: longer than the context`);
   if (report.withoutLabels > 0)
     lines.push(`${report.withoutLabels} examples were dropped: no token in the loss`);
+  if (report.cutAlike > 0) {
+    lines.push(`${report.cutAlike} pairs were dropped: the same answers as far as the context goes`);
+  }
+  if (report.weighted > 0) lines.push(`${report.weighted} examples have a weight of their own`);
   if (report.duplicates > 0) lines.push(`${report.duplicates} examples equal an earlier one`);
   if (report.cutRows > 0) {
     lines.push(

@@ -27,8 +27,11 @@ function write(name: string, content: string): string {
   return path;
 }
 
-const load = (path: string, options: Partial<DatasetOptions> = {}) =>
-  loadDataset(path, { tokenizer: chat, context: 512, ...options });
+/** The texts of the examples, of which each has one, and the report. */
+const load = async (path: string, options: Partial<DatasetOptions> = {}) => {
+  const { examples, report } = await loadDataset(path, { tokenizer: chat, context: 512, ...options });
+  return { examples: examples.flatMap(({ texts }) => texts), report };
+};
 const textOf = (ids: Int32Array, tokenizer = chat) => tokenizer.decode([...ids]);
 const trainedText = ({ ids, trained }: TokenizedExample, tokenizer = chat) =>
   textOf(
@@ -349,8 +352,8 @@ describe("bad rows are named", () => {
 
 test("an example is shown with its trained tokens marked", async () => {
   const { examples } = await load(write("shown.jsonl", JSON.stringify({ question, answer })));
-  expect(renderExample(examples[0]!, chat, { colour: false })).toContain(`⟦${answer}<|end|>⟧`);
-  expect(renderExample(examples[0]!, chat, { colour: true })).toContain(
+  expect(renderExample({ texts: examples }, chat, { colour: false })).toContain(`⟦${answer}<|end|>⟧`);
+  expect(renderExample({ texts: examples }, chat, { colour: true })).toContain(
     `\u001b[32m${answer}<|end|>\u001b[39m`,
   );
 });

@@ -1,11 +1,12 @@
 /** @file A file of examples as tokens, with a report of what was found, cut and dropped. */
 
 import { createHash } from "node:crypto";
-import type { TokenizedExample } from "../../core/data/batch.ts";
 import { createExampleReader, type FieldMapping } from "../../core/data/example.ts";
 import { watchIgnoredFields } from "../../core/data/ignored-fields.ts";
+import { prepareExample } from "../../core/data/prepare-example.ts";
 import type { Row } from "../../core/data/row-fields.ts";
-import { type TrainOn, tokenizeExample } from "../../core/data/tokenize-example.ts";
+import type { TrainOn } from "../../core/data/tokenize-example.ts";
+import { countTokens, type ExampleKind, type TrainingExample } from "../../core/data/training-example.ts";
 import { InputError } from "../../core/errors.ts";
 import type { Tokenizer } from "../../core/tokenization/tokenizer.ts";
 import { readRows } from "../formats/rows.ts";
@@ -16,7 +17,9 @@ export interface DatasetOptions {
   readonly context: number;
   /** What happens to a longer one. Default "error". */
   readonly overlong?: "error" | "drop" | "truncate";
-  /** Default "completion". */
+  /** Which examples are wanted. Default "texts". */
+  readonly learnsFrom?: ExampleKind;
+  /** Default "completion", and of preferences always. */
   readonly trainOn?: TrainOn;
   readonly fields?: FieldMapping;
   /** Whether conversations go through the model's chat template, where it has one. Default true. */
@@ -28,16 +31,25 @@ export interface DatasetOptions {
 
 /** What became of the examples of a file. */
 export interface DatasetReport {
+  readonly learnsFrom: ExampleKind;
   readonly examples: number;
+  /** Of unpaired answers: how many are wanted ones. */
+  readonly wanted: number;
+  /** Examples that have a weight of their own. */
+  readonly weighted: number;
+  /** Of all texts. */
   readonly tokens: number;
   readonly trainedTokens: number;
+  /** Tokens of the longest text. */
   readonly longest: number;
-  /** Examples cut to the context. */
+  /** Examples of which a text was cut to the context. */
   readonly truncated: number;
   /** Examples left out because they are longer than the context. */
   readonly dropped: number;
-  /** Examples left out because nothing in them is trained on. */
+  /** Examples left out because nothing in one of their texts is trained on. */
   readonly withoutLabels: number;
+  /** Pairs left out because their answers are the same as far as the context goes. */
+  readonly cutAlike: number;
   /** Examples that equal an earlier one. They are kept, but held-out examples among them have been trained on. */
   readonly duplicates: number;
   /** Conversations that became several examples, since the template prints turns differently when others follow. */
@@ -49,33 +61,48 @@ export interface DatasetReport {
 }
 
 export interface Dataset {
-  readonly examples: TokenizedExample[];
+  readonly examples: TrainingExample[];
   readonly report: DatasetReport;
 }
 
 /**
  * Reads and tokenizes a file of examples.
  *
- * @throws InputError naming file and line if the file is damaged, an example is too long or fits no format, the file
- *   has no example, or no token of it would be trained on.
+ * @throws InputError naming file and line if the file is damaged, an example is too long, fits no format or is of another kind,
+ *   or the answers of a pair are the same; if the file has no example, or no token of it would be trained on; and if all tokens of
+ *   preferences are to be trained on.
  */
 export async function loadDataset(path: string, options: DatasetOptions): Promise<Dataset> {
   const {
     tokenizer,
     context,
     overlong = "error",
+    learnsFrom = "texts",
     trainOn = "completion",
     applyChatTemplate = true,
     limit = Number.POSITIVE_INFINITY,
   } = options;
-  const read = createExampleReader(path, options.fields);
-  const examples: TokenizedExample[] = [];
-  const counts = { truncated: 0, dropped: 0, withoutLabels: 0, duplicates: 0, cutRows: 0, cutExamples: 0 };
+  if (learnsFrom !== "texts" && trainOn === "all") {
+    throw new InputError(
+      'Preferences are learnt from the answers, not from all tokens; set "train_on" to completion.',
+    );
+  }
+  const read = createExampleReader(path, options.fields, learnsFrom);
+  const examples: TrainingExample[] = [];
+  const counts = {
+    truncated: 0,
+    dropped: 0,
+    withoutLabels: 0,
+    cutAlike: 0,
+    duplicates: 0,
+    cutRows: 0,
+    cutExamples: 0,
+  };
   const seen = new Set<string>();
   const ignored = watchIgnoredFields(applyChatTemplate ? tokenizer : undefined);
   /** Keeps an example unless it is too long or teaches nothing. */
-  const keep = (example: TokenizedExample, line: number) => {
-    const { length } = example.ids;
+  const keep = (example: TrainingExample, line: number) => {
+    const length = longestText(example);
     if (length > context) {
       if (overlong === "error") {
         throw new InputError(
@@ -87,15 +114,27 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
         return;
       }
       counts.truncated++;
-      example = { ids: example.ids.slice(0, context), trained: example.trained.slice(0, context) };
+      example = cutTexts(example, context);
     }
-    if (!example.trained.includes(1, 1)) {
+    if (!example.texts.every(({ trained }) => trained.includes(1, 1))) {
       counts.withoutLabels++;
       return;
     }
-    const digest = createHash("sha256").update(example.ids).update(example.trained).digest("base64");
-    if (seen.has(digest)) counts.duplicates++;
-    seen.add(digest);
+    const digests = example.texts.map(({ ids, trained }) =>
+      createHash("sha256").update(ids).update(trained).digest("base64"),
+    );
+    if (digests[0] === digests[1]) {
+      if (length <= context) {
+        throw new InputError(
+          `${path}, line ${line}: the chosen and the rejected answer are the same tokens, so that neither is better; correct them, or leave the row out.`,
+        );
+      }
+      counts.cutAlike++;
+      return;
+    }
+    const identity = [...digests, example.label].join();
+    if (seen.has(identity)) counts.duplicates++;
+    seen.add(identity);
     examples.push(example);
     options.onProgress?.(examples.length);
   };
@@ -103,33 +142,62 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
   for await (const row of takeFirst(readRows(path), limit)) {
     rows++;
     const example = read(row);
-    const tokenized = tokenizeExample(example, tokenizer, { trainOn, applyChatTemplate }, path);
-    ignored.visit(example, tokenized.unprintedRoles);
-    for (const part of tokenized.examples) keep(part, row.line);
-    if (tokenized.examples.length > 1) {
+    const prepared = prepareExample(example, tokenizer, { trainOn, applyChatTemplate }, path);
+    ignored.visit(example, prepared.unprintedRoles);
+    if (example.rejected) ignored.visit(example.rejected, []);
+    for (const part of prepared.examples) keep(part, row.line);
+    if (prepared.examples.length > 1) {
       counts.cutRows++;
-      counts.cutExamples += tokenized.examples.length;
+      counts.cutExamples += prepared.examples.length;
     }
   }
   if (rows === 0) throw new InputError(`${path} holds no examples.`);
   if (examples.length === 0) {
+    const reasons = [
+      `${counts.dropped} are longer than the context`,
+      `${counts.withoutLabels} have no token in the loss`,
+      ...(counts.cutAlike > 0 ? [`${counts.cutAlike} have the same answers as far as the context goes`] : []),
+    ];
     throw new InputError(
-      `${path}: of its ${rows} examples none is left to train on (${counts.dropped} are longer than the context, ${counts.withoutLabels} have no token in the loss); look at them with \`slimtune inspect\`.`,
+      `${path}: of its ${rows} examples none is left to train on (${reasons.join(", ")}); look at them with \`slimtune inspect\`.`,
     );
   }
-  const sum = (value: (example: TokenizedExample) => number) =>
+  const sum = (value: (example: TrainingExample) => number) =>
     examples.reduce((total, e) => total + value(e), 0);
   return {
     examples,
     report: {
+      learnsFrom,
       examples: examples.length,
-      tokens: sum(({ ids }) => ids.length),
-      trainedTokens: sum(({ trained }) => trained.subarray(1).reduce((count, mark) => count + mark, 0)),
-      longest: examples.reduce((most, { ids }) => Math.max(most, ids.length), 0),
+      wanted: examples.filter(({ label }) => label).length,
+      weighted: examples.filter(({ weight }) => weight !== undefined).length,
+      tokens: sum(countTokens),
+      trainedTokens: sum(countLabels),
+      longest: examples.reduce((most, example) => Math.max(most, longestText(example)), 0),
       ...counts,
       ignored: ignored.list(),
     },
   };
+}
+
+function longestText({ texts }: TrainingExample): number {
+  return Math.max(...texts.map(({ ids }) => ids.length));
+}
+
+/** Only the first tokens of each text, as TRL cuts both answers of a preference with their prompt. */
+function cutTexts(example: TrainingExample, length: number): TrainingExample {
+  const texts = example.texts.map(({ ids, trained }) => ({
+    ids: ids.slice(0, length),
+    trained: trained.slice(0, length),
+  }));
+  return { ...example, texts };
+}
+
+function countLabels({ texts }: TrainingExample): number {
+  return texts.reduce(
+    (sum, { trained }) => sum + trained.subarray(1).reduce((count, mark) => count + mark, 0),
+    0,
+  );
 }
 
 /** The first `count` rows, of which no further one is read. */

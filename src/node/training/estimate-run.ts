@@ -1,6 +1,7 @@
 /** @file The memory and time of a run before it starts. */
 
 import { createAdaptation } from "../../core/adapters/methods.ts";
+import { countTokens } from "../../core/data/training-example.ts";
 import { measureProductRate } from "../../core/engine/product-rate.ts";
 import { chooseTableDtype } from "../../core/models/load-weights.ts";
 import {
@@ -94,12 +95,7 @@ export async function estimate(
   const base = { config: model, storage, tableDtype: chooseTableDtype(checkpoint, storage), weightsOnDisk };
   checkpoint.close();
 
-  const steps = dataset
-    ? planSteps(
-        config,
-        dataset.examples.map(({ ids }) => ids.length),
-      )
-    : undefined;
+  const steps = dataset ? planSteps(config, dataset.examples.map(countTokens)) : undefined;
   const trainedTokens = steps ? steps.trainedTokens : tokens;
   const evaluatedTokens = steps ? steps.evaluations * steps.heldOutTokens : 0;
   const shape = findLargestShape(config.micro_batch_tokens, longestExample);

@@ -16,7 +16,7 @@ import {
 } from "../../core/adapters/parameters.ts";
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { countParameters } from "../../core/architectures/modules.ts";
-import type { TokenizedExample } from "../../core/data/batch.ts";
+import { countTokens, type TrainingExample } from "../../core/data/training-example.ts";
 import { createEngine, type Engine } from "../../core/engine/engine.ts";
 import { InputError } from "../../core/errors.ts";
 import type { Checkpoint } from "../../core/models/checkpoint.ts";
@@ -169,7 +169,7 @@ interface RunInputs {
   readonly adaptation: Adaptation;
   /** The tensors of the adapter that the run goes on with. */
   readonly initial?: Parameters;
-  readonly examples: readonly TokenizedExample[];
+  readonly examples: readonly TrainingExample[];
   readonly report: DatasetReport;
   readonly steps: StepPlan;
   readonly segmentSize: number;
@@ -198,10 +198,7 @@ async function readInputs(given: RunConfig, events: RunEvents): Promise<RunInput
       },
       events,
     );
-    const steps = planSteps(
-      config,
-      examples.map(({ ids }) => ids.length),
-    );
+    const steps = planSteps(config, examples.map(countTokens));
     const segmentSize = pickSegmentSize(config, checkpoint, adaptation, report.longest);
     const base = await loadModel(config.model, checkpoint, {
       storage: config.storage,
@@ -306,9 +303,9 @@ async function hashFile(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-function hashTokens(examples: readonly TokenizedExample[]): string {
+function hashTokens(examples: readonly TrainingExample[]): string {
   const hash = createHash("sha256");
-  for (const { ids, trained } of examples)
+  for (const { ids, trained } of examples.flatMap(({ texts }) => texts))
     hash.update(Uint32Array.of(ids.length)).update(ids).update(trained);
   return hash.digest("hex");
 }
@@ -447,7 +444,7 @@ export function pickSegmentSize(
 }
 
 function planLoop({ config, examples, steps }: RunInputs): LoopPlan {
-  const examplesAt = (indices: readonly number[]) => indices.map((index) => ({ texts: [examples[index]!] }));
+  const examplesAt = (indices: readonly number[]) => indices.map((index) => examples[index]!);
   const { sampler, totalSteps } = steps;
   return {
     totalSteps,

@@ -11,7 +11,7 @@ import { chatSettingsOf, type RunConfig } from "./run-config.ts";
 /** Examples that are enough for a check, however short they are. */
 const count = 64;
 
-/** The first examples; undefined if the data are not there any more. */
+/** The texts of the first examples; undefined if the data are not there any more. */
 export async function readFirstExamples(
   config: RunConfig,
   { tokenizer, config: { maxPositionEmbeddings } }: Model,
@@ -26,7 +26,7 @@ export async function readFirstExamples(
       fields: config.fields,
       limit: count,
     });
-    return examples;
+    return examples.flatMap(({ texts }) => texts);
   } catch (error) {
     if (error instanceof InputError) return undefined;
     throw error;

@@ -1,0 +1,55 @@
+/** @file From an example to what an objective sees of it. */
+
+import { InputError } from "../errors.ts";
+import type { Tokenizer } from "../tokenization/tokenizer.ts";
+import type { Example } from "./example.ts";
+import { type TokenizationOptions, tokenizeExample } from "./tokenize-example.ts";
+import type { TrainingExample } from "./training-example.ts";
+
+/** A row as examples. */
+export interface PreparedRow {
+  /** One, but of a conversation whose turns cannot stand in one text. */
+  readonly examples: readonly TrainingExample[];
+  /** Roles of messages whose texts are in no example, since the template does not print them. */
+  readonly unprintedRoles: readonly string[];
+}
+
+/**
+ * Tokenizes an example with all that belongs to it. The texts of a preference have the same prompt, which ends where it would for
+ * the chosen answer alone.
+ *
+ * @param path for messages
+ * @throws InputError naming file and line as `tokenizeExample` does; or if an answer of a preference has turns that the template
+ *   prints differently when others follow, so that it is no single text.
+ *
+ * @example
+ * const { openModel } = await import("slimtune");
+ * const { tokenizer } = await openModel("fixtures/embedded-model");
+ * const read = createExampleReader("pairs", {}, "pairs");
+ * const pair = read({ fields: { prompt: "When?", chosen: "At nine.", rejected: "No." }, line: 1 });
+ * const { examples } = prepareExample(pair, tokenizer, { trainOn: "completion", applyChatTemplate: true }, "pairs");
+ */
+export function prepareExample(
+  example: Example,
+  tokenizer: Tokenizer,
+  options: TokenizationOptions,
+  path: string,
+): PreparedRow {
+  const { rejected, label, weight } = example;
+  const isPreference = rejected !== undefined || label !== undefined;
+  const sides = [example, ...(rejected ? [rejected] : [])].map((side) =>
+    tokenizeExample(side, tokenizer, options, path),
+  );
+  if (isPreference && sides.some(({ examples }) => examples.length > 1)) {
+    throw new InputError(
+      `${path}, line ${example.line}: the answer has several turns, which the chat template prints differently when others follow; make all but the last of them part of the prompt.`,
+    );
+  }
+  const about = { ...(weight !== undefined && { weight }), ...(label !== undefined && { label }) };
+  return {
+    examples: isPreference
+      ? [{ texts: sides.flatMap(({ examples }) => examples), ...about }]
+      : sides[0]!.examples.map((text) => ({ texts: [text], ...about })),
+    unprintedRoles: [...new Set(sides.flatMap(({ unprintedRoles }) => unprintedRoles))],
+  };
+}
