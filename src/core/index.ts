@@ -27,6 +27,7 @@ export {
 } from "./data/batch.ts";
 export { createExampleReader, type Example, type FieldMapping } from "./data/example.ts";
 export type { ExampleContent } from "./data/example-formats.ts";
+export { addMismatched } from "./data/mismatched.ts";
 export { type PreparedRow, prepareExample } from "./data/prepare-example.ts";
 export type { Row } from "./data/row-fields.ts";
 export type { TokenizedRow } from "./data/tokenize-conversation.ts";

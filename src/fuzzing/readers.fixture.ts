@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { type Parameters, readBaseTensor, zerosLike } from "../core/adapters/parameters.ts";
+import type { ExampleKind } from "../core/data/training-example.ts";
 import { buildGguf } from "../core/formats/gguf-builder.fixture.ts";
 import type { WeightFile } from "../core/formats/weight-file.ts";
 import { readFolderConfig } from "../core/models/checkpoint.ts";
@@ -103,8 +104,9 @@ async function writeTinyGguf(): Promise<Buffer> {
   }
 }
 
-async function readDataset(path: string): Promise<void> {
+async function readDataset(path: string, learnsFrom: ExampleKind): Promise<void> {
   await loadDataset(path, {
+    learnsFrom,
     tokenizer,
     context: 512,
     overlong: "truncate",
@@ -159,11 +161,27 @@ const served = createServedModel({
   maxTexts: 1000,
 });
 
-const rows = (extension: string, seeds: readonly (string | Buffer)[]): Reader => ({
-  name: `rows of ${extension}`,
+const turns = [
+  { role: "user", content: "How many?" },
+  { role: "assistant", content: "3" },
+];
+const pairs = [
+  { prompt: "How many?", chosen: "3", rejected: "4", weight: 0.5 },
+  { prompt: turns.slice(0, 1), chosen: turns.slice(1), rejected: turns.slice(1).concat(turns) },
+  { chosen: turns, rejected: [...turns, ...turns], tools: [{ name: "f" }] },
+  { chosen: "How many? 3", rejected: "How many? 4" },
+];
+const unpaired = { instruction: "Add.", input: "1 + 1", output: "2", label: true, weight: 2 };
+
+const rows = (
+  extension: string,
+  seeds: readonly (string | Buffer)[],
+  learnsFrom: ExampleKind = "texts",
+): Reader => ({
+  name: `${learnsFrom} as ${extension}`,
   file: `data.${extension}`,
   seeds,
-  read: (folder) => readDataset(join(folder, `data.${extension}`)),
+  read: (folder) => readDataset(join(folder, `data.${extension}`), learnsFrom),
 });
 
 const builtIn = new Set(loadTasks().tasks.map(({ name }) => name));
@@ -257,6 +275,12 @@ export const readers: readonly Reader[] = [
     read: (folder) => readAdapter(folder, tinyConfig, "any"),
   },
   rows("jsonl", [`${examples.map((row) => JSON.stringify(row)).join("\n")}\n`, JSON.stringify(examples[0])]),
+  rows(
+    "jsonl",
+    pairs.map((row) => JSON.stringify(row)),
+    "pairs",
+  ),
+  rows("jsonl", [JSON.stringify(unpaired)], "unpaired"),
   rows("json", [JSON.stringify(examples.slice(1, 2)), JSON.stringify([examples[2], examples[2]])]),
   rows("csv", ['question,answer\nHow many?,"3, or ""4"""\nWhy?,So\n', "question;answer\nHow many?;3\n"]),
   {

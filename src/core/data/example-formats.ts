@@ -1,7 +1,7 @@
 /** @file The formats in which people keep examples, by what is learnt from them. */
 
 import type { ChatMessage } from "../tokenization/chat-template.ts";
-import { implicitPromptOfMessages, implicitPromptOfTexts, isSame } from "./implicit-prompt.ts";
+import { implicitPromptOfMessages, implicitPromptOfTexts } from "./implicit-prompt.ts";
 import { contentText, type MessageList, readMessages } from "./messages.ts";
 import type { Fields } from "./row-fields.ts";
 import type { ExampleKind } from "./training-example.ts";
@@ -143,7 +143,7 @@ function asText({ asked, answered, read, ...format }: ExchangeFormat): ExampleFo
     read(fields) {
       if (answered === "completion" && readLabel(fields) !== undefined) {
         fields.fail(
-          'the field "label" says whether the completion is wanted, which is for preference tuning (`--objective kto`); or keep the wanted rows, without the field',
+          'the field "label" says whether the completion is wanted, which is for preference tuning; use `--objective kto`, or keep the wanted rows, without the field',
         );
       }
       return read(fields, answered);
@@ -159,7 +159,10 @@ function asPair({ name, asked, read, ...format }: ExchangeFormat): ExampleFormat
     read(fields) {
       const isConversation = typeof fields.value(asked) === "string" && Array.isArray(fields.value("chosen"));
       if (isConversation) return readPairOfConversations(fields, fields.text(asked));
-      return checkPair(readAnswer(fields, "chosen", read), readAnswer(fields, "rejected", read), fields);
+      return {
+        ...readAnswer(fields, "chosen", read),
+        rejected: readAnswer(fields, "rejected", read),
+      };
     },
   };
 }
@@ -202,15 +205,6 @@ function isBlank(text: string): boolean {
   return text.trim() === "";
 }
 
-function checkPair(chosen: ExampleContent, rejected: ExampleContent, fields: Fields): Draft {
-  if (isSame(chosen.messages ?? chosen.plain, rejected.messages ?? rejected.plain)) {
-    fields.fail(
-      "the chosen and the rejected answer are the same, so that neither is better; correct them, or leave the row out",
-    );
-  }
-  return { ...chosen, rejected };
-}
-
 /** Whole conversations, or texts, that begin with the same prompt. */
 function readPairWithoutPrompt(fields: Fields): Draft {
   if (Array.isArray(fields.value("chosen"))) return readPairOfConversations(fields);
@@ -222,7 +216,7 @@ function readPairWithoutPrompt(fields: Fields): Draft {
       answered,
       fields,
     );
-  return checkPair(split(chosen, "chosen"), split(rejected, "rejected"), fields);
+  return { ...split(chosen, "chosen"), rejected: split(rejected, "rejected") };
 }
 
 /**
@@ -254,7 +248,7 @@ function readPairOfConversations(fields: Fields, asked?: string): Draft {
     };
     return expectAnswer(content, answered, fields);
   };
-  return checkPair(answer(chosen!, "chosen"), answer(rejected!, "rejected"), fields);
+  return { ...answer(chosen!, "chosen"), rejected: answer(rejected!, "rejected") };
 }
 
 /** The formats of each kind, in the order in which they are tried. A new one is an entry here. */

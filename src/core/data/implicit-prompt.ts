@@ -40,6 +40,6 @@ export function implicitPromptOfMessages(
 }
 
 /** Whether two values of JSON are the same, whatever the order of their keys. */
-export function isSame(a: unknown, b: unknown): boolean {
+function isSame(a: unknown, b: unknown): boolean {
   return formatJson(a, { sortKeys: true }) === formatJson(b, { sortKeys: true });
 }

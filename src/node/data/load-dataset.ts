@@ -98,6 +98,8 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
     cutRows: 0,
     cutExamples: 0,
   };
+  /** Lines of pairs whose answers are the same tokens. */
+  const alike: number[] = [];
   const seen = new Set<string>();
   const ignored = watchIgnoredFields(applyChatTemplate ? tokenizer : undefined);
   /** Keeps an example unless it is too long or teaches nothing. */
@@ -124,12 +126,8 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
       createHash("sha256").update(ids).update(trained).digest("base64"),
     );
     if (digests[0] === digests[1]) {
-      if (length <= context) {
-        throw new InputError(
-          `${path}, line ${line}: the chosen and the rejected answer are the same tokens, so that neither is better; correct them, or leave the row out.`,
-        );
-      }
-      counts.cutAlike++;
+      if (length > context) counts.cutAlike++;
+      else alike.push(line);
       return;
     }
     const identity = [...digests, example.label].join();
@@ -152,6 +150,16 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
     }
   }
   if (rows === 0) throw new InputError(`${path} holds no examples.`);
+  if (alike.length > 0) {
+    const [first, ...others] = alike;
+    const more =
+      others.length === 0
+        ? ""
+        : ` (and on ${others.slice(0, 10).join(", ")}${others.length > 10 ? `, and ${others.length - 10} more` : ""})`;
+    throw new InputError(
+      `${path}, line ${first}${more}: the chosen and the rejected answer are the same, so that neither is better; correct such rows, or leave them out.`,
+    );
+  }
   if (examples.length === 0) {
     const reasons = [
       `${counts.dropped} are longer than the context`,
