@@ -107,8 +107,9 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
     const length = longestText(example);
     if (length > context) {
       if (overlong === "error") {
+        const what = example.texts.length > 1 ? "the longer answer with its prompt" : "the example";
         throw new InputError(
-          `${path}, line ${line}: the example has ${length} tokens, more than the context of ${context}; raise "context", or set "overlong" to drop or truncate.`,
+          `${path}, line ${line}: ${what} has ${length} tokens, more than the context of ${context}; raise "context", or set "overlong" to drop or truncate.`,
         );
       }
       if (overlong === "drop") {

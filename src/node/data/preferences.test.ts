@@ -222,7 +222,7 @@ test("what is cut and left out is told", async () => {
     ).report,
   ).toMatchObject({ examples: 1, dropped: 3, truncated: 0 });
   await expect(loadPairs(rows, { context: 30 })).rejects.toThrow(
-    /pairs\.jsonl, line 1: the example has \d+ tokens, more than the context of 30; raise "context", or set "overlong"/,
+    /pairs\.jsonl, line 1: the longer answer with its prompt has \d+ tokens, more than the context of 30; raise "context", or set "overlong"/,
   );
 });
 
