@@ -3,6 +3,7 @@
 import { type Command, Option } from "commander";
 import { methodNames, sectionOf } from "../core/adapters/methods.ts";
 import { storages } from "../core/models/linear.ts";
+import { objectiveNames } from "../core/objectives/objectives.ts";
 import { schedulerTypes } from "../core/training/schedule.ts";
 import { deviceNames } from "../node/runtime/onnx-runtime.ts";
 import type { RunOptions } from "../node/training/run-config.ts";
@@ -28,6 +29,23 @@ export function addRunOptions(command: Command): Command {
       new Option("--overlong <what>", "examples beyond the context").choices(["error", "drop", "truncate"]),
     )
     .addOption(new Option("--method <name>", "tuning method (docs/methods.md)").choices(methodNames))
+    .option("--objective <name>", `what is minimized: ${objectiveNames.join(", ")} (docs/objectives.md)`)
+    .option("--beta <x>", "preferences: how strongly the model is held to what it was", parseNumber)
+    .option("--label-smoothing <share>", "robust: share of pairs that are the wrong way round", parseNumber)
+    .option("--simpo-gamma <x>", "simpo: margin that is asked for", parseNumber)
+    .option("--cpo-alpha <x>", "cpo, simpo: weight of imitating the chosen answers", parseNumber)
+    .option("--desirable-weight <x>", "kto: weight of wanted answers", parseNumber)
+    .option("--undesirable-weight <x>", "kto: weight of unwanted answers", parseNumber)
+    .option("--teacher <path or id>", "distill: model of the same vocabulary whose predictions are imitated")
+    .option("--divergence <name>", "distill: forward_kl, reverse_kl or jsd")
+    .option("--temperature <x>", "distill: divides the logits of both models", parseNumber)
+    .option("--label-weight <share>", "distill: share of the labels' cross-entropy in the loss", parseNumber)
+    .option(
+      "--keep <weight>",
+      "weight of the divergence from the model before tuning, at tokens that are not trained on",
+      parseNumber,
+    )
+    .option("--keep-text <file>", "plain text on which --keep is measured in place of the prompts")
     .option("--adapter <folder>", "adapter to go on with, in PEFT's layout, or the run that tuned it")
     .addOption(new Option("--storage <kind>", "how base weights are kept").choices(storages))
     .option(

@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import { stringify } from "yaml";
 import { methodOf } from "../core/adapters/methods.ts";
 import { InputError } from "../core/errors.ts";
+import { completeOptions as completeObjective, objectiveOf } from "../core/objectives/objectives.ts";
 import { createPaint, type Paint, wantsColour } from "../node/colours.ts";
 import { renderReport } from "../node/data/inspect.ts";
 import type { Efficiency } from "../node/efficiency/efficiency.ts";
@@ -162,11 +163,23 @@ function describePlan({
   const lines = [
     renderReport(dataset),
     `${totalSteps} steps of ${config.batch_size} examples; ${measured}`,
+    ...describeObjective(config),
     `${config.method} trains ${trainableParameters.toLocaleString("en")} parameters; segments of ${segmentSize} blocks, base in ${config.storage}`,
     ...describeTokens(tokens),
     ...(config.adapter === undefined ? [] : [`It goes on with the adapter ${config.adapter}`]),
   ];
   return lines.join("\n");
+}
+
+function describeObjective(config: RunConfig): string[] {
+  const { objective, keep, keep_text } = config;
+  const kept = keep_text === undefined ? "at the tokens that are not trained on" : `on ${keep_text}`;
+  return [
+    ...(objective === "sft"
+      ? []
+      : [`Objective: ${objectiveOf(objective).describe(completeObjective(objective, config))}`]),
+    ...(keep === 0 ? [] : [`It is kept near its beginning ${kept}, with weight ${keep}`]),
+  ];
 }
 
 /** Which of the tokens that are trained are new. */

@@ -4,18 +4,19 @@ import * as z from "zod";
 import type { ExampleKind } from "../data/training-example.ts";
 import { parseOptions } from "../parse-fields.ts";
 import { cpo, cpoOptions, simpo, simpoOptions } from "./cpo.ts";
+import { distill, distillOptions } from "./distill.ts";
 import { dpo, dpoNorm, dpoOptions, hinge, ipo, robust, robustOptions } from "./dpo.ts";
 import { kto, ktoOptions } from "./kto.ts";
 import type { Objective } from "./objective.ts";
 import { orpo, orpoOptions } from "./orpo.ts";
 import { sft } from "./sft.ts";
 
-type OptionShape = Readonly<Record<string, z.ZodDefault<z.ZodType>>>;
+type OptionShape = Readonly<Record<string, z.ZodType>>;
 
 /** An objective, as `--objective` names it. */
 export interface ObjectiveKind<Shape extends OptionShape = OptionShape> {
   readonly learnsFrom: ExampleKind;
-  /** Its own options of a run, by their names in config.yaml, each with its default. */
+  /** Its own options of a run, by their names in config.yaml; those without a default have to be given. */
   readonly options: z.ZodObject<Shape>;
   /** By this a method's default learning rate, which is one for supervised tuning, is multiplied. */
   readonly learningRateFactor: number;
@@ -54,6 +55,14 @@ const objectives = {
     create: () => sft,
     describe: () => "supervised tuning",
   } satisfies ObjectiveKind,
+  distill: {
+    learnsFrom: "texts",
+    options: distillOptions,
+    learningRateFactor: 1,
+    create: distill,
+    describe: ({ divergence, temperature, label_weight }) =>
+      `distillation, ${divergence}, temperature ${temperature}, label_weight ${label_weight}`,
+  } satisfies ObjectiveKind<typeof distillOptions.shape>,
   dpo: ofPreferences("pairs", "DPO", dpoOptions, dpo),
   ipo: ofPreferences("pairs", "IPO", dpoOptions, ipo),
   hinge: ofPreferences("pairs", "DPO with a hinge loss", dpoOptions, hinge),
@@ -76,9 +85,15 @@ type Shape = Intersection<(typeof objectives)[ObjectiveName]["options"]["shape"]
 /** The options of all objectives, by their names in a run's config.yaml; each may be left out. */
 export const objectiveOptions = Object.fromEntries(
   Object.values<ObjectiveKind>(objectives).flatMap(({ options }) =>
-    Object.entries(options.shape).map(([name, option]) => [name, option.unwrap().optional()]),
+    Object.entries(options.shape).map(([name, option]) => [name, withoutDefault(option).optional()]),
   ),
-) as { readonly [Name in keyof Shape]: z.ZodOptional<ReturnType<Shape[Name]["unwrap"]>> };
+) as { readonly [Name in keyof Shape]: z.ZodOptional<WithoutDefault<Shape[Name]>> };
+
+type WithoutDefault<Option> = Option extends z.ZodDefault<infer Inner> ? Inner : Option;
+
+function withoutDefault(option: z.ZodType): z.ZodType {
+  return option instanceof z.ZodDefault ? (option.unwrap() as z.ZodType) : option;
+}
 
 /** Options of an objective, as a person gives them. */
 export type ObjectiveOptions = z.output<z.ZodObject<typeof objectiveOptions>>;
@@ -94,7 +109,11 @@ export function ownersOf(option: string): ObjectiveName[] {
 
 /** A run's options of an objective, with its defaults. @param given with others' options, or a run's, among them */
 export function completeOptions(name: ObjectiveName, given: ObjectiveOptions): ObjectiveOptions {
-  return objectiveOf(name).options.strip().parse(given);
+  const options = Object.entries(objectiveOf(name).options.shape).map(([option, schema]) => {
+    const value = given[option as keyof ObjectiveOptions];
+    return [option, value ?? (schema instanceof z.ZodDefault ? schema.def.defaultValue : undefined)];
+  });
+  return Object.fromEntries(options);
 }
 
 /**

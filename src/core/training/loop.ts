@@ -7,6 +7,7 @@ import type { Engine } from "../engine/engine.ts";
 import { InputError } from "../errors.ts";
 import type { Objective, ObjectiveValue } from "../objectives/objective.ts";
 import { type AdamWConfig, clipGradients, gradientNorm, type Moments, updateAdamW } from "./adamw.ts";
+import { type Comparison, compareOver, type DivergenceTerm } from "./divergence-term.ts";
 import { type SchedulerType, scheduleFactor } from "./schedule.ts";
 import {
   createLabelValues,
@@ -22,6 +23,8 @@ export interface LoopPlan {
   readonly totalSteps: number;
   readonly stepsPerEpoch: number;
   readonly objective: Objective;
+  /** What is added to the objective's loss. Default: nothing. */
+  readonly divergences?: readonly DivergenceTerm[];
   /** The examples of an optimizer step, counted from 0: a function of the step alone. */
   examplesOf(step: number): readonly ReferencedExample[];
   /** The held-out examples; none if there is no evaluation. */
@@ -248,11 +251,12 @@ async function trainStep<P extends Progress>(
 /** Adds the gradients of the step's loss. */
 async function accumulateExamples<P extends Progress>(
   engine: Engine,
-  { objective, examplesOf, batching, seed }: LoopPlan,
+  plan: LoopPlan,
   { parameters, progress: { step } }: TrainingState<P>,
   gradients: Parameters,
-): Promise<{ readonly value: ObjectiveValue; readonly batches: readonly MicroBatch[] }> {
-  const examples = examplesOf(step);
+): Promise<{ readonly value: LossValue; readonly batches: readonly MicroBatch[] }> {
+  const { objective, batching, seed } = plan;
+  const examples = plan.examplesOf(step);
   const texts = examples.flatMap((example) => example.texts);
   const batches = buildMicroBatches(texts, batching);
   const known = objective.isLinear
@@ -261,18 +265,65 @@ async function accumulateExamples<P extends Progress>(
   const value = objective.evaluate(toScored(examples, known));
   const coefficients = value.coefficients.flat();
   const scores = createLabelValues(texts);
+  const comparisons = compareAll(plan, batches, step);
+  // The first that is of the examples' own texts shares their passes through the model.
+  const shared = comparisons.find((comparison) => comparison.batches === batches);
   for (const [microBatch, batch] of batches.entries()) {
     const weights = gatherLabels(batch, coefficients).map((coefficient) => -coefficient);
     // An objective that has to know the scores beforehand would see others, were inputs dropped at random.
     const dropout = objective.isLinear && { dropout: { seed, step, microBatch } };
-    const options = { weights, ...dropout };
-    const { logProbabilities } = await engine.accumulate(batch, parameters, gradients, options);
-    scatterLabels(batch, logProbabilities, scores);
+    const options = { weights, ...dropout, ...(await shared?.distill(batch)) };
+    const accumulated = await engine.accumulate(batch, parameters, gradients, options);
+    scatterLabels(batch, accumulated.logProbabilities, scores);
+    shared?.add(accumulated.divergences);
   }
-  return { value: objective.isLinear ? objective.evaluate(toScored(examples, scores)) : value, batches };
+  for (const comparison of comparisons) {
+    if (comparison === shared) continue;
+    for (const batch of comparison.batches) {
+      const distillation = await comparison.distill(batch);
+      if (!distillation) continue;
+      const options = { weights: 0, ...distillation };
+      const accumulated = await engine.accumulate(withoutLabels(batch), parameters, gradients, options);
+      comparison.add(accumulated.divergences);
+    }
+  }
+  const final = objective.isLinear ? objective.evaluate(toScored(examples, scores)) : value;
+  return { value: joinLosses(final, comparisons), batches };
 }
 
-function withMetrics({ metrics }: ObjectiveValue): Pick<StepMetrics, "metrics"> {
+function compareAll(
+  { divergences = [], batching }: LoopPlan,
+  batches: readonly MicroBatch[],
+  step: number | "evaluation",
+): Comparison[] {
+  return divergences.map((term) =>
+    compareOver(term, term.textsOf ? buildMicroBatches(term.textsOf(step), batching) : batches),
+  );
+}
+
+/** A loss, of which more is told by the names of its metrics. */
+type LossValue = Pick<ObjectiveValue, "loss" | "metrics">;
+
+/** The objective's loss with the divergences. */
+function joinLosses(value: ObjectiveValue, comparisons: readonly Comparison[]): LossValue {
+  if (comparisons.length === 0) return value;
+  const { loss, metrics } = value;
+  return {
+    loss: comparisons.reduce((sum, { weight, mean }) => sum + weight * mean(), loss),
+    metrics: {
+      task_loss: loss,
+      ...metrics,
+      ...Object.fromEntries(comparisons.map(({ name, mean }) => [name, mean()])),
+    },
+  };
+}
+
+function withoutLabels(batch: MicroBatch): MicroBatch {
+  const none = new Int32Array();
+  return { ...batch, labelPositions: none, labels: none, labelExamples: none };
+}
+
+function withMetrics({ metrics }: LossValue): Pick<StepMetrics, "metrics"> {
   return Object.keys(metrics).length > 0 ? { metrics } : {};
 }
 
@@ -301,7 +352,14 @@ async function evaluateHeldOut<P extends Progress>(
   const scores = await scoreTexts(engine, state.parameters, texts, batches, (done) =>
     events.onEvaluating?.(done, batches.length),
   );
-  const value = objective.evaluate(toScored(heldOut, scores));
+  const comparisons = compareAll(plan, batches, "evaluation");
+  for (const comparison of comparisons) {
+    for (const batch of comparison.batches) {
+      const compared = await comparison.distill(batch);
+      if (compared) comparison.add(await engine.divergences(batch, state.parameters, compared.distillation));
+    }
+  }
+  const value = joinLosses(objective.evaluate(toScored(heldOut, scores)), comparisons);
   const evalLoss = value.loss;
   const { progress } = state;
   // The untrained model is the baseline, not a candidate.

@@ -5,7 +5,7 @@ import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { pipeline } from "node:stream/promises";
-import type { Adaptation } from "../../core/adapters/adaptation.ts";
+import { type Adaptation, frozen } from "../../core/adapters/adaptation.ts";
 import type { AdaptedModel, Adapter } from "../../core/adapters/adapted-model.ts";
 import { createAdaptation, methodOf } from "../../core/adapters/methods.ts";
 import {
@@ -16,17 +16,21 @@ import {
 } from "../../core/adapters/parameters.ts";
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { countParameters } from "../../core/architectures/modules.ts";
+import type { BatchOptions } from "../../core/data/batch.ts";
+import { addMismatched } from "../../core/data/mismatched.ts";
 import { countTokens, type TrainingExample } from "../../core/data/training-example.ts";
 import { createEngine, type Engine } from "../../core/engine/engine.ts";
 import { InputError } from "../../core/errors.ts";
 import type { Checkpoint } from "../../core/models/checkpoint.ts";
 import { chooseTableDtype, fingerprintModel } from "../../core/models/load-weights.ts";
 import { adjustChat, type Model } from "../../core/models/model.ts";
-import { sft } from "../../core/objectives/sft.ts";
+import type { DistillOptions } from "../../core/objectives/distill.ts";
+import { objectiveOf } from "../../core/objectives/objectives.ts";
 import type { Device } from "../../core/runtime/device.ts";
 import { makeInterruptible } from "../../core/runtime/interruptible.ts";
 import { withChatSettings } from "../../core/tokenization/chat-template.ts";
 import { addSpecialTokens } from "../../core/tokenization/special-tokens.ts";
+import type { Tokenizer } from "../../core/tokenization/tokenizer.ts";
 import { createMoments } from "../../core/training/adamw.ts";
 import { chooseSegmentSize, findLargestShape } from "../../core/training/estimate.ts";
 import {
@@ -36,7 +40,9 @@ import {
   runTrainingLoop,
   type TrainingState,
 } from "../../core/training/loop.ts";
+import type { ReferencedExample } from "../../core/training/scored-examples.ts";
 import { estimateSecondsLeft, planSteps, type StepPlan } from "../../core/training/step-plan.ts";
+import { warn } from "../../core/warnings.ts";
 import { readAdapter } from "../adapters/peft-files.ts";
 import { resolveDataset } from "../data/hub-dataset.ts";
 import { type Dataset, type DatasetReport, loadDataset } from "../data/load-dataset.ts";
@@ -62,9 +68,17 @@ import {
   removeOldCheckpoints,
   writeCheckpoint,
 } from "./checkpoint.ts";
+import {
+  checkVocabulary,
+  distillationTerm,
+  type KeptText,
+  keepTerm,
+  readKeptText,
+} from "./divergence-terms.ts";
 import { completeOptions, findAdapter } from "./initial-adapter.ts";
-import { openMetricsLog, type RunStepMetrics } from "./metrics-log.ts";
-import { chatSettingsOf, type RunConfig, type RunOptions } from "./run-config.ts";
+import { openMetricsLog, type RunStepMetrics, readMetrics } from "./metrics-log.ts";
+import { addReference } from "./reference-scores.ts";
+import { chatSettingsOf, objectiveOfRun, type RunConfig, type RunOptions } from "./run-config.ts";
 import {
   beginRun,
   checkInputs,
@@ -173,6 +187,12 @@ interface RunInputs {
   readonly report: DatasetReport;
   readonly steps: StepPlan;
   readonly segmentSize: number;
+  /** Whose predictions are imitated. */
+  readonly teacher?: Model;
+  readonly teacherFingerprint?: string;
+  /** The text on which the model is kept near its beginning. */
+  readonly keptText?: KeptText;
+  readonly keepTextSha256?: string;
 }
 
 /** Reads model and data, the cheap checks first: nothing is written and no weight is loaded before they pass. */
@@ -189,16 +209,17 @@ async function readInputs(given: RunConfig, events: RunEvents): Promise<RunInput
     const { config } = beginning;
     const vocabSize = extension?.vocabSize ?? checkpoint.config.vocabSize;
     const adaptation = createAdaptation(config, { ...checkpoint.config, vocabSize });
+    const tokenizer = extension?.tokenizer?.tokenizer ?? (await checkpoint.tokenizer());
     const { examples, report } = await readExamples(
       config,
       dataPath,
-      {
-        config: checkpoint.config,
-        tokenizer: async () => extension?.tokenizer?.tokenizer ?? checkpoint.tokenizer(),
-      },
+      { config: checkpoint.config, tokenizer: async () => tokenizer },
       events,
     );
     const steps = planSteps(config, examples.map(countTokens));
+    const kept = await readKept(config, tokenizer, checkpoint.config, examples);
+    const teacher =
+      config.teacher === undefined ? undefined : await openTeacher(config.teacher, tokenizer, events);
     const segmentSize = pickSegmentSize(config, checkpoint, adaptation, report.longest);
     const base = await loadModel(config.model, checkpoint, {
       storage: config.storage,
@@ -214,11 +235,73 @@ async function readInputs(given: RunConfig, events: RunEvents): Promise<RunInput
       dataSha256: await hashFile(dataPath),
       tokensSha256: hashTokens(examples),
       adaptation,
-      examples,
+      examples: pairMismatched(
+        config,
+        examples,
+        steps,
+        chooseContext(config.context, config.model, checkpoint.config),
+      ),
       report,
       steps,
       segmentSize,
+      ...(teacher && { teacher, teacherFingerprint: teacher.fingerprint }),
+      ...kept,
     };
+  } finally {
+    checkpoint.close();
+  }
+}
+
+/** The text at whose tokens the model is kept near its beginning. @throws InputError if there is neither a text nor a prompt for it. */
+async function readKept(
+  { keep, keep_text: path, data }: RunConfig,
+  tokenizer: Tokenizer,
+  model: ModelConfig,
+  examples: readonly TrainingExample[],
+): Promise<Pick<RunInputs, "keptText" | "keepTextSha256">> {
+  if (keep === 0) return {};
+  if (path !== undefined)
+    return { keptText: readKeptText(path, tokenizer, model), keepTextSha256: await hashFile(path) };
+  // After the first token the second is predicted, and after the last of the prompt an answer.
+  const hasPrompt = examples.some(({ texts }) => texts.some(({ trained }) => trained[1] === 0));
+  if (hasPrompt) return {};
+  throw new InputError(
+    `All tokens of ${data} are trained on, so "keep" has no place where the data say nothing; name a plain text by "keep_text".`,
+  );
+}
+
+/** The examples, with another one's answer beside each where the objective compares unpaired answers. */
+function pairMismatched(
+  { objective, batch_size }: RunConfig,
+  examples: readonly TrainingExample[],
+  { training, heldOut }: StepPlan,
+  context: number,
+): readonly TrainingExample[] {
+  if (objectiveOf(objective).learnsFrom !== "unpaired") return examples;
+  if (batch_size === 1) {
+    throw new InputError(
+      `Objective "${objective}" compares answers with those of others in their batch; set "batch_size" to at least 2.`,
+    );
+  }
+  const paired = [...examples];
+  const addTo = (indices: readonly number[], batchSize: number) => {
+    const some = indices.map((index) => examples[index]!);
+    for (const [i, example] of addMismatched(some, batchSize, context).entries())
+      paired[indices[i]!] = example;
+  };
+  addTo(training, batch_size);
+  addTo(heldOut, heldOut.length);
+  return paired;
+}
+
+/** @throws InputError if there is no such model, or it has another vocabulary. */
+async function openTeacher(name: string, tokenizer: Tokenizer, events: RunEvents): Promise<Model> {
+  const checkpoint = await openCheckpoint(await resolveModel(name));
+  try {
+    checkVocabulary(await checkpoint.tokenizer(), tokenizer, name);
+    return await loadModel(name, checkpoint, {
+      onProgress: (share) => events.onStage?.(`loading the teacher: ${Math.round(100 * share)} %`),
+    });
   } finally {
     checkpoint.close();
   }
@@ -261,6 +344,7 @@ export async function readExamples(
     tokenizer: withChatSettings(await checkpoint.tokenizer(), chatSettingsOf(config)),
     context: chooseContext(config.context, config.model, checkpoint.config),
     overlong: config.overlong,
+    learnsFrom: objectiveOf(config.objective).learnsFrom,
     trainOn: config.train_on,
     applyChatTemplate: config.apply_chat_template,
     fields: config.fields,
@@ -305,8 +389,10 @@ async function hashFile(path: string): Promise<string> {
 
 function hashTokens(examples: readonly TrainingExample[]): string {
   const hash = createHash("sha256");
-  for (const { ids, trained } of examples.flatMap(({ texts }) => texts))
-    hash.update(Uint32Array.of(ids.length)).update(ids).update(trained);
+  for (const { texts, weight, label } of examples) {
+    for (const { ids, trained } of texts) hash.update(Uint32Array.of(ids.length)).update(ids).update(trained);
+    if (weight !== undefined || label !== undefined) hash.update(JSON.stringify([weight, label]));
+  }
   return hash.digest("hex");
 }
 
@@ -324,6 +410,9 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
     adaptation,
     { segmentSize },
   );
+  const teacher =
+    inputs.teacher &&
+    createEngine(device, inputs.teacher.config, inputs.teacher.weights, frozen, { segmentSize: 1 });
   try {
     const { parameters, initial } = await begin(device, inputs, events);
     const state: TrainingState<RunProgress> = {
@@ -331,13 +420,18 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
       moments: createMoments(parameters),
       progress: initialRunProgress,
     };
+    const examples = await referTo(inputs, folder, engine, parameters, events);
+    const divergences = [
+      ...(teacher ? [distillationTerm(config as DistillOptions, teacher)] : []),
+      ...(config.keep > 0 ? [keepTerm(config, engine, copyOf(parameters), steps, inputs.keptText)] : []),
+    ];
     const newest = listCheckpoints(folder.checkpoints).at(-1);
     if (newest !== undefined) {
       state.progress = await readCheckpoint(folder.checkpoints, newest, parameters, state.moments);
       // A process that was ended after it wrote the newest did not come to this.
       removeOldCheckpoints(folder.checkpoints, state.progress.best?.step);
     }
-    const plan = planLoop(inputs);
+    const plan = { ...planLoop(inputs, examples), divergences };
     events.onPlan?.({
       config,
       dataset: inputs.report,
@@ -371,7 +465,35 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
     return { ...result, output: await writeResult(folder, config, tuned, initial) };
   } finally {
     await engine.release();
+    await teacher?.release();
   }
+}
+
+/** The examples with the log-probabilities that the model gives them as the run begins, where the objective needs them. */
+async function referTo(
+  { config, examples }: RunInputs,
+  folder: RunFolder,
+  engine: Engine,
+  parameters: Parameters,
+  events: RunEvents,
+): Promise<readonly ReferencedExample[]> {
+  if (!objectiveOfRun(config).usesReference) return examples;
+  return addReference(examples, folder.reference, {
+    engine,
+    parameters,
+    batching: batchingOf(config),
+    onStage: (stage) => events.onStage?.(stage),
+  });
+}
+
+function copyOf(parameters: Parameters): Parameters {
+  return new Map(
+    [...parameters].map(([name, parameter]) => [name, { ...parameter, data: parameter.data.slice() }]),
+  );
+}
+
+function batchingOf({ micro_batch_tokens, packing }: RunConfig): BatchOptions {
+  return { microBatchTokens: micro_batch_tokens, packing };
 }
 
 /** Parameters of the base model and of what is added to it. */
@@ -443,16 +565,16 @@ export function pickSegmentSize(
   );
 }
 
-function planLoop({ config, examples, steps }: RunInputs): LoopPlan {
+function planLoop({ config, steps }: RunInputs, examples: readonly ReferencedExample[]): LoopPlan {
   const examplesAt = (indices: readonly number[]) => indices.map((index) => examples[index]!);
   const { sampler, totalSteps } = steps;
   return {
     totalSteps,
     stepsPerEpoch: sampler.stepsPerEpoch,
-    objective: sft,
+    objective: objectiveOfRun(config),
     examplesOf: (step) => examplesAt(sampler.examplesOf(step).map((index) => steps.training[index]!)),
     heldOut: examplesAt(steps.heldOut),
-    batching: { microBatchTokens: config.micro_batch_tokens, packing: config.packing },
+    batching: batchingOf(config),
     evalSteps: steps.evalSteps,
     saveSteps: config.save_steps ?? Math.max(1, Math.ceil(totalSteps / 20)),
     earlyStoppingPatience: config.early_stopping_patience,
@@ -488,18 +610,17 @@ async function runAndLog(
   const tensorboard = openEventLog(folder.tensorboard);
   const watch = watchResources(state.progress.usage);
   let evaluationSeconds: number | undefined;
+  let hasWarned = false;
+  let before = readMetrics(folder.metrics).find((line) => "eval_loss" in line);
   try {
     return await runTrainingLoop(engine, plan, state, {
       ...(events.signal && { signal: events.signal }),
       onStep(step) {
         const line = { ...step, peak_rss_bytes: process.resourceUsage().maxRSS * 1024 };
         metrics.append(line);
-        const { loss, learning_rate, grad_norm } = line;
-        tensorboard.append(line.step, {
-          "train/loss": loss,
-          "train/learning_rate": learning_rate,
-          "train/grad_norm": grad_norm,
-        });
+        const { loss, learning_rate, grad_norm, metrics: more } = line;
+        const values = { loss, learning_rate, grad_norm, ...more };
+        tensorboard.append(line.step, prefixNames("train", values));
         const secondsLeft = estimateSecondsLeft(steps, state.progress, evaluationSeconds);
         events.onStep?.(line, state.progress, secondsLeft);
       },
@@ -507,7 +628,9 @@ async function runAndLog(
       onEvaluation(line) {
         metrics.append(line);
         evaluationSeconds = line.seconds;
-        tensorboard.append(line.step, { "eval/loss": line.eval_loss });
+        before ??= line;
+        if (!hasWarned) hasWarned = warnOfChosen(before, line);
+        tensorboard.append(line.step, prefixNames("eval", { loss: line.eval_loss, ...line.metrics }));
         events.onEvaluation?.(line);
       },
       async save() {
@@ -523,4 +646,18 @@ async function runAndLog(
     metrics.close();
     tensorboard.close();
   }
+}
+
+/** Warns, and says whether it did, if a loss of margins was lowered by making both answers of pairs less likely (Pal et al. 2024). */
+function warnOfChosen(before: EvaluationMetrics, { metrics, step }: EvaluationMetrics): boolean {
+  const [was, is] = [before.metrics, metrics].map((each) => each?.["logps/chosen"]);
+  if (was === undefined || is === undefined || is >= was - 0.01 * Math.abs(was)) return false;
+  warn(
+    `At step ${step} the chosen answers are less likely than before tuning (${is.toFixed(1)} nats, from ${was.toFixed(1)}), so the margin grows only because the rejected ones lose more; a lower learning_rate, a higher beta, or objective "orpo" or "cpo", which imitate the chosen answers as well, hold them.`,
+  );
+  return true;
+}
+
+function prefixNames(prefix: string, values: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}/${name}`, value]));
 }

@@ -5,6 +5,7 @@ import { basename } from "node:path";
 import { stringify } from "yaml";
 import type { Yield } from "../../core/adapters/method.ts";
 import { methodOf } from "../../core/adapters/methods.ts";
+import { completeOptions, objectiveOf } from "../../core/objectives/objectives.ts";
 import type { EvaluationMetrics } from "../../core/training/loop.ts";
 import { type Metrics, type RunStepMetrics, readMetrics } from "./metrics-log.ts";
 import type { RunConfig } from "./run-config.ts";
@@ -37,6 +38,7 @@ export function describeResult(
     ["base model", base],
     ["data", `${data} (SHA-256 ${readIdentity(folder).dataSha256.slice(0, 16)}…)`],
     ["method", describeMethod(config)],
+    ["objective", describeObjective(config)],
     ...describeMetrics(readMetrics(folder.metrics), config),
     ["seed", String(config.seed)],
   ];
@@ -76,6 +78,14 @@ function describeMethod(config: RunConfig): string {
   return `${method}: ${methodOf(method).describe(config)}${kept}`;
 }
 
+function describeObjective({ objective, keep, ...config }: RunConfig): string {
+  const options = completeOptions(objective, config);
+  // No path of this machine stands in a card.
+  const named = config.teacher === undefined ? options : { ...options, teacher: basename(config.teacher) };
+  const kept = keep === 0 ? "" : `; KL(before ‖ after) with weight ${keep}`;
+  return `${objectiveOf(objective).describe(named)}${kept}`;
+}
+
 function describeMetrics(metrics: readonly Metrics[], config: RunConfig): [string, string][] {
   const steps = metrics.filter((line): line is RunStepMetrics => "loss" in line);
   const evaluations = metrics.filter((line): line is EvaluationMetrics => "eval_loss" in line);
@@ -90,7 +100,7 @@ function describeMetrics(metrics: readonly Metrics[], config: RunConfig): [strin
   const after = evaluations.filter(({ step }) => step > 0);
   if (after.length === 0) {
     const last = steps.at(-1);
-    return last ? [...rows, ["loss of the last step", `${last.loss.toFixed(3)} nats a token`]] : rows;
+    return last ? [...rows, ["loss of the last step", `${last.loss.toFixed(3)}${unitOf(config)}`]] : rows;
   }
   const best = after.reduce((least, line) => (line.eval_loss < least.eval_loss ? line : least));
   const was = before ? `${before.eval_loss.toFixed(3)} before, ` : "";
@@ -98,9 +108,14 @@ function describeMetrics(metrics: readonly Metrics[], config: RunConfig): [strin
     ...rows,
     [
       "held-out loss",
-      `${was}${best.eval_loss.toFixed(3)} after ${best.step} steps, in nats a token over ${best.eval_tokens} tokens`,
+      `${was}${best.eval_loss.toFixed(3)} after ${best.step} steps${unitOf(config).replace(/^ /, ", in ")} over ${best.eval_tokens} tokens`,
     ],
   ];
+}
+
+/** Losses of preferences are no means over tokens. */
+function unitOf({ objective }: RunConfig): string {
+  return objectiveOf(objective).learnsFrom === "texts" ? " nats a token" : "";
 }
 
 /** Names come from elsewhere: a bar would end a table's cell, and a line break the table. */

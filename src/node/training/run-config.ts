@@ -4,6 +4,15 @@ import { z } from "zod";
 import { methodNames, methodOf, methodOptions, ownerOf } from "../../core/adapters/methods.ts";
 import { InputError } from "../../core/errors.ts";
 import { isQuantized, storages } from "../../core/models/linear.ts";
+import type { Objective } from "../../core/objectives/objective.ts";
+import {
+  completeOptions,
+  type ObjectiveOptions,
+  objectiveNames,
+  objectiveOf,
+  objectiveOptions,
+  ownersOf,
+} from "../../core/objectives/objectives.ts";
 import { parseOptions } from "../../core/parse-fields.ts";
 import type { ChatSettings } from "../../core/tokenization/chat-template.ts";
 import { isoDay } from "../../core/tokenization/strftime.ts";
@@ -45,6 +54,16 @@ const given = z.strictObject({
   /** What happens to an example longer than the context. */
   overlong: z.enum(["error", "drop", "truncate"]).default("error"),
   method: z.enum(methodNames).default("lora"),
+  /** What is minimized (docs/objectives.md). */
+  objective: z.enum(objectiveNames).default("sft"),
+  ...objectiveOptions,
+  /**
+   * Weight of the divergence KL(model as the run begins ‖ tuned model), in nats per token, beside the objective: what the data do not
+   * ask for then changes less. By default 0.
+   */
+  keep: z.number().min(0).default(0),
+  /** File of a plain text, at whose tokens it is measured for "keep"; by default it is at those of the examples that are not trained on. */
+  keep_text: z.string().min(1).optional(),
   /**
    * Folder of an adapter to go on with, PEFT's or a run's. LoRA's options are then the adapter's own; the optimizer begins
    * anew.
@@ -70,7 +89,7 @@ const given = z.strictObject({
   num_train_epochs: z.number().positive().default(1),
   /** Optimizer steps; overrides num_train_epochs. */
   max_steps: z.int().min(1).optional(),
-  /** Highest learning rate; by default what docs/methods.md says of the method. */
+  /** Highest learning rate; by default what docs/methods.md says of the method, and of the objective docs/objectives.md. */
   learning_rate: z.number().positive().optional(),
   lr_scheduler_type: z.enum(schedulerTypes).default("cosine"),
   /** Share of the steps during which the learning rate rises. */
@@ -99,14 +118,19 @@ const given = z.strictObject({
   out: z.string().min(1),
 });
 
+/** The options of all objectives. */
+const optionNames = Object.keys(objectiveOptions) as (keyof ObjectiveOptions)[];
+
 export const runConfigSchema = given.transform((config) => {
   const method = methodOf(config.method);
+  const objective = objectiveOf(config.objective);
   return {
     ...config,
-    ...Object.fromEntries(Object.keys(methodOptions).map((name) => [name, undefined])),
+    ...Object.fromEntries([...Object.keys(methodOptions), ...optionNames].map((name) => [name, undefined])),
     ...method.complete(config),
+    ...completeOptions(config.objective, config),
     storage: config.storage ?? method.storage,
-    learning_rate: config.learning_rate ?? method.learning_rate,
+    learning_rate: config.learning_rate ?? method.learning_rate * objective.learningRateFactor,
   };
 });
 
@@ -128,6 +152,11 @@ export function parseRunConfig(options: unknown, origin: string): RunConfig {
   return config;
 }
 
+/** A run's objective, and its own options. */
+export function objectiveOfRun(config: RunConfig): Objective {
+  return objectiveOf(config.objective).create(completeOptions(config.objective, config));
+}
+
 /** In which template and on which day a run's chats are. */
 export function chatSettingsOf({ chat_template: chatTemplate, date }: RunConfig): ChatSettings {
   return { chatTemplate, date };
@@ -147,6 +176,21 @@ function findContradiction(config: RunConfig, given: RunOptions): string | undef
       return `method "${method}" trains the model's own weights and has no adapter; leave out the options of "${name}"${listKeys(value)}.`;
     return `"${name}" is an option of method "${ownerOf(name)}", not of "${method}"; leave it out or choose that method.`;
   }
+  for (const name of optionNames) {
+    if (given[name] === undefined || Object.hasOwn(objectiveOf(config.objective).options.shape, name))
+      continue;
+    return `"${name}" is an option of the ${listNames("objective", ownersOf(name))}, not of "${config.objective}"; leave it out or choose that objective.`;
+  }
+  const missing = Object.keys(objectiveOf(config.objective).options.shape).find(
+    (name) => config[name as keyof ObjectiveOptions] === undefined,
+  );
+  if (missing !== undefined) return `objective "${config.objective}" needs the option "${missing}"; give it.`;
+  if (config.train_on === "all" && objectiveOf(config.objective).learnsFrom !== "texts") {
+    return `objective "${config.objective}" compares answers, so "train_on" cannot be "all"; leave it out.`;
+  }
+  if (given.keep_text !== undefined && config.keep === 0) {
+    return `"keep_text" is of no use while "keep" is 0; give "keep" a weight, such as 0.1, or leave it out.`;
+  }
   if (given.train_tokens && !withTokens) {
     return `method "${method}" cannot train single tokens (train_tokens); choose method "lora" or "trainable_tokens".`;
   }
@@ -165,6 +209,13 @@ function findContradiction(config: RunConfig, given: RunOptions): string | undef
     return `"weights_on_disk" reads one block at a time, so "segment_size" cannot be ${config.segment_size}; leave one of them out.`;
   }
   return undefined;
+}
+
+function listNames(noun: string, names: readonly string[]): string {
+  const quoted = names.map((name) => `"${name}"`);
+  return quoted.length === 1
+    ? `${noun} ${quoted[0]}`
+    : `${noun}s ${quoted.slice(0, -1).join(", ")} and ${quoted.at(-1)}`;
 }
 
 /** ", such as r" for options that have one. */

@@ -3,6 +3,7 @@
 import type { TokenizedExample } from "../../core/data/batch.ts";
 import { InputError } from "../../core/errors.ts";
 import type { Model } from "../../core/models/model.ts";
+import { objectiveOf } from "../../core/objectives/objectives.ts";
 import { withChatSettings } from "../../core/tokenization/chat-template.ts";
 import { resolveDataset } from "../data/hub-dataset.ts";
 import { loadDataset } from "../data/load-dataset.ts";
@@ -21,6 +22,7 @@ export async function readFirstExamples(
       tokenizer: withChatSettings(tokenizer, chatSettingsOf(config)),
       context: config.context ?? maxPositionEmbeddings,
       overlong: "truncate",
+      learnsFrom: objectiveOf(config.objective).learnsFrom,
       trainOn: config.train_on,
       applyChatTemplate: config.apply_chat_template,
       fields: config.fields,

@@ -18,6 +18,8 @@ export interface RunFolder {
   readonly config: string;
   /** Hashes of the base model and the data. */
   readonly inputs: string;
+  /** The log-probabilities that the model gave the texts before the run, where the objective needs them. */
+  readonly reference: string;
   readonly metrics: string;
   /** EfficientLLM's quantities. */
   readonly efficiency: string;
@@ -36,6 +38,7 @@ export function runFolder(path: string): RunFolder {
     path,
     config: join(path, "config.yaml"),
     inputs: join(path, "inputs.json"),
+    reference: join(path, "reference.safetensors"),
     metrics: join(path, "metrics.jsonl"),
     efficiency: join(path, "efficiency.json"),
     checkpoints: join(path, "checkpoint"),
@@ -52,6 +55,8 @@ const identitySchema = z
     /** Of what is trained on: all examples' token ids and masks. Older runs have none. */
     tokensSha256: z.string().exactOptional(),
     adapterSha256: z.string().exactOptional(),
+    teacherFingerprint: z.string().exactOptional(),
+    keepTextSha256: z.string().exactOptional(),
   })
   .readonly();
 
@@ -72,12 +77,18 @@ export function checkRunFolder(path: string): void {
 }
 
 /** Writes the identity and, last, the configuration of a new run into its folder. */
-export function beginRun(
-  config: RunConfig,
-  { modelFingerprint, dataSha256, tokensSha256, adapterSha256 }: RunIdentity,
-): RunFolder {
+export function beginRun(config: RunConfig, inputs: RunIdentity): RunFolder {
   const folder = runFolder(config.out);
-  const identity = { modelFingerprint, dataSha256, tokensSha256, adapterSha256 };
+  const { modelFingerprint, dataSha256, tokensSha256, adapterSha256 } = inputs;
+  const { teacherFingerprint, keepTextSha256 } = inputs;
+  const identity = {
+    modelFingerprint,
+    dataSha256,
+    tokensSha256,
+    adapterSha256,
+    teacherFingerprint,
+    keepTextSha256,
+  };
   writeWhole(folder.inputs, `${JSON.stringify(identity, null, 2)}\n`);
   writeWhole(folder.config, stringify(config));
   return folder;
@@ -91,7 +102,13 @@ export function writeEfficiency({ efficiency: path }: RunFolder, efficiency: Eff
 /** @throws InputError if a run that is resumed would go on with another model or other data. */
 export function checkInputs(folder: RunFolder, identity: RunIdentity): void {
   const recorded = readIdentity(folder);
-  const names = { modelFingerprint: "model", dataSha256: "data", adapterSha256: "adapter" } as const;
+  const names = {
+    modelFingerprint: "model",
+    dataSha256: "data",
+    adapterSha256: "adapter",
+    teacherFingerprint: "teacher",
+    keepTextSha256: "text of keep_text",
+  } as const;
   const [, changed] =
     Object.entries(names).find(
       ([key]) => recorded[key as keyof RunIdentity] !== identity[key as keyof RunIdentity],
