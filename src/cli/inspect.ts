@@ -3,6 +3,7 @@
 import { stdout } from "node:process";
 import { type Command, Option } from "commander";
 import { countTokens, type TrainingExample } from "../core/data/training-example.ts";
+import { objectiveNames, objectiveOf } from "../core/objectives/objectives.ts";
 import { wantsColour } from "../node/colours.ts";
 import { inspectData, renderExample, renderReport } from "../node/data/inspect.ts";
 import { parseFields, parseWhole } from "./arguments.ts";
@@ -13,7 +14,7 @@ export function addInspectCommand(program: Command): void {
   const command = program
     .command("inspect")
     .description(
-      "Show which tokens of each example are trained on (green, or between ⟦ and ⟧), and what is cut.",
+      "Show which tokens of each example are trained on (green, or between ⟦ and ⟧), and what is cut; of pairs both answers.",
     )
     .requiredOption(
       "--model <path or id>",
@@ -34,6 +35,11 @@ export function addInspectCommand(program: Command): void {
         .default("error"),
     )
     .addOption(
+      new Option("--objective <name>", "what a run would minimize, which decides on the kind of data")
+        .choices(objectiveNames)
+        .default("sft"),
+    )
+    .addOption(
       new Option("--train-on <what>", "tokens in the loss")
         .choices(["completion", "all"])
         .default("completion"),
@@ -48,9 +54,10 @@ export function addInspectCommand(program: Command): void {
       "after",
       "\nExample:\n  slimtune inspect --model model.gguf --data gsm8k/train.jsonl --show 1",
     )
-    .action(async ({ show, json, verbose: _, ...options }) => {
+    .action(async ({ show, json, objective, verbose: _, ...options }) => {
       const { examples, report, tokenizer } = await inspectData({
         ...options,
+        learnsFrom: objectiveOf(objective).learnsFrom,
         limit: show || Number.POSITIVE_INFINITY,
       });
       const shown = examples.slice(0, show ?? 3);

@@ -56,6 +56,23 @@ test("a key that is not known is named in a warning", async () => {
   );
 });
 
+test("pairs are shown with both answers, as text and as JSON", async () => {
+  const pairs = write(
+    "pairs.jsonl",
+    JSON.stringify({ prompt: "2+2?", chosen: "4", rejected: "5", weight: 2 }),
+  );
+  const words = ["inspect", "--objective", "dpo", "--model", model, "--data", pairs];
+  expect(await run(...words)).toBe(0);
+  expect(out).toMatch(
+    /^── example 1, \d+ tokens, weight 2\n[^⟦]*2\+2\?[^⟦]*── chosen\n⟦4<\|end\|>⟧\s+── rejected\n⟦5<\|end\|>⟧\s+1 examples \(pairs\)/,
+  );
+  clearOut();
+  expect(await run(...words, "--json")).toBe(0);
+  expect(JSON.parse(out).examples).toMatchObject([
+    { chosen: { trained: expect.any(Array) }, rejected: { ids: expect.any(Array) }, weight: 2 },
+  ]);
+});
+
 describe("bad input ends with one sentence and exit code 1", () => {
   const cases: Record<string, () => [words: string[], sentence: string | RegExp]> = {
     "a model that does not exist": () => [
@@ -121,6 +138,18 @@ describe("bad input ends with one sentence and exit code 1", () => {
         write("broken.jsonl", '{"question":"a","answer":"b"}\n{"question":\n'),
       ],
       'broken.jsonl, line 2, column 1: it is not valid JSON: it ends before the "{" is closed',
+    ],
+    "answers with a label for an objective that learns from pairs": () => [
+      [
+        "inspect",
+        "--objective",
+        "dpo",
+        "--model",
+        model,
+        "--data",
+        write("labels.jsonl", JSON.stringify({ prompt: "2+2?", completion: "4", label: true })),
+      ],
+      "but pairs of a chosen and a rejected answer are wanted; use `--objective kto`",
     ],
     "an empty file": () => [
       ["inspect", "--model", model, "--data", write("empty.jsonl", "\n")],
