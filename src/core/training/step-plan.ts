@@ -96,6 +96,14 @@ function divide(options: StepOptions, lengths: readonly number[], heldOut: numbe
   };
 }
 
+/** Indices of the examples that a run sees, in rising order. */
+export function listSeen({ training, heldOut, sampler, totalSteps }: StepPlan): number[] {
+  const seen = new Set(heldOut);
+  for (let step = 0; step < Math.min(totalSteps, sampler.stepsPerEpoch); step++)
+    for (const index of sampler.examplesOf(step)) seen.add(training[index]!);
+  return [...seen].sort((a, b) => a - b);
+}
+
 /** How often the held-out examples may be read. */
 function affordablePasses({ totalSteps, trainedTokens, heldOutTokens }: Division): number {
   if (heldOutTokens === 0) return Number.POSITIVE_INFINITY;

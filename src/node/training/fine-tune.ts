@@ -41,7 +41,7 @@ import {
   type TrainingState,
 } from "../../core/training/loop.ts";
 import type { ReferencedExample } from "../../core/training/scored-examples.ts";
-import { estimateSecondsLeft, planSteps, type StepPlan } from "../../core/training/step-plan.ts";
+import { estimateSecondsLeft, listSeen, planSteps, type StepPlan } from "../../core/training/step-plan.ts";
 import { warn } from "../../core/warnings.ts";
 import { readAdapter } from "../adapters/peft-files.ts";
 import { resolveDataset } from "../data/hub-dataset.ts";
@@ -469,21 +469,29 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
   }
 }
 
-/** The examples with the log-probabilities that the model gives them as the run begins, where the objective needs them. */
+/** The examples with the log-probabilities that the model gives them as the run begins, where the objective needs them: those that it sees. */
 async function referTo(
-  { config, examples }: RunInputs,
+  { config, examples, steps }: RunInputs,
   folder: RunFolder,
   engine: Engine,
   parameters: Parameters,
   events: RunEvents,
 ): Promise<readonly ReferencedExample[]> {
   if (!objectiveOfRun(config).usesReference) return examples;
-  return addReference(examples, folder.reference, {
-    engine,
-    parameters,
-    batching: batchingOf(config),
-    onStage: (stage) => events.onStage?.(stage),
-  });
+  const seen = listSeen(steps);
+  const referenced = await addReference(
+    seen.map((index) => examples[index]!),
+    folder.reference,
+    {
+      engine,
+      parameters,
+      batching: batchingOf(config),
+      onStage: (stage) => events.onStage?.(stage),
+    },
+  );
+  const all: ReferencedExample[] = [...examples];
+  for (const [i, index] of seen.entries()) all[index] = referenced[i]!;
+  return all;
 }
 
 function copyOf(parameters: Parameters): Parameters {
