@@ -133,7 +133,7 @@ export {
   createMoments,
   type Moments,
 } from "./training/adamw.ts";
-export type { ComparedTokens, DivergenceTerm } from "./training/divergence-term.ts";
+export type { DivergenceTerm, OwnTexts } from "./training/divergence-term.ts";
 export { estimateStep, type StepEstimate, type StepShape, type StoredModel } from "./training/estimate.ts";
 export {
   type EvaluationMetrics,

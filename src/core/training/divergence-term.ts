@@ -2,11 +2,8 @@
 
 import type { MicroBatch, TokenBatch, TokenizedExample } from "../data/batch.ts";
 import type { Predictions } from "../engine/divergence-layer.ts";
-import type { AccumulateOptions } from "../engine/engine.ts";
+import type { AccumulateOptions, Engine } from "../engine/engine.ts";
 import type { Divergence } from "../objectives/divergences.ts";
-
-/** At which tokens a model is compared: those that are trained on, the others of their texts, or all. */
-export type ComparedTokens = "labels" | "prompts" | "all";
 
 /** A divergence from a teacher that is part of the loss: its mean over the positions of a step, times a weight. */
 export interface DivergenceTerm {
@@ -16,27 +13,20 @@ export interface DivergenceTerm {
   readonly divergence: Divergence;
   /** What the teacher says after the tokens at flat positions of a batch. */
   predict(batch: TokenBatch, positions: Int32Array): Promise<Predictions>;
-  readonly tokens: ComparedTokens;
-  /** Texts of its own for a step, counted from 0, or for the evaluations; by default the texts of the examples. */
-  textsOf?(step: number | "evaluation"): readonly TokenizedExample[];
+  /** All tokens of these texts are compared. By default it is the labelled tokens of the examples. */
+  readonly own?: OwnTexts;
 }
 
-/** The flat positions of a batch after which the next token is compared. */
-export function positionsOf(
-  { segmentIds, positionIds, labelPositions }: MicroBatch,
-  tokens: ComparedTokens,
-): Int32Array<ArrayBuffer> {
-  if (tokens === "labels") return Int32Array.from(labelPositions);
-  const labelled = new Set(labelPositions);
-  // After the last token of a text nothing is known to follow.
-  const isInside = (i: number) => segmentIds[i] !== 0 && positionIds[i + 1] === positionIds[i]! + 1;
-  return Int32Array.from(segmentIds.keys()).filter(
-    (i) => isInside(i) && (tokens === "all" || !labelled.has(i)),
-  );
+/** Texts of a term that are not those of the examples. */
+export interface OwnTexts {
+  /** @param step counted from 0, or an evaluation's: always the same texts */
+  textsOf(step: number | "evaluation"): readonly TokenizedExample[];
+  /** The model that is trained, by which they are computed. */
+  readonly engine: Engine;
 }
 
 /** A term over the batches of a step or an evaluation. */
-export interface Comparison extends Pick<DivergenceTerm, "name" | "weight"> {
+export interface Comparison extends Pick<DivergenceTerm, "name" | "weight" | "own"> {
   readonly batches: readonly MicroBatch[];
   /** What of a batch is compared, weighted so that the term is the mean; undefined if nothing. */
   distill(batch: MicroBatch): Promise<Distillation | undefined>;
@@ -49,13 +39,16 @@ type Distillation = Pick<Required<AccumulateOptions>, "distillation">;
 
 /** @param batches the texts of the examples, or those of the term's own */
 export function compareOver(term: DivergenceTerm, batches: readonly MicroBatch[]): Comparison {
-  const { name, weight, divergence, tokens, predict } = term;
-  const positions = new Map(batches.map((batch) => [batch, positionsOf(batch, tokens)]));
+  const { name, weight, divergence, own, predict } = term;
+  const positions = new Map(
+    batches.map((batch) => [batch, own ? positionsInside(batch) : batch.labelPositions]),
+  );
   const count = [...positions.values()].reduce((sum, { length }) => sum + length, 0);
   let total = 0;
   return {
     name,
     weight,
+    ...(own && { own }),
     batches,
     async distill(batch) {
       const here = positions.get(batch)!;
@@ -68,4 +61,11 @@ export function compareOver(term: DivergenceTerm, batches: readonly MicroBatch[]
     },
     mean: () => total / Math.max(1, count),
   };
+}
+
+/** The flat positions of all tokens that another of their text follows. */
+function positionsInside({ positionIds, segmentIds }: MicroBatch): Int32Array {
+  return Int32Array.from(segmentIds.keys()).filter(
+    (i) => segmentIds[i] !== 0 && positionIds[i + 1] === positionIds[i]! + 1,
+  );
 }

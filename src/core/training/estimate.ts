@@ -61,6 +61,19 @@ export interface StepEstimate {
   readonly totalParameters: number;
 }
 
+/** What a step computes beside its losses and their gradients. */
+export interface StepExtras {
+  /** Whether the log-probabilities are computed before, since the objective's coefficients depend on them. Default false. */
+  readonly scores?: boolean;
+  /** A divergence from a teacher. Default: none. */
+  readonly divergence?: {
+    /** Another model; by default the model itself, as it was. */
+    readonly teacher?: StoredModel | undefined;
+    /** Whether it is of texts of its own, and of how many tokens for each of the examples'; else of the examples' texts. */
+    readonly apart?: number | undefined;
+  };
+}
+
 /** A base model as it will be kept in memory. */
 export interface StoredModel {
   readonly config: ModelConfig;
@@ -86,6 +99,7 @@ export function estimateStep(
   adaptation: Adaptation,
   shape: StepShape,
   segmentSize: number,
+  extras: StepExtras = {},
 ): StepEstimate {
   const { config, storage } = base;
   const { rows, length, labels } = shape;
@@ -114,14 +128,10 @@ export function estimateStep(
   const block = cost(Object.values(buildForward(config, layers.slice(-1), options)));
   const evaluationFlops = config.numHiddenLayers * block.flops + tiles * scoredSlice.flops;
 
-  const kind = segmentSize >= config.numHiddenLayers ? "whole" : "segments";
-  let activationBytes: number;
-  let flops: number;
-  if (kind === "whole") {
-    const whole = cost(Object.values(buildWholeStep(config, layers, options, headOptions, false)));
-    activationBytes = whole.peakBytes;
-    flops = whole.flops;
-  } else {
+  const isWhole = segmentSize >= config.numHiddenLayers;
+  const { scores = false, divergence } = extras;
+  /** The step as segments, of which there may be one. */
+  const bySegment = () => {
     const segment = layers.slice(-segmentSize);
     const segments = config.numHiddenLayers / segmentSize;
     const firstTrained = adaptsEmbedding(adaptation)
@@ -132,9 +142,12 @@ export function estimateStep(
     const backward = cost(Object.values(buildBackward(config, segment, options, true)));
     // Programs keep their arenas, so their peaks add up.
     const hiddenStates = (backwardSegments + 2) * rows * length * config.hiddenSize * 4;
-    activationBytes = forward.peakBytes + backward.peakBytes + slice.peakBytes + hiddenStates;
-    flops = segments * forward.flops + backwardSegments * backward.flops + tiles * slice.flops;
-  }
+    return {
+      forwardBytes: forward.peakBytes,
+      bytes: forward.peakBytes + backward.peakBytes + slice.peakBytes + hiddenStates,
+      flops: segments * forward.flops + backwardSegments * backward.flops + tiles * slice.flops,
+    };
+  };
 
   const parameters = listParameters(config, adaptation);
   const count = (isFrozen: boolean) =>

@@ -266,8 +266,8 @@ async function accumulateExamples<P extends Progress>(
   const coefficients = value.coefficients.flat();
   const scores = createLabelValues(texts);
   const comparisons = compareAll(plan, batches, step);
-  // The first that is of the examples' own texts shares their passes through the model.
-  const shared = comparisons.find((comparison) => comparison.batches === batches);
+  // That of the examples' labels shares their passes through the model.
+  const shared = comparisons.find(({ own }) => !own);
   for (const [microBatch, batch] of batches.entries()) {
     const weights = gatherLabels(batch, coefficients).map((coefficient) => -coefficient);
     // An objective that has to know the scores beforehand would see others, were inputs dropped at random.
@@ -277,14 +277,13 @@ async function accumulateExamples<P extends Progress>(
     scatterLabels(batch, accumulated.logProbabilities, scores);
     shared?.add(accumulated.divergences);
   }
-  for (const comparison of comparisons) {
-    if (comparison === shared) continue;
-    for (const batch of comparison.batches) {
-      const distillation = await comparison.distill(batch);
+  for (const { own, batches, distill, add } of comparisons) {
+    if (!own) continue;
+    for (const batch of batches) {
+      const distillation = await distill(batch);
       if (!distillation) continue;
       const options = { weights: 0, ...distillation };
-      const accumulated = await engine.accumulate(withoutLabels(batch), parameters, gradients, options);
-      comparison.add(accumulated.divergences);
+      add((await own.engine.accumulate(batch, parameters, gradients, options)).divergences);
     }
   }
   const final = objective.isLinear ? objective.evaluate(toScored(examples, scores)) : value;
@@ -297,7 +296,7 @@ function compareAll(
   step: number | "evaluation",
 ): Comparison[] {
   return divergences.map((term) =>
-    compareOver(term, term.textsOf ? buildMicroBatches(term.textsOf(step), batching) : batches),
+    compareOver(term, term.own ? buildMicroBatches(term.own.textsOf(step), batching) : batches),
   );
 }
 
@@ -316,11 +315,6 @@ function joinLosses(value: ObjectiveValue, comparisons: readonly Comparison[]): 
       ...Object.fromEntries(comparisons.map(({ name, mean }) => [name, mean()])),
     },
   };
-}
-
-function withoutLabels(batch: MicroBatch): MicroBatch {
-  const none = new Int32Array();
-  return { ...batch, labelPositions: none, labels: none, labelExamples: none };
 }
 
 function withMetrics({ metrics }: LossValue): Pick<StepMetrics, "metrics"> {
@@ -353,10 +347,11 @@ async function evaluateHeldOut<P extends Progress>(
     events.onEvaluating?.(done, batches.length),
   );
   const comparisons = compareAll(plan, batches, "evaluation");
-  for (const comparison of comparisons) {
-    for (const batch of comparison.batches) {
-      const compared = await comparison.distill(batch);
-      if (compared) comparison.add(await engine.divergences(batch, state.parameters, compared.distillation));
+  for (const { own, batches, distill, add } of comparisons) {
+    for (const batch of batches) {
+      const compared = await distill(batch);
+      const ofBatch = own?.engine ?? engine;
+      if (compared) add(await ofBatch.divergences(batch, state.parameters, compared.distillation));
     }
   }
   const value = joinLosses(objective.evaluate(toScored(heldOut, scores)), comparisons);

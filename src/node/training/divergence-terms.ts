@@ -4,76 +4,99 @@ import type { Parameters } from "../../core/adapters/parameters.ts";
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import type { TokenizedExample } from "../../core/data/batch.ts";
 import { drawWindows } from "../../core/data/text-windows.ts";
+import type { TrainingExample } from "../../core/data/training-example.ts";
 import type { Engine } from "../../core/engine/engine.ts";
 import { InputError } from "../../core/errors.ts";
 import { type DistillOptions, divergenceOf } from "../../core/objectives/distill.ts";
 import { forwardKl } from "../../core/objectives/divergences.ts";
+import { createRandom } from "../../core/random.ts";
 import type { Tokenizer } from "../../core/tokenization/tokenizer.ts";
 import type { DivergenceTerm } from "../../core/training/divergence-term.ts";
 import type { StepPlan } from "../../core/training/step-plan.ts";
 import { readText } from "../files/read.ts";
-import type { RunConfig } from "./run-config.ts";
 
 /** Tokens of a window of the text on which a run is kept near its beginning. */
 const windowTokens = 128;
-/** Share of a step's tokens that are read from that text. */
-const keptShare = 0.25;
-/** Windows that are read in each evaluation: the same ones. */
-const evaluatedWindows = 8;
-/** Of them all; steps have the other numbers, from 0. */
+/** Tokens that are read for it in a step, as a share of the examples': a step then takes up to half as much time again. */
+const keptShare = 0.2;
+/** Tokens that are read for it in each evaluation: the same ones. */
+const evaluatedTokens = 1024;
+/** Number of the draw for the evaluations; steps have the other numbers, from 0. */
 const evaluatedDraw = -1;
+/** Name of the random stream drawn here. */
+const promptStream = 8;
 
-/** The text on which a run is kept near its beginning, as tokens. */
-export interface KeptText {
-  readonly ids: readonly number[];
-  readonly window: number;
-  readonly beginning: readonly number[];
-}
+/** Gives some texts, about so many tokens together: a function of the number of the draw. */
+export type TextSource = (draw: number, tokens: number) => TokenizedExample[];
 
-/** @throws InputError if there is no such file, or it has fewer tokens than a window. */
-export function readKeptText(
+/**
+ * Windows of a text.
+ *
+ * @throws InputError if there is no such file, or it has fewer tokens than a window.
+ */
+export function windowsOfText(
   path: string,
-  tokenizer: Tokenizer,
-  { maxPositionEmbeddings }: ModelConfig,
-): KeptText {
+  { tokenizer, config, seed }: { tokenizer: Tokenizer; config: ModelConfig; seed: number },
+): TextSource {
   const ids = tokenizer.encode(readText(path));
-  const window = Math.min(windowTokens, maxPositionEmbeddings);
-  if (ids.length < window) {
+  const length = Math.min(windowTokens, config.maxPositionEmbeddings);
+  if (ids.length < length) {
     throw new InputError(
-      `${path} has ${ids.length} tokens, fewer than the ${window} of a window; give "keep_text" a longer text.`,
+      `${path} has ${ids.length} tokens, fewer than the ${length} of a window; give "keep_text" a longer text.`,
     );
   }
   const { addsBosToken, bosTokenId } = tokenizer;
-  return { ids, window, beginning: addsBosToken && bosTokenId !== undefined ? [bosTokenId] : [] };
+  const beginning = addsBosToken && bosTokenId !== undefined ? [bosTokenId] : [];
+  return (draw, tokens) => {
+    const count = Math.max(1, Math.round(tokens / length));
+    return drawWindows(ids, { length, count, beginning, seed, draw });
+  };
+}
+
+/** The examples' texts as far as nothing in them is trained on. @throws InputError if no text has such a beginning. */
+export function promptsOf(examples: readonly TrainingExample[], data: string, seed: number): TextSource {
+  const prompts = examples.flatMap(({ texts: [text] }) => {
+    const length = text!.trained.indexOf(1);
+    return length > 1 ? [{ ids: text!.ids.subarray(0, length), trained: new Uint8Array(length) }] : [];
+  });
+  if (prompts.length === 0) {
+    throw new InputError(
+      `All tokens of ${data} are trained on, so "keep" has no place where the data say nothing; name a plain text by "keep_text".`,
+    );
+  }
+  return (draw, tokens) => {
+    const random = createRandom(seed, promptStream, draw);
+    const drawn: TokenizedExample[] = [];
+    for (let sum = 0; sum < tokens; sum += drawn.at(-1)!.ids.length)
+      drawn.push(prompts[random.below(prompts.length)]!);
+    return drawn;
+  };
 }
 
 /**
- * KL(model as the run begins ‖ tuned model), at tokens of a text or, without one, at those of the examples that are not trained on.
+ * KL(model as the run begins ‖ tuned model) over all tokens of some texts.
  *
+ * @param engine by which they are computed
  * @param beginning trained tensors as the run begins
  */
 export function keepTerm(
-  { keep, seed }: Pick<RunConfig, "keep" | "seed">,
+  weight: number,
   engine: Engine,
   beginning: Parameters,
+  texts: TextSource,
   { trainedTokens, totalSteps }: StepPlan,
-  text: KeptText | undefined,
 ): DivergenceTerm {
-  const windowsOf = (
-    { ids, window, beginning }: KeptText,
-    step: number | "evaluation",
-  ): TokenizedExample[] => {
-    const perStep = Math.max(1, Math.round((keptShare * trainedTokens) / totalSteps / window));
-    const [count, draw] = step === "evaluation" ? [evaluatedWindows, evaluatedDraw] : [perStep, step];
-    return drawWindows(ids, { length: window, count, beginning, seed, draw });
-  };
+  const ofStep = (keptShare * trainedTokens) / totalSteps;
   return {
     name: "keep",
-    weight: keep,
+    weight,
     divergence: forwardKl,
     predict: (batch, positions) => engine.predict(batch, positions, beginning),
-    tokens: text ? "all" : "prompts",
-    ...(text && { textsOf: (step) => windowsOf(text, step) }),
+    own: {
+      engine,
+      textsOf: (step) =>
+        step === "evaluation" ? texts(evaluatedDraw, evaluatedTokens) : texts(step, ofStep),
+    },
   };
 }
 
@@ -84,7 +107,6 @@ export function distillationTerm(options: DistillOptions, teacher: Engine): Dive
     weight: 1 - options.label_weight,
     divergence: divergenceOf(options),
     predict: (batch, positions) => teacher.predict(batch, positions, new Map(), options.temperature),
-    tokens: "labels",
   };
 }
 

@@ -71,9 +71,10 @@ import {
 import {
   checkVocabulary,
   distillationTerm,
-  type KeptText,
   keepTerm,
-  readKeptText,
+  promptsOf,
+  type TextSource,
+  windowsOfText,
 } from "./divergence-terms.ts";
 import { completeOptions, findAdapter } from "./initial-adapter.ts";
 import { openMetricsLog, type RunStepMetrics, readMetrics } from "./metrics-log.ts";
@@ -190,8 +191,8 @@ interface RunInputs {
   /** Whose predictions are imitated. */
   readonly teacher?: Model;
   readonly teacherFingerprint?: string;
-  /** The text on which the model is kept near its beginning. */
-  readonly keptText?: KeptText;
+  /** On which the model is kept near its beginning. */
+  readonly keptTexts?: TextSource;
   readonly keepTextSha256?: string;
 }
 
@@ -252,22 +253,17 @@ async function readInputs(given: RunConfig, events: RunEvents): Promise<RunInput
   }
 }
 
-/** The text at whose tokens the model is kept near its beginning. @throws InputError if there is neither a text nor a prompt for it. */
+/** The texts on which the model is kept near its beginning. @throws InputError if there are none. */
 async function readKept(
-  { keep, keep_text: path, data }: RunConfig,
+  { keep, keep_text: path, data, seed }: RunConfig,
   tokenizer: Tokenizer,
   model: ModelConfig,
   examples: readonly TrainingExample[],
-): Promise<Pick<RunInputs, "keptText" | "keepTextSha256">> {
+): Promise<Pick<RunInputs, "keptTexts" | "keepTextSha256">> {
   if (keep === 0) return {};
-  if (path !== undefined)
-    return { keptText: readKeptText(path, tokenizer, model), keepTextSha256: await hashFile(path) };
-  // After the first token the second is predicted, and after the last of the prompt an answer.
-  const hasPrompt = examples.some(({ texts }) => texts.some(({ trained }) => trained[1] === 0));
-  if (hasPrompt) return {};
-  throw new InputError(
-    `All tokens of ${data} are trained on, so "keep" has no place where the data say nothing; name a plain text by "keep_text".`,
-  );
+  if (path === undefined) return { keptTexts: promptsOf(examples, data, seed) };
+  const keptTexts = windowsOfText(path, { tokenizer, config: model, seed });
+  return { keptTexts, keepTextSha256: await hashFile(path) };
 }
 
 /** The examples, with another one's answer beside each where the objective compares unpaired answers. */
@@ -403,16 +399,15 @@ function openRunDevice({ device, threads }: RunConfig): Device {
 async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): Promise<RunResult> {
   const { config, model, adaptation, steps, segmentSize } = inputs;
   const device = openRunDevice(config);
-  const engine = createEngine(
-    events.signal ? makeInterruptible(device, events.signal) : device,
-    model.config,
-    model.weights,
-    adaptation,
-    { segmentSize },
-  );
+  const interruptible = events.signal ? makeInterruptible(device, events.signal) : device;
+  const createTuned = (size: number) =>
+    createEngine(interruptible, model.config, model.weights, adaptation, { segmentSize: size });
+  const engine = createTuned(segmentSize);
+  // A divergence is computed by segments in any case, and those of one block need the least memory.
+  const keeping = config.keep > 0 ? createTuned(1) : undefined;
   const teacher =
     inputs.teacher &&
-    createEngine(device, inputs.teacher.config, inputs.teacher.weights, frozen, { segmentSize: 1 });
+    createEngine(interruptible, inputs.teacher.config, inputs.teacher.weights, frozen, { segmentSize: 1 });
   try {
     const { parameters, initial } = await begin(device, inputs, events);
     const state: TrainingState<RunProgress> = {
@@ -423,7 +418,7 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
     const examples = await referTo(inputs, folder, engine, parameters, events);
     const divergences = [
       ...(teacher ? [distillationTerm(config as DistillOptions, teacher)] : []),
-      ...(config.keep > 0 ? [keepTerm(config, engine, copyOf(parameters), steps, inputs.keptText)] : []),
+      ...(keeping ? [keepTerm(config.keep, keeping, copyOf(parameters), inputs.keptTexts!, steps)] : []),
     ];
     const newest = listCheckpoints(folder.checkpoints).at(-1);
     if (newest !== undefined) {
@@ -465,6 +460,7 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
     return { ...result, output: await writeResult(folder, config, tuned, initial) };
   } finally {
     await engine.release();
+    await keeping?.release();
     await teacher?.release();
   }
 }
