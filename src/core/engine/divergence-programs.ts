@@ -12,6 +12,7 @@ import {
   connectSlice,
   continueSoftmax,
   type HeadOptions,
+  logNormalizers,
   sliceGradients,
 } from "./programs.ts";
 
@@ -53,7 +54,7 @@ export function buildLogProbabilities(
   options: TemperedOptions,
 ): Outputs {
   const { tempered } = connectTempered(config, head, options);
-  return { logProbabilities: sub(tempered, logNormalizer()) };
+  return { logProbabilities: sub(tempered, logNormalizers()) };
 }
 
 /**
@@ -67,7 +68,7 @@ export function buildDivergenceSlice(
   divergence: Divergence,
 ): Outputs {
   const { tempered } = connectTempered(config, head, options);
-  const { entries, slopes } = connectEntries(divergence, sub(tempered, logNormalizer()), scalar(1));
+  const { entries, slopes } = connectEntries(divergence, sub(tempered, logNormalizers()), scalar(1));
   return { divergence: sumOver(entries), slope: sumOver(slopes) };
 }
 
@@ -84,7 +85,7 @@ export function buildDivergenceGradients(
   ofHead: boolean,
 ): Outputs {
   const { slice, tempered } = connectTempered(config, head, options);
-  const logStudent = sub(tempered, logNormalizer());
+  const logStudent = sub(tempered, logNormalizers());
   const { entries, slopes } = connectEntries(divergence, logStudent, input("scale", "float32", ["N", 1]));
   const dTempered = sub(slopes, mul(exp(logStudent), input("slope", "float32", ["N", 1])));
   return { divergence: sumOver(entries), ...sliceGradients(slice, dTempered, head, ofHead) };
@@ -97,5 +98,4 @@ function connectEntries({ entry }: Divergence, logStudent: Tensor, scale: Tensor
   return { entries, slopes: slopes! };
 }
 
-const logNormalizer = () => input("logNormalizer", "float32", ["N", 1]);
 const sumOver = (x: Tensor) => reduceSum(x, [-1], { keepDims: true });

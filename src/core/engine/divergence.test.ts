@@ -309,7 +309,7 @@ describe("a student", async () => {
     expect((await divided({ microBatchTokens: 64, packing: false })).batches).toBe(3);
   });
 
-  test("is not compared with another vocabulary, or at other positions", async () => {
+  test("is not compared with another vocabulary, at other positions or at no temperature", async () => {
     const said = await predictions();
     const compare = (changes: object) =>
       engine.divergences(batch, parameters, { teacher: said, positions, divergence: forwardKl, ...changes });
@@ -323,6 +323,8 @@ describe("a student", async () => {
         "The teacher has predictions for 9 positions, and the student is compared at 2; predict at the same ones.",
       ),
     );
+    for (const temperature of [0, -1, Number.NaN])
+      await expect(teacher.predict(batch, positions, new Map(), temperature)).rejects.toThrow(InputError);
   });
 
   test("drops inputs of an adapted output layer anew at each step, if at all", async () => {

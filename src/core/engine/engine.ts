@@ -73,7 +73,10 @@ export interface AccumulateOptions {
 
 /** What the next-token distributions of a batch are compared with. */
 export interface DistillationOptions {
-  /** What a teacher of the same vocabulary says after the tokens at `positions`; its temperature divides the student's logits, too. */
+  /**
+   * What a teacher of the same vocabulary says after the tokens at `positions`. Its temperature T divides the student's logits, too;
+   * nothing is multiplied by T², as in TRL's GKD and not as in Hinton et al. 2015.
+   */
   readonly teacher: Predictions;
   /** Flat positions b * S + s. */
   readonly positions: Int32Array;
@@ -128,6 +131,7 @@ export interface Engine {
    * are read again when a student is compared, so they have to stay as they are until then, and the engine unreleased.
    *
    * @param temperature divides the logits. Default: 1
+   * @throws InputError if the temperature is not positive.
    */
   predict(
     batch: TokenBatch,
@@ -471,6 +475,10 @@ export function createEngine(
       });
     },
     async predict(batch, positions, parameters, temperature = 1) {
+      if (!(temperature > 0))
+        throw new InputError(
+          `The teacher's temperature is ${temperature}, which divides logits; take a positive number.`,
+        );
       const hidden = await runForward(batch, parameters);
       return divergenceLayer.predict(gatherRows(hidden, positions), headWeights(parameters), temperature);
     },

@@ -92,7 +92,8 @@ const normWeight = (config: ModelConfig) => input("norm", "float32", [config.hid
 const hiddenRows = (config: ModelConfig, name: string) => input(name, "float32", ["N", config.hiddenSize]);
 /** How much each label's loss counts. */
 const labelWeights = () => input("weights", "float32", ["N", 1]);
-const logNormalizers = () => input("logNormalizer", "float32", ["N", 1]);
+/** Of each row the logarithm of the sum of its exponentiated logits. */
+export const logNormalizers = () => input("logNormalizer", "float32", ["N", 1]);
 
 /** The final norm of hidden "rows" [N, hiddenSize]: "normalized". */
 export function buildFinalNorm(config: ModelConfig): Outputs {
