@@ -186,7 +186,7 @@ export function tradeoffNotes({ results: { tradeoffs = [], cells } }: Study): st
     ),
     `Intervals are those of a bootstrap that draws items (right answers; of the divergence, windows of the neutral text)${
       fewest > 1
-        ? " and, independently of them, seeds, one fewer than there are; of so few seeds such intervals are rather too narrow"
+        ? " and, independently of them, seeds, one fewer than there are; where seeds differ by more than items do, intervals of so few seeds are too narrow"
         : "; how much another seed would change was not measured"
     }. All variants have the same draws, so differences are paired.`,
     `“Gains as much” says that the variant is shown to have more than ${formatNumber(100 * (1 - gainMargin), 0)} % of the gain beside which it stands (a test of non-inferiority with a margin of ${formatNumber(100 * gainMargin, 0)} %); “gains more” and “gains less” that the difference is shown. “Forgets” names the measures by which it is shown. What is not said is not shown.`,
