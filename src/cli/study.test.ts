@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import { isHeld } from "../node/files/claim.ts";
 import { withFullDisk } from "../node/files/disk.fixture.ts";
-import type { SlimmingResults } from "../studies/slimming/results.ts";
+import type { SlimmingResults, Tradeoff } from "../studies/slimming/results.ts";
 import { studyFolder } from "../studies/study-folder.ts";
 
 // Runs the built command (npm test builds it first), which computes each part in a process of its own.
@@ -52,6 +52,8 @@ function lasting({ cells, command: _, date: __, ...rest }: SlimmingResults) {
     }),
   };
 }
+
+type Quantities = Readonly<Record<"gain" | "forgotten" | "divergence", number>>;
 
 const whole = join(scratch, "whole");
 
@@ -180,23 +182,40 @@ test("a cell that fails is reported, and the others go on", () => {
   expect(stderr).toContain("broken.jsonl, line 2");
 
   const diverging = join(scratch, "diverging");
-  const config = join(scratch, "diverging.yaml");
-  writeFileSync(
-    config,
-    `${readFileSync(options, "utf8")}method_options: { full: { learning_rate: 1.0e+30, max_grad_norm: 1.0e+30 } }\n`,
-  );
   const result = run(
-    ...["bin/slimtune.js", "study", "slimming", "--config", config, "--out", diverging],
-    ...["--methods", "full,lora", "--data", "math=fixtures/miniature/math-train.jsonl"],
-    ...["--aligned", "math=miniature_math"],
+    ...words(diverging),
+    ...["--data", "math=fixtures/miniature/math-train.jsonl", "--aligned", "math=miniature_math"],
+    ...["--variant", "plain", "--variant", "slow:learning_rate=1e-3"],
+    ...["--variant", "wild:learning_rate=1e30", "--variant", "wild:max_grad_norm=1e30"],
   );
   expect(result.status, result.stderr).toBe(0);
-  expect(result.stdout).toContain("1 of 2 cells failed");
-  const { cells } = readStudy(diverging);
-  expect(cells.map(({ id, error }) => [id, error?.includes("not finite")])).toEqual([
-    ["full-math", true],
-    ["lora-math", undefined],
+  expect(result.stdout).toContain("1 of 3 cells failed");
+  const { cells, tradeoffs } = readStudy(diverging);
+  expect(cells.map(({ id, variant, error }) => [id, variant, error?.includes("not finite")])).toEqual([
+    ["lora-math-plain", "plain", undefined],
+    ["lora-math-slow", "slow", undefined],
+    ["lora-math-wild", "wild", true],
   ]);
+  // What is told of the two others is the difference of what is told of each.
+  const [plain, slow] = cells.map(({ bits, divergence }) => ({
+    gain: -(bits?.miniature_math?.difference.value ?? 0),
+    forgotten: bits?.miniature_computing?.difference.value ?? 0,
+    divergence: divergence?.value ?? 0,
+  })) as [Quantities, Quantities];
+  const [{ variants, comparisons, ...tradeoff }, ...none] = tradeoffs! as [Tradeoff];
+  expect(none).toEqual([]);
+  expect(tradeoff).toEqual({
+    ...{ method: "lora", data: "math", plain: "plain", seeds: [42], rivalries: [] },
+    ...{ gainTasks: ["miniature_math"], keptTasks: ["miniature_computing"] },
+  });
+  for (const name of ["gain", "forgotten", "divergence"] as const) {
+    expect(variants[0]![name]!.value).toBeCloseTo(plain[name], 10);
+    expect(variants[1]![name]!.value).toBeCloseTo(slow[name], 10);
+    expect(comparisons[0]![name]!.value).toBeCloseTo(slow[name] - plain[name], 10);
+  }
+  expect(plain.gain).toBeGreaterThan(slow.gain);
+  expect(comparisons[0]!.divergence.high).toBeLessThan(0);
+  expect(readFileSync(join(diverging, "report.html"), "utf8")).toContain("Gain against forgetting");
   expect(stdout).toBe("");
 });
 

@@ -8,7 +8,7 @@ import { parseYaml } from "../node/files/structured.ts";
 import { kindOf, type StudyKindName, studyKindNames } from "../studies/kinds.ts";
 import { resumeStudy, runStudy, type StudyEvents, type StudyPlan } from "../studies/run-study.ts";
 import { parseStudyConfig } from "../studies/study-config.ts";
-import { parseList, parseWhole } from "./arguments.ts";
+import { parseList, parseNumber, parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
 import { readConfigFile } from "./config-file.ts";
 import { createStatusLine, formatDuration, note, print } from "./output.ts";
@@ -94,6 +94,11 @@ const flagsOf: Readonly<Record<string, Flag>> = {
     "an option of all runs, as in tune's config.yaml (may be repeated)",
     collectRun,
   ],
+  variants: [
+    "--variant <name:option=value>",
+    "a variant of each run by one option, such as rank-4:lora.r=4; by more if its name is given again, by none as name alone",
+    collectVariants,
+  ],
 };
 
 /** Options that have no flag of their own. */
@@ -118,6 +123,13 @@ function addFlags(command: Command, options: z.ZodObject["shape"]): ReadonlyMap<
     command.addOption(option);
     names.set(option.attributeName(), name);
   }
+  if (Object.hasOwn(options, "variants")) {
+    command.option(
+      "--keep <w,w,…>",
+      "a variant keep-<w> of each run for each weight w with which it is kept near the base model, such as 0,0.03,0.1",
+      parseWeights,
+    );
+  }
   if (Object.hasOwn(options, "chat_template")) addChatOptions(command);
   return names.set("chatTemplate", "chat_template");
 }
@@ -128,15 +140,25 @@ function describeDefault(schema: z.ZodType): string {
   return /^(|false|\[object Object\])$/.test(text) ? "" : ` (default: ${text})`;
 }
 
+interface CombinedFlags {
+  readonly limit?: Limits;
+  readonly keep?: Variants;
+  readonly variant?: Variants;
+}
+
 /** Flags under the names of study.yaml. */
 function nameOptions(
-  { limit, ...flags }: Readonly<Record<string, unknown>> & { readonly limit?: Limits },
+  { limit, keep, variant, ...flags }: Readonly<Record<string, unknown>> & CombinedFlags,
   names: ReadonlyMap<string, string>,
 ): Record<string, unknown> {
   const named = Object.entries(flags).map(([flag, value]) => [names.get(flag) ?? flag, value]);
   const { all, single } = limit ?? {};
+  const twice = Object.keys(keep ?? {}).find((name) => variant && Object.hasOwn(variant, name));
+  if (twice !== undefined)
+    throw new InputError(`The variant "${twice}" is given by --keep and by --variant; give it once.`);
   return {
     ...Object.fromEntries(named),
+    ...((keep ?? variant) && { variants: { ...keep, ...variant } }),
     ...(all !== undefined && { limit: all }),
     ...(single && { limits: single }),
   };
@@ -181,6 +203,27 @@ function collectRun(text: string, before: Readonly<Record<string, unknown>> = {}
   const parsed = parseYaml(value, `--run ${name}`);
   if (entry === undefined) return { ...before, [table]: parsed };
   return { ...before, [table]: { ...(before[table] as object | undefined), [entry]: parsed } };
+}
+
+type Variants = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+function collectVariants(text: string, before: Variants = {}): Variants {
+  const [, name, option] = /^([^:=]+)(?::(.+))?$/s.exec(text) ?? [];
+  if (name === undefined) throw new InvalidArgumentError(`"${text}" is not of the form name:option=value.`);
+  const own = before[name];
+  return { ...before, [name]: option === undefined ? { ...own } : collectRun(option, own) };
+}
+
+/** "0,0.1" as the variants keep-0 and keep-0.1. */
+function parseWeights(text: string): Variants {
+  const weights = parseList(text).map((weight): [string, { keep: number }] => {
+    const keep = parseNumber(weight);
+    if (keep < 0) throw new InvalidArgumentError(`The weight ${weight} is below 0.`);
+    return [`keep-${weight}`, { keep }];
+  });
+  if (new Set(weights.map(([name]) => name)).size < weights.length)
+    throw new InvalidArgumentError("A weight is given twice.");
+  return Object.fromEntries(weights);
 }
 
 function parseSeeds(text: string): number[] {

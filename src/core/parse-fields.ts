@@ -60,6 +60,8 @@ function describeIssue(issue: Issue): string | undefined {
       if (closer) return [...closer.path, closer.message].join(": ");
       return describeMismatch(input, branches as Mismatch[]);
     }
+    case "invalid_key":
+      return issue.issues[0]!.message;
     case "too_small":
     case "too_big": {
       const [limit, exclusive, inclusive] =

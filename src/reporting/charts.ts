@@ -27,16 +27,21 @@ export interface KeyEntry {
   readonly svg: Html;
 }
 
-/** A mark of a scatter plot, with the interval of its `y`. */
-export interface Mark {
-  readonly x: number;
-  readonly y: number;
-  readonly low: number;
-  readonly high: number;
+/** How a mark is drawn. */
+export interface Look {
   /** Number of its colour and of its shape, from 0; where there are no more, they begin anew. */
   readonly colour: number;
   readonly shape: number;
   readonly filled: boolean;
+}
+
+/** A mark of a scatter plot, with the interval of its `y`, and that of its `x` if it has one. */
+export interface Mark extends Look {
+  readonly x: number;
+  readonly y: number;
+  readonly low: number;
+  readonly high: number;
+  readonly across?: { readonly low: number; readonly high: number };
   readonly title: string;
 }
 
@@ -46,14 +51,23 @@ export interface Axes {
   readonly y: string;
 }
 
-/** @param line marks that are joined by a line */
-export function scatterPlot(marks: readonly Mark[], axes: Axes, line: readonly Mark[] = []): Html {
-  const xs = marks.map(({ x }) => x);
+/**
+ * @param line marks that are joined by a line
+ * @param curve of it: in steps, as a Pareto front has them, or straight from mark to mark
+ */
+export function scatterPlot(
+  marks: readonly Mark[],
+  axes: Axes,
+  line: readonly Mark[] = [],
+  curve: "step-after" | "linear" = "step-after",
+): Html {
+  const wide = marks.flatMap(({ y, across, colour }) => (across ? [{ y, ...across, colour }] : []));
+  const xs = [...marks.map(({ x }) => x), ...wide.flatMap(({ low, high }) => [low, high])];
   const [low, high] = [Math.min(...xs), Math.max(...xs)];
   const isWide = low > 0 && high > 20 * low;
   // One cost or score that all share stands in the middle.
   const margin = low < high ? 0 : 0.1 * Math.abs(low) || 1;
-  const stroke = ({ colour }: Mark) => pick(colours, colour);
+  const stroke = ({ colour }: Pick<Mark, "colour">) => pick(colours, colour);
   const dot = {
     ...{ x: "x", y: "y", r: 5, title: "title" },
     symbol: ({ shape }: Mark) => pick(shapes, shape),
@@ -63,8 +77,11 @@ export function scatterPlot(marks: readonly Mark[], axes: Axes, line: readonly M
     marks: [
       Plot.frame({ stroke: "#d0d0d0" }),
       Plot.ruleY([0], { stroke: grey }),
-      Plot.line(line, { x: "x", y: "y", curve: "step-after", stroke: grey, strokeDasharray: "3 3" }),
+      Plot.line(line, { x: "x", y: "y", curve, stroke: grey, strokeDasharray: "3 3" }),
       Plot.ruleX(marks, { x: "x", y1: "low", y2: "high", stroke, strokeOpacity: 0.45 }),
+      ...(wide.length > 0
+        ? [Plot.ruleY(wide, { y: "y", x1: "low", x2: "high", stroke, strokeOpacity: 0.45 })]
+        : []),
       Plot.dot(marks, { ...dot, fill: "white", filter: ({ filled }: Mark) => !filled }),
       Plot.dot(marks, { ...dot, fill: stroke, filter: ({ filled }: Mark) => filled }),
     ],
@@ -137,6 +154,20 @@ export function markKey(ofShapes: readonly string[], ofColours: readonly string[
       svg: drawKey(Plot.ruleX([0], { stroke: pick(colours, i), strokeWidth: 10 })),
     })),
   ];
+}
+
+/** The key of a scatter plot of which every mark has a look of its own. */
+export function lookKey(marks: readonly (Look & { readonly label: string })[]): KeyEntry[] {
+  return marks.map(({ label, colour, shape, filled }) => ({
+    label,
+    svg: drawKey(
+      Plot.dot([pick(shapes, shape)], {
+        ...{ x: [0], y: [0], r: 5, symbol: Plot.identity },
+        stroke: pick(colours, colour),
+        fill: filled ? pick(colours, colour) : "white",
+      }),
+    ),
+  }));
 }
 
 /** The key of line plots. */

@@ -33,7 +33,7 @@ async function adapted(size: number): Promise<AdaptedModel> {
 
 test("a model does not diverge from itself, nor an adapter from its base before it is trained", async () => {
   const options = { device, windowTokens: 64, windows: 3 };
-  const nothing = { value: 0, low: 0, high: 0, windows: 3, positions: 192 };
+  const nothing = { value: 0, low: 0, high: 0, windows: 3, windowMeans: [0, 0, 0], positions: 192 };
   expect(await measureDivergence(base, base, text, options)).toEqual(nothing);
   expect(await measureDivergence(base, await adapted(0), text, options)).toEqual(nothing);
 });
@@ -41,12 +41,13 @@ test("a model does not diverge from itself, nor an adapter from its base before 
 test("the divergence is the mean of that of the distributions at each position", async () => {
   const tuned = await adapted(0.05);
   const windowTokens = 40;
-  const { value, windows, positions } = await measureDivergence(base, tuned, text, {
+  const { value, windows, windowMeans, positions } = await measureDivergence(base, tuned, text, {
     device,
     windowTokens,
     windows: 4,
   });
   expect([windows, positions]).toEqual([4, 160]);
+  expect(windowMeans.reduce((sum, one) => sum + one, 0) / 4).toBeCloseTo(value, 14);
 
   const { tokenizer, config } = base;
   const beginning = tokenizer.addsBosToken ? [tokenizer.bosTokenId!] : [];

@@ -23,6 +23,8 @@ export interface DivergenceOptions {
 
 export interface Divergence extends Estimate {
   readonly windows: number;
+  /** The mean of each window, by which models are compared in pairs. */
+  readonly windowMeans: readonly number[];
   /** Positions at which the next-token distributions were compared. */
   readonly positions: number;
 }
@@ -66,6 +68,7 @@ export async function measureDivergence(
       value: meanOf(Uint32Array.from(means.keys())),
       ...pairedBootstrap(means.length, meanOf, { seed }),
       windows: windows.length,
+      windowMeans: means,
       positions: windows.reduce((sum, { length }) => sum + length, 0),
     };
   } finally {

@@ -41,7 +41,12 @@ export function pairedBootstrap(
     for (let i = 0; i < n; i++) drawn[i] = random.uniform() * n;
     values[resample] = statistic(drawn);
   }
-  const ascending = values.filter((value) => !Number.isNaN(value)).sort();
+  return percentileInterval(values, level);
+}
+
+/** The middle part of a bootstrap's draws, of which NaN are left out. @param level default 0.95 */
+export function percentileInterval(draws: Float64Array, level = 0.95): Interval {
+  const ascending = draws.filter((value) => !Number.isNaN(value)).sort();
   return { low: quantile(ascending, (1 - level) / 2), high: quantile(ascending, (1 + level) / 2) };
 }
 

@@ -23,3 +23,17 @@ test("a study's date is that of its start, unless another one is given", () => {
   expect(() => openStudyFolder(path, later)).toThrow('holds a study with another "date"');
   vi.useRealTimers();
 });
+
+test("a study's folder is not opened with options more or fewer than its own", () => {
+  const options = { kind: "slimming", model: "m", data: { a: "a" }, methods: ["lora"], tasks: ["gsm8k"] };
+  const [all, limited] = [options, { ...options, limit: 3 }].map((given) => parseStudyConfig(given, "test"));
+  for (const [name, begun, other] of [
+    ["all", all, limited],
+    ["limited", limited, all],
+  ] as const) {
+    const path = join(scratch, name);
+    openStudyFolder(path, begun!);
+    expect(openStudyFolder(path, begun!).path).toBe(path);
+    expect(() => openStudyFolder(path, other!)).toThrow('holds a study with another "limit"');
+  }
+});

@@ -31,7 +31,7 @@ export function isBegun(path: string, config: StudyConfig): boolean {
   const folder = studyFolder(path);
   if (existsSync(folder.config)) {
     const begun = readStudyConfig(folder.config);
-    const changed = Object.keys(config).find(
+    const changed = Object.keys({ ...begun, ...config }).find(
       (key) => !isDeepStrictEqual(begun[key as keyof StudyConfig], config[key as keyof StudyConfig]),
     );
     if (changed === undefined) return true;

@@ -11,7 +11,13 @@ import { collectGrid, collectRun, describeCell, describeItems } from "./grid/col
 import { checkGrid, checkGridInputs, gridOptions } from "./grid/options.ts";
 import { gridParts, isEvaluated, tunedModel } from "./grid/parts.ts";
 import { describeGrid, gridProvenance } from "./grid/report-sections.ts";
-import { checkBaseScores, estimateSchema, gridCellFields, gridResultFields } from "./grid/results.ts";
+import {
+  checkBaseScores,
+  estimateSchema,
+  gridCellFields,
+  gridResultFields,
+  tuningOf,
+} from "./grid/results.ts";
 import { failures, limits } from "./report-sections.ts";
 import type { StudyFolder } from "./study-folder.ts";
 import type { Found, PartList, StudyKind } from "./study-kind.ts";
@@ -35,6 +41,7 @@ const cellSchema = z.object({
 const spreadSchema = z.object({
   method: z.string(),
   data: z.string(),
+  variant: z.string().exactOptional(),
   /** The name of a task, or "held-out loss", which is in nats. */
   quantity: z.string(),
   /** Before tuning: of the held-out loss the mean over the seeds. */
@@ -52,7 +59,7 @@ const results = z
     kind: z.literal("seeds"),
     ...gridResultFields,
     cells: z.array(cellSchema),
-    /** Of each method on each set of data: of each task's score, and of the held-out loss if there is one. */
+    /** Of each method on each set of data, and each variant of it: of each task's score, and of the held-out loss if there is one. */
     spreads: z.array(spreadSchema),
   })
   .superRefine(checkBaseScores);
@@ -122,8 +129,8 @@ async function collectCell(
 
 /** The spread of each quantity that two seeds at least of a method on a set of data have. */
 function measureSpreads(cells: readonly SeedsCell[], base: BaseScores): SeedsSpread[] {
-  const alike = ({ method, data }: SeedsCell) =>
-    cells.filter((cell) => cell.method === method && cell.data === data);
+  const alike = ({ method, data, variant }: SeedsCell) =>
+    cells.filter((cell) => cell.method === method && cell.data === data && cell.variant === variant);
   const firsts = cells.filter((cell) => alike(cell)[0] === cell);
   return firsts.flatMap((first) =>
     [...Object.keys(base), heldOutLoss].flatMap((quantity): SeedsSpread[] => {
@@ -131,9 +138,10 @@ function measureSpreads(cells: readonly SeedsCell[], base: BaseScores): SeedsSpr
       if (pairs.length < 2) return [];
       const values = pairs.map(([, after]) => after);
       const { deviation, ...estimate } = meanInterval(values);
-      const { method, data } = first;
+      const { method, data, variant } = first;
       const before = mean(pairs.map(([value]) => value));
-      return [{ method, data, quantity, before, values, mean: estimate, deviation }];
+      const of = { method, data, ...(variant !== undefined && { variant }) };
+      return [{ ...of, quantity, before, values, mean: estimate, deviation }];
     }),
   );
 }
@@ -153,9 +161,9 @@ function seedsReport(found: SeedsResults): Report {
   return {
     title: `How much a seed changes what tuning does to ${found.model.name}`,
     about: describeGrid(found),
-    answer: found.spreads.map(({ method, data, quantity, before, values, mean, deviation }) => {
+    answer: found.spreads.map(({ data, quantity, before, values, mean, deviation, ...tuned }) => {
       const print = printerOf(quantity, found);
-      return `${method} on ${data}: ${quantity} from ${print(before)} to ${print(mean.value)}, with a standard deviation of ${print(deviation)} over ${values.length} seeds.`;
+      return `${tuningOf(tuned)} on ${data}: ${quantity} from ${print(before)} to ${print(mean.value)}, with a standard deviation of ${print(deviation)} over ${values.length} seeds.`;
     }),
     sections: [
       {
@@ -178,10 +186,10 @@ function seedsReport(found: SeedsResults): Report {
 function spreadTable(found: SeedsResults): Table {
   return {
     headings: ["of", "before", "mean", "95 % interval", "standard deviation", "lowest", "highest", "seeds"],
-    rows: found.spreads.map(({ method, data, quantity, before, values, mean, deviation }) => {
+    rows: found.spreads.map(({ data, quantity, before, values, mean, deviation, ...tuned }) => {
       const print = printerOf(quantity, found);
       return [
-        `${quantity}, ${method} on ${data}`,
+        `${quantity}, ${tuningOf(tuned)} on ${data}`,
         ...[before, mean.value].map(print),
         `${print(mean.low)} to ${print(mean.high)}`,
         ...[deviation, Math.min(...values), Math.max(...values)].map(print),

@@ -2,7 +2,13 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { hostileStudy, methodsStudy, seedsStudy, slimmingStudy } from "./slimming/study-results.fixture.ts";
+import {
+  hostileStudy,
+  methodsStudy,
+  seedsStudy,
+  slimmingStudy,
+  variantsStudy,
+} from "./slimming/study-results.fixture.ts";
 import { readStudy, writeStudy } from "./study-report.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-report-"));
@@ -17,7 +23,7 @@ test("three files are written, and no temporary one stays", async () => {
   expect(readFileSync(markdown, "utf8")).toMatch(/^# What tuning does to SmolLM2-135M-Instruct\n/);
 });
 
-test.for([slimmingStudy(), seedsStudy(), methodsStudy(), hostileStudy("<b>|`")])(
+test.for([slimmingStudy(), seedsStudy(), methodsStudy(), variantsStudy(), hostileStudy("<b>|`")])(
   "results are read as they were written, and give the same page: %#",
   async (study) => {
     const first = await writeStudy(join(scratch, "first"), study);

@@ -20,7 +20,7 @@ export const machineSchema = z.object({
 
 /** The fields of {@link CellResult}. */
 export const cellFields = {
-  /** Such as "lora-math", or "lora-math-2" with seed 2 of several. */
+  /** Such as "lora-math", or "lora-math-keep-0.1-2": of a variant, with seed 2 of several. */
   id: z.string(),
   /** Why it could not be computed; all else that was found is then absent. */
   error: z.string().exactOptional(),

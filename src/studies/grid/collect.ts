@@ -38,7 +38,8 @@ const evaluationSchema = z.object({
 });
 
 /** What a grid found, but for its cells. */
-export interface GridFindings extends Pick<GridResults, "date" | "model" | "data" | "tasks" | "base"> {
+export interface GridFindings
+  extends Pick<GridResults, "date" | "model" | "data" | "tasks" | "variants" | "base"> {
   /** The score by which each task is judged. */
   readonly chosen: readonly ScoreName[];
   /** The bits per byte of the right answers of each task that has them. */
@@ -66,6 +67,9 @@ export async function collectGrid(
     },
     data: Object.entries(config.data).map(([name, source]) => describeData(name, source, cells, folder)),
     tasks: chosen.map((score) => describeTask(score, scores, base, slimtune.prompt_hashes, config, cells)),
+    ...(config.variants && {
+      variants: Object.entries(config.variants).map(([name, options]) => ({ name, options })),
+    }),
     base: {
       evaluation: "evaluations/base",
       scores: Object.fromEntries(
@@ -77,11 +81,11 @@ export async function collectGrid(
 
 /** A cell, with why it has no results, if it has none. */
 export function describeCell(
-  { id, method, data, seed }: Cell,
+  { id, method, data, variant, seed }: Cell,
   folder: StudyFolder,
   isComputed: boolean,
 ): GridCell {
-  const cell = { id, method, data: data.name, seed };
+  const cell = { id, method, data: data.name, ...(variant !== undefined && { variant }), seed };
   const error = whyMissing(folder, id, isComputed);
   return error === undefined ? cell : { ...cell, error };
 }

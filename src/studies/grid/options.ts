@@ -14,6 +14,7 @@ import { checkScoreNames } from "./task-scores.ts";
 const name = z
   .string()
   .regex(/^[a-zA-Z\d][\w.+-]{0,63}$/, "names are letters, digits, and _ . + -, at most 64");
+const variantName = name.regex(/^[a-zA-Z]/, "names of variants begin with a letter");
 const runOptions = z.record(z.string(), z.unknown());
 
 /** The fields of a grid's options, to which a kind of study adds its own. */
@@ -52,6 +53,11 @@ export const gridOptions = {
     .partialRecord(z.enum(methodNames), runOptions)
     .default({})
     .describe("options of the runs of one method, such as { full: { learning_rate: 1.0e-5 } }"),
+  /**
+   * Options by which the runs of a method on a set differ: every one of these is computed, and nothing beside them. They come over
+   * those of `run` and of the method, an adapter's settings one by one. By default each method tunes each set in one way.
+   */
+  variants: z.record(variantName, runOptions).optional(),
 };
 
 const grid = z.object({ kind: z.string(), ...gridOptions });
@@ -96,17 +102,31 @@ export function checkGrid(config: GridConfig, origin: string): void {
     if (!Object.hasOwn(config.data, data))
       throw new InputError(`${origin}: "aligned" names ${data}, which is no set of data.`);
   }
-  for (const [method, given] of [
+  const variants = Object.keys(config.variants ?? {});
+  for (const [setter, given] of [
     ["run", config.run],
     ...Object.entries({ ...config.method_options }),
+    ...Object.entries({ ...config.variants }),
   ] as const) {
     const taken = Object.keys(given).find((key) => decided.includes(key));
     if (taken !== undefined)
-      throw new InputError(`${origin}: "${method}" sets "${taken}", which the study decides.`);
+      throw new InputError(`${origin}: "${setter}" sets "${taken}", which the study decides.`);
+  }
+  const runs = Object.keys(config.data).flatMap((data) => variants.map((variant) => `${data}-${variant}`));
+  const alike = runs.find((run, i) => runs.indexOf(run) !== i);
+  if (alike !== undefined) {
+    throw new InputError(
+      `${origin}: two runs would be called "${alike}", by the names of their data and variant; rename one.`,
+    );
   }
   for (const method of config.methods) {
-    const options = { model: "m", data: "d", out: "o", method, ...optionsOf(method, config) };
-    parseRunConfig(options, `${origin}, for ${method}`);
+    for (const variant of variants.length > 0 ? variants : [undefined]) {
+      const options = { model: "m", data: "d", out: "o", method, ...optionsOf(method, config, variant) };
+      parseRunConfig(
+        options,
+        `${origin}, for ${method}${variant === undefined ? "" : `, variant "${variant}"`}`,
+      );
+    }
   }
 }
 
@@ -122,13 +142,27 @@ export async function checkGridInputs(config: GridConfig): Promise<void> {
 /** The options that hold an adapter's settings. */
 const sections = new Set([...peftFormats.values()].map(({ section }) => section));
 
-/** The options of a method's runs: those of all runs, without those of other methods, and its own. */
+/**
+ * The options of a method's runs: those of all runs, without those of other methods, its own, and over them a variant's. The
+ * text on which runs are kept near their beginning is left out of those that are not kept.
+ */
 export function optionsOf(
   method: MethodName,
-  { run, method_options }: Pick<GridConfig, "run" | "method_options">,
+  { run, method_options, variants }: Pick<GridConfig, "run" | "method_options" | "variants">,
+  variant?: string,
 ): Record<string, unknown> {
   const isForeign = (section: string) =>
     sections.has(section) && !Object.hasOwn(methodOf(method).options, section);
   const own = Object.entries(run).filter(([name]) => !isForeign(name));
-  return { ...Object.fromEntries(own), ...method_options[method] };
+  const common: Record<string, unknown> = { ...Object.fromEntries(own), ...method_options[method] };
+  if (variant === undefined) return common;
+  const given = variants![variant]!;
+  const isTable = (value: unknown) => typeof value === "object" && value !== null;
+  const merged = Object.entries(given).map(([name, value]) => [
+    name,
+    sections.has(name) && isTable(value) ? Object.assign({}, common[name], value) : value,
+  ]);
+  const { keep_text, ...options } = { ...common, ...Object.fromEntries(merged) };
+  const isKept = Object.hasOwn(given, "keep_text") || (options.keep !== undefined && options.keep !== 0);
+  return { ...options, ...(keep_text !== undefined && isKept && { keep_text }) };
 }

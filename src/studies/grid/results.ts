@@ -38,6 +38,8 @@ export const gridCellFields = {
   ...cellFields,
   method: z.string(),
   data: z.string(),
+  /** Which of the study's variants it is; absent where there are none. */
+  variant: z.string().exactOptional(),
   seed: z.int(),
   run: runSchema.exactOptional(),
 };
@@ -77,6 +79,10 @@ export const gridResultFields = {
   model: z.object({ name: z.string(), sha256: z.string(), parameters: z.number().positive() }),
   data: z.array(dataSchema),
   tasks: z.array(taskSchema),
+  /** What the runs' options differ in, beside the method, in the order of the study's options; absent where there is nothing. */
+  variants: z
+    .array(z.object({ name: z.string(), options: z.record(z.string(), z.unknown()) }))
+    .exactOptional(),
   base: z.object({
     /** Folder of its evaluation, below the study's. */
     evaluation: z.string(),
@@ -92,7 +98,7 @@ const gridResults = z.object({
 });
 
 export type StudyRun = Immutable<z.output<typeof runSchema>>;
-/** One tuned model: a method on a set of data with a seed. */
+/** One tuned model: a method on a set of data, perhaps in a variant, with a seed. */
 export type GridCell = GridResults["cells"][number];
 /** A set that models are tuned on. */
 export type StudyData = GridResults["data"][number];
@@ -100,6 +106,11 @@ export type StudyData = GridResults["data"][number];
 export type StudyTask = GridResults["tasks"][number];
 /** What a study found whose cells are methods on sets of data with seeds. */
 export type GridResults = Immutable<z.output<typeof gridResults>>;
+
+/** How a cell was tuned, as reports call it: "lora", or "lora (keep-0.1)" of a variant. */
+export function tuningOf({ method, variant }: Pick<GridCell, "method" | "variant">): string {
+  return variant === undefined ? method : `${method} (${variant})`;
+}
 
 /** For a schema of a grid's results: that the base model has a score of every task. */
 export function checkBaseScores(

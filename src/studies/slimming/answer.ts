@@ -43,22 +43,22 @@ export function answer(study: Study): string[] {
  */
 function describeTendency(found: readonly Found[], side: 1 | -1): string[] {
   const verdict = side > 0 ? "better" : "worse";
-  const methods = [...new Set(found.map(({ row }) => row.method))].flatMap((method) => {
-    const ofMethod = found.filter(({ row }) => row.method === method);
-    const beyond = ofMethod.filter(
+  const tunings = [...new Set(found.map(({ row }) => row.tuning))].flatMap((tuning) => {
+    const ofTuning = found.filter(({ row }) => row.tuning === tuning);
+    const beyond = ofTuning.filter(
       ({ difference, improvement }) => excludesZero(difference) && Math.sign(improvement) === side,
     );
     const shown = beyond.filter((change) => change.verdict === verdict).length;
     return beyond.length < 2 || shown === beyond.length
       ? []
       : [
-          `${beyond.length} of the ${ofMethod.length} with ${method} (${shown === 0 ? "none" : shown} of them shown)`,
+          `${beyond.length} of the ${ofTuning.length} with ${tuning} (${shown === 0 ? "none" : shown} of them shown)`,
         ];
   });
-  return methods.length === 0
+  return tunings.length === 0
     ? []
     : [
-        `Intervals that lie wholly on the side of a ${side > 0 ? "gain" : "loss"}: ${joinWords(methods)} once all comparisons are counted.`,
+        `Intervals that lie wholly on the side of a ${side > 0 ? "gain" : "loss"}: ${joinWords(tunings)} once all comparisons are counted.`,
       ];
 }
 

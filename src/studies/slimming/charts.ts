@@ -4,18 +4,21 @@ import type { AlignmentScore } from "../../alignment/align.ts";
 import {
   type Chart,
   type KeyEntry,
+  type Look,
   lineKey,
   linePlot,
+  lookKey,
   type Mark,
   markKey,
   type Point,
   scatterPlot,
 } from "../../reporting/charts.ts";
-import { formatSigned } from "../../reporting/format.ts";
+import { formatNumber, formatSigned } from "../../reporting/format.ts";
 import { paretoFront } from "../../reporting/pareto.ts";
 import { mean } from "../../statistics/estimates.ts";
 import type { StudyRun } from "../grid/results.ts";
 import { namesOf, type Study, type StudyRow } from "./study-rows.ts";
+import { type Variant, weightOf } from "./tradeoffs.ts";
 
 /** The mean score, in points from the base model's, against peak memory, time and share of weights trained. */
 export function costCharts(study: Study): Chart[] {
@@ -90,6 +93,47 @@ export function alignmentCharts(study: Study, scores: readonly AlignmentScore[])
           },
         ];
   });
+}
+
+/** What each variant gained against what it forgot; those that differ in nothing but the weight of keep are joined in its order. */
+export function tradeoffCharts({ results: { tradeoffs = [], variants = [] } }: Study): Chart[] {
+  const byWeight = joinedVariants(variants);
+  return tradeoffs.flatMap(({ method, data, variants: measured }) => {
+    const marks = new Map(
+      measured.flatMap(({ variant, gain, divergence }): [string, Mark][] => {
+        if (!gain) return [];
+        const { value: x, low, high } = divergence;
+        const title = `${variant}: ${formatSigned(gain.value, 3)} bits per byte, ${formatNumber(x, 3)} nats`;
+        const { value: y, ...ends } = gain;
+        const mark = { x, y, low: ends.low, high: ends.high, across: { low, high } };
+        return [[variant, { ...mark, ...lookOf(variant, variants), title }]];
+      }),
+    );
+    if (marks.size === 0) return [];
+    const axes = { x: "divergence from the base model, nats", y: "fall of bits per byte, own tasks" };
+    const line = byWeight.flatMap(({ name }) => marks.get(name) ?? []);
+    return [{ title: `${method} on ${data}`, svg: scatterPlot([...marks.values()], axes, line, "linear") }];
+  });
+}
+
+/** A look for each variant: filled where it keeps with some weight, or with none, and nothing else is changed. */
+export function tradeoffKey({ results: { variants = [] } }: Study): KeyEntry[] {
+  return lookKey(variants.map(({ name }) => ({ label: name, ...lookOf(name, variants) })));
+}
+
+function lookOf(variant: string, variants: readonly Variant[]): Look {
+  const joined = joinedVariants(variants);
+  const shape = joined.findIndex(({ name }) => name === variant);
+  if (shape >= 0) return { colour: 0, shape, filled: true };
+  const others = variants.filter((one) => !joined.includes(one));
+  return { colour: 1, shape: others.findIndex(({ name }) => name === variant), filled: false };
+}
+
+/** The variants that differ in nothing but the weight of keep, in its order. */
+function joinedVariants(variants: readonly Variant[]): Variant[] {
+  return variants
+    .filter((variant) => weightOf(variant) !== undefined)
+    .sort((a, b) => weightOf(a)! - weightOf(b)!);
 }
 
 /** Training loss in means of neighbouring steps, and held-out loss as dots: a chart for each set of data. */

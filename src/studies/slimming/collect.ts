@@ -30,6 +30,7 @@ import {
   type SlimmingResults,
   type StudyChange,
 } from "./results.ts";
+import { measureTradeoffs } from "./tradeoffs.ts";
 
 /** Pairs of data and task from which a correlation is told: of fewer, its interval says nothing. */
 const leastFits = 6;
@@ -49,7 +50,8 @@ export async function collectSlimming(
   folder: StudyFolder,
 ): Promise<Found<SlimmingResults>> {
   const cells = await listCells(config, folder);
-  const { chosen, chosenBits, ...grid } = await collectGrid(config, cells, folder);
+  const found = await collectGrid(config, cells, folder);
+  const { chosen, chosenBits, ...grid } = found;
   const collected: SlimmingCell[] = [];
   const judged: ChosenScores = { scores: chosen, bits: chosenBits };
   for (const cell of cells) collected.push(await collectCell(cell, judged, folder));
@@ -67,6 +69,7 @@ export async function collectSlimming(
     alignment: alignments,
     predictions: predictGains(alignments, tuned, gainInPoints),
     ...(chosenBits.length > 0 && { bitsPredictions: predictGains(alignments, tuned, fallOfBits) }),
+    ...(found.variants && { tradeoffs: await measureTradeoffs(tuned, found, folder) }),
     notes: describeLimits(config, bases),
   };
 }

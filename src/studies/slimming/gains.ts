@@ -64,7 +64,7 @@ function matrixRow(
       : html`<th scope="rowgroup" rowspan="${sameData.length}">${row.data}</th>`;
   const seeds = row.cells.length + row.failed.length;
   const done = seeds > 1 ? html`<small>${row.cells.length} of ${seeds} seeds</small>` : undefined;
-  return html`<tr class="${head ? "first" : ""}">${head}<th scope="row">${row.method}${done}</th>${modelCells(row, tasks, beside, row.data)}</tr>
+  return html`<tr class="${head ? "first" : ""}">${head}<th scope="row">${row.tuning}${done}</th>${modelCells(row, tasks, beside, row.data)}</tr>
 `;
 }
 

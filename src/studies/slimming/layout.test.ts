@@ -6,7 +6,13 @@ import { afterAll, expect, test } from "vitest";
 import { chromium, openPage } from "../../reporting/headless-browser.fixture.ts";
 import { writeReport } from "../../reporting/write-report.ts";
 import { slimmingReport } from "./report.ts";
-import { hostileStudy, methodsStudy, seedsStudy, slimmingStudy } from "./study-results.fixture.ts";
+import {
+  hostileStudy,
+  methodsStudy,
+  seedsStudy,
+  slimmingStudy,
+  variantsStudy,
+} from "./study-results.fixture.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-layout-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -41,7 +47,12 @@ const measureLayout = `(() => {
   };
 })()`;
 
-const studies = { slimming: slimmingStudy, seeds: seedsStudy, methods: methodsStudy };
+const studies = {
+  slimming: slimmingStudy,
+  seeds: seedsStudy,
+  methods: methodsStudy,
+  variants: variantsStudy,
+};
 
 test.for(Object.entries(studies))(
   "the page of the study fits screens and shows its charts: %s",

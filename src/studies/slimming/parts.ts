@@ -96,12 +96,20 @@ const divergenceSchema = z
   .object({ divergence: estimateSchema, weightBytes: z.number(), float32Bytes: z.number() })
   .readonly();
 
+const windowsSchema = z.object({ divergence: z.object({ windowMeans: z.array(z.number()).min(1) }) });
+
 /** Of a tuned model: how far its predictions moved from the base model's, and the bytes of its weights. */
 export type DivergenceFile = z.infer<typeof divergenceSchema>;
 
 /** @throws InputError if it is missing or damaged. */
 export function readDivergence(path: string): DivergenceFile {
   return readJson(path, divergenceSchema, `remove ${path} and run the study again`);
+}
+
+/** The mean divergence of each window of the neutral text. @throws InputError if the file is missing or damaged. */
+export function readWindows(path: string): readonly number[] {
+  const { divergence } = readJson(path, windowsSchema, `remove ${path} and run the study again`);
+  return divergence.windowMeans;
 }
 
 async function diverge(

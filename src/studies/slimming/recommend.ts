@@ -10,11 +10,19 @@ import {
 } from "../../reporting/format.ts";
 import { averageOfSameItems, differenceOf, excludesZero, mean } from "../../statistics/estimates.ts";
 import type { Estimate } from "../../statistics/wilson.ts";
-import { type FinishedCell, namesOf, type ReportedTask, type Study, type StudyRow } from "./study-rows.ts";
+import {
+  type FinishedCell,
+  namesOf,
+  type ReportedTask,
+  type Study,
+  type StudyRow,
+  tuningsOf,
+} from "./study-rows.ts";
 
 export interface Recommendation {
   /** Such as "least memory". */
   readonly constraint: string;
+  /** With its variant, if there are any. */
   readonly method: string;
   /** What was measured of it, such as "0.55 GB at its peak". */
   readonly measured: string;
@@ -44,8 +52,8 @@ interface Candidate {
 export function recommend({ results, rows, tasks }: Study): Recommendations {
   const candidates: Candidate[] = [];
   const leftOut: string[] = [];
-  for (const method of namesOf(results.cells, "method")) {
-    const own = rows.filter((row) => row.method === method);
+  for (const method of tuningsOf(results.cells)) {
+    const own = rows.filter(({ tuning }) => tuning === method);
     const missing = namesOf(results.cells, "data").filter(
       (data) => !own.some((row) => row.data === data && row.cells.length > 0),
     );

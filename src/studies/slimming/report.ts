@@ -8,6 +8,7 @@ import {
   figures,
   inMarkdown,
   key,
+  list,
   note,
   onPage,
   paragraph,
@@ -18,7 +19,15 @@ import {
 import { describeGrid, gridProvenance, metricOf } from "../grid/report-sections.ts";
 import { failures, limits } from "../report-sections.ts";
 import { answer, describeAlignment, describeBits, describeCost, describeDivergence } from "./answer.ts";
-import { alignmentCharts, costCharts, costKey, lossCharts, lossKey } from "./charts.ts";
+import {
+  alignmentCharts,
+  costCharts,
+  costKey,
+  lossCharts,
+  lossKey,
+  tradeoffCharts,
+  tradeoffKey,
+} from "./charts.ts";
 import { bitsMatrix, bitsTable, gainMatrix, gainTable } from "./gains.ts";
 import { recommend } from "./recommend.ts";
 import type { Flip, SlimmingResults } from "./results.ts";
@@ -32,6 +41,13 @@ import {
   recommendationTable,
 } from "./tables.ts";
 import {
+  comparisonTable,
+  describeRivals,
+  describeTradeoffs,
+  tradeoffNotes,
+  tradeoffTable,
+} from "./tradeoff-report.ts";
+import {
   alignmentMeanings,
   bitsNotes,
   countFlips,
@@ -43,16 +59,20 @@ import {
   titleOf,
 } from "./wording.ts";
 
+const looksNote =
+  "Variants of a run look alike here: each point or line tells its name, and the tables name them all.";
+
 export function slimmingReport(results: SlimmingResults): Report {
   const study = arrangeStudy(results);
   const bits = arrangeBits(results);
   return {
     title: titleOf(study),
     about: describeGrid(results),
-    answer: [...answer(study), ...(bits ? describeBits(bits) : [])],
+    answer: [...answer(study), ...(bits ? describeBits(bits) : []), ...describeTradeoffs(study)],
     sections: [
       section("gains", "Gained and kept", gains(study)),
       section("bits", "How likely right answers became", bits ? likelihoods(bits) : []),
+      section("tradeoffs", "Gain against forgetting", tradeoffs(study)),
       section("methods", "Which method", methods(study)),
       section("costs", "Score against cost", costs(study)),
       section("loss", "Loss", losses(study)),
@@ -126,6 +146,33 @@ ${notes.map((text) => html`<p class="note">${text}</p>`)}`),
   ];
 }
 
+function tradeoffs(study: Study): Block[] {
+  if (!study.results.tradeoffs?.length) return [];
+  const charts = tradeoffCharts(study);
+  const rivals = describeRivals(study);
+  return [
+    paragraph(
+      "The same run in variants: what each gained on the tasks that the data were meant for, and what it forgot, means over the seeds with 95 % intervals.",
+    ),
+    ...(charts.length > 0
+      ? [
+          onPage(
+            html`<p>Better is up and to the left. Filled and joined by the broken line: runs that are kept near the base model with more and more weight. Lines through a point: 95 % intervals.</p>`,
+          ),
+          key(tradeoffKey(study)),
+          figures(charts),
+        ]
+      : []),
+    table(tradeoffTable(study)),
+    paragraph(
+      "Each variant less the plain one, in pairs. ▲: shown to be better, ▼: shown to be worse; of divergence and of the rise of other tasks’ bits per byte, less is better.",
+    ),
+    table(comparisonTable(study)),
+    ...(rivals.length > 0 ? [list(rivals)] : []),
+    ...tradeoffNotes(study).map(note),
+  ];
+}
+
 function methods(study: Study): Block[] {
   if (study.results.kind !== "methods") return [];
   const recommendations = recommend(study);
@@ -148,9 +195,14 @@ function costs(study: Study): Block[] {
     onPage(
       html`<p>Mean score over ${study.targets.join(", ")}, as its difference from the base model’s, with 95 % intervals. Filled and joined by the broken line: the Pareto front, on which no other run scores as much for less, as measured.</p>`,
     ),
+    ...describeLooks(study),
     key(costKey(study)),
     figures(charts),
   ];
+}
+
+function describeLooks({ results }: Study): Block[] {
+  return results.variants ? [onPage(html`<p class="note">${looksNote}</p>`)] : [];
 }
 
 function losses(study: Study): Block[] {
@@ -160,6 +212,7 @@ function losses(study: Study): Block[] {
     onPage(
       html`<p>Lines: training loss, means of neighbouring steps. Circles: loss on held-out examples.</p>`,
     ),
+    ...describeLooks(study),
     key(lossKey(study)),
     figures(charts),
     table(lossTable(study)),
@@ -175,7 +228,7 @@ function alignment(study: Study, bits: Study | undefined): Block[] {
     onPage(
       html`<p>How well each set of data fits each task, computed before tuning, against what tuning changed; only tasks in points are drawn. Filled: the data were meant for the task. ${found}</p>`,
     ),
-    ...(charts.length > 0 ? [key(costKey(study))] : []),
+    ...(charts.length > 0 ? [...describeLooks(study), key(costKey(study))] : []),
     figures(
       charts,
       charts.map(({ title }) => describePrediction(study, title as AlignmentScore)),

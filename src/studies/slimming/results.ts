@@ -95,6 +95,68 @@ const predictionSchema = z.object({
   fits: count,
 });
 
+const measuredSchema = z.object({
+  ...estimateSchema.shape,
+  /** Its value with each seed. */
+  seeds: z.array(z.number()),
+});
+
+const testSchema = z.object({ p: z.number(), adjustedP: z.number() });
+const differenceSchema = z.object({ ...estimateSchema.shape, ...testSchema.shape });
+
+/** What forgetting is measured by. */
+const forgettingMeasures = ["forgotten", "divergence"] as const;
+
+const tradeoffSchema = z.object({
+  method: z.string(),
+  data: z.string(),
+  /** The variant that the others are compared with: that which keeps with weight 0, else the first. */
+  plain: z.string(),
+  /** Those with which all variants were computed that have one at all; no other counts here. */
+  seeds: z.array(z.int()),
+  /** The tasks whose right answers' bits per byte say what was gained: those that the data were meant for. */
+  gainTasks: z.array(z.string()),
+  /** Those whose bits say what was forgotten: the group "retention" if it is asked, else all that the data were not meant for. */
+  keptTasks: z.array(z.string()),
+  /** Of each variant, in their order. Without tasks for it a quantity is absent. */
+  variants: z.array(
+    z.object({
+      variant: z.string(),
+      /** Fall of the bits per byte of the right answers of gainTasks: more is better. */
+      gain: measuredSchema.exactOptional(),
+      /** Rise of the bits per byte of the right answers of keptTasks: less is better. */
+      forgotten: measuredSchema.exactOptional(),
+      /** From the base model on neutral text, in nats. */
+      divergence: measuredSchema,
+    }),
+  ),
+  /** Of each variant but the plain one: it less the plain one. All tests of all trade-offs of the study are one family. */
+  comparisons: z.array(
+    z.object({
+      variant: z.string(),
+      gain: differenceSchema.exactOptional(),
+      /** That its gain is above nine tenths of the plain one's, which gains. */
+      gainsAsMuch: testSchema.exactOptional(),
+      forgotten: differenceSchema.exactOptional(),
+      divergence: differenceSchema,
+    }),
+  ),
+  /**
+   * Of each variant that keeps with a weight and each other but the plain one: that the one of them which forgets less by a measure
+   * does so, and gains as much as the other. The tests of all trade-offs of the study are one family.
+   */
+  rivalries: z.array(
+    z.object({
+      keeping: z.string(),
+      rival: z.string(),
+      by: z.enum(forgettingMeasures),
+      /** The one that forgets less. */
+      better: z.string(),
+      ...testSchema.shape,
+    }),
+  ),
+});
+
 export const slimmingResultsSchema = z
   .object({
     /** "slimming": methods x data against the base model. "methods": several methods on the same data. */
@@ -109,11 +171,16 @@ export const slimmingResultsSchema = z
     predictions: z.array(predictionSchema),
     /** The same for the fall of the bits per byte of right answers. Absent in studies of before. */
     bitsPredictions: z.array(predictionSchema).exactOptional(),
+    /** Gain against forgetting, of each method on each set of data; absent where runs have no variants. */
+    tradeoffs: z.array(tradeoffSchema).exactOptional(),
   })
   .superRefine(checkBaseScores);
 
 export type StudyChange = Immutable<z.output<typeof changeSchema>>;
 export type Flip = Immutable<z.output<typeof flipSchema>>;
+/** The variants of a method on a set of data: what each gains and forgets, and how they differ in it. */
+export type Tradeoff = Immutable<z.output<typeof tradeoffSchema>>;
+export type ForgettingMeasure = (typeof forgettingMeasures)[number];
 /** What quantizing the base model changes without tuning. */
 export type QuantizedBaseResult = Immutable<z.output<typeof quantizedBaseSchema>>;
 /** One tuned model. */

@@ -5,7 +5,14 @@ import { createRandom } from "../../core/random.ts";
 import type { Efficiency } from "../../node/efficiency/efficiency.ts";
 import type { Estimate } from "../../statistics/wilson.ts";
 import type { StudyTask } from "../grid/results.ts";
-import type { Flip, QuantizedBaseResult, SlimmingCell, SlimmingResults, StudyChange } from "./results.ts";
+import type {
+  Flip,
+  QuantizedBaseResult,
+  SlimmingCell,
+  SlimmingResults,
+  StudyChange,
+  Tradeoff,
+} from "./results.ts";
 
 const tasks: readonly StudyTask[] = [
   {
@@ -192,6 +199,91 @@ export function withBits(study: SlimmingResults): SlimmingResults {
     bitsPredictions: [
       { score: "lexical", correlation: { value: 0.62, low: 0.21, high: 0.86 }, cells: 20, fits: 12 },
     ],
+  };
+}
+
+const variants = [
+  { name: "keep-0", options: { keep: 0 } },
+  { name: "keep-0.1", options: { keep: 0.1 } },
+  { name: "keep-1", options: { keep: 1, keep_text: "neutral.txt" } },
+  { name: "rate-2e-5", options: { learning_rate: 2e-5 } },
+  { name: "rank-4", options: { lora: { r: 4 } } },
+];
+
+/**
+ * A method in five variants on two sets of data with two seeds: keep-0.1 gains as much as keep-0 and forgets less, keep-1 and the
+ * lower rate gain less and forget less, the lower rank is not shown to differ. On computing nothing is gained.
+ */
+export function variantsStudy(): SlimmingResults {
+  const study = withBits(makeStudy("slimming", [lora], ["math", "computing"], [1, 2]));
+  const cells = study.cells.flatMap((cell) =>
+    variants.map(({ name }) => ({
+      ...cell,
+      id: `lora-${cell.data}-${name}-${cell.seed}`,
+      variant: name,
+    })),
+  );
+  return {
+    ...study,
+    variants,
+    cells,
+    tradeoffs: [
+      makeTradeoff("math", [0.2, 0.19, 0.12, 0.15, 0.2], [0.06, 0.03, 0.01, 0.04, 0.058]),
+      makeTradeoff("computing", [0, 0.002, 0, 0.001, 0.003], [0.05, 0.02, 0.01, 0.03, 0.049]),
+    ],
+  };
+}
+
+function makeTradeoff(data: string, gains: readonly number[], divergences: readonly number[]): Tradeoff {
+  const around = (value: number, half: number) => ({ value, low: value - half, high: value + half });
+  const measured = (value: number, half: number) => ({
+    ...around(value, half),
+    seeds: [value - 0.001, value + 0.001],
+  });
+  const tested = (isShown: boolean) => ({ p: isShown ? 0.0002 : 0.4, adjustedP: isShown ? 0.006 : 1 });
+  const differ = (value: number, half: number) => ({
+    ...around(value, half),
+    ...tested(Math.abs(value) > half),
+  });
+  const [plain, ...others] = variants.map(({ name }, i) => ({
+    name,
+    gain: gains[i]!,
+    divergence: divergences[i]!,
+  }));
+  const [keeping, rivals] = [others.slice(0, 2), others.slice(2)];
+  const gainsAsMuch = (one: number, other: number) => one > 0.9 * other && other > 0.01;
+  return {
+    method: "lora",
+    data,
+    plain: "keep-0",
+    seeds: [1, 2],
+    gainTasks: [data === "math" ? "gsm8k" : "mmlu_cs"],
+    keptTasks: ["hellaswag"],
+    variants: variants.map(({ name }, i) => ({
+      variant: name,
+      gain: measured(gains[i]!, 0.01),
+      forgotten: measured(0.004, 0.02),
+      divergence: measured(divergences[i]!, 0.004),
+    })),
+    comparisons: others.map(({ name, gain, divergence }) => ({
+      variant: name,
+      gain: differ(gain - plain!.gain, 0.012),
+      gainsAsMuch: tested(gainsAsMuch(gain, plain!.gain)),
+      forgotten: differ(0, 0.01),
+      divergence: differ(divergence - plain!.divergence, 0.003),
+    })),
+    rivalries: keeping.flatMap((one) =>
+      rivals.map((rival) => {
+        const [better, worse] = one.divergence < rival.divergence ? [one, rival] : [rival, one];
+        return {
+          keeping: one.name,
+          rival: rival.name,
+          by: "divergence" as const,
+          better: better.name,
+          ...tested(gainsAsMuch(better.gain, worse.gain)),
+        };
+      }),
+    ),
   };
 }
 

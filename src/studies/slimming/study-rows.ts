@@ -1,9 +1,9 @@
-/** @file A study's cells as the rows of its report: each a method on a set of data, its seeds taken together. */
+/** @file A study's cells as the rows of its report: each a method, or a variant of it, on a set of data, its seeds taken together. */
 
 import { type ScorePrinter, scorePrinter } from "../../reporting/format.ts";
 import { averageOfIndependent, averageOfSameItems } from "../../statistics/estimates.ts";
 import type { Estimate } from "../../statistics/wilson.ts";
-import type { StudyRun, StudyTask } from "../grid/results.ts";
+import { type StudyRun, type StudyTask, tuningOf } from "../grid/results.ts";
 import type { SlimmingCell, SlimmingResults, StudyChange } from "./results.ts";
 
 /** What a report is about, arranged for its parts. */
@@ -12,7 +12,7 @@ export interface Study {
   readonly tasks: readonly ReportedTask[];
   /** The names of the tasks whose mean is "the" score: in points, with data meant for them if any task has such. */
   readonly targets: readonly string[];
-  /** By data, then by method, in the order of the cells. */
+  /** By data, then by method and variant, in the order of the cells. */
   readonly rows: readonly StudyRow[];
   /** The base model as methods keep it that quantize it, not tuned. */
   readonly untuned: readonly UntunedRow[];
@@ -25,7 +25,7 @@ export interface ReportedTask extends StudyTask {
 
 /** What a row says of a model against the base model. */
 export interface ModelRow {
-  /** Such as "lora on math". */
+  /** Such as "lora on math", or "lora (keep-0.1) on math". */
   readonly label: string;
   readonly isComputed: boolean;
   /** In the order of the tasks. */
@@ -43,6 +43,8 @@ export interface UntunedRow extends ModelRow {
 
 export interface StudyRow extends ModelRow {
   readonly method: string;
+  /** The method, with the variant if there is one: see {@link tuningOf}. */
+  readonly tuning: string;
   readonly data: string;
   /** The cells that were computed, one for each seed. */
   readonly cells: readonly FinishedCell[];
@@ -83,11 +85,11 @@ export function arrangeStudy(results: SlimmingResults): Study {
   const inPoints = tasks.filter((task) => task.inPoints);
   const meant = inPoints.filter(({ alignedData }) => alignedData.length > 0);
   const targets = (meant.length > 0 ? meant : inPoints).map(({ name }) => name);
-  const methods = namesOf(results.cells, "method");
+  const tunings = tuningsOf(results.cells);
   const rows = namesOf(results.cells, "data").flatMap((data) =>
-    methods.flatMap((method) => {
-      const cells = results.cells.filter((cell) => cell.method === method && cell.data === data);
-      return cells.length === 0 ? [] : [arrangeRow(method, data, cells, tasks, targets, results)];
+    tunings.flatMap((tuning) => {
+      const cells = results.cells.filter((cell) => tuningOf(cell) === tuning && cell.data === data);
+      return cells.length === 0 ? [] : [arrangeRow(tuning, data, cells, tasks, targets, results)];
     }),
   );
   const untuned = (results.quantizedBases ?? []).map(({ storage, changes, divergence }): UntunedRow => {
@@ -141,8 +143,13 @@ export function namesOf(cells: readonly SlimmingCell[], key: "method" | "data"):
   return [...new Set(cells.map((cell) => cell[key]))];
 }
 
+/** The methods of the cells with their variants, each once. */
+export function tuningsOf(cells: readonly SlimmingCell[]): string[] {
+  return [...new Set(cells.map(tuningOf))];
+}
+
 function arrangeRow(
-  method: string,
+  tuning: string,
   data: string,
   cells: readonly SlimmingCell[],
   tasks: readonly ReportedTask[],
@@ -154,9 +161,10 @@ function arrangeRow(
   const divergences = finished.flatMap(({ divergence }) => divergence ?? []);
   const score = changes.filter(({ task }) => targets.includes(task.name));
   return {
-    method,
+    method: cells[0]!.method,
+    tuning,
     data,
-    label: `${method} on ${data}`,
+    label: `${tuning} on ${data}`,
     isComputed: finished.length > 0,
     cells: finished,
     failed: cells.filter((cell) => !finished.includes(cell as FinishedCell)),
@@ -167,7 +175,8 @@ function arrangeRow(
   };
 }
 
-function averageOfPoints(changes: readonly RowChange[]): Estimate | undefined {
+/** The mean improvement over the tasks in points; undefined if there is none. */
+export function averageOfPoints(changes: readonly RowChange[]): Estimate | undefined {
   const inPoints = changes.filter(({ task }) => task.inPoints);
   return inPoints.length > 0 ? averageImprovement(inPoints) : undefined;
 }

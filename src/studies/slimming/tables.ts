@@ -12,7 +12,7 @@ import type { Table } from "../../reporting/sections.ts";
 import { mean } from "../../statistics/estimates.ts";
 import type { StudyRun } from "../grid/results.ts";
 import type { Recommendations } from "./recommend.ts";
-import { namesOf, type Study } from "./study-rows.ts";
+import { type Study, tuningsOf } from "./study-rows.ts";
 import { alignmentMeanings, describePrediction } from "./wording.ts";
 
 export const notMeasured = "not measured";
@@ -41,9 +41,9 @@ function runsByRow({ rows }: Study): RunGroup[] {
 }
 
 function runsByMethod({ results, rows }: Study): RunGroup[] {
-  return namesOf(results.cells, "method").map((label) => ({
+  return tuningsOf(results.cells).map((label) => ({
     label,
-    runs: rows.flatMap(({ method, cells }) => (method === label ? cells.map(({ run }) => run) : [])),
+    runs: rows.flatMap(({ tuning, cells }) => (tuning === label ? cells.map(({ run }) => run) : [])),
   }));
 }
 
