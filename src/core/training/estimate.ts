@@ -1,6 +1,6 @@
 /** @file What a run will need: memory and arithmetic, found by walking the graphs that it would run. */
 
-import type { Adaptation } from "../adapters/adaptation.ts";
+import { type Adaptation, frozen } from "../adapters/adaptation.ts";
 import { type MethodName, methodOf } from "../adapters/methods.ts";
 import { listParameters } from "../adapters/parameters.ts";
 import type { ModelConfig } from "../architectures/architecture.ts";
@@ -12,6 +12,7 @@ import {
   listLinearModules,
 } from "../architectures/modules.ts";
 import { chooseQueryChunks } from "../engine/attention-mask.ts";
+import { buildDivergenceGradients } from "../engine/divergence-programs.ts";
 import {
   buildBackward,
   buildForward,
@@ -25,6 +26,7 @@ import { defaultOutputTile } from "../engine/vocabulary-slices.ts";
 import { type GraphCost, measureCost, type Sizes } from "../graph/cost.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { Storage } from "../models/linear.ts";
+import { forwardKl } from "../objectives/divergences.ts";
 
 /** The process before it holds a model: Node.js and ONNX Runtime (measured on Linux x64). */
 const processBytes = 130e6;
@@ -49,7 +51,7 @@ export interface StepEstimate {
   readonly weightBytes: number;
   /** Trained tensors, their gradients and AdamW's two moments. */
   readonly trainingBytes: number;
-  /** Values between operators, and the hidden state before each segment. */
+  /** Values between operators, and the hidden state before each segment, with what ONNX Runtime's arenas keep beside them. */
   readonly activationBytes: number;
   /** All together, with the process itself. */
   readonly peakBytes: number;
@@ -65,13 +67,13 @@ export interface StepEstimate {
 export interface StepExtras {
   /** Whether the log-probabilities are computed before, since the objective's coefficients depend on them. Default false. */
   readonly scores?: boolean;
-  /** A divergence from a teacher. Default: none. */
-  readonly divergence?: {
-    /** Another model; by default the model itself, as it was. */
-    readonly teacher?: StoredModel | undefined;
-    /** Whether it is of texts of its own, and of how many tokens for each of the examples'; else of the examples' texts. */
-    readonly apart?: number | undefined;
-  };
+  /** The model that is imitated at the labels. Default: none. */
+  readonly teacher?: StoredModel;
+  /**
+   * Tokens, for each of the examples', at which the model is kept near what it was, in texts of their own and by blocks one at a time.
+   * Default 0.
+   */
+  readonly kept?: number;
 }
 
 /** A base model as it will be kept in memory. */
@@ -101,53 +103,65 @@ export function estimateStep(
   segmentSize: number,
   extras: StepExtras = {},
 ): StepEstimate {
-  const { config, storage } = base;
-  const { rows, length, labels } = shape;
-  const layers = Array.from({ length: config.numHiddenLayers }, (_, layer) =>
-    planLayer(config, layer, adaptation),
-  );
-  const headOptions: HeadOptions = {
-    headDtype: base.tableDtype,
-    trainsNorm: false,
-    trainsHead: false,
-    trainsRows: false,
-    adapter: undefined,
-  };
-  const queryChunks = chooseQueryChunks(length);
-  const sizes = { B: rows, C: Math.ceil(length / queryChunks), N: labels, positions: length };
-  const cost = (outputs: readonly Tensor[], more: Sizes = sizes): GraphCost => measureCost(outputs, more);
-  const options = { storage, dropout: false, queryChunks };
-
-  const tileSizes = {
-    N: Math.min(defaultOutputTile.rows, labels),
-    V: Math.min(defaultOutputTile.entries, config.vocabSize),
-  };
-  const tiles = (labels / tileSizes.N) * (config.vocabSize / tileSizes.V);
-  const slice = cost(Object.values(buildSoftmaxSlice(config, headOptions)), tileSizes);
-  const scoredSlice = cost(Object.values(buildScoreSlice(config, headOptions)), tileSizes);
-  const block = cost(Object.values(buildForward(config, layers.slice(-1), options)));
-  const evaluationFlops = config.numHiddenLayers * block.flops + tiles * scoredSlice.flops;
-
-  const isWhole = segmentSize >= config.numHiddenLayers;
-  const { scores = false, divergence } = extras;
-  /** The step as segments, of which there may be one. */
-  const bySegment = () => {
-    const segment = layers.slice(-segmentSize);
-    const segments = config.numHiddenLayers / segmentSize;
+  const { config } = base;
+  const { rows, length } = shape;
+  const forwardPass = measureForward(base, adaptation, shape);
+  const { layers, options, headOptions, cost, tileSizes, tiles, scoredSlice, evaluationFlops } = forwardPass;
+  const slice = cost(buildSoftmaxSlice(config, headOptions), tileSizes);
+  /** The step in segments. Programs keep their arenas, so their peaks add up. */
+  const bySegments = (size: number) => {
+    const segment = layers.slice(-size);
+    const segments = config.numHiddenLayers / size;
     const firstTrained = adaptsEmbedding(adaptation)
       ? 0
       : Math.min(firstTrainedLayer(layers), config.numHiddenLayers);
-    const backwardSegments = segments - Math.floor(firstTrained / segmentSize);
-    const forward = cost(Object.values(buildForward(config, segment, options)));
-    const backward = cost(Object.values(buildBackward(config, segment, options, true)));
-    // Programs keep their arenas, so their peaks add up.
+    const backwardSegments = segments - Math.floor(firstTrained / size);
+    const forward = cost(buildForward(config, segment, options));
+    const backward = cost(buildBackward(config, segment, options, true));
     const hiddenStates = (backwardSegments + 2) * rows * length * config.hiddenSize * 4;
     return {
-      forwardBytes: forward.peakBytes,
       bytes: forward.peakBytes + backward.peakBytes + slice.peakBytes + hiddenStates,
       flops: segments * forward.flops + backwardSegments * backward.flops + tiles * slice.flops,
     };
   };
+
+  const { scores = false, teacher, kept = 0 } = extras;
+  const isWhole = segmentSize >= config.numHiddenLayers && !teacher;
+  let activationBytes: number;
+  let flops: number;
+  if (isWhole) {
+    const whole = cost(buildWholeStep(config, layers, options, headOptions, false));
+    activationBytes = whole.peakBytes * arenaOverhead.whole;
+    flops = whole.flops;
+  } else {
+    const segments = bySegments(segmentSize);
+    activationBytes = segments.bytes * arenaOverhead.segments;
+    flops = segments.flops;
+  }
+  if (scores) {
+    const forward = isWhole ? cost(buildForward(config, layers, options)).peakBytes : 0;
+    activationBytes += (forward + scoredSlice.peakBytes) * arenaOverhead.whole;
+    flops += evaluationFlops;
+  }
+  if (teacher || kept > 0) {
+    const tempered = { temperature: 1, dropout: false };
+    const gradients = buildDivergenceGradients(config, headOptions, tempered, forwardKl, false);
+    const compared = cost(gradients, tileSizes);
+    activationBytes += compared.peakBytes * arenaOverhead.segments;
+    const share = teacher ? 1 : kept;
+    // Both models' normalizers, and the teacher's log-probabilities a second time.
+    const ofSlices = tiles * (compared.flops + 3 * scoredSlice.flops);
+    if (teacher) {
+      const ofTeacher = measureForward(teacher, frozen, shape);
+      activationBytes += ofTeacher.block.peakBytes * arenaOverhead.segments;
+      flops += ofTeacher.evaluationFlops;
+    } else {
+      const again = bySegments(1);
+      if (segmentSize > 1) activationBytes += again.bytes * arenaOverhead.segments;
+      flops += share * (again.flops + evaluationFlops);
+    }
+    flops += share * ofSlices;
+  }
 
   const parameters = listParameters(config, adaptation);
   const count = (isFrozen: boolean) =>
@@ -155,19 +169,53 @@ export function estimateStep(
       .filter((parameter) => (parameter.isFrozen ?? false) === isFrozen)
       .reduce((sum, { dims }) => sum + dims.reduce((a, b) => a * b, 1), 0);
   const trainableParameters = count(false);
-  const weightBytes = countWeightBytes(base);
-  const trainingBytes = trainableParameters * 16 + count(true) * 4;
+  const weightBytes = countWeightBytes(base) + (teacher ? countWeightBytes(teacher) : 0);
+  // What a model is kept near is a copy of what is trained.
+  const trainingBytes = trainableParameters * (kept > 0 ? 20 : 16) + count(true) * (kept > 0 ? 8 : 4);
   return {
     segmentSize,
     weightBytes,
     trainingBytes,
     activationBytes,
-    peakBytes: processBytes + weightBytes + trainingBytes + activationBytes * arenaOverhead[kind],
+    peakBytes: processBytes + weightBytes + trainingBytes + activationBytes,
     flops,
     evaluationFlops,
     trainableParameters,
     totalParameters: countParameters(config),
   };
+}
+
+/** What reading a micro-batch and scoring its labels costs, block by block. */
+function measureForward(
+  { config, storage, tableDtype }: StoredModel,
+  adaptation: Adaptation,
+  shape: StepShape,
+) {
+  const { rows, length, labels } = shape;
+  const layers = Array.from({ length: config.numHiddenLayers }, (_, layer) =>
+    planLayer(config, layer, adaptation),
+  );
+  const headOptions: HeadOptions = {
+    headDtype: tableDtype,
+    trainsNorm: false,
+    trainsHead: false,
+    trainsRows: false,
+    adapter: undefined,
+  };
+  const queryChunks = chooseQueryChunks(length);
+  const options = { storage, dropout: false, queryChunks };
+  const sizes = { B: rows, C: Math.ceil(length / queryChunks), N: labels, positions: length };
+  const cost = (outputs: Readonly<Record<string, Tensor>>, more: Sizes = sizes): GraphCost =>
+    measureCost(Object.values(outputs), more);
+  const tileSizes = {
+    N: Math.min(defaultOutputTile.rows, labels),
+    V: Math.min(defaultOutputTile.entries, config.vocabSize),
+  };
+  const tiles = (labels / tileSizes.N) * (config.vocabSize / tileSizes.V);
+  const scoredSlice = cost(buildScoreSlice(config, headOptions), tileSizes);
+  const block = cost(buildForward(config, layers.slice(-1), options));
+  const evaluationFlops = config.numHiddenLayers * block.flops + tiles * scoredSlice.flops;
+  return { layers, headOptions, options, cost, tileSizes, tiles, scoredSlice, block, evaluationFlops };
 }
 
 /**
@@ -189,15 +237,17 @@ export function chooseSegmentSize(
   adaptation: Adaptation,
   shape: StepShape,
   memoryBytes: number,
+  extras: StepExtras = {},
 ): number {
   const { config } = base;
   const { numHiddenLayers } = config;
-  // An adapted output layer is computed apart from the blocks, which then are computed twice in any case.
+  // An output layer that is adapted or compared is computed apart from the blocks, which then are computed twice in any case.
   const isApart =
     headAdapterOf(config, adaptation) ??
-    adaptation.rowsOf?.(config.tieWordEmbeddings ? embeddingName : headName);
+    adaptation.rowsOf?.(config.tieWordEmbeddings ? embeddingName : headName) ??
+    extras.teacher;
   if (base.storage !== "float32" || isApart) return 1;
-  const whole = estimateStep(base, adaptation, shape, numHiddenLayers);
+  const whole = estimateStep(base, adaptation, shape, numHiddenLayers, extras);
   return whole.peakBytes <= memoryBytes ? numHiddenLayers : 1;
 }
 

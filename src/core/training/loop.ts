@@ -263,12 +263,17 @@ async function accumulateExamples<P extends Progress>(
     ? createLabelValues(texts)
     : await scoreTexts(engine, parameters, texts, batches);
   const value = objective.evaluate(toScored(examples, known));
-  const coefficients = value.coefficients.flat();
-  const scores = createLabelValues(texts);
-  const comparisons = compareAll(plan, batches, step);
+  const all = value.coefficients.flat();
+  // Of KTO's mismatched answers, for one, only the scores are needed.
+  const counts = (i: number) => objective.isLinear || all[i]!.some((coefficient) => coefficient !== 0);
+  const counting = texts.filter((_, i) => counts(i));
+  const coefficients = all.filter((_, i) => counts(i));
+  const scores = createLabelValues(counting);
+  const counted = counting.length === texts.length ? batches : buildMicroBatches(counting, batching);
+  const comparisons = compareAll(plan, counted, step);
   // That of the examples' labels shares their passes through the model.
   const shared = comparisons.find(({ own }) => !own);
-  for (const [microBatch, batch] of batches.entries()) {
+  for (const [microBatch, batch] of counted.entries()) {
     const weights = gatherLabels(batch, coefficients).map((coefficient) => -coefficient);
     // An objective that has to know the scores beforehand would see others, were inputs dropped at random.
     const dropout = objective.isLinear && { dropout: { seed, step, microBatch } };

@@ -7,13 +7,17 @@ import { drawWindows } from "../../core/data/text-windows.ts";
 import type { TrainingExample } from "../../core/data/training-example.ts";
 import type { Engine } from "../../core/engine/engine.ts";
 import { InputError } from "../../core/errors.ts";
+import type { Checkpoint } from "../../core/models/checkpoint.ts";
+import { chooseTableDtype } from "../../core/models/load-weights.ts";
 import { type DistillOptions, divergenceOf } from "../../core/objectives/distill.ts";
 import { forwardKl } from "../../core/objectives/divergences.ts";
 import { createRandom } from "../../core/random.ts";
 import type { Tokenizer } from "../../core/tokenization/tokenizer.ts";
 import type { DivergenceTerm } from "../../core/training/divergence-term.ts";
+import type { StepExtras, StoredModel } from "../../core/training/estimate.ts";
 import type { StepPlan } from "../../core/training/step-plan.ts";
 import { readText } from "../files/read.ts";
+import { objectiveOfRun, type RunConfig } from "./run-config.ts";
 
 /** Tokens of a window of the text on which a run is kept near its beginning. */
 const windowTokens = 128;
@@ -121,4 +125,19 @@ export function checkVocabulary(teacher: Tokenizer, student: Tokenizer, name: st
       `The teacher ${name} has another vocabulary than the model (token ${id} is ${quote(theirs)}, not ${quote(ours)}), so their predictions cannot be compared; take a teacher of the same family.`,
     );
   }
+}
+
+/** What a run's steps compute beside losses and gradients. */
+export function extrasOf(config: RunConfig, teacher: StoredModel | undefined): StepExtras {
+  return {
+    scores: !objectiveOfRun(config).isLinear,
+    kept: config.keep > 0 ? keptShare : 0,
+    ...(teacher && { teacher }),
+  };
+}
+
+/** A teacher as runs keep it in memory. */
+export function teacherAsStored(checkpoint: Checkpoint): StoredModel {
+  const storage = "float32";
+  return { config: checkpoint.config, storage, tableDtype: chooseTableDtype(checkpoint, storage) };
 }

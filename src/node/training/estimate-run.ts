@@ -4,22 +4,25 @@ import { createAdaptation } from "../../core/adapters/methods.ts";
 import { countTokens } from "../../core/data/training-example.ts";
 import { measureProductRate } from "../../core/engine/product-rate.ts";
 import { chooseTableDtype } from "../../core/models/load-weights.ts";
+import { objectiveOf } from "../../core/objectives/objectives.ts";
 import {
   adviseMemory,
   estimateStep,
   expectedEfficiency,
   findLargestShape,
   type StepEstimate,
+  type StoredModel,
 } from "../../core/training/estimate.ts";
-import { planSteps } from "../../core/training/step-plan.ts";
+import { listSeen, planSteps } from "../../core/training/step-plan.ts";
 import { resolveDataset } from "../data/hub-dataset.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { resolveModel } from "../models/hub-model.ts";
 import { findUsableMemory } from "../runtime/memory.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
+import { extrasOf, teacherAsStored } from "./divergence-terms.ts";
 import { chooseContext, nameTokens, pickSegmentSize, readExamples } from "./fine-tune.ts";
 import { completeOptions } from "./initial-adapter.ts";
-import type { RunConfig, RunOptions } from "./run-config.ts";
+import { objectiveOfRun, type RunConfig, type RunOptions } from "./run-config.ts";
 
 /** Without data: the longest example, unless `context` says otherwise, and the tokens that are trained on. */
 const assumedLength = 512;
@@ -91,24 +94,34 @@ export async function estimate(
   const longestExample = dataset
     ? dataset.report.longest
     : Math.min(config.context ?? assumedLength, context);
-  const segmentSize = pickSegmentSize(config, checkpoint, adaptation, longestExample, memoryBytes);
+  const extras = extrasOf(config, await readTeacher(config));
+  const segmentSize = pickSegmentSize(config, checkpoint, adaptation, longestExample, memoryBytes, extras);
   const base = { config: model, storage, tableDtype: chooseTableDtype(checkpoint, storage), weightsOnDisk };
   checkpoint.close();
 
   const steps = dataset ? planSteps(config, dataset.examples.map(countTokens)) : undefined;
-  const trainedTokens = steps ? steps.trainedTokens : tokens;
-  const evaluatedTokens = steps ? steps.evaluations * steps.heldOutTokens : 0;
+  // Of an unpaired answer another one is read with its prompt, which is about as long.
+  const texts = objectiveOf(config.objective).learnsFrom === "unpaired" ? 2 : 1;
+  const trainedTokens = texts * (steps ? steps.trainedTokens : tokens);
+  const evaluatedTokens = steps ? texts * steps.evaluations * steps.heldOutTokens : 0;
+  const seen =
+    dataset && steps ? listSeen(steps).map((index) => countTokens(dataset.examples[index]!)) : [tokens];
+  const referredTokens = objectiveOfRun(config).usesReference
+    ? texts * seen.reduce((sum, n) => sum + n, 0)
+    : 0;
   const shape = findLargestShape(config.micro_batch_tokens, longestExample);
   const device = openDevice("cpu", config.threads === undefined ? {} : { threads: config.threads });
   const flopsPerSecond = await measureProductRate(device, 3);
   const sizes = new Set(weightsOnDisk ? [1] : [1, segmentSize, model.numHiddenLayers]);
   const estimates = [...sizes].map((size): SegmentEstimate => {
-    const step = estimateStep(base, adaptation, shape, size);
+    const step = estimateStep(base, adaptation, shape, size, extras);
     const secondsOf = (flops: number) => flops / shape.length / (expectedEfficiency * flopsPerSecond);
     return {
       ...step,
       tokensPerSecond: 1 / secondsOf(step.flops),
-      seconds: trainedTokens * secondsOf(step.flops) + evaluatedTokens * secondsOf(step.evaluationFlops),
+      seconds:
+        trainedTokens * secondsOf(step.flops) +
+        (evaluatedTokens + referredTokens) * secondsOf(step.evaluationFlops),
     };
   });
   const chosen = estimates.find((one) => one.segmentSize === segmentSize)!;
@@ -130,4 +143,11 @@ export async function estimate(
     }),
     advice: adviseMemory(base, chosen, method, memoryBytes),
   };
+}
+
+async function readTeacher({ teacher }: RunConfig): Promise<StoredModel | undefined> {
+  if (teacher === undefined) return undefined;
+  const checkpoint = await openCheckpoint(await resolveModel(teacher));
+  checkpoint.close();
+  return teacherAsStored(checkpoint);
 }

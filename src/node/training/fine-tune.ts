@@ -32,7 +32,12 @@ import { withChatSettings } from "../../core/tokenization/chat-template.ts";
 import { addSpecialTokens } from "../../core/tokenization/special-tokens.ts";
 import type { Tokenizer } from "../../core/tokenization/tokenizer.ts";
 import { createMoments } from "../../core/training/adamw.ts";
-import { chooseSegmentSize, findLargestShape } from "../../core/training/estimate.ts";
+import {
+  chooseSegmentSize,
+  findLargestShape,
+  type StepExtras,
+  type StoredModel,
+} from "../../core/training/estimate.ts";
 import {
   type EvaluationMetrics,
   type LoopOutcome,
@@ -71,9 +76,11 @@ import {
 import {
   checkVocabulary,
   distillationTerm,
+  extrasOf,
   keepTerm,
   promptsOf,
   type TextSource,
+  teacherAsStored,
   windowsOfText,
 } from "./divergence-terms.ts";
 import { completeOptions, findAdapter } from "./initial-adapter.ts";
@@ -221,7 +228,14 @@ async function readInputs(given: RunConfig, events: RunEvents): Promise<RunInput
     const kept = await readKept(config, tokenizer, checkpoint.config, examples);
     const teacher =
       config.teacher === undefined ? undefined : await openTeacher(config.teacher, tokenizer, events);
-    const segmentSize = pickSegmentSize(config, checkpoint, adaptation, report.longest);
+    const segmentSize = pickSegmentSize(
+      config,
+      checkpoint,
+      adaptation,
+      report.longest,
+      findUsableMemory(),
+      extrasOf(config, teacher?.stored),
+    );
     const base = await loadModel(config.model, checkpoint, {
       storage: config.storage,
       doubleQuantization: config.double_quantization,
@@ -245,7 +259,7 @@ async function readInputs(given: RunConfig, events: RunEvents): Promise<RunInput
       report,
       steps,
       segmentSize,
-      ...(teacher && { teacher, teacherFingerprint: teacher.fingerprint }),
+      ...(teacher && { teacher: teacher.model, teacherFingerprint: teacher.model.fingerprint }),
       ...kept,
     };
   } finally {
@@ -291,13 +305,18 @@ function pairMismatched(
 }
 
 /** @throws InputError if there is no such model, or it has another vocabulary. */
-async function openTeacher(name: string, tokenizer: Tokenizer, events: RunEvents): Promise<Model> {
+async function openTeacher(
+  name: string,
+  tokenizer: Tokenizer,
+  events: RunEvents,
+): Promise<{ readonly model: Model; readonly stored: StoredModel }> {
   const checkpoint = await openCheckpoint(await resolveModel(name));
   try {
     checkVocabulary(await checkpoint.tokenizer(), tokenizer, name);
-    return await loadModel(name, checkpoint, {
+    const model = await loadModel(name, checkpoint, {
       onProgress: (share) => events.onStage?.(`loading the teacher: ${Math.round(100 * share)} %`),
     });
+    return { model, stored: teacherAsStored(checkpoint) };
   } finally {
     checkpoint.close();
   }
@@ -551,6 +570,7 @@ export function pickSegmentSize(
   adaptation: Adaptation,
   longestExample: number,
   memoryBytes = findUsableMemory(),
+  extras: StepExtras = {},
 ): number {
   const { config } = checkpoint;
   if (segment_size !== "auto") {
@@ -566,6 +586,7 @@ export function pickSegmentSize(
     adaptation,
     findLargestShape(micro_batch_tokens, longestExample),
     memoryBytes,
+    extras,
   );
 }
 
