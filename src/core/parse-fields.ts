@@ -1,5 +1,6 @@
 /** @file Checks values of files and options, with one sentence for the first thing that is wrong. */
 
+import { closest, distance } from "fastest-levenshtein";
 import type { z } from "zod";
 import { InputError } from "./errors.ts";
 
@@ -20,7 +21,7 @@ export function parseFields<T extends z.ZodType>(schema: T, value: unknown, wher
       `${where}: the field ${issue.keys.join(", ")}${of} is not supported; leave it out, or see the documentation.`,
     );
   }
-  throw new InputError(`${where}: ${path ? `${path}: ` : ""}${issue.message.replace(/\.?$/, ".")}`);
+  throw new InputError(`${where}: ${path ? `${path}: ` : ""}${endSentence(issue.message)}`);
 }
 
 /**
@@ -40,7 +41,7 @@ export function parseOptions<T extends z.ZodType>(schema: T, options: unknown, o
     throw new InputError(`${origin}: there is no option "${name}"; ${level} are ${message}.`);
   }
   const problem = message.startsWith("it ") ? message.slice("it".length) : ` is bad: ${message}`;
-  throw new InputError(`${origin}: the option "${path.join(".")}"${problem.replace(/\.?$/, ".")}`);
+  throw new InputError(`${origin}: the option "${path.join(".")}"${endSentence(problem)}`);
 }
 
 /** What is wrong and what to give instead, beginning with "it"; of unknown names, those that are known. */
@@ -78,6 +79,10 @@ function describeIssue(issue: Issue): string | undefined {
   }
 }
 
+function endSentence(text: string): string {
+  return text.replace(/[.?]?$/, (end) => end || ".");
+}
+
 type Mismatch =
   | { readonly code: "invalid_type"; readonly expected: string }
   | { readonly code: "invalid_value"; readonly values: readonly unknown[] };
@@ -90,7 +95,18 @@ function describeMismatch(value: unknown, wanted: readonly Mismatch[]): string {
     one.code === "invalid_type" ? [typeNames[one.expected] ?? one.expected] : one.values.map(quote),
   );
   const alternatives = [names.slice(0, -1).join(", "), ...names.slice(-1)].filter((part) => part !== "");
-  return `it is ${describeValue(value)}; give ${alternatives.join(" or ")}${suggest(value, types)}`;
+  const near = typeof value === "string" ? findNear(value, wanted) : undefined;
+  const meant = near === undefined ? "" : `; did you mean ${quote(near)}?`;
+  return `it is ${describeValue(value)}; give ${alternatives.join(" or ")}${suggest(value, types)}${meant}`;
+}
+
+/** The name that is meant by one which is written a little differently. */
+function findNear(value: string, wanted: readonly Mismatch[]): string | undefined {
+  const names = wanted.flatMap((one) => (one.code === "invalid_value" ? one.values : []));
+  const texts = names.filter((name) => typeof name === "string");
+  if (texts.length === 0) return undefined;
+  const near = closest(value.toLowerCase(), texts);
+  return distance(value.toLowerCase(), near) <= Math.max(2, near.length / 3) ? near : undefined;
 }
 
 const typeNames: Readonly<Record<string, string>> = {
