@@ -138,8 +138,6 @@ export {
 } from "./node/training/estimate-run.ts";
 export {
   fineTune,
-  type RunEvents,
-  type RunPlan,
   type RunResult,
   resumeRun,
 } from "./node/training/fine-tune.ts";
@@ -147,6 +145,8 @@ export { completeOptions } from "./node/training/initial-adapter.ts";
 export type { Metrics, RunStepMetrics } from "./node/training/metrics-log.ts";
 export { openRun, type TuningRun } from "./node/training/open-run.ts";
 export type { RunConfig, RunOptions } from "./node/training/run-config.ts";
+export type { RunEvents, RunPlan } from "./node/training/run-events.ts";
+export type { NamedTokens } from "./node/training/run-inputs.ts";
 export type { ReportFiles } from "./reporting/write-report.ts";
 export { type Divergence, type DivergenceOptions, measureDivergence } from "./retention/kl-divergence.ts";
 export { readNeutralText, writeNeutralText } from "./retention/neutral-text.ts";

@@ -134,7 +134,13 @@ export {
   type Moments,
 } from "./training/adamw.ts";
 export type { DivergenceTerm, OwnTexts } from "./training/divergence-term.ts";
-export { estimateStep, type StepEstimate, type StepShape, type StoredModel } from "./training/estimate.ts";
+export {
+  estimateStep,
+  type StepEstimate,
+  type StepExtras,
+  type StepShape,
+  type StoredModel,
+} from "./training/estimate.ts";
 export {
   type EvaluationMetrics,
   initialProgress,

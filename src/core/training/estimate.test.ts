@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { openCheckpoint } from "../../node/models/checkpoint.ts";
-import { pickSegmentSize } from "../../node/training/fine-tune.ts";
 import { parseRunConfig, type RunOptions } from "../../node/training/run-config.ts";
+import { pickSegmentSize } from "../../node/training/run-inputs.ts";
 import { createAdaptation } from "../adapters/methods.ts";
 import { estimateStep, findLargestShape } from "./estimate.ts";
 

@@ -20,9 +20,9 @@ import { resolveModel } from "../models/hub-model.ts";
 import { findUsableMemory } from "../runtime/memory.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { extrasOf, teacherAsStored } from "./divergence-terms.ts";
-import { chooseContext, nameTokens, pickSegmentSize, readExamples } from "./fine-tune.ts";
 import { completeOptions } from "./initial-adapter.ts";
 import { objectiveOfRun, type RunConfig, type RunOptions } from "./run-config.ts";
+import { chooseContext, nameTokens, pickSegmentSize, readExamples } from "./run-inputs.ts";
 
 /** Without data: the longest example, unless `context` says otherwise, and the tokens that are trained on. */
 const assumedLength = 512;

@@ -1,9 +1,10 @@
 /** @file A run by its folder: what it was told, what it has measured, and how to go on with it. */
 
 import { withLock } from "../files/lock.ts";
-import { type RunEvents, type RunResult, resumeRun } from "./fine-tune.ts";
+import { type RunResult, resumeRun } from "./fine-tune.ts";
 import { type Metrics, readMetrics } from "./metrics-log.ts";
 import type { RunConfig } from "./run-config.ts";
+import type { RunEvents } from "./run-events.ts";
 import { findResult, openRunFolder } from "./run-folder.ts";
 
 /** A run that was begun, by this process or another, as its folder showed it when it was opened. */

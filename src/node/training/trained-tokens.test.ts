@@ -8,8 +8,9 @@ import { exportGguf, exportGgufAdapter } from "../export/gguf.ts";
 import { mergeAdapter } from "../export/merge.ts";
 import { openModel } from "../models/open-model.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
-import { fineTune, type RunPlan, resumeRun } from "./fine-tune.ts";
+import { fineTune, resumeRun } from "./fine-tune.ts";
 import type { RunOptions } from "./run-config.ts";
+import type { RunPlan } from "./run-events.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-trained-tokens-"));
 afterAll(() => rmSync(scratch, { recursive: true }));

@@ -9,8 +9,8 @@ import { resolveDataset } from "../../node/data/hub-dataset.ts";
 import { type DatasetReport, loadDataset } from "../../node/data/load-dataset.ts";
 import { openCheckpoint } from "../../node/models/checkpoint.ts";
 import { resolveModel } from "../../node/models/hub-model.ts";
-import { chooseContext } from "../../node/training/fine-tune.ts";
 import { parseRunConfig, type RunConfig, type RunOptions } from "../../node/training/run-config.ts";
+import { chooseContext } from "../../node/training/run-inputs.ts";
 import type { GridConfig } from "./options.ts";
 import { studyTasks } from "./study-data.ts";
 

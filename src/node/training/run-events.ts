@@ -1,0 +1,32 @@
+/** @file What a run tells while it goes on. */
+
+import type { EvaluationMetrics } from "../../core/training/loop.ts";
+import type { DatasetReport } from "../data/load-dataset.ts";
+import type { RunProgress } from "./checkpoint.ts";
+import type { RunStepMetrics } from "./metrics-log.ts";
+import type { RunConfig } from "./run-config.ts";
+import type { NamedTokens } from "./run-inputs.ts";
+
+export interface RunEvents {
+  /** What is being prepared, such as "reading the data". */
+  onStage?(stage: string): void;
+  /** The run as planned, before its first step. */
+  onPlan?(plan: RunPlan): void;
+  /** @param secondsLeft until the end of the run, evaluations included */
+  onStep?(metrics: RunStepMetrics, progress: RunProgress, secondsLeft: number): void;
+  onEvaluation?(metrics: EvaluationMetrics): void;
+  /** Aborting it ends the run as soon as a program has run, with a checkpoint of the last whole step. */
+  readonly signal?: AbortSignal;
+}
+
+export interface RunPlan {
+  readonly config: RunConfig;
+  readonly dataset: DatasetReport;
+  readonly heldOut: number;
+  readonly totalSteps: number;
+  /** How often the held-out loss is looked at in the whole run. */
+  readonly evaluations: number;
+  readonly segmentSize: number;
+  readonly trainableParameters: number;
+  readonly tokens?: NamedTokens;
+}

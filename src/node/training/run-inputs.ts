@@ -1,0 +1,331 @@
+/** @file What a run reads before its first step: its model, its data, and what its options name besides. */
+
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import type { Adaptation } from "../../core/adapters/adaptation.ts";
+import { createAdaptation, methodOf } from "../../core/adapters/methods.ts";
+import type { Parameters } from "../../core/adapters/parameters.ts";
+import type { ModelConfig } from "../../core/architectures/architecture.ts";
+import { addMismatched } from "../../core/data/mismatched.ts";
+import { countTokens, type TrainingExample } from "../../core/data/training-example.ts";
+import { InputError } from "../../core/errors.ts";
+import type { Checkpoint } from "../../core/models/checkpoint.ts";
+import { chooseTableDtype, fingerprintModel } from "../../core/models/load-weights.ts";
+import { adjustChat, type Model } from "../../core/models/model.ts";
+import { objectiveOf } from "../../core/objectives/objectives.ts";
+import type { Device } from "../../core/runtime/device.ts";
+import { withChatSettings } from "../../core/tokenization/chat-template.ts";
+import { addSpecialTokens } from "../../core/tokenization/special-tokens.ts";
+import type { Tokenizer } from "../../core/tokenization/tokenizer.ts";
+import {
+  chooseSegmentSize,
+  findLargestShape,
+  type StepExtras,
+  type StoredModel,
+} from "../../core/training/estimate.ts";
+import { planSteps, type StepPlan } from "../../core/training/step-plan.ts";
+import { readAdapter } from "../adapters/peft-files.ts";
+import { resolveDataset } from "../data/hub-dataset.ts";
+import { type Dataset, type DatasetReport, loadDataset } from "../data/load-dataset.ts";
+import { openCheckpoint } from "../models/checkpoint.ts";
+import {
+  extendVocabulary,
+  readModelTokenizer,
+  type VocabularyExtension,
+} from "../models/extend-vocabulary.ts";
+import { resolveModel } from "../models/hub-model.ts";
+import { loadModel } from "../models/open-model.ts";
+import { findUsableMemory } from "../runtime/memory.ts";
+import { checkDevice, openDevice } from "../runtime/onnx-runtime.ts";
+import {
+  checkVocabulary,
+  extrasOf,
+  promptsOf,
+  type TextSource,
+  teacherAsStored,
+  windowsOfText,
+} from "./divergence-terms.ts";
+import { findAdapter } from "./initial-adapter.ts";
+import { chatSettingsOf, type RunConfig } from "./run-config.ts";
+
+/** Says what is being prepared, such as "reading the data". */
+export interface InputEvents {
+  onStage?(stage: string): void;
+}
+
+/** The tokens whose rows are trained by name: those that the tokenizer lacked, and those that it had. */
+export interface NamedTokens {
+  readonly added: readonly string[];
+  readonly existing: readonly string[];
+}
+
+export interface RunInputs {
+  /** The run's options, with the ids of the tokens that it trains. */
+  readonly config: RunConfig;
+  readonly tokens?: NamedTokens;
+  readonly model: Model;
+  readonly modelFingerprint: string;
+  readonly dataSha256: string;
+  readonly tokensSha256: string;
+  readonly adapterSha256?: string;
+  readonly adaptation: Adaptation;
+  /** The tensors of the adapter that the run goes on with. */
+  readonly initial?: Parameters;
+  readonly examples: readonly TrainingExample[];
+  readonly report: DatasetReport;
+  readonly steps: StepPlan;
+  readonly segmentSize: number;
+  /** Whose predictions are imitated. */
+  readonly teacher?: Model;
+  readonly teacherFingerprint?: string;
+  /** On which the model is kept near its beginning. */
+  readonly keptTexts?: TextSource;
+  readonly keepTextSha256?: string;
+}
+
+/** Reads model and data, the cheap checks first: nothing is written and no weight is loaded before they pass. */
+export async function readInputs(given: RunConfig, events: InputEvents): Promise<RunInputs> {
+  await checkDevice(openRunDevice(given));
+  const modelPath = await resolveModel(given.model, { revision: given.revision });
+  const dataPath = await resolveDataset(given.data, given.data_split);
+  const checkpoint = await openCheckpoint(modelPath);
+  try {
+    const { extension, ...beginning } =
+      given.adapter === undefined
+        ? await nameTokens(given, checkpoint)
+        : await readInitialAdapter(given, checkpoint);
+    const { config } = beginning;
+    const vocabSize = extension?.vocabSize ?? checkpoint.config.vocabSize;
+    const adaptation = createAdaptation(config, { ...checkpoint.config, vocabSize });
+    const tokenizer = extension?.tokenizer?.tokenizer ?? (await checkpoint.tokenizer());
+    const { examples, report } = await readExamples(
+      config,
+      dataPath,
+      { config: checkpoint.config, tokenizer: async () => tokenizer },
+      events,
+    );
+    const steps = planSteps(config, examples.map(countTokens));
+    const kept = await readKept(config, tokenizer, checkpoint.config, examples);
+    const teacher =
+      config.teacher === undefined ? undefined : await openTeacher(config.teacher, tokenizer, events);
+    const segmentSize = pickSegmentSize(
+      config,
+      checkpoint,
+      adaptation,
+      report.longest,
+      findUsableMemory(),
+      extrasOf(config, teacher?.stored),
+    );
+    const base = await loadModel(config.model, checkpoint, {
+      storage: config.storage,
+      doubleQuantization: config.double_quantization,
+      weightsOnDisk: config.weights_on_disk,
+      onProgress: (share) => events.onStage?.(`loading the model: ${Math.round(100 * share)} %`),
+    });
+    const model = extension ? await extendVocabulary(base, extension) : base;
+    return {
+      ...beginning,
+      model: adjustChat(model, chatSettingsOf(config)),
+      modelFingerprint: model.fingerprint,
+      dataSha256: await hashFile(dataPath),
+      tokensSha256: hashTokens(examples),
+      adaptation,
+      examples: pairMismatched(
+        config,
+        examples,
+        steps,
+        chooseContext(config.context, config.model, checkpoint.config),
+      ),
+      report,
+      steps,
+      segmentSize,
+      ...(teacher && { teacher: teacher.model, teacherFingerprint: teacher.model.fingerprint }),
+      ...kept,
+    };
+  } finally {
+    checkpoint.close();
+  }
+}
+
+/** The texts on which the model is kept near its beginning. @throws InputError if there are none. */
+async function readKept(
+  { keep, keep_text: path, data, seed }: RunConfig,
+  tokenizer: Tokenizer,
+  model: ModelConfig,
+  examples: readonly TrainingExample[],
+): Promise<Pick<RunInputs, "keptTexts" | "keepTextSha256">> {
+  if (keep === 0) return {};
+  if (path === undefined) return { keptTexts: promptsOf(examples, data, seed) };
+  const keptTexts = windowsOfText(path, { tokenizer, config: model, seed });
+  return { keptTexts, keepTextSha256: await hashFile(path) };
+}
+
+/** The examples, with another one's answer beside each where the objective compares unpaired answers. */
+function pairMismatched(
+  { objective, batch_size }: RunConfig,
+  examples: readonly TrainingExample[],
+  { training, heldOut }: StepPlan,
+  context: number,
+): readonly TrainingExample[] {
+  if (objectiveOf(objective).learnsFrom !== "unpaired") return examples;
+  if (batch_size === 1) {
+    throw new InputError(
+      `Objective "${objective}" compares answers with those of others in their batch; set "batch_size" to at least 2.`,
+    );
+  }
+  const paired = [...examples];
+  const addTo = (indices: readonly number[], batchSize: number) => {
+    const some = indices.map((index) => examples[index]!);
+    for (const [i, example] of addMismatched(some, batchSize, context).entries())
+      paired[indices[i]!] = example;
+  };
+  addTo(training, batch_size);
+  addTo(heldOut, heldOut.length);
+  return paired;
+}
+
+/** @throws InputError if there is no such model, or it has another vocabulary. */
+async function openTeacher(
+  name: string,
+  tokenizer: Tokenizer,
+  events: InputEvents,
+): Promise<{ readonly model: Model; readonly stored: StoredModel }> {
+  const checkpoint = await openCheckpoint(await resolveModel(name));
+  try {
+    checkVocabulary(await checkpoint.tokenizer(), tokenizer, name);
+    const model = await loadModel(name, checkpoint, {
+      onProgress: (share) => events.onStage?.(`loading the teacher: ${Math.round(100 * share)} %`),
+    });
+    return { model, stored: teacherAsStored(checkpoint) };
+  } finally {
+    checkpoint.close();
+  }
+}
+
+/** What the options and the adapter that a run goes on with say before the model is loaded. */
+export interface RunBeginning extends Pick<RunInputs, "config" | "tokens" | "initial" | "adapterSha256"> {
+  readonly extension?: VocabularyExtension;
+}
+
+/** Finds the tokens that a run trains by name, and gives the tokenizer those that it lacks. */
+export async function nameTokens(config: RunConfig, checkpoint: Checkpoint): Promise<RunBeginning> {
+  const { path, config: model } = checkpoint;
+  const { withTokens } = methodOf(config.method);
+  if (!config.train_tokens || !withTokens) return { config };
+  const named = addSpecialTokens(await readModelTokenizer(path), config.train_tokens, path);
+  const { ids, added, existing, tokenizer } = named;
+  const vocabSize = Math.max(model.vocabSize, tokenizer.vocabularySize);
+  return {
+    config: { ...config, ...withTokens(config, ids, model) },
+    tokens: { added, existing },
+    ...(added.length > 0 && { extension: { vocabSize, tokenizer: named } }),
+  };
+}
+
+/**
+ * The examples of a run as tokens.
+ *
+ * @param path of their file
+ * @throws InputError as `loadDataset` does, or if the context is longer than the model's.
+ */
+export async function readExamples(
+  config: RunConfig,
+  path: string,
+  checkpoint: Pick<Checkpoint, "config" | "tokenizer">,
+  events: InputEvents = {},
+): Promise<Dataset> {
+  events.onStage?.("reading the data");
+  return loadDataset(path, {
+    tokenizer: withChatSettings(await checkpoint.tokenizer(), chatSettingsOf(config)),
+    context: chooseContext(config.context, config.model, checkpoint.config),
+    overlong: config.overlong,
+    learnsFrom: objectiveOf(config.objective).learnsFrom,
+    trainOn: config.train_on,
+    applyChatTemplate: config.apply_chat_template,
+    fields: config.fields,
+    onProgress: (count) => events.onStage?.(`reading the data: ${count} examples`),
+  });
+}
+
+async function readInitialAdapter(config: RunConfig, checkpoint: Checkpoint): Promise<RunBeginning> {
+  const folder = findAdapter(config.adapter!);
+  const adapter = await readAdapter(folder, checkpoint.config, await fingerprintModel(checkpoint));
+  return {
+    config,
+    initial: adapter.parameters,
+    adapterSha256: await hashFile(join(folder, "adapter_model.safetensors")),
+    ...(adapter.extension && { extension: adapter.extension }),
+  };
+}
+
+/**
+ * The longest example: as given, or what the model was made for, 2,048 tokens at most.
+ *
+ * @param model its name, for the message
+ * @throws InputError if the model was made for less than is given.
+ */
+export function chooseContext(
+  context: number | undefined,
+  model: string,
+  { maxPositionEmbeddings }: ModelConfig,
+): number {
+  if (context === undefined) return Math.min(2048, maxPositionEmbeddings);
+  if (context <= maxPositionEmbeddings) return context;
+  throw new InputError(
+    `The context of ${context} tokens is longer than the ${maxPositionEmbeddings} that ${model} was made for; lower "context".`,
+  );
+}
+
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path), hash);
+  return hash.digest("hex");
+}
+
+function hashTokens(examples: readonly TrainingExample[]): string {
+  const hash = createHash("sha256");
+  for (const { texts, weight, label } of examples) {
+    for (const { ids, trained } of texts) hash.update(Uint32Array.of(ids.length)).update(ids).update(trained);
+    if (weight !== undefined || label !== undefined) hash.update(JSON.stringify([weight, label]));
+  }
+  return hash.digest("hex");
+}
+
+/**
+ * The segment size that a run asks for or, with "auto", that suits the memory.
+ *
+ * @param longestExample in tokens
+ * @param memoryBytes that it has to stay within
+ * @throws InputError if the model has fewer blocks than are asked for.
+ */
+export function pickSegmentSize(
+  { segment_size, storage, micro_batch_tokens, weights_on_disk }: RunConfig,
+  checkpoint: Checkpoint,
+  adaptation: Adaptation,
+  longestExample: number,
+  memoryBytes = findUsableMemory(),
+  extras: StepExtras = {},
+): number {
+  const { config } = checkpoint;
+  if (segment_size !== "auto") {
+    if (segment_size <= config.numHiddenLayers) return segment_size;
+    throw new InputError(
+      `"segment_size" is ${segment_size}, but the model has ${config.numHiddenLayers} blocks; give a number up to that, or "auto".`,
+    );
+  }
+  const tableDtype = chooseTableDtype(checkpoint, storage);
+  const base = { config, storage, tableDtype, weightsOnDisk: weights_on_disk };
+  return chooseSegmentSize(
+    base,
+    adaptation,
+    findLargestShape(micro_batch_tokens, longestExample),
+    memoryBytes,
+    extras,
+  );
+}
+
+export function openRunDevice({ device, threads }: RunConfig): Device {
+  return openDevice(device, threads === undefined ? {} : { threads });
+}
