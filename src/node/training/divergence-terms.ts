@@ -114,8 +114,24 @@ export function distillationTerm(options: DistillOptions, teacher: Engine): Dive
   };
 }
 
-/** @throws InputError if a teacher's token of some number is not the student's. */
-export function checkVocabulary(teacher: Tokenizer, student: Tokenizer, name: string): void {
+/** What of a model decides whether another's predictions can be compared with its own. */
+interface Vocabulary {
+  readonly tokenizer: Tokenizer;
+  /** Entries of the output layer, which may be more than there are tokens. */
+  readonly vocabSize: number;
+}
+
+/** @throws InputError if a teacher's token of some number is not the student's, or their output layers have other sizes. */
+export function checkVocabulary(
+  { tokenizer: teacher, vocabSize }: Vocabulary,
+  { tokenizer: student, vocabSize: ofStudent }: Vocabulary,
+  name: string,
+): void {
+  if (vocabSize !== ofStudent) {
+    throw new InputError(
+      `The teacher ${name} has an output layer of ${vocabSize} entries and the model one of ${ofStudent}, so their predictions cannot be compared; take a teacher of the same family and vocabulary.`,
+    );
+  }
   const size = Math.max(teacher.vocabularySize, student.vocabularySize);
   for (let id = 0; id < size; id++) {
     const [theirs, ours] = [teacher.tokenOf(id), student.tokenOf(id)];

@@ -109,7 +109,9 @@ export async function readInputs(given: RunConfig, events: InputEvents): Promise
     const steps = planSteps(config, examples.map(countTokens));
     const kept = await readKept(config, tokenizer, checkpoint.config, examples);
     const teacher =
-      config.teacher === undefined ? undefined : await openTeacher(config.teacher, tokenizer, events);
+      config.teacher === undefined
+        ? undefined
+        : await openTeacher(config.teacher, { tokenizer, vocabSize }, events);
     const segmentSize = pickSegmentSize(
       config,
       checkpoint,
@@ -189,12 +191,13 @@ function pairMismatched(
 /** @throws InputError if there is no such model, or it has another vocabulary. */
 async function openTeacher(
   name: string,
-  tokenizer: Tokenizer,
+  student: { readonly tokenizer: Tokenizer; readonly vocabSize: number },
   events: InputEvents,
 ): Promise<{ readonly model: Model; readonly stored: StoredModel }> {
   const checkpoint = await openCheckpoint(await resolveModel(name));
   try {
-    checkVocabulary(await checkpoint.tokenizer(), tokenizer, name);
+    const ofTeacher = { tokenizer: await checkpoint.tokenizer(), vocabSize: checkpoint.config.vocabSize };
+    checkVocabulary(ofTeacher, student, name);
     const model = await loadModel(name, checkpoint, {
       onProgress: (share) => events.onStage?.(`loading the teacher: ${Math.round(100 * share)} %`),
     });

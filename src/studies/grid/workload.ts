@@ -2,6 +2,7 @@
 
 import { methodOf } from "../../core/adapters/methods.ts";
 import { countParameters } from "../../core/architectures/modules.ts";
+import { objectiveOf } from "../../core/objectives/objectives.ts";
 import { withChatSettings } from "../../core/tokenization/chat-template.ts";
 import { argumentsOf, type ModelRequest } from "../../evaluation/language-model.ts";
 import { prepareTasks } from "../../evaluation/prepare.ts";
@@ -9,7 +10,12 @@ import { resolveDataset } from "../../node/data/hub-dataset.ts";
 import { type DatasetReport, loadDataset } from "../../node/data/load-dataset.ts";
 import { openCheckpoint } from "../../node/models/checkpoint.ts";
 import { resolveModel } from "../../node/models/hub-model.ts";
-import { parseRunConfig, type RunConfig, type RunOptions } from "../../node/training/run-config.ts";
+import {
+  objectiveOfRun,
+  parseRunConfig,
+  type RunConfig,
+  type RunOptions,
+} from "../../node/training/run-config.ts";
 import { chooseContext } from "../../node/training/run-inputs.ts";
 import type { GridConfig } from "./options.ts";
 import { studyTasks } from "./study-data.ts";
@@ -35,6 +41,7 @@ export function createWorkload(config: GridConfig): Workload {
       tokenizer,
       context: chooseContext(run.context, run.model, config),
       overlong: run.overlong,
+      learnsFrom: objectiveOf(run.objective).learnsFrom,
       trainOn: run.train_on,
       fields: run.fields,
       applyChatTemplate: run.apply_chat_template,
@@ -53,7 +60,10 @@ export function createWorkload(config: GridConfig): Workload {
       const tokens = (examples * dataset.tokens) / dataset.examples;
       // The forward pass, the gradients of what flows through, and those of the weights or the forward pass again.
       const passes = run.storage === "float32" && methodOf(run.method).yields === "adapter" ? 2 : 3;
-      return tokens * passes * (await model()).flopsOfToken;
+      // Of the texts on which a model is kept near its beginning, a fifth of the tokens: its predictions before and now, and gradients.
+      const kept = run.keep > 0 ? 1 : 0;
+      const scored = objectiveOfRun(run).isLinear ? 0 : 1;
+      return tokens * (passes + kept + scored) * (await model()).flopsOfToken;
     },
     evaluation: once(async () => {
       const { tokenizer, flopsOfToken } = await model();
