@@ -10,6 +10,9 @@ const printed: Readonly<Record<string, readonly RegExp[]>> = {
     /^(better|worse|no difference shown): -?\d+ % \(-?\d+ % to -?\d+ %\), p = [\d.]+$/m,
   ],
   "own-method.ts": [/^step 5: loss [\d.]+$(\n.*){2}\nstep 20: loss [\d.]+\n\S/m],
+  "own-objective.ts": [
+    /^step 0: { wanted: -4\.\d+, unwanted: -3\.\d+ }\n.*\nstep 20: { wanted: -[01]\.\d+, unwanted: -(8|9|1\d)\.\d+ }$/m,
+  ],
   "own-task.ts": [/^\d+ % of 100 calculations are right, where one in five would be by chance;$/m],
   "peft-to-ollama.ts": [
     /The quantized model is (equal|very close) to the tuned one/,

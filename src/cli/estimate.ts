@@ -26,7 +26,7 @@ export function addEstimateCommand(program: Command): void {
     .option("--json", "print one JSON object instead of text")
     .addHelpText(
       "after",
-      "\nExample:\n  slimtune estimate --model model.gguf --data gsm8k/train.jsonl --method qlora",
+      "\nExamples:\n  slimtune estimate --model model.gguf --data gsm8k/train.jsonl --method qlora\n  slimtune estimate --model model.gguf --data pairs.jsonl --objective dpo",
     )
     .action(async ({ tokens, memory, json, verbose: _, ...flags }, command: Command) => {
       const { options, origin } = readRunOptions(flags, command);

@@ -52,7 +52,7 @@ export function addInspectCommand(program: Command): void {
     .option("--json", "print one JSON object instead of text")
     .addHelpText(
       "after",
-      "\nExample:\n  slimtune inspect --model model.gguf --data gsm8k/train.jsonl --show 1",
+      "\nExamples:\n  slimtune inspect --model model.gguf --data gsm8k/train.jsonl --show 1\n  slimtune inspect --model model.gguf --data pairs.jsonl --objective dpo --show 1",
     )
     .action(async ({ show, json, objective, verbose: _, ...options }) => {
       const { examples, report, tokenizer } = await inspectData({

@@ -427,7 +427,7 @@ test("every command shows an example in its help", async () => {
     clearOut();
     expect(await run(...words, "--help")).toBe(0);
     const [, list] = /\nCommands:\n((?: .*\n)+)/.exec(out) ?? [];
-    if (list === undefined) expect(out).toMatch(new RegExp(`Example:\n  slimtune ${words.join(" ")}`));
+    if (list === undefined) expect(out).toMatch(new RegExp(`Examples?:\n  slimtune ${words.join(" ")}`));
     for (const [, name] of (list ?? "").matchAll(/^ {2}(\w+)/gm))
       if (name !== "help") await checkHelp([...words, name!]);
   }

@@ -30,22 +30,33 @@ export function addRunOptions(command: Command): Command {
     )
     .addOption(new Option("--method <name>", "tuning method (docs/methods.md)").choices(methodNames))
     .option("--objective <name>", `what is minimized: ${objectiveNames.join(", ")} (docs/objectives.md)`)
-    .option("--beta <x>", "preferences: how strongly the model is held to what it was", parseNumber)
-    .option("--label-smoothing <share>", "robust: share of pairs that are the wrong way round", parseNumber)
-    .option("--simpo-gamma <x>", "simpo: margin that is asked for", parseNumber)
+    .option(
+      "--beta <x>",
+      "preferences: how strongly the model is held to its reference; without one, how much the difference of both answers counts",
+      parseNumber,
+    )
+    .option(
+      "--label-smoothing <share>",
+      "robust, cpo, simpo: share of pairs that are the wrong way round",
+      parseNumber,
+    )
+    .option("--simpo-gamma <x>", "simpo: margin that is aimed at", parseNumber)
     .option("--cpo-alpha <x>", "cpo, simpo: weight of imitating the chosen answers", parseNumber)
     .option("--desirable-weight <x>", "kto: weight of wanted answers", parseNumber)
     .option("--undesirable-weight <x>", "kto: weight of unwanted answers", parseNumber)
-    .option("--teacher <path or id>", "distill: model of the same vocabulary whose predictions are imitated")
-    .option("--divergence <name>", "distill: forward_kl, reverse_kl or jsd")
+    .option("--teacher <path or id>", "distill: model of the same vocabulary whose next tokens are imitated")
+    .option(
+      "--divergence <name>",
+      "distill: how far the model is from its teacher: forward_kl, reverse_kl or jsd",
+    )
     .option("--temperature <x>", "distill: divides the logits of both models", parseNumber)
-    .option("--label-weight <share>", "distill: share of the labels' cross-entropy in the loss", parseNumber)
+    .option("--label-weight <share>", "distill: share of the answers' cross-entropy in the loss", parseNumber)
     .option(
       "--keep <weight>",
-      "weight of the divergence from the model before tuning, at tokens that are not trained on",
+      "weight in the loss of the divergence from the model as the run begins, such as 0.1 (default: 0)",
       parseNumber,
     )
-    .option("--keep-text <file>", "plain text on which --keep is measured in place of the prompts")
+    .option("--keep-text <file>", "plain text on which --keep is measured (default: the prompts of the data)")
     .option("--adapter <folder>", "adapter to go on with, in PEFT's layout, or the run that tuned it")
     .addOption(new Option("--storage <kind>", "how base weights are kept").choices(storages))
     .option(
@@ -77,7 +88,11 @@ export function addRunOptions(command: Command): Command {
     .option("--batch-size <n>", "examples per optimizer step", parseWhole(1))
     .option("--num-train-epochs <n>", "passes over the data", parseNumber)
     .option("--max-steps <n>", "optimizer steps, in place of epochs", parseWhole(1))
-    .option("--learning-rate <x>", "highest learning rate", parseNumber)
+    .option(
+      "--learning-rate <x>",
+      "highest learning rate (default: the method's, for preferences a tenth of it)",
+      parseNumber,
+    )
     .addOption(
       new Option("--lr-scheduler-type <name>", "course of the learning rate").choices(schedulerTypes),
     )

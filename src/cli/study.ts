@@ -96,7 +96,7 @@ const flagsOf: Readonly<Record<string, Flag>> = {
   ],
   variants: [
     "--variant <name:option=value>",
-    "a variant of each run by one option, such as rank-4:lora.r=4; by more if its name is given again, by none as name alone",
+    "a variant of each run by one option, such as rank-4:lora.r=4 (may be repeated, with the same name for a further option; a name alone is the run as it is)",
     collectVariants,
   ],
 };
@@ -126,7 +126,7 @@ function addFlags(command: Command, options: z.ZodObject["shape"]): ReadonlyMap<
   if (Object.hasOwn(options, "variants")) {
     command.option(
       "--keep <w,w,…>",
-      "a variant keep-<w> of each run for each weight w with which it is kept near the base model, such as 0,0.03,0.1",
+      "a variant keep-<w> of each run for each weight w of tune's --keep, such as 0,0.03,0.1",
       parseWeights,
     );
   }

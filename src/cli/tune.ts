@@ -31,7 +31,7 @@ export function addTuneCommands(program: Command): void {
     .option("--json", "print one JSON object at the end instead of text")
     .addHelpText(
       "after",
-      "\nExample:\n  slimtune tune --model model.gguf --data gsm8k/train.jsonl --method qlora --out runs/math",
+      "\nExamples:\n  slimtune tune --model model.gguf --data gsm8k/train.jsonl --method qlora --out runs/math\n  slimtune tune --model model.gguf --data pairs.jsonl --objective dpo --out runs/preferred",
     )
     .action(async ({ printConfig, json, verbose: _, ...flags }, command: Command) => {
       const { options, origin } = readRunOptions(flags, command);
