@@ -174,7 +174,7 @@ function describePlan({
 
 function describeObjective(config: RunConfig): string[] {
   const { objective, keep, keep_text } = config;
-  const kept = keep_text === undefined ? "at the tokens that are not trained on" : `on ${keep_text}`;
+  const kept = keep_text === undefined ? "on the prompts of the data" : `on ${keep_text}`;
   return [
     ...(objective === "sft"
       ? []

@@ -62,7 +62,7 @@ const given = z.strictObject({
    * ask for then changes less. By default 0.
    */
   keep: z.number().min(0).default(0),
-  /** File of a plain text, at whose tokens it is measured for "keep"; by default it is at those of the examples that are not trained on. */
+  /** File of a plain text on which "keep" is measured; by default it is on the prompts of the examples. */
   keep_text: z.string().min(1).optional(),
   /**
    * Folder of an adapter to go on with, PEFT's or a run's. LoRA's options are then the adapter's own; the optimizer begins
