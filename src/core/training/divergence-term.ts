@@ -30,20 +30,29 @@ export interface Comparison extends Pick<DivergenceTerm, "name" | "weight" | "ow
   readonly batches: readonly MicroBatch[];
   /** What of a batch is compared, weighted so that the term is the mean; undefined if nothing. */
   distill(batch: MicroBatch): Promise<Distillation | undefined>;
-  add(divergences: Float64Array): void;
-  /** Of what was added, in nats per token. */
+  /** @param divergences at a batch's positions */
+  add(batch: MicroBatch, divergences: Float64Array): void;
+  /** Of what was added, each times the weight of its example, in nats per token. */
   mean(): number;
 }
 
 type Distillation = Pick<Required<AccumulateOptions>, "distillation">;
 
-/** @param batches the texts of the examples, or those of the term's own */
-export function compareOver(term: DivergenceTerm, batches: readonly MicroBatch[]): Comparison {
+/**
+ * @param batches the texts of the examples, or those of the term's own
+ * @param weights of the examples, by the number of each of their texts
+ */
+export function compareOver(
+  term: DivergenceTerm,
+  batches: readonly MicroBatch[],
+  weights: readonly number[],
+): Comparison {
   const { name, weight, divergence, own, predict } = term;
-  const positions = new Map(
-    batches.map((batch) => [batch, own ? positionsInside(batch) : batch.labelPositions]),
-  );
+  const positionsOf = (batch: MicroBatch) => (own ? positionsInside(batch) : batch.labelPositions);
+  const positions = new Map(batches.map((batch) => [batch, positionsOf(batch)]));
   const count = [...positions.values()].reduce((sum, { length }) => sum + length, 0);
+  const sharesOf = ({ labelExamples }: MicroBatch, length: number) =>
+    Float32Array.from({ length }, (_, i) => (own ? 1 : weights[labelExamples[i]!]!) / count);
   let total = 0;
   return {
     name,
@@ -54,12 +63,14 @@ export function compareOver(term: DivergenceTerm, batches: readonly MicroBatch[]
       const here = positions.get(batch)!;
       if (here.length === 0) return undefined;
       const teacher = await predict(batch, here);
-      return { distillation: { teacher, positions: here, divergence, weights: weight / count } };
+      const shares = sharesOf(batch, here.length).map((share) => share * weight);
+      return { distillation: { teacher, positions: here, divergence, weights: shares } };
     },
-    add(divergences) {
-      for (const value of divergences) total += value;
+    add(batch, divergences) {
+      const shares = sharesOf(batch, divergences.length);
+      for (const [i, value] of divergences.entries()) total += shares[i]! * value;
     },
-    mean: () => total / Math.max(1, count),
+    mean: () => total,
   };
 }
 

@@ -270,7 +270,7 @@ async function accumulateExamples<P extends Progress>(
   const coefficients = all.filter((_, i) => counts(i));
   const scores = createLabelValues(counting);
   const counted = counting.length === texts.length ? batches : buildMicroBatches(counting, batching);
-  const comparisons = compareAll(plan, counted, step);
+  const comparisons = compareAll(plan, counted, examples, step);
   // That of the examples' labels shares their passes through the model.
   const shared = comparisons.find(({ own }) => !own);
   for (const [microBatch, batch] of counted.entries()) {
@@ -280,7 +280,7 @@ async function accumulateExamples<P extends Progress>(
     const options = { weights, ...dropout, ...(await shared?.distill(batch)) };
     const accumulated = await engine.accumulate(batch, parameters, gradients, options);
     scatterLabels(batch, accumulated.logProbabilities, scores);
-    shared?.add(accumulated.divergences);
+    shared?.add(batch, accumulated.divergences);
   }
   for (const { own, batches, distill, add } of comparisons) {
     if (!own) continue;
@@ -288,7 +288,7 @@ async function accumulateExamples<P extends Progress>(
       const distillation = await distill(batch);
       if (!distillation) continue;
       const options = { weights: 0, ...distillation };
-      add((await own.engine.accumulate(batch, parameters, gradients, options)).divergences);
+      add(batch, (await own.engine.accumulate(batch, parameters, gradients, options)).divergences);
     }
   }
   const final = objective.isLinear ? objective.evaluate(toScored(examples, scores)) : value;
@@ -298,10 +298,12 @@ async function accumulateExamples<P extends Progress>(
 function compareAll(
   { divergences = [], batching }: LoopPlan,
   batches: readonly MicroBatch[],
+  examples: readonly ReferencedExample[],
   step: number | "evaluation",
 ): Comparison[] {
+  const weights = examples.flatMap(({ texts, weight = 1 }) => texts.map(() => weight));
   return divergences.map((term) =>
-    compareOver(term, term.own ? buildMicroBatches(term.own.textsOf(step), batching) : batches),
+    compareOver(term, term.own ? buildMicroBatches(term.own.textsOf(step), batching) : batches, weights),
   );
 }
 
@@ -351,12 +353,12 @@ async function evaluateHeldOut<P extends Progress>(
   const scores = await scoreTexts(engine, state.parameters, texts, batches, (done) =>
     events.onEvaluating?.(done, batches.length),
   );
-  const comparisons = compareAll(plan, batches, "evaluation");
+  const comparisons = compareAll(plan, batches, heldOut, "evaluation");
   for (const { own, batches, distill, add } of comparisons) {
     for (const batch of batches) {
       const compared = await distill(batch);
       const ofBatch = own?.engine ?? engine;
-      if (compared) add(await ofBatch.divergences(batch, state.parameters, compared.distillation));
+      if (compared) add(batch, await ofBatch.divergences(batch, state.parameters, compared.distillation));
     }
   }
   const value = joinLosses(objective.evaluate(toScored(heldOut, scores)), comparisons);

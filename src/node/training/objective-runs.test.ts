@@ -135,6 +135,16 @@ test("a larger weight keeps the model nearer", async () => {
   expect(await keepOf(3)).toBeLessThan(0.5 * (await keepOf(0.01)));
 });
 
+test("of an answer without weight nothing is distilled", async () => {
+  const data = file(
+    "weightless.jsonl",
+    rows.map((row) => ({ ...row, weight: 0 })),
+  );
+  const more = { data, objective: "distill", teacher: model, method: "qlora", max_steps: 1 } as const;
+  const { progress } = await fineTune(options("weightless", more));
+  expect(progress.best?.eval_loss).toBe(0);
+});
+
 const refusals: [name: string, more: Partial<RunOptions>, message: string][] = [
   ["unpaired data under DPO", { objective: "dpo", data: unpaired }, "--objective kto"],
   ["pairs under KTO", { objective: "kto", data: pairs }, "label"],
