@@ -110,7 +110,7 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
     createEngine(interruptible, model.config, model.weights, adaptation, { segmentSize: size });
   const engine = createTuned(segmentSize);
   // A divergence is computed by segments in any case, and those of one block need the least memory.
-  const keeping = config.keep > 0 ? createTuned(1) : undefined;
+  const keeping = segmentSize === 1 ? engine : createTuned(1);
   const teacher =
     inputs.teacher &&
     createEngine(interruptible, inputs.teacher.config, inputs.teacher.weights, frozen, { segmentSize: 1 });
@@ -124,7 +124,9 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
     const examples = await referTo(inputs, folder, engine, parameters, events);
     const divergences = [
       ...(teacher ? [distillationTerm(config as DistillOptions, teacher)] : []),
-      ...(keeping ? [keepTerm(config.keep, keeping, copyOf(parameters), inputs.keptTexts!, steps)] : []),
+      ...(inputs.keptTexts
+        ? [keepTerm(config.keep, keeping, copyOf(parameters), inputs.keptTexts, steps)]
+        : []),
     ];
     const newest = listCheckpoints(folder.checkpoints).at(-1);
     if (newest !== undefined) {
@@ -165,9 +167,7 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
     if (best && best.step !== step) await readCheckpoint(folder.checkpoints, best.step, parameters);
     return { ...result, output: await writeResult(folder, config, tuned, initial) };
   } finally {
-    await engine.release();
-    await keeping?.release();
-    await teacher?.release();
+    for (const each of new Set([engine, keeping, ...(teacher ? [teacher] : [])])) await each.release();
   }
 }
 
