@@ -3,7 +3,7 @@ import { openCheckpoint } from "../../node/models/checkpoint.ts";
 import { parseRunConfig, type RunOptions } from "../../node/training/run-config.ts";
 import { pickSegmentSize } from "../../node/training/run-inputs.ts";
 import { createAdaptation } from "../adapters/methods.ts";
-import { estimateStep, findLargestShape } from "./estimate.ts";
+import { estimateStep, findLargestShape, type StepExtras } from "./estimate.ts";
 
 const checkpoint = await openCheckpoint("fixtures/embedded-model");
 const blocks = checkpoint.config.numHiddenLayers;
@@ -34,4 +34,22 @@ test("a base that is kept small is computed block by block, unless asked otherwi
   expect(pick({ method: "qlora", segment_size: 2 }, 100, 1e12)).toBe(2);
   expect(pick({ segment_size: blocks }, 100, 0)).toBe(blocks);
   expect(() => pick({ segment_size: blocks + 1 }, 100, 1e12)).toThrow(`the model has ${blocks} blocks`);
+});
+
+test("what a step computes besides adds to its time and memory", () => {
+  const base = { config: checkpoint.config, storage: "float32", tableDtype: "float32" } as const;
+  const shape = findLargestShape(512, 512);
+  const estimateOf = (extras?: StepExtras) => estimateStep(base, adaptation, shape, blocks, extras);
+  const plain = estimateOf();
+  const scored = estimateOf({ scores: true });
+  expect(scored.flops - plain.flops).toBe(plain.evaluationFlops);
+  const kept = estimateOf({ kept: 0.2 });
+  for (const more of [scored, kept, estimateOf({ teacher: base })]) {
+    expect(more.flops).toBeGreaterThan(plain.flops);
+    expect(more.peakBytes).toBeGreaterThan(plain.peakBytes);
+  }
+  expect(kept.flops).toBeLessThan(1.6 * plain.flops);
+  const together = estimateOf({ kept: 0.2, teacher: base });
+  expect(together.weightBytes).toBe(2 * plain.weightBytes);
+  expect(together.flops).toBeGreaterThan(estimateOf({ teacher: base }).flops);
 });

@@ -148,19 +148,18 @@ export function estimateStep(
     const gradients = buildDivergenceGradients(config, headOptions, tempered, forwardKl, false);
     const compared = cost(gradients, tileSizes);
     activationBytes += compared.peakBytes * arenaOverhead.segments;
-    const share = teacher ? 1 : kept;
     // Both models' normalizers, and the teacher's log-probabilities a second time.
-    const ofSlices = tiles * (compared.flops + 3 * scoredSlice.flops);
-    if (teacher) {
-      const ofTeacher = measureForward(teacher, frozen, shape);
-      activationBytes += ofTeacher.block.peakBytes * arenaOverhead.segments;
-      flops += ofTeacher.evaluationFlops;
-    } else {
-      const again = bySegments(1);
-      if (segmentSize > 1) activationBytes += again.bytes * arenaOverhead.segments;
-      flops += share * (again.flops + evaluationFlops);
-    }
-    flops += share * ofSlices;
+    flops += ((teacher ? 1 : 0) + kept) * tiles * (compared.flops + 3 * scoredSlice.flops);
+  }
+  if (teacher) {
+    const ofTeacher = measureForward(teacher, frozen, shape);
+    activationBytes += ofTeacher.block.peakBytes * arenaOverhead.segments;
+    flops += ofTeacher.evaluationFlops;
+  }
+  if (kept > 0) {
+    const again = bySegments(1);
+    if (segmentSize > 1) activationBytes += again.bytes * arenaOverhead.segments;
+    flops += kept * (again.flops + evaluationFlops);
   }
 
   const parameters = listParameters(config, adaptation);
