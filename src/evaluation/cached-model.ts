@@ -97,9 +97,7 @@ export function cachedModel(model: LanguageModel, files: AnswerFiles): CachedMod
     get chatTemplate() {
       return model.chatTemplate;
     },
-    get givesLikelihoods() {
-      return model.givesLikelihoods ?? true;
-    },
+    canScore: (request) => model.canScore?.(request) ?? true,
     get tokenCounts() {
       return model.tokenCounts;
     },

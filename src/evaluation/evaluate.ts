@@ -95,7 +95,9 @@ export async function evaluate(
 ): Promise<Evaluation> {
   const started = performance.now();
   const { scored, generated } = model.tokenCounts;
-  const asked = model.givesLikelihoods === false ? tasks.map(withoutGold) : tasks;
+  const canScore = ({ gold, requests }: Instance) =>
+    !gold || requests.includes(gold) || (model.canScore?.(gold) ?? true);
+  const asked = tasks.map((task) => (task.instances.every(canScore) ? task : withoutGold(task)));
   const { answers, secondsWriting } = await askAll(model, asked, events);
   const seconds = (performance.now() - started) / 1000;
 

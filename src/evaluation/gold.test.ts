@@ -116,6 +116,16 @@ describe("the bits per byte of right answers on the embedded model", async () =>
     expect(score).toMatchObject({ filter: "none", size: 12, stderr: undefined });
     expect(score!.value).toBeCloseTo(-logLikelihood / Math.LN2 / bytes, 4);
   });
+
+  test("are left out where an answer is longer than the context, and the answers are written all the same", async () => {
+    const docs = [...sums.slice(0, 2), { q: "And now?", a: "two pens and ".repeat(200) }];
+    const evaluation = await evaluate(local, [await prepare(written, docs)]);
+    expect(bitsOf(evaluation)).toEqual([]);
+    expect(evaluation.tasks[0]!.scores.map(({ size }) => size)).toContain(3);
+    expect(describeLimits(evaluation)).toEqual([
+      expect.stringMatching(/^How likely .*longer than its context/),
+    ]);
+  });
 });
 
 describe("what is asked", () => {
@@ -142,7 +152,7 @@ describe("what is asked", () => {
   });
 
   test("not of a model that gives no likelihoods", async () => {
-    const server: LanguageModel = { ...createHashModel(onRequest), givesLikelihoods: false };
+    const server: LanguageModel = { ...createHashModel(onRequest), canScore: () => false };
     const evaluation = await evaluate(server, [await prepare({})]);
     expect(onRequest).toHaveBeenCalledTimes(sums.length);
     expect(bitsOf(evaluation)).toEqual([]);

@@ -81,8 +81,8 @@ export interface LanguageModel {
   readonly maxLength: number;
   /** The model's Jinja chat template; undefined if it has none. */
   readonly chatTemplate: string | undefined;
-  /** Whether it answers for log-likelihoods. Default true. */
-  readonly givesLikelihoods?: boolean;
+  /** Whether it can say how likely a continuation is, of which a server may say nothing, and which may be too long. Default: of any. */
+  canScore?(request: LoglikelihoodRequest): boolean;
   /** The text of a conversation in the model's chat template, ready for the assistant's turn. */
   applyChatTemplate(messages: readonly { readonly role: string; readonly content: string }[]): string;
   loglikelihood(

@@ -59,6 +59,16 @@ export function createLocalModel(model: AdaptedModel, options: LocalModelOptions
     tokenCounts,
     applyChatTemplate: (messages) => renderChat(tokenizer, messages),
 
+    canScore(request) {
+      try {
+        encodePair(tokenizer, request, maxLength);
+        return true;
+      } catch (error) {
+        if (error instanceof InputError) return false;
+        throw error;
+      }
+    },
+
     async loglikelihood(requests, onResult) {
       const results = new Array<LoglikelihoodResult>(requests.length);
       const sequences = requests.map((request) => encodePair(tokenizer, request, maxLength));

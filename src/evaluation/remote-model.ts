@@ -98,7 +98,7 @@ export function createRemoteModel(client: OpenAIClient, options: RemoteModelOpti
   return {
     maxLength,
     chatTemplate: undefined,
-    givesLikelihoods: false,
+    canScore: () => false,
     tokenCounts,
     applyChatTemplate(messages) {
       const text = JSON.stringify(messages);

@@ -98,7 +98,7 @@ export function describeLimits({ tasks }: Evaluation): string[] {
       : []),
     ...(unscored.length > 0
       ? [
-          `How likely the right answers are was not measured: the model gives no likelihoods, or there are items without a target (${named(unscored)}).`,
+          `How likely the right answers are was not measured: the model gives no likelihoods, or there are right answers that are empty or longer than its context (${named(unscored)}).`,
         ]
       : []),
     ...all.flatMap(({ name, config }) => (config.data_note ? [`${name}: ${config.data_note}.`] : [])),
