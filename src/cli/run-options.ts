@@ -46,6 +46,11 @@ export function addRunOptions(command: Command): Command {
     .option("--undesirable-weight <x>", "kto: weight of unwanted answers", parseNumber)
     .option("--teacher <path or id>", "distill: model of the same vocabulary whose next tokens are imitated")
     .option(
+      "--answer-tokens <n>",
+      "distill: longest answer that the teacher writes to a prompt without one",
+      parseWhole(1),
+    )
+    .option(
       "--divergence <name>",
       "distill: how far the model is from its teacher: forward_kl, reverse_kl or jsd",
     )

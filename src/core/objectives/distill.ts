@@ -19,6 +19,8 @@ export const distillOptions = z.strictObject({
   divergence: z.enum(Object.keys(divergences) as [keyof typeof divergences]).default("forward_kl"),
   /** Divides the logits of both. */
   temperature: z.number().positive().default(1),
+  /** Longest answer, in tokens, that the teacher writes to prompts of the data that have none. */
+  answer_tokens: z.int().min(1).default(256),
   /** Share of the labels' cross-entropy in the loss; the rest is the divergence's. */
   label_weight: z.number().min(0).lt(1).default(0),
 });

@@ -3,6 +3,7 @@
 import { createAdaptation } from "../../core/adapters/methods.ts";
 import { countTokens } from "../../core/data/training-example.ts";
 import { measureProductRate } from "../../core/engine/product-rate.ts";
+import { InputError } from "../../core/errors.ts";
 import { chooseTableDtype } from "../../core/models/load-weights.ts";
 import { objectiveOf } from "../../core/objectives/objectives.ts";
 import {
@@ -23,6 +24,7 @@ import { extrasOf, teacherAsStored } from "./divergence-terms.ts";
 import { completeOptions } from "./initial-adapter.ts";
 import { objectiveOfRun, type RunConfig, type RunOptions } from "./run-config.ts";
 import { chooseContext, nameTokens, pickSegmentSize, readExamples } from "./run-inputs.ts";
+import { hasPromptsAlone } from "./teacher-answers.ts";
 
 /** Without data: the longest example, unless `context` says otherwise, and the tokens that are trained on. */
 const assumedLength = 512;
@@ -89,6 +91,12 @@ export async function estimate(
   const model = { ...checkpoint.config, vocabSize };
   const adaptation = createAdaptation(named.config, model);
   const context = chooseContext(config.context, config.model, model);
+  if (run.data && (await hasPromptsAlone(await resolveDataset(run.data, config.data_split), config))) {
+    checkpoint.close();
+    throw new InputError(
+      `${run.data} has prompts without answers, of which a run's teacher writes some first; estimate without data, or with answers.`,
+    );
+  }
   const dataset =
     run.data && (await readExamples(config, await resolveDataset(run.data, config.data_split), checkpoint));
   const longestExample = dataset

@@ -2,7 +2,10 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { encodeChat } from "../../core/decoding/prompt.ts";
 import { InputError } from "../../core/errors.ts";
+import { createGenerator } from "../decoding/generate.ts";
+import { openModel } from "../models/open-model.ts";
 import { fineTune, resumeRun } from "./fine-tune.ts";
 import { readMetrics } from "./metrics-log.ts";
 import type { RunOptions } from "./run-config.ts";
@@ -133,6 +136,60 @@ test("a larger weight keeps the model nearer", async () => {
     return readMetrics(join(scratch, out, "metrics.jsonl")).at(-1)!.metrics!.keep!;
   };
   expect(await keepOf(3)).toBeLessThan(0.5 * (await keepOf(0.01)));
+});
+
+describe("prompts without answers", () => {
+  const prompts = file(
+    "prompts.jsonl",
+    rows.map(({ question }) => ({ question })),
+  );
+  const more = {
+    data: prompts,
+    fields: { prompt: "question" },
+    objective: "distill",
+    teacher: model,
+    method: "qlora",
+    answer_tokens: 12,
+  } as const;
+  const answersOf = (folder: string) => readFileSync(join(folder, "answers.jsonl"), "utf8");
+
+  test("are answered by the teacher, the same after an interruption", async () => {
+    const { folder } = await fineTune(options("answered", more));
+    const answers = answersOf(folder)
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(answers.map(({ question }) => question)).toEqual(rows.map(({ question }) => question));
+    const base = await openModel(model);
+    const ids = encodeChat(base.tokenizer, [{ role: "user", content: rows[3]!.question }]);
+    const generator = createGenerator(base);
+    const { text } = await generator.generate({ promptIds: ids, maxNewTokens: 12, temperature: 0 });
+    await generator.close();
+    expect(answers[3].completion).toBe(text);
+
+    const interrupt = new AbortController();
+    const parts = options("answered in parts", more);
+    const onStage = (stage: string) => stage.startsWith("answers of the teacher: 8/") && interrupt.abort();
+    await expect(fineTune(parts, { signal: interrupt.signal, onStage })).rejects.toThrow();
+    expect(answersOf(parts.out).trim().split("\n")).toHaveLength(8);
+    const { outcome } = await fineTune(parts);
+    expect(outcome).toBe("finished");
+    expect(answersOf(parts.out)).toBe(answersOf(folder));
+  });
+
+  test("keep their answers only for the same prompts", async () => {
+    const out = join(scratch, "begun");
+    const interrupt = new AbortController();
+    const onStage = (stage: string) => stage.startsWith("answers of the teacher") && interrupt.abort();
+    await expect(fineTune(options("begun", more), { signal: interrupt.signal, onStage })).rejects.toThrow();
+    const changed = fineTune({ ...options("begun", more), answer_tokens: 13, out });
+    await expect(changed).rejects.toThrow("(answer_tokens)");
+  });
+
+  test("need a teacher", async () => {
+    const run = fineTune(options("unanswered", { data: prompts, fields: { prompt: "question" } }));
+    await expect(run).rejects.toThrow("fit no known format");
+  });
 });
 
 test("of an answer without weight nothing is distilled", async () => {

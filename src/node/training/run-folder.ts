@@ -18,6 +18,9 @@ export interface RunFolder {
   readonly config: string;
   /** Hashes of the base model and the data. */
   readonly inputs: string;
+  /** A teacher's answers to the prompts of the data, where these have none, and what they answer. */
+  readonly answers: string;
+  readonly answersOf: string;
   /** The log-probabilities that the model gave the texts before the run, where the objective needs them. */
   readonly reference: string;
   readonly metrics: string;
@@ -38,6 +41,8 @@ export function runFolder(path: string): RunFolder {
     path,
     config: join(path, "config.yaml"),
     inputs: join(path, "inputs.json"),
+    answers: join(path, "answers.jsonl"),
+    answersOf: join(path, "answers.json"),
     reference: join(path, "reference.safetensors"),
     metrics: join(path, "metrics.jsonl"),
     efficiency: join(path, "efficiency.json"),
@@ -71,7 +76,7 @@ export function readIdentity({ inputs }: RunFolder): RunIdentity {
 /** @throws InputError if the folder of a new run has something in it already. */
 export function checkRunFolder(path: string): void {
   // What a run leaves that was ended before it had its configuration.
-  if (isNewFolder(path, ["inputs.json"])) return;
+  if (isNewFolder(path, ["inputs.json", "answers.json", "answers.jsonl"])) return;
   const hint = existsSync(runFolder(path).config) ? `go on with it by \`slimtune resume ${path}\`, or ` : "";
   throw new InputError(`The output folder ${path} is not empty; ${hint}choose another one.`);
 }

@@ -49,10 +49,12 @@ import {
 } from "./divergence-terms.ts";
 import { findAdapter } from "./initial-adapter.ts";
 import { chatSettingsOf, type RunConfig } from "./run-config.ts";
+import { answerPrompts, hasPromptsAlone } from "./teacher-answers.ts";
 
 /** Says what is being prepared, such as "reading the data". */
 export interface InputEvents {
   onStage?(stage: string): void;
+  readonly signal?: AbortSignal;
 }
 
 /** The tokens whose rows are trained by name: those that the tokenizer lacked, and those that it had. */
@@ -89,7 +91,8 @@ export interface RunInputs {
 export async function readInputs(given: RunConfig, events: InputEvents): Promise<RunInputs> {
   await checkDevice(openRunDevice(given));
   const modelPath = await resolveModel(given.model, { revision: given.revision });
-  const dataPath = await resolveDataset(given.data, given.data_split);
+  const givenPath = await resolveDataset(given.data, given.data_split);
+  const isAnswered = given.teacher === undefined || !(await hasPromptsAlone(givenPath, given));
   const checkpoint = await openCheckpoint(modelPath);
   try {
     const { extension, ...beginning } =
@@ -100,6 +103,11 @@ export async function readInputs(given: RunConfig, events: InputEvents): Promise
     const vocabSize = extension?.vocabSize ?? checkpoint.config.vocabSize;
     const adaptation = createAdaptation(config, { ...checkpoint.config, vocabSize });
     const tokenizer = extension?.tokenizer?.tokenizer ?? (await checkpoint.tokenizer());
+    const student = { tokenizer, vocabSize };
+    const answering = isAnswered ? undefined : await openTeacher(given.teacher!, student, events);
+    const dataPath = answering
+      ? await answerPrompts(given, givenPath, answering.model, openRunDevice(given), events)
+      : givenPath;
     const { examples, report } = await readExamples(
       config,
       dataPath,
@@ -109,9 +117,8 @@ export async function readInputs(given: RunConfig, events: InputEvents): Promise
     const steps = planSteps(config, examples.map(countTokens));
     const kept = await readKept(config, tokenizer, checkpoint.config, examples);
     const teacher =
-      config.teacher === undefined
-        ? undefined
-        : await openTeacher(config.teacher, { tokenizer, vocabSize }, events);
+      answering ??
+      (config.teacher === undefined ? undefined : await openTeacher(config.teacher, student, events));
     const segmentSize = pickSegmentSize(
       config,
       checkpoint,
