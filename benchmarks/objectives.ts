@@ -16,7 +16,7 @@ const model = process.env.SLIMTUNE_SMOLLM2_GGUF;
 if (!model) throw new Error("Set SLIMTUNE_SMOLLM2_GGUF (see CONTRIBUTING.md).");
 
 /** Steps of a run, of which the first ones compile programs and are not counted. */
-const steps = 7;
+const steps = 6;
 const warmUp = 2;
 
 const blockwise = { segment_size: 1 };
@@ -60,7 +60,7 @@ function optionsOf(name: string, folder: string): RunOptions {
     model: model!,
     data: join(folder, `${data}.jsonl`),
     // The same texts for all: a pair is two of them.
-    batch_size: data === "pairs" ? 4 : 8,
+    batch_size: data === "pairs" ? 2 : 4,
     max_steps: steps,
     validation: 0,
     ...options,
