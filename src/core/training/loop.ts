@@ -2,34 +2,17 @@
 
 import type { OptimizerStep } from "../adapters/method.ts";
 import { type Parameters, zerosLike } from "../adapters/parameters.ts";
-import { type BatchOptions, buildMicroBatches, type MicroBatch } from "../data/batch.ts";
+import type { MicroBatch } from "../data/batch.ts";
 import type { Engine } from "../engine/engine.ts";
 import { InputError } from "../errors.ts";
-import type { Objective, ObjectiveValue } from "../objectives/objective.ts";
 import { type AdamWConfig, clipGradients, gradientNorm, type Moments, updateAdamW } from "./adamw.ts";
-import { type Comparison, compareOver, type DivergenceTerm } from "./divergence-term.ts";
 import { type SchedulerType, scheduleFactor } from "./schedule.ts";
-import {
-  createLabelValues,
-  gatherLabels,
-  type ReferencedExample,
-  scatterLabels,
-  scoreTexts,
-  toScored,
-} from "./scored-examples.ts";
+import { accumulateLoss, evaluateLoss, type LossPlan, type LossValue } from "./step-loss.ts";
 
 /** What the loop needs to know of a run. */
-export interface LoopPlan {
+export interface LoopPlan extends LossPlan {
   readonly totalSteps: number;
   readonly stepsPerEpoch: number;
-  readonly objective: Objective;
-  /** What is added to the objective's loss. Default: nothing. */
-  readonly divergences?: readonly DivergenceTerm[];
-  /** The examples of an optimizer step, counted from 0: a function of the step alone. */
-  examplesOf(step: number): readonly ReferencedExample[];
-  /** The held-out examples; none if there is no evaluation. */
-  readonly heldOut: readonly ReferencedExample[];
-  readonly batching: BatchOptions;
   readonly evalSteps: number;
   readonly saveSteps: number;
   readonly earlyStoppingPatience: number | undefined;
@@ -42,7 +25,6 @@ export interface LoopPlan {
   readonly scheduler: SchedulerType;
   readonly warmupSteps: number;
   readonly maxGradNorm: number;
-  readonly seed: number;
 }
 
 /** One optimizer step. */
@@ -204,7 +186,7 @@ async function trainStep<P extends Progress>(
   const started = performance.now();
   const { progress, parameters, moments } = state;
   for (const { data } of gradients.values()) data.fill(0);
-  const { value, batches } = await accumulateExamples(engine, plan, state, gradients);
+  const { value, batches } = await accumulateLoss(engine, plan, progress.step, parameters, gradients);
   const { loss } = value;
   const norm = gradientNorm(gradients);
   const number = progress.step + 1;
@@ -248,82 +230,6 @@ async function trainStep<P extends Progress>(
   });
 }
 
-/** Adds the gradients of the step's loss. */
-async function accumulateExamples<P extends Progress>(
-  engine: Engine,
-  plan: LoopPlan,
-  { parameters, progress: { step } }: TrainingState<P>,
-  gradients: Parameters,
-): Promise<{ readonly value: LossValue; readonly batches: readonly MicroBatch[] }> {
-  const { objective, batching, seed } = plan;
-  const examples = plan.examplesOf(step);
-  const texts = examples.flatMap((example) => example.texts);
-  const batches = buildMicroBatches(texts, batching);
-  const known = objective.isLinear
-    ? createLabelValues(texts)
-    : await scoreTexts(engine, parameters, texts, batches);
-  const value = objective.evaluate(toScored(examples, known));
-  const all = value.coefficients.flat();
-  // Of KTO's mismatched answers, for one, only the scores are needed.
-  const counts = (i: number) => objective.isLinear || all[i]!.some((coefficient) => coefficient !== 0);
-  const counting = texts.filter((_, i) => counts(i));
-  const coefficients = all.filter((_, i) => counts(i));
-  const scores = createLabelValues(counting);
-  const counted = counting.length === texts.length ? batches : buildMicroBatches(counting, batching);
-  const comparisons = compareAll(plan, counted, examples, step);
-  // That of the examples' labels shares their passes through the model.
-  const shared = comparisons.find(({ own }) => !own);
-  for (const [microBatch, batch] of counted.entries()) {
-    const weights = gatherLabels(batch, coefficients).map((coefficient) => -coefficient);
-    // An objective that has to know the scores beforehand would see others, were inputs dropped at random.
-    const dropout = objective.isLinear && { dropout: { seed, step, microBatch } };
-    const options = { weights, ...dropout, ...(await shared?.distill(batch)) };
-    const accumulated = await engine.accumulate(batch, parameters, gradients, options);
-    scatterLabels(batch, accumulated.logProbabilities, scores);
-    shared?.add(batch, accumulated.divergences);
-  }
-  for (const { own, batches, distill, add } of comparisons) {
-    if (!own) continue;
-    for (const batch of batches) {
-      const distillation = await distill(batch);
-      if (!distillation) continue;
-      const options = { weights: 0, ...distillation };
-      add(batch, (await own.engine.accumulate(batch, parameters, gradients, options)).divergences);
-    }
-  }
-  const final = objective.isLinear ? objective.evaluate(toScored(examples, scores)) : value;
-  return { value: joinLosses(final, comparisons), batches };
-}
-
-function compareAll(
-  { divergences = [], batching }: LoopPlan,
-  batches: readonly MicroBatch[],
-  examples: readonly ReferencedExample[],
-  step: number | "evaluation",
-): Comparison[] {
-  const weights = examples.flatMap(({ texts, weight = 1 }) => texts.map(() => weight));
-  return divergences.map((term) =>
-    compareOver(term, term.own ? buildMicroBatches(term.own.textsOf(step), batching) : batches, weights),
-  );
-}
-
-/** A loss, of which more is told by the names of its metrics. */
-type LossValue = Pick<ObjectiveValue, "loss" | "metrics">;
-
-/** The objective's loss with the divergences. */
-function joinLosses(value: ObjectiveValue, comparisons: readonly Comparison[]): LossValue {
-  if (comparisons.length === 0) return value;
-  const { loss, metrics } = value;
-  return {
-    loss: comparisons.reduce((sum, { weight, mean }) => sum + weight * mean(), loss),
-    metrics: {
-      task_loss: loss,
-      ...metrics,
-      ...Object.fromEntries(comparisons.map(({ name, mean }) => [name, mean()])),
-    },
-  };
-}
-
 function withMetrics({ metrics }: LossValue): Pick<StepMetrics, "metrics"> {
   return Object.keys(metrics).length > 0 ? { metrics } : {};
 }
@@ -347,21 +253,7 @@ async function evaluateHeldOut<P extends Progress>(
   events: LoopEvents<P>,
 ): Promise<void> {
   const started = performance.now();
-  const { objective, heldOut, batching } = plan;
-  const texts = heldOut.flatMap((example) => example.texts);
-  const batches = buildMicroBatches(texts, batching);
-  const scores = await scoreTexts(engine, state.parameters, texts, batches, (done) =>
-    events.onEvaluating?.(done, batches.length),
-  );
-  const comparisons = compareAll(plan, batches, heldOut, "evaluation");
-  for (const { own, batches, distill, add } of comparisons) {
-    for (const batch of batches) {
-      const compared = await distill(batch);
-      const ofBatch = own?.engine ?? engine;
-      if (compared) add(batch, await ofBatch.divergences(batch, state.parameters, compared.distillation));
-    }
-  }
-  const value = joinLosses(objective.evaluate(toScored(heldOut, scores)), comparisons);
+  const { value, batches } = await evaluateLoss(engine, plan, state.parameters, events.onEvaluating);
   const evalLoss = value.loss;
   const { progress } = state;
   // The untrained model is the baseline, not a candidate.

@@ -1,0 +1,140 @@
+/** @file The loss of a step or an evaluation: an objective's, with divergences beside it. */
+
+import type { Parameters } from "../adapters/parameters.ts";
+import { type BatchOptions, buildMicroBatches, type MicroBatch } from "../data/batch.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Objective, ObjectiveValue } from "../objectives/objective.ts";
+import { type Comparison, compareOver, type DivergenceTerm } from "./divergence-term.ts";
+import {
+  createLabelValues,
+  gatherLabels,
+  type ReferencedExample,
+  scatterLabels,
+  scoreTexts,
+  toScored,
+} from "./scored-examples.ts";
+
+/** What a loss is computed of. */
+export interface LossPlan {
+  readonly objective: Objective;
+  /** What is added to the objective's loss. Default: nothing. */
+  readonly divergences?: readonly DivergenceTerm[];
+  /** The examples of an optimizer step, counted from 0: a function of the step alone. */
+  examplesOf(step: number): readonly ReferencedExample[];
+  /** The held-out examples; none if there is no evaluation. */
+  readonly heldOut: readonly ReferencedExample[];
+  readonly batching: BatchOptions;
+  /** Of the dropout. */
+  readonly seed: number;
+}
+
+/** A loss, and what more is told of it by the names of its metrics. */
+export type LossValue = Pick<ObjectiveValue, "loss" | "metrics">;
+
+interface ComputedLoss {
+  readonly value: LossValue;
+  /** The examples' texts, divided. */
+  readonly batches: readonly MicroBatch[];
+}
+
+/** Computes the loss of a step, counted from 0, and adds its gradients. */
+export async function accumulateLoss(
+  engine: Engine,
+  plan: LossPlan,
+  step: number,
+  parameters: Parameters,
+  gradients: Parameters,
+): Promise<ComputedLoss> {
+  const { objective, batching, seed } = plan;
+  const examples = plan.examplesOf(step);
+  const texts = examples.flatMap((example) => example.texts);
+  const batches = buildMicroBatches(texts, batching);
+  const known = objective.isLinear
+    ? createLabelValues(texts)
+    : await scoreTexts(engine, parameters, texts, batches);
+  const value = objective.evaluate(toScored(examples, known));
+  const all = value.coefficients.flat();
+  // Of KTO's mismatched answers, for one, only the scores are needed.
+  const counts = (i: number) => objective.isLinear || all[i]!.some((coefficient) => coefficient !== 0);
+  const counting = texts.filter((_, i) => counts(i));
+  const coefficients = all.filter((_, i) => counts(i));
+  const scores = createLabelValues(counting);
+  const counted = counting.length === texts.length ? batches : buildMicroBatches(counting, batching);
+  const comparisons = compareAll(plan, counted, examples, step);
+  // That of the examples' labels shares their passes through the model.
+  const shared = comparisons.find(({ own }) => !own);
+  for (const [microBatch, batch] of counted.entries()) {
+    const weights = gatherLabels(batch, coefficients).map((coefficient) => -coefficient);
+    // An objective that has to know the scores beforehand would see others, were inputs dropped at random.
+    const dropout = objective.isLinear && { dropout: { seed, step, microBatch } };
+    const options = { weights, ...dropout, ...(await shared?.distill(batch)) };
+    const accumulated = await engine.accumulate(batch, parameters, gradients, options);
+    scatterLabels(batch, accumulated.logProbabilities, scores);
+    shared?.add(batch, accumulated.divergences);
+  }
+  for (const { own, batches, distill, add } of comparisons) {
+    if (!own) continue;
+    for (const batch of batches) {
+      const distillation = await distill(batch);
+      if (!distillation) continue;
+      const options = { weights: 0, ...distillation };
+      add(batch, (await own.engine.accumulate(batch, parameters, gradients, options)).divergences);
+    }
+  }
+  const final = objective.isLinear ? objective.evaluate(toScored(examples, scores)) : value;
+  return { value: joinLosses(final, comparisons), batches };
+}
+
+/**
+ * Computes the loss of the held-out examples.
+ *
+ * @param onBatch called before each of the batches is scored
+ */
+export async function evaluateLoss(
+  engine: Engine,
+  plan: LossPlan,
+  parameters: Parameters,
+  onBatch?: (done: number, batches: number) => void,
+): Promise<ComputedLoss> {
+  const { objective, heldOut, batching } = plan;
+  const texts = heldOut.flatMap((example) => example.texts);
+  const batches = buildMicroBatches(texts, batching);
+  const scores = await scoreTexts(engine, parameters, texts, batches, (done) =>
+    onBatch?.(done, batches.length),
+  );
+  const comparisons = compareAll(plan, batches, heldOut, "evaluation");
+  for (const { own, batches, distill, add } of comparisons) {
+    for (const batch of batches) {
+      const compared = await distill(batch);
+      const ofBatch = own?.engine ?? engine;
+      if (compared) add(batch, await ofBatch.divergences(batch, parameters, compared.distillation));
+    }
+  }
+  return { value: joinLosses(objective.evaluate(toScored(heldOut, scores)), comparisons), batches };
+}
+
+function compareAll(
+  { divergences = [], batching }: LossPlan,
+  batches: readonly MicroBatch[],
+  examples: readonly ReferencedExample[],
+  step: number | "evaluation",
+): Comparison[] {
+  const weights = examples.flatMap(({ texts, weight = 1 }) => texts.map(() => weight));
+  return divergences.map((term) =>
+    compareOver(term, term.own ? buildMicroBatches(term.own.textsOf(step), batching) : batches, weights),
+  );
+}
+
+/** The objective's loss with the divergences. */
+function joinLosses(value: ObjectiveValue, comparisons: readonly Comparison[]): LossValue {
+  if (comparisons.length === 0) return value;
+  const { loss, metrics } = value;
+  return {
+    loss: comparisons.reduce((sum, { weight, mean }) => sum + weight * mean(), loss),
+    metrics: {
+      task_loss: loss,
+      ...metrics,
+      ...Object.fromEntries(comparisons.map(({ name, mean }) => [name, mean()])),
+    },
+  };
+}
