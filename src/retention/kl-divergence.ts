@@ -4,7 +4,7 @@ import type { AdaptedModel } from "../core/adapters/adapted-model.ts";
 import { createPairedReader, klDivergence } from "../core/decoding/paired-predictions.ts";
 import { InputError } from "../core/errors.ts";
 import type { Device } from "../core/runtime/device.ts";
-import type { Tokenizer } from "../core/tokenization/tokenizer.ts";
+import { adjustBeginning } from "../core/tokenization/beginning.ts";
 import { openDevice } from "../node/runtime/onnx-runtime.ts";
 import { pairedBootstrap } from "../statistics/paired-bootstrap.ts";
 import type { Estimate } from "../statistics/wilson.ts";
@@ -99,7 +99,7 @@ function cutWindows(
       `A window of ${windowTokens} tokens cannot be read; give a whole number from 2 to the ${maxPositionEmbeddings} that the model was made for.`,
     );
   }
-  const beginning = beginningOf(tokenizer);
+  const { add: beginning } = adjustBeginning([], tokenizer);
   const length = windowTokens - beginning.length;
   const available = Math.floor(ids.length / length);
   if (available === 0) {
@@ -112,8 +112,4 @@ function cutWindows(
     const start = Math.floor((i * available) / count) * length;
     return [...beginning, ...ids.slice(start, start + length)];
   });
-}
-
-function beginningOf({ addsBosToken, bosTokenId }: Tokenizer): number[] {
-  return addsBosToken && bosTokenId !== undefined ? [bosTokenId] : [];
 }

@@ -9,6 +9,11 @@ export interface TokenizedExample {
   readonly trained: Uint8Array;
 }
 
+/** How many of an example's tokens are labels: the first has none before it that could predict it. */
+export function countLabels({ trained }: TokenizedExample): number {
+  return trained.subarray(1).reduce((count, mark) => count + mark, 0);
+}
+
 /** B rows of S tokens each, flat in row-major order. */
 export interface TokenBatch {
   readonly rows: number;

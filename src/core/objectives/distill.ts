@@ -1,8 +1,7 @@
 /** @file Distillation: what a run asks of a teacher. */
 
 import * as z from "zod";
-import type { Divergence } from "./divergences.ts";
-import { forwardKl, jensenShannon, reverseKl } from "./divergences.ts";
+import { type Divergence, forwardKl, jensenShannon, reverseKl } from "./divergences.ts";
 import type { Objective } from "./objective.ts";
 import { sft } from "./sft.ts";
 

@@ -1,7 +1,7 @@
 /** @file Between examples and the labels of the micro-batches in which their texts are computed. */
 
 import type { Parameters } from "../adapters/parameters.ts";
-import type { MicroBatch, TokenizedExample } from "../data/batch.ts";
+import { countLabels, type MicroBatch, type TokenizedExample } from "../data/batch.ts";
 import type { TrainingExample } from "../data/training-example.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { ScoredExample } from "../objectives/objective.ts";
@@ -13,9 +13,7 @@ export interface ReferencedExample extends TrainingExample {
 
 /** A value for each label of each text, to be filled. */
 export function createLabelValues(texts: readonly TokenizedExample[]): Float64Array[] {
-  return texts.map(
-    ({ trained }) => new Float64Array(trained.subarray(1).reduce((count, mark) => count + (mark ? 1 : 0), 0)),
-  );
+  return texts.map((text) => new Float64Array(countLabels(text)));
 }
 
 /** Puts the values of a micro-batch's labels where they belong among those of the texts. */

@@ -1,6 +1,7 @@
 /** @file A file of examples as tokens, with a report of what was found, cut and dropped. */
 
 import { createHash } from "node:crypto";
+import { countLabels } from "../../core/data/batch.ts";
 import { createExampleReader, type FieldMapping } from "../../core/data/example.ts";
 import { watchIgnoredFields } from "../../core/data/ignored-fields.ts";
 import { prepareExample } from "../../core/data/prepare-example.ts";
@@ -181,7 +182,7 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
       wanted: examples.filter(({ label }) => label).length,
       weighted: examples.filter(({ weight }) => weight !== undefined).length,
       tokens: sum(countTokens),
-      trainedTokens: sum(countLabels),
+      trainedTokens: sum(({ texts }) => texts.reduce((labels, text) => labels + countLabels(text), 0)),
       longest: examples.reduce((most, example) => Math.max(most, longestText(example)), 0),
       ...counts,
       ignored: ignored.list(),
@@ -200,13 +201,6 @@ function cutTexts(example: TrainingExample, length: number): TrainingExample {
     trained: trained.slice(0, length),
   }));
   return { ...example, texts };
-}
-
-function countLabels({ texts }: TrainingExample): number {
-  return texts.reduce(
-    (sum, { trained }) => sum + trained.subarray(1).reduce((count, mark) => count + mark, 0),
-    0,
-  );
 }
 
 /** The first `count` rows, of which no further one is read. */

@@ -12,6 +12,7 @@ import { chooseTableDtype } from "../../core/models/load-weights.ts";
 import { type DistillOptions, divergenceOf } from "../../core/objectives/distill.ts";
 import { forwardKl } from "../../core/objectives/divergences.ts";
 import { createRandom } from "../../core/random.ts";
+import { adjustBeginning } from "../../core/tokenization/beginning.ts";
 import type { Tokenizer } from "../../core/tokenization/tokenizer.ts";
 import type { DivergenceTerm } from "../../core/training/divergence-term.ts";
 import type { StepExtras, StoredModel } from "../../core/training/estimate.ts";
@@ -49,8 +50,7 @@ export function windowsOfText(
       `${path} has ${ids.length} tokens, fewer than the ${length} of a window; give "keep_text" a longer text.`,
     );
   }
-  const { addsBosToken, bosTokenId } = tokenizer;
-  const beginning = addsBosToken && bosTokenId !== undefined ? [bosTokenId] : [];
+  const { add: beginning } = adjustBeginning([], tokenizer);
   return (draw, tokens) => {
     const count = Math.max(1, Math.round(tokens / length));
     return drawWindows(ids, { length, count, beginning, seed, draw });

@@ -188,6 +188,9 @@ function findContradiction(config: RunConfig, given: RunOptions): string | undef
   if (config.train_on === "all" && objectiveOf(config.objective).learnsFrom !== "texts") {
     return `objective "${config.objective}" compares answers, so "train_on" cannot be "all"; leave it out.`;
   }
+  if (config.batch_size === 1 && objectiveOf(config.objective).learnsFrom === "unpaired") {
+    return `objective "${config.objective}" compares answers with those of others in their batch; set "batch_size" to at least 2.`;
+  }
   if (given.keep_text !== undefined && config.keep === 0) {
     return `"keep_text" is of no use while "keep" is 0; give "keep" a weight, such as 0.1, or leave it out.`;
   }

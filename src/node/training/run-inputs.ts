@@ -179,11 +179,6 @@ function pairMismatched(
   context: number,
 ): readonly TrainingExample[] {
   if (objectiveOf(objective).learnsFrom !== "unpaired") return examples;
-  if (batch_size === 1) {
-    throw new InputError(
-      `Objective "${objective}" compares answers with those of others in their batch; set "batch_size" to at least 2.`,
-    );
-  }
   const paired = [...examples];
   const addTo = (indices: readonly number[], batchSize: number) => {
     const some = indices.map((index) => examples[index]!);
