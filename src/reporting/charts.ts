@@ -67,6 +67,8 @@ export function scatterPlot(
   const isWide = low > 0 && high > 20 * low;
   // One cost or score that all share stands in the middle.
   const margin = low < high ? 0 : 0.1 * Math.abs(low) || 1;
+  // Values that differ late have long labels.
+  const isNarrow = high - low < 0.01 * Math.abs(high) && low < high;
   const stroke = ({ colour }: Pick<Mark, "colour">) => pick(colours, colour);
   const dot = {
     ...{ x: "x", y: "y", r: 5, title: "title" },
@@ -90,7 +92,7 @@ export function scatterPlot(
       type: isWide ? "log" : "linear",
       domain: [low - margin, high + margin],
       nice: true,
-      ticks: 5,
+      ticks: isNarrow ? 3 : 5,
       inset: 8,
     },
     y: { label: axes.y, nice: true, grid: true, ticks: 6 },
