@@ -4,7 +4,7 @@ import type { ModelConfig } from "../architectures/architecture.ts";
 import type { RowRange } from "../formats/weight-file.ts";
 import { addTo } from "../models/matrix-rows.ts";
 import type { Divergence } from "../objectives/divergences.ts";
-import type { HostTensor } from "../runtime/device.ts";
+import { float32, type HostTensor } from "../runtime/device.ts";
 import {
   buildDivergenceGradients,
   buildDivergenceSlice,
@@ -39,6 +39,20 @@ export interface Comparison {
   /** Of N positions. */
   readonly teacher: Predictions;
   readonly divergence: Divergence;
+}
+
+/** What a teacher says at all its positions, over all of the vocabulary: float32 [positions, vocabSize]. */
+export async function wholeLogProbabilities(teacher: Predictions, entries: number): Promise<HostTensor> {
+  const { count, vocabSize } = teacher;
+  const whole = new Float32Array(count * vocabSize);
+  for (let start = 0; start < vocabSize; start += entries) {
+    const end = Math.min(start + entries, vocabSize);
+    const part = await teacher.logProbabilities({ start: 0, end: count }, { start, end });
+    const values = part.data as Float32Array;
+    for (let row = 0; row < count; row++)
+      whole.set(values.subarray(row * (end - start), (row + 1) * (end - start)), row * vocabSize + start);
+  }
+  return float32(whole, [count, vocabSize]);
 }
 
 export interface DivergenceLayer {

@@ -3,18 +3,23 @@
 import type { ModelConfig } from "../architectures/architecture.ts";
 import { vjp } from "../graph/grad.ts";
 import { exp, mul, sub } from "../graph/operators/elementwise.ts";
+import { matmul } from "../graph/operators/matmul.ts";
 import { expandLike } from "../graph/operators/movement.ts";
+import { logSoftmax, softcap } from "../graph/operators/neural-network.ts";
 import { reduceSum } from "../graph/operators/reduction.ts";
 import { input, scalar, type Tensor } from "../graph/tensor.ts";
 import type { Divergence } from "../objectives/divergences.ts";
 import {
   type ConnectedSlice,
   connectSlice,
+  connectWhole,
   continueSoftmax,
+  gradients,
   type HeadOptions,
   logNormalizers,
   sliceGradients,
 } from "./programs.ts";
+import type { LayerPlan, SegmentOptions } from "./segment.ts";
 
 type Outputs = Record<string, Tensor>;
 
@@ -33,9 +38,11 @@ function connectTempered(
   { temperature, dropout }: TemperedOptions,
 ): { readonly slice: ConnectedSlice; readonly tempered: Tensor } {
   const slice = connectSlice(config, head, dropout);
-  const { logits } = slice;
-  return { slice, tempered: temperature === 1 ? logits : mul(logits, scalar(1 / temperature)) };
+  return { slice, tempered: temper(slice.logits, temperature) };
 }
+
+const temper = (logits: Tensor, temperature: number) =>
+  temperature === 1 ? logits : mul(logits, scalar(1 / temperature));
 
 /** Takes a slice of the vocabulary into the running "largest" logit and "sum" of exponentials, as `buildSoftmaxSlice` does. */
 export function buildNormalizerSlice(
@@ -86,10 +93,39 @@ export function buildDivergenceGradients(
 ): Outputs {
   const { slice, tempered } = connectTempered(config, head, options);
   const logStudent = sub(tempered, logNormalizers());
-  const { entries, slopes } = connectEntries(divergence, logStudent, input("scale", "float32", ["N", 1]));
+  const { entries, slopes } = connectEntries(divergence, logStudent, rowScale());
   const dTempered = sub(slopes, mul(exp(logStudent), input("slope", "float32", ["N", 1])));
   return { divergence: sumOver(entries), ...sliceGradients(slice, dTempered, head, ofHead) };
 }
+
+/**
+ * A divergence with all blocks, the output layer and the backward pass in one program, so that nothing is computed twice: from the
+ * teacher's log-probabilities "logTeacher" [N, V] of the whole vocabulary the "divergence" [N, 1] at "positions", and the gradients of
+ * the sum of these times "scale" [N, 1].
+ */
+export function buildWholeDivergence(
+  config: ModelConfig,
+  layers: readonly LayerPlan[],
+  segmentOptions: SegmentOptions,
+  headOptions: HeadOptions,
+  toHidden: boolean,
+  temperature: number,
+  divergence: Divergence,
+): Outputs {
+  const whole = connectWhole(config, layers, segmentOptions, headOptions, toHidden, "positions");
+  const logits = matmul(whole.normalized, whole.weight, { transB: true });
+  const tempered = temper(softcap(logits, config.logitSoftcap), temperature);
+  const logStudent = logSoftmax(tempered);
+  const scale = rowScale();
+  const { entries, slopes } = connectEntries(divergence, logStudent, scale);
+  const { slopeSum } = divergence;
+  const slope = slopeSum === undefined ? sumOver(slopes) : mul(scale, scalar(slopeSum));
+  const dTempered = sub(slopes, mul(exp(logStudent), slope));
+  return { divergence: sumOver(entries), ...gradients([tempered], [dTempered], whole.trained) };
+}
+
+/** How much the divergence at each row counts. */
+const rowScale = () => input("scale", "float32", ["N", 1]);
 
 /** The entries [N, V] of a divergence and their derivatives by `logStudent`, times `scale`. */
 function connectEntries({ entry }: Divergence, logStudent: Tensor, scale: Tensor) {

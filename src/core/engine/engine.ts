@@ -17,7 +17,13 @@ import type { ModelWeights } from "../models/weights.ts";
 import type { Divergence } from "../objectives/divergences.ts";
 import { type Device, float32, type HostTensor, int64 } from "../runtime/device.ts";
 import { chooseQueryChunks, createKeyRanges } from "./attention-mask.ts";
-import { type Comparison, createDivergenceLayer, type Predictions } from "./divergence-layer.ts";
+import {
+  type Comparison,
+  createDivergenceLayer,
+  type Predictions,
+  wholeLogProbabilities,
+} from "./divergence-layer.ts";
+import { buildWholeDivergence } from "./divergence-programs.ts";
 import { createDropoutMask } from "./dropout.ts";
 import { createEmbedding, tableWith } from "./embedding.ts";
 import { createTables, listWindows, type RotaryTables, rotaryFeeds } from "./layer-context.ts";
@@ -33,6 +39,7 @@ import {
   type SegmentOptions,
 } from "./segment.ts";
 import {
+  column,
   defaultOutputTile,
   type HeadGradients,
   type HeadWeights,
@@ -224,6 +231,16 @@ export function createEngine(
       buildWholeStep(config, layers, options, headOptions, toHidden),
     );
 
+  const wholeDivergence = (
+    { layers, toHidden }: Segment,
+    options: SegmentOptions,
+    temperature: number,
+    divergence: Divergence,
+  ) =>
+    compileOnce(`whole ${divergence.name} ${temperature} ${JSON.stringify(options)}`, () =>
+      buildWholeDivergence(config, layers, options, headOptions, toHidden, temperature, divergence),
+    );
+
   const headWeights = (parameters: Parameters): HeadWeights => ({
     norm: headOptions.trainsNorm ? asHost(parameters.get(normName)!) : weights.norm,
     head: tableWith(adaptation, parameters, headParameter, weights.head),
@@ -330,29 +347,65 @@ export function createEngine(
     options: AccumulateOptions & { readonly weights: Float32Array },
   ) => Promise<Accumulated>;
 
-  const accumulateWhole: Accumulate = async (batch, parameters, gradients, { weights, dropout }) => {
-    const segment = segments[0]!;
+  /** What a program of a whole step is fed, beside what its loss is of. */
+  const wholeFeeds = async (batch: Batch, parameters: Parameters, dropout?: DropoutKey): Promise<Feeds> => {
     const dims = [batch.rows, batch.length, config.hiddenSize];
-    const weightsOfHead = headWeights(parameters);
-    const program = await wholeStep(segment, optionsFor(batch, dropout !== undefined));
-    const results = await program.run({
+    const { norm, head } = headWeights(parameters);
+    return {
       ...contextOf(batch),
-      ...(await feedsOf(segment, parameters, dims, dropout)),
-      norm: weightsOfHead.norm,
-      head: await wholeOf(weightsOfHead.head),
+      ...(await feedsOf(segments[0]!, parameters, dims, dropout)),
+      norm,
+      head: await wholeOf(head),
       hidden: await embed(batch.inputIds, dims, parameters),
-      labelPositions: int64(batch.labelPositions, [batch.labels.length]),
-      labels: int64(batch.labels, [batch.labels.length]),
-      weights: float32(weights, [weights.length, 1]),
-    });
-    addGradients(segment, results, gradients);
+    };
+  };
+  const addWholeGradients = async (
+    batch: Batch,
+    results: Feeds,
+    parameters: Parameters,
+    gradients: Parameters,
+  ) => {
+    addGradients(segments[0]!, results, gradients);
     const { norm, head } = headGradients(gradients);
     for (const [name, gradient] of Object.entries({ norm, head }))
       if (gradient) addTo(gradient, results[gradientName(name)]!.data as Float32Array);
     if (embedding.isTrained)
       await addEmbeddingGradients(batch, results[gradientName("hidden")]!, parameters, gradients);
+  };
+
+  const accumulateWhole: Accumulate = async (batch, parameters, gradients, { weights, dropout }) => {
+    const program = await wholeStep(segments[0]!, optionsFor(batch, dropout !== undefined));
+    const results = await program.run({
+      ...(await wholeFeeds(batch, parameters, dropout)),
+      labelPositions: int64(batch.labelPositions, [batch.labels.length]),
+      labels: int64(batch.labels, [batch.labels.length]),
+      weights: column(weights),
+    });
+    await addWholeGradients(batch, results, parameters, gradients);
     const logProbabilities = Float64Array.from(results.losses!.data as Float32Array, (loss) => -loss);
     return { logProbabilities, divergences: new Float64Array() };
+  };
+
+  const accumulateWholeDivergence = async (
+    batch: Batch,
+    parameters: Parameters,
+    gradients: Parameters,
+    distillation: Required<AccumulateOptions>["distillation"],
+    dropout?: DropoutKey,
+  ): Promise<Accumulated> => {
+    const { teacher, divergence } = checkComparison(distillation);
+    const { positions, weights } = distillation;
+    const options = optionsFor(batch, dropout !== undefined);
+    const program = await wholeDivergence(segments[0]!, options, teacher.temperature, divergence);
+    const results = await program.run({
+      ...(await wholeFeeds(batch, parameters, dropout)),
+      positions: int64(positions, [positions.length]),
+      logTeacher: await wholeLogProbabilities(teacher, outputTile.entries),
+      scale: column(asWeights(weights, positions.length)),
+    });
+    await addWholeGradients(batch, results, parameters, gradients);
+    const divergences = Float64Array.from(results.divergence!.data as Float32Array);
+    return { logProbabilities: new Float64Array(), divergences };
   };
 
   const accumulateBySegment: Accumulate = async (batch, parameters, gradients, options) => {
@@ -419,7 +472,7 @@ export function createEngine(
     return { logProbabilities, divergences };
   };
 
-  // The program of a whole step knows only an output layer that is plain, or trained as a whole, and losses of labels.
+  // Programs of a whole step know only an output layer that is plain, or trained as a whole; losses of labels, or a divergence.
   const isWhole = segments.length === 1 && !headAdapter && !headRows;
   const adapters = segments.flatMap(({ layers }) => layers.flatMap((plan) => [...plan.adapters.values()]));
   const drops = [...adapters, ...(headAdapter ? [headAdapter] : [])].some(({ dropout }) => dropout > 0);
@@ -466,10 +519,13 @@ export function createEngine(
     },
     async accumulate(batch, parameters, gradients, { weights, dropout, distillation, hiddenLoss }) {
       if (hiddenLoss) checkHiddenLoss(hiddenLoss);
+      const key = drops ? dropout : undefined;
+      if (isWhole && distillation && !hiddenLoss && batch.labels.length === 0)
+        return accumulateWholeDivergence(batch, parameters, gradients, distillation, key);
       const accumulate = isWhole && !distillation && !hiddenLoss ? accumulateWhole : accumulateBySegment;
       return accumulate(batch, parameters, gradients, {
         weights: asWeights(weights, batch.labels.length),
-        ...(drops && dropout && { dropout }),
+        ...(key && { dropout: key }),
         ...(distillation && { distillation }),
         ...(hiddenLoss && { hiddenLoss }),
       });

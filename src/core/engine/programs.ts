@@ -46,7 +46,8 @@ export function gradientName(name: string): string {
   return `gradient of ${name}`;
 }
 
-function gradients(
+/** The gradients of the tensors `wanted`, given those of the outputs. */
+export function gradients(
   outputs: readonly Tensor[],
   cotangents: readonly Tensor[],
   wanted: ReadonlyMap<string, Tensor>,
@@ -266,6 +267,28 @@ export function buildFinalNormGradients(config: ModelConfig, { trainsNorm }: Hea
   return gradients([normalizeFinally(config, rows, norm)], [hiddenRows(config, "dNormalized")], wanted);
 }
 
+/** All blocks and the final norm of a step in one program, and what of it is trained. */
+export function connectWhole(
+  config: ModelConfig,
+  layers: readonly LayerPlan[],
+  segmentOptions: SegmentOptions,
+  { headDtype, trainsNorm, trainsHead }: HeadOptions,
+  toHidden: boolean,
+  /** Of the input that holds N flat positions. */
+  positions: string,
+) {
+  const segment = buildSegment(config, layers, segmentOptions);
+  const rows = gather(flattenRows(segment.output), input(positions, "int64", ["N"]));
+  const norm = normWeight(config);
+  const head = input("head", headDtype, [config.vocabSize, config.hiddenSize]);
+  const trained = new Map(segment.parameters);
+  if (trainsNorm) trained.set("norm", norm);
+  if (trainsHead) trained.set("head", head);
+  if (toHidden) trained.set("hidden", segment.input);
+  // The rows at the positions [N, hiddenSize], and the output layer's weight as float32 [V, hiddenSize].
+  return { normalized: normalizeFinally(config, rows, norm), weight: cast(head, "float32"), trained };
+}
+
 /**
  * All blocks, the output layer and the backward pass in one program, so that nothing is computed twice: "losses" [N, 1] of the
  * labels, and the gradients of their sum weighted by "weights" [N, 1].
@@ -277,25 +300,11 @@ export function buildWholeStep(
   headOptions: HeadOptions,
   toHidden: boolean,
 ): Outputs {
-  const segment = buildSegment(config, layers, segmentOptions);
-  const rows = gather(flattenRows(segment.output), input("labelPositions", "int64", ["N"]));
-  const norm = normWeight(config);
-  const head = input("head", headOptions.headDtype, [config.vocabSize, config.hiddenSize]);
-  const normalized = normalizeFinally(config, rows, norm);
-  const losses = reshape(
-    linearCrossEntropy(
-      normalized,
-      cast(head, "float32"),
-      input("labels", "int64", ["N"]),
-      config.logitSoftcap,
-    ),
-    ["N", 1],
-  );
-  const wanted = new Map(segment.parameters);
-  if (headOptions.trainsNorm) wanted.set("norm", norm);
-  if (headOptions.trainsHead) wanted.set("head", head);
-  if (toHidden) wanted.set("hidden", segment.input);
-  return { losses, ...gradients([losses], [labelWeights()], wanted) };
+  const whole = connectWhole(config, layers, segmentOptions, headOptions, toHidden, "labelPositions");
+  const labels = input("labels", "int64", ["N"]);
+  const { normalized, weight, trained } = whole;
+  const losses = reshape(linearCrossEntropy(normalized, weight, labels, config.logitSoftcap), ["N", 1]);
+  return { losses, ...gradients([losses], [labelWeights()], trained) };
 }
 
 /** Name of a block's keys or values, as a program's input (of the past) and output (of the new tokens). */

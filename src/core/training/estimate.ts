@@ -12,7 +12,11 @@ import {
   listLinearModules,
 } from "../architectures/modules.ts";
 import { chooseQueryChunks } from "../engine/attention-mask.ts";
-import { buildDivergenceGradients } from "../engine/divergence-programs.ts";
+import {
+  buildDivergenceGradients,
+  buildLogProbabilities,
+  buildWholeDivergence,
+} from "../engine/divergence-programs.ts";
 import {
   buildBackward,
   buildForward,
@@ -70,8 +74,7 @@ export interface StepExtras {
   /** The model that is imitated at the labels. Default: none. */
   readonly teacher?: StoredModel;
   /**
-   * Tokens, for each of the examples', at which the model is kept near what it was, in texts of their own and by blocks one at a time.
-   * Default 0.
+   * Tokens, for each of the examples', at which the model is kept near what it was, in texts of their own. Default 0.
    */
   readonly kept?: number;
 }
@@ -143,8 +146,8 @@ export function estimateStep(
     activationBytes += (forward + scoredSlice.peakBytes) * arenaOverhead.whole;
     flops += evaluationFlops;
   }
-  if (teacher || kept > 0) {
-    const tempered = { temperature: 1, dropout: false };
+  const tempered = { temperature: 1, dropout: false };
+  if (teacher || (kept > 0 && !isWhole)) {
     const gradients = buildDivergenceGradients(config, headOptions, tempered, forwardKl, false);
     const compared = cost(gradients, tileSizes);
     activationBytes += compared.peakBytes * arenaOverhead.segments;
@@ -157,9 +160,19 @@ export function estimateStep(
     flops += ofTeacher.evaluationFlops;
   }
   if (kept > 0) {
-    const again = bySegments(1);
-    if (segmentSize > 1) activationBytes += again.bytes * arenaOverhead.segments;
-    flops += kept * (again.flops + evaluationFlops);
+    flops += kept * evaluationFlops;
+    if (isWhole) {
+      const keptShape = { rows, length: Math.ceil(kept * length), labels: Math.ceil(kept * length) };
+      const ofKept = measureForward(base, adaptation, keptShape);
+      const graph = buildWholeDivergence(config, layers, ofKept.options, headOptions, false, 1, forwardKl);
+      const compared = ofKept.cost(graph);
+      const read = ofKept.cost(buildForward(config, layers, ofKept.options));
+      const said = ofKept.cost(buildLogProbabilities(config, headOptions, tempered), ofKept.tileSizes);
+      activationBytes += (compared.peakBytes + read.peakBytes + said.peakBytes) * arenaOverhead.whole;
+      flops += compared.flops + ofKept.tiles * said.flops;
+    } else {
+      flops += kept * bySegments(segmentSize).flops;
+    }
   }
 
   const parameters = listParameters(config, adaptation);

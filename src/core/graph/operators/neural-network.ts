@@ -56,7 +56,12 @@ export function rotate(x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, h
   })[0]!;
 }
 
-const logSoftmax: Operator = { onnx: { type: "LogSoftmax" }, infer: ([x]) => [x!] };
+const logSoftmaxOperator: Operator = { onnx: { type: "LogSoftmax" }, infer: ([x]) => [x!] };
+
+/** log(softmax(x)) over the last axis. It has no derivative of its own. */
+export function logSoftmax(x: Tensor): Tensor {
+  return apply(logSoftmaxOperator, [x], { axis: -1 })[0]!;
+}
 const gatherElementsOperator: Operator = {
   onnx: { type: "GatherElements" },
   infer: ([x, indices]) => [{ dtype: x!.dtype, shape: indices!.shape }],
@@ -91,7 +96,7 @@ export function softcapSlope(y: Tensor, cap: number | undefined): Tensor | undef
 export function linearCrossEntropy(x: Tensor, weight: Tensor, labels: Tensor, cap?: number): Tensor {
   const rows = labels.shape[0]!;
   const logits = softcap(matmul(x, weight, { transB: true }), cap);
-  const logProbabilities = apply(logSoftmax, [logits], { axis: -1 })[0]!;
+  const logProbabilities = logSoftmax(logits);
   const ofLabel = gatherElements(logProbabilities, reshape(labels, [rows, 1]));
   const loss = neg(reshape(ofLabel, [rows]));
   return withDerivative([x, weight], [loss], (_node, [dLoss], needs) => {
