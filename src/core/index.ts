@@ -133,7 +133,7 @@ export {
   createMoments,
   type Moments,
 } from "./training/adamw.ts";
-export type { DivergenceTerm, OwnTexts } from "./training/divergence-term.ts";
+export type { DivergenceTerm } from "./training/divergence-term.ts";
 export {
   estimateStep,
   type StepEstimate,

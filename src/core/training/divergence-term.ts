@@ -2,7 +2,7 @@
 
 import type { MicroBatch, TokenBatch, TokenizedExample } from "../data/batch.ts";
 import type { Predictions } from "../engine/divergence-layer.ts";
-import type { AccumulateOptions, Engine } from "../engine/engine.ts";
+import type { AccumulateOptions } from "../engine/engine.ts";
 import type { Divergence } from "../objectives/divergences.ts";
 
 /** A divergence from a teacher that is part of the loss: its mean over the positions of a step, times a weight. */
@@ -13,20 +13,18 @@ export interface DivergenceTerm {
   readonly divergence: Divergence;
   /** What the teacher says after the tokens at flat positions of a batch. */
   predict(batch: TokenBatch, positions: Int32Array): Promise<Predictions>;
-  /** All tokens of these texts are compared. By default it is the labelled tokens of the examples. */
-  readonly own?: OwnTexts;
-}
-
-/** Texts of a term that are not those of the examples. */
-export interface OwnTexts {
-  /** @param step counted from 0, or an evaluation's: always the same texts */
-  textsOf(step: number | "evaluation"): readonly TokenizedExample[];
-  /** The model that is trained, by which they are computed. */
-  readonly engine: Engine;
+  /**
+   * Texts of its own, of which all tokens are compared. Default: the labelled tokens of the examples.
+   *
+   * @param step counted from 0, or an evaluation's: always the same texts
+   */
+  textsOf?(step: number | "evaluation"): readonly TokenizedExample[];
 }
 
 /** A term over the batches of a step or an evaluation. */
-export interface Comparison extends Pick<DivergenceTerm, "name" | "weight" | "own"> {
+export interface Comparison extends Pick<DivergenceTerm, "name" | "weight"> {
+  /** Whether it is over the term's own texts. */
+  readonly isApart: boolean;
   readonly batches: readonly MicroBatch[];
   /** What of a batch is compared, weighted so that the term is the mean; undefined if nothing. */
   distill(batch: MicroBatch): Promise<Distillation | undefined>;
@@ -47,17 +45,18 @@ export function compareOver(
   batches: readonly MicroBatch[],
   weights: readonly number[],
 ): Comparison {
-  const { name, weight, divergence, own, predict } = term;
-  const positionsOf = (batch: MicroBatch) => (own ? positionsInside(batch) : batch.labelPositions);
+  const { name, weight, divergence, predict } = term;
+  const isApart = term.textsOf !== undefined;
+  const positionsOf = (batch: MicroBatch) => (isApart ? positionsInside(batch) : batch.labelPositions);
   const positions = new Map(batches.map((batch) => [batch, positionsOf(batch)]));
   const count = [...positions.values()].reduce((sum, { length }) => sum + length, 0);
   const sharesOf = ({ labelExamples }: MicroBatch, length: number) =>
-    Float32Array.from({ length }, (_, i) => (own ? 1 : weights[labelExamples[i]!]!) / count);
+    Float32Array.from({ length }, (_, i) => (isApart ? 1 : weights[labelExamples[i]!]!) / count);
   let total = 0;
   return {
     name,
     weight,
-    ...(own && { own }),
+    isApart,
     batches,
     async distill(batch) {
       const here = positions.get(batch)!;

@@ -62,7 +62,7 @@ export async function accumulateLoss(
   const counted = counting.length === texts.length ? batches : buildMicroBatches(counting, batching);
   const comparisons = compareAll(plan, counted, examples, step);
   // That of the examples' labels shares their passes through the model.
-  const shared = comparisons.find(({ own }) => !own);
+  const shared = comparisons.find(({ isApart }) => !isApart);
   for (const [microBatch, batch] of counted.entries()) {
     const weights = gatherLabels(batch, coefficients).map((coefficient) => -coefficient);
     // An objective that has to know the scores beforehand would see others, were inputs dropped at random.
@@ -72,13 +72,13 @@ export async function accumulateLoss(
     scatterLabels(batch, accumulated.logProbabilities, scores);
     shared?.add(batch, accumulated.divergences);
   }
-  for (const { own, batches, distill, add } of comparisons) {
-    if (!own) continue;
+  for (const { isApart, batches, distill, add } of comparisons) {
+    if (!isApart) continue;
     for (const batch of batches) {
       const distillation = await distill(batch);
       if (!distillation) continue;
       const options = { weights: 0, ...distillation };
-      add(batch, (await own.engine.accumulate(batch, parameters, gradients, options)).divergences);
+      add(batch, (await engine.accumulate(batch, parameters, gradients, options)).divergences);
     }
   }
   const final = objective.isLinear ? objective.evaluate(toScored(examples, scores)) : value;
@@ -103,11 +103,10 @@ export async function evaluateLoss(
     onBatch?.(done, batches.length),
   );
   const comparisons = compareAll(plan, batches, heldOut, "evaluation");
-  for (const { own, batches, distill, add } of comparisons) {
+  for (const { batches, distill, add } of comparisons) {
     for (const batch of batches) {
       const compared = await distill(batch);
-      const ofBatch = own?.engine ?? engine;
-      if (compared) add(batch, await ofBatch.divergences(batch, parameters, compared.distillation));
+      if (compared) add(batch, await engine.divergences(batch, parameters, compared.distillation));
     }
   }
   return { value: joinLosses(objective.evaluate(toScored(heldOut, scores)), comparisons), batches };
@@ -121,7 +120,7 @@ function compareAll(
 ): Comparison[] {
   const weights = examples.flatMap(({ texts, weight = 1 }) => texts.map(() => weight));
   return divergences.map((term) =>
-    compareOver(term, term.own ? buildMicroBatches(term.own.textsOf(step), batching) : batches, weights),
+    compareOver(term, term.textsOf ? buildMicroBatches(term.textsOf(step), batching) : batches, weights),
   );
 }
 

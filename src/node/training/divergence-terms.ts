@@ -96,11 +96,7 @@ export function keepTerm(
     weight,
     divergence: forwardKl,
     predict: (batch, positions) => engine.predict(batch, positions, beginning),
-    own: {
-      engine,
-      textsOf: (step) =>
-        step === "evaluation" ? texts(evaluatedDraw, evaluatedTokens) : texts(step, ofStep),
-    },
+    textsOf: (step) => (step === "evaluation" ? texts(evaluatedDraw, evaluatedTokens) : texts(step, ofStep)),
   };
 }
 

@@ -106,11 +106,7 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
   const { config, model, adaptation, steps, segmentSize } = inputs;
   const device = openRunDevice(config);
   const interruptible = events.signal ? makeInterruptible(device, events.signal) : device;
-  const createTuned = (size: number) =>
-    createEngine(interruptible, model.config, model.weights, adaptation, { segmentSize: size });
-  const engine = createTuned(segmentSize);
-  // A divergence is computed by segments in any case, and those of one block need the least memory.
-  const keeping = segmentSize === 1 ? engine : createTuned(1);
+  const engine = createEngine(interruptible, model.config, model.weights, adaptation, { segmentSize });
   const teacher =
     inputs.teacher &&
     createEngine(interruptible, inputs.teacher.config, inputs.teacher.weights, frozen, { segmentSize: 1 });
@@ -125,7 +121,7 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
     const divergences = [
       ...(teacher ? [distillationTerm(config as DistillOptions, teacher)] : []),
       ...(inputs.keptTexts
-        ? [keepTerm(config.keep, keeping, copyOf(parameters), inputs.keptTexts, steps)]
+        ? [keepTerm(config.keep, engine, copyOf(parameters), inputs.keptTexts, steps)]
         : []),
     ];
     const newest = listCheckpoints(folder.checkpoints).at(-1);
@@ -167,7 +163,8 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
     if (best && best.step !== step) await readCheckpoint(folder.checkpoints, best.step, parameters);
     return { ...result, output: await writeResult(folder, config, tuned, initial) };
   } finally {
-    for (const each of new Set([engine, keeping, ...(teacher ? [teacher] : [])])) await each.release();
+    await engine.release();
+    await teacher?.release();
   }
 }
 
