@@ -1,7 +1,7 @@
 /** @file Word problems with small numbers, answered like GSM8K: one line per calculation, then `#### result`. */
 
 import type { Random } from "../core/random.ts";
-import { between, pick, pickTwo } from "./drawing.ts";
+import { between, pick, pickTwo, type Split } from "./drawing.ts";
 import type { DrawItem, Wordings } from "./questions.ts";
 import { CONTAINERS, COUNTABLES, type Countable, capitalized, counted, FOODS, PEOPLE } from "./world.ts";
 
@@ -42,6 +42,8 @@ const APPLY: Record<Operator, (left: number, right: number) => number> = {
   "/": (left, right) => left / right,
 };
 
+const INVERSE: Record<Operator, Operator> = { "+": "-", "-": "+", "*": "/", "/": "*" };
+
 /** A kind of problem: numbers joined by operators, calculated from left to right. */
 interface Kind {
   operators: readonly Operator[];
@@ -50,17 +52,43 @@ interface Kind {
   wordings: Wordings<Scene>;
 }
 
-/** The calculation of `numbers` from left to right, one line per operator, and `#### result`. */
-function writeWorking(numbers: readonly number[], operators: readonly Operator[]): string {
-  let result = numbers[0]!;
-  let working = "";
-  operators.forEach((operator, i) => {
+/** A line of a calculation. */
+interface Step {
+  left: number;
+  operator: Operator;
+  right: number;
+  result: number;
+}
+
+/** The calculation of `numbers` from left to right. */
+function calculate(numbers: readonly number[], operators: readonly Operator[]): Step[] {
+  let left = numbers[0]!;
+  return operators.map((operator, i) => {
     const right = numbers[i + 1]!;
-    const next = APPLY[operator](result, right);
-    working += `${result} ${operator} ${right} = ${next}\n`;
-    result = next;
+    const step = { left, operator, right, result: APPLY[operator](left, right) };
+    left = step.result;
+    return step;
   });
-  return `${working}#### ${result}`;
+}
+
+const writeStep = ({ left, operator, right, result }: Step): string =>
+  `${left} ${operator} ${right} = ${result}\n`;
+
+/** One line per operator, and `#### result`. */
+function writeWorking(steps: readonly Step[]): string {
+  return `${steps.map(writeStep).join("")}#### ${steps.at(-1)!.result}`;
+}
+
+/** The same with words before it and up to two checks of each line by its inverse, as a model that thinks too much would write it. */
+function writeThinking(random: Random, numbers: readonly number[], steps: readonly Step[]): string {
+  const checks = random.below(3);
+  const opening = checks === 0 ? "" : `There are ${numbers.join(" and ")}.\n`;
+  const checked = steps.map((step) => {
+    const { left, operator, right, result } = step;
+    const inverse = writeStep({ left: result, operator: INVERSE[operator], right, result: left });
+    return writeStep(step) + `So it is ${result}. ${inverse}`.repeat(checks);
+  });
+  return `${opening}${checked.join("")}#### ${steps.at(-1)!.result}`;
 }
 
 const GAIN: Kind = {
@@ -223,15 +251,33 @@ const GROUPS_THEN_LOSS: Kind = {
 
 const KINDS: readonly Kind[] = [GAIN, LOSS, GROUPS, SHARES, GAIN_THEN_LOSS, GROUPS_THEN_LOSS];
 
-/** Draws a word problem; its key is the calculation, such as `3 * 4 - 2`. */
-export const drawMathItem: DrawItem = (random, split) => {
+interface Problem {
+  numbers: readonly number[];
+  steps: readonly Step[];
+  question: string;
+  key: string;
+}
+
+function drawProblem(random: Random, split: Split): Problem {
   const kind = pick(random, KINDS);
   const numbers = kind.drawNumbers(random);
   const scene = drawScene(random, kind.table, numbers);
   return {
-    key: numbers.map((number, i) => (i === 0 ? `${number}` : ` ${kind.operators[i - 1]} ${number}`)).join(""),
+    numbers,
+    steps: calculate(numbers, kind.operators),
     question: pick(random, kind.wordings[split])(scene),
-    answer: writeWorking(numbers, kind.operators),
-    wrongAnswers: [],
+    key: numbers.map((number, i) => (i === 0 ? `${number}` : ` ${kind.operators[i - 1]} ${number}`)).join(""),
   };
+}
+
+/** Draws a word problem; its key is the calculation, such as `3 * 4 - 2`. */
+export const drawMathItem: DrawItem = (random, split) => {
+  const { steps, question, key } = drawProblem(random, split);
+  return { key, question, answer: writeWorking(steps), wrongAnswers: [] };
+};
+
+/** The same problems, answered with up to two checks of each line. */
+export const drawThinkingItem: DrawItem = (random, split) => {
+  const { numbers, steps, question, key } = drawProblem(random, split);
+  return { key, question, answer: writeThinking(random, numbers, steps), wrongAnswers: [] };
 };

@@ -38,7 +38,7 @@ describe.each(DOMAINS)("the %s domain", (domain) => {
 describe("drawTuningSet", () => {
   it("refuses a set larger than the domain", () => {
     expect(() => drawTuningSet("commonsense", "held-out", 20_000, createRandom(0))).toThrow(
-      /commonsense domain has hardly more than \d+ held-out questions/,
+      /subject commonsense has hardly more than \d+ held-out questions/,
     );
   });
 });

@@ -4,7 +4,7 @@ import type { Random } from "../core/random.ts";
 import { drawCommonsenseItem } from "./commonsense-questions.ts";
 import { drawComputingItem } from "./computing-questions.ts";
 import { type Split, splitOf } from "./drawing.ts";
-import { drawMathItem } from "./math-questions.ts";
+import { drawMathItem, drawThinkingItem } from "./math-questions.ts";
 import type { DrawItem, Item } from "./questions.ts";
 
 /** The three domains that a miniature model can be tuned on. */
@@ -12,8 +12,12 @@ export const DOMAINS = ["math", "commonsense", "computing"] as const;
 
 export type Domain = (typeof DOMAINS)[number];
 
-const DRAW_ITEM: Record<Domain, DrawItem> = {
+/** What tuning sets there are: of the domains, and of word problems that are thought about too much. */
+export type Subject = Domain | "thinking";
+
+const DRAW_ITEM: Record<Subject, DrawItem> = {
   math: drawMathItem,
+  thinking: drawThinkingItem,
   commonsense: drawCommonsenseItem,
   computing: drawComputingItem,
 };
@@ -22,20 +26,20 @@ const DRAW_ITEM: Record<Domain, DrawItem> = {
 const MOST_VAIN_DRAWS = 5000;
 
 /**
- * Draws `size` items of a domain, no two with the same question. Every item's key belongs to `split`, so that
+ * Draws `size` items of a subject, no two with the same question. Every item's key belongs to `split`, so that
  * training and held-out sets share neither wordings nor combinations of numbers or entities.
  *
- * @throws RangeError when the domain cannot supply so many different questions.
+ * @throws RangeError when the subject cannot supply so many different questions.
  */
-export function drawTuningSet(domain: Domain, split: Split, size: number, random: Random): Item[] {
+export function drawTuningSet(subject: Subject, split: Split, size: number, random: Random): Item[] {
   const items = new Map<string, Item>();
   for (let vainDraws = 0; items.size < size; vainDraws++) {
     if (vainDraws === MOST_VAIN_DRAWS) {
       throw new RangeError(
-        `The ${domain} domain has hardly more than ${items.size} ${split} questions, so ask for fewer than ${size}.`,
+        `The subject ${subject} has hardly more than ${items.size} ${split} questions, so ask for fewer than ${size}.`,
       );
     }
-    const item = DRAW_ITEM[domain](random, split);
+    const item = DRAW_ITEM[subject](random, split);
     if (splitOf(item.key) !== split || items.has(item.question)) continue;
     items.set(item.question, item);
     vainDraws = 0;

@@ -1,5 +1,5 @@
 /**
- * @file Writes the miniature files: `write-corpus.ts tuning <folder>` the tuning sets of the three domains,
+ * @file Writes the miniature files: `write-corpus.ts tuning <folder>` the tuning sets of the three domains and of thinking,
  * `write-corpus.ts benchmarks <folder>` their benchmarks,
  * `write-corpus.ts pretraining <file.jsonl> <documents>` a pretraining corpus of that many documents.
  */
@@ -9,7 +9,7 @@ import { createRandom } from "../core/random.ts";
 import { makeFolder, writeWhole } from "../node/files/write.ts";
 import { drawBenchmark } from "./benchmark.ts";
 import { writeDocument } from "./pretraining-text.ts";
-import { DOMAINS, drawTuningSet } from "./tuning-set.ts";
+import { DOMAINS, drawTuningSet, type Subject } from "./tuning-set.ts";
 
 const SEED = 2024;
 const TRAIN_ROWS = 600;
@@ -22,17 +22,18 @@ const toJsonLines = (rows: readonly object[]): string =>
 
 function writeTuningSets(folder: string): void {
   makeFolder(folder);
-  DOMAINS.forEach((domain, stream) => {
+  const subjects: readonly Subject[] = [...DOMAINS, "thinking"];
+  subjects.forEach((subject, stream) => {
     for (const [split, size] of [
       ["train", TRAIN_ROWS],
       ["held-out", HELD_OUT_ROWS],
     ] as const) {
       const random = createRandom(SEED, stream, split === "train" ? 0 : 1);
-      const rows = drawTuningSet(domain, split, size, random).map(({ question, answer }) => ({
+      const rows = drawTuningSet(subject, split, size, random).map(({ question, answer }) => ({
         question,
         answer,
       }));
-      writeWhole(join(folder, `${domain}-${split}.jsonl`), toJsonLines(rows));
+      writeWhole(join(folder, `${subject}-${split}.jsonl`), toJsonLines(rows));
     }
   });
 }
