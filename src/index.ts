@@ -96,6 +96,10 @@ export type { Tokenizer } from "./core/tokenization/tokenizer.ts";
 export type { StepEstimate } from "./core/training/estimate.ts";
 export type { EvaluationMetrics, LoopOutcome, Progress, StepMetrics } from "./core/training/loop.ts";
 export * from "./evaluation/index.ts";
+export { equalAnswers } from "./mathematics/equal-answers.ts";
+export type { EqualityOptions } from "./mathematics/equal-values.ts";
+export { type AnswerMarker, type ExtractionOptions, extractAnswer } from "./mathematics/extract-answer.ts";
+export { judge } from "./mathematics/judge.ts";
 export { loadAdapter } from "./node/adapters/load-adapter.ts";
 export { type OpenAdaptedOptions, openAdaptedModel } from "./node/adapters/open-adapted.ts";
 export {
