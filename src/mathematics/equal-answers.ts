@@ -31,7 +31,7 @@ const maximumWork = 100_000;
  * - Numbers: with separators (1,000; 1{,}000; 1\,000), in scientific notation, as fractions, mixed numbers (3\frac{1}{2}, 3 1/2),
  *   repeating decimals (0.\overline{3}). Fractions are compared exactly; a decimal with anything else to six places, so that
  *   0.333333 is a third and 0.33 is not.
- * - Currencies, units and degrees are dropped, whatever they are: 18, \$18, 18\text{ cm}^2 and 18 apples are equal.
+ * - Currencies, units, degrees and bases are dropped, whatever they are: 18, \$18, 18\text{ cm}^2, 18_9 and 18 apples are equal.
  * - A percent sign says nothing or a hundredth: 25\% is 25 and 0.25.
  * - Expressions with variables, roots, powers, logarithms, trigonometric functions, factorials and i are evaluated at
  *   points drawn once for all, and are equal if they agree wherever both are real: \ln(x^2) is 2\ln x. A difference below 1e-9

@@ -27,7 +27,7 @@ const maximumStatement = 2000;
  * 3. `####`: the rest of the last line that has it, as GSM8K's solutions end, unless it is a heading of Markdown;
  * 4. `last number`: the last number, fraction or percentage.
  *
- * `output`, which does not count by default, is what the last block of the output of a program (```` ```output ````) holds.
+ * `output`, which does not count by default, is what the last fenced block of a program's output holds, whose fence says so.
  *
  * math-verify joins several boxes by commas, takes a text's last formula before its numbers, knows no `\fbox`, and looks for
  * numbers within 50 characters after "answer". lm-evaluation-harness's GSM8K takes the number after the *first* `####`
