@@ -154,4 +154,4 @@ export {
 } from "./training/loop.ts";
 export type { SchedulerType } from "./training/schedule.ts";
 export type { ReferencedExample } from "./training/scored-examples.ts";
-export type { LossPlan } from "./training/step-loss.ts";
+export type { LossPlan, WrittenExamples } from "./training/step-loss.ts";

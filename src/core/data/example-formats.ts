@@ -1,10 +1,11 @@
 /** @file The formats in which people keep examples, by what is learnt from them. */
 
+import { Float } from "../python/number.ts";
 import type { ChatMessage } from "../tokenization/chat-template.ts";
 import { implicitPromptOfMessages, implicitPromptOfTexts } from "./implicit-prompt.ts";
 import { contentText, type MessageList, readMessages } from "./messages.ts";
 import type { Fields } from "./row-fields.ts";
-import type { ExampleKind } from "./training-example.ts";
+import type { ExampleKind, Problem } from "./training-example.ts";
 
 /** What an example says: a conversation, for a chat template, and a prompt and its completion, for models without one. */
 export interface ExampleContent {
@@ -22,6 +23,8 @@ export interface Draft extends ExampleContent {
   readonly rejected?: ExampleContent;
   /** Of an unpaired answer: whether it is a wanted one. */
   readonly label?: boolean;
+  /** Of a prompt that the model answers itself; the messages are those before its answer, and a completion is empty. */
+  readonly problem?: Pick<Problem, "prompt" | "answer">;
 }
 
 export interface ExampleFormat {
@@ -78,6 +81,11 @@ function readHistory(fields: Fields): ChatMessage[] {
   });
 }
 
+/** Without a chat template: lm-evaluation-harness's prompt for GSM8K. */
+function asQuestion(question: string): string {
+  return `Question: ${question}\nAnswer:`;
+}
+
 const exchanges: readonly ExchangeFormat[] = [
   {
     name: "prompt and completion",
@@ -127,10 +135,9 @@ const exchanges: readonly ExchangeFormat[] = [
     answered: "answer",
     read(fields, answered) {
       const [question, answer] = [fields.text("question"), fields.text(answered)];
-      // Without a chat template the prompt is lm-evaluation-harness's for GSM8K.
       return {
         messages: exchange(question, answer),
-        plain: { prompt: `Question: ${question}\nAnswer:`, completion: ` ${answer}` },
+        plain: { prompt: asQuestion(question), completion: ` ${answer}` },
       };
     },
   },
@@ -177,6 +184,36 @@ function asUnpaired({ name, asked, answered, read, ...format }: ExchangeFormat):
       return { ...readAnswer(fields, answered, read), label };
     },
   };
+}
+
+/** A prompt that the model answers itself. @param plain what it is without a chat template */
+function asProblem(asked: string, plain: (prompt: string) => string): ExampleFormat {
+  return {
+    name: `${asked} and right answer`,
+    fields: [asked, "answer"],
+    read(fields) {
+      const answer = readRightAnswer(fields);
+      if (Array.isArray(fields.value(asked))) {
+        const { messages } = readMessages(fields.list(asked), fields.fail);
+        const last = messages.at(-1) ?? fields.fail(`the field "${asked}" has no message`);
+        return { messages, problem: { prompt: contentText(last), answer } };
+      }
+      const prompt = fields.text(asked);
+      return {
+        messages: [{ role: "user", content: prompt }],
+        plain: { prompt: plain(prompt), completion: "" },
+        problem: { prompt, answer },
+      };
+    },
+  };
+}
+
+/** A text or a number, or of a solution that names its result after "####", as GSM8K's do, this result. */
+function readRightAnswer(fields: Fields): string {
+  const value = fields.value("answer");
+  const isNumber = typeof value === "number" || typeof value === "bigint" || value instanceof Float;
+  const answer = (isNumber ? String(value) : fields.text("answer")).split("####").at(-1)!.trim();
+  return answer === "" ? fields.fail('the field "answer" is empty; give the right answer') : answer;
 }
 
 /** A boolean, or its name, which is what files of texts such as CSV have; undefined if it is neither. */
@@ -272,4 +309,5 @@ export const exampleFormats: Readonly<Record<ExampleKind, readonly ExampleFormat
     { name: "pair with a common beginning", fields: ["chosen", "rejected"], read: readPairWithoutPrompt },
   ],
   unpaired: exchanges.map(asUnpaired),
+  prompts: [asProblem("prompt", (prompt) => prompt), asProblem("question", asQuestion)],
 };

@@ -6,7 +6,7 @@ import type { ChatMessage } from "../tokenization/chat-template.ts";
 import { checkNoConversation, conversationFields, readConversationFields } from "./conversation-fields.ts";
 import { type ExampleContent, type ExampleFormat, exampleFormats, fits } from "./example-formats.ts";
 import { checkFields, type Fields, type Row, saysSomething } from "./row-fields.ts";
-import type { ExampleKind } from "./training-example.ts";
+import type { ExampleKind, Problem } from "./training-example.ts";
 import { describeUnknownFields } from "./unknown-format.ts";
 
 /** An example as a conversation, for a chat template, and as a prompt and its completion, for models without one. */
@@ -19,6 +19,8 @@ export interface Example extends ExampleContent {
   readonly rejected?: Example;
   /** Of an unpaired answer: whether it is a wanted one. */
   readonly label?: boolean;
+  /** Of a prompt that the model answers itself. */
+  readonly problem?: Problem;
   /** How much it counts. Default 1. */
   readonly weight?: number;
   readonly line: number;
@@ -102,12 +104,13 @@ export function createExampleReader(
       );
     }
     const checked = checkFields(mapped, path, line);
-    const { rejected, label, ...own } = format.read(checked);
+    const { rejected, label, problem, ...own } = format.read(checked);
     const weight = readWeight(checked);
     return {
       ...addConversationFields(own, checked),
       ...(rejected && { rejected: { ...addConversationFields(rejected, checked), line } }),
       ...(label !== undefined && { label }),
+      ...(problem && { problem: { ...problem, fields, line } }),
       ...(weight !== undefined && { weight }),
       line,
       ignoredFields: listIgnored(fields, format, mapping),

@@ -4,6 +4,7 @@ import { InputError } from "../errors.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
 import type { Example } from "./example.ts";
 import { type TokenizationOptions, tokenizeExample } from "./tokenize-example.ts";
+import { tokenizePrompt } from "./tokenize-prompt.ts";
 import type { TrainingExample } from "./training-example.ts";
 
 /** A row as examples. */
@@ -16,7 +17,7 @@ export interface PreparedRow {
 
 /**
  * Tokenizes an example with all that belongs to it. The texts of a preference have the same prompt, which ends where it would for
- * the chosen answer alone.
+ * the chosen answer alone. Of a prompt that the model answers itself there is the prompt alone.
  *
  * @param path for messages
  * @throws InputError naming file and line as `tokenizeExample` does; or if an answer of a preference has turns that the template
@@ -35,7 +36,12 @@ export function prepareExample(
   options: TokenizationOptions,
   path: string,
 ): PreparedRow {
-  const { rejected, label, weight } = example;
+  const { rejected, label, weight, problem } = example;
+  const about = { ...(weight !== undefined && { weight }), ...(label !== undefined && { label }) };
+  if (problem) {
+    const text = tokenizePrompt(example, tokenizer, options, `${path}, line ${example.line}`);
+    return { examples: [{ texts: [text], problem, ...about }], unprintedRoles: [] };
+  }
   const isPreference = rejected !== undefined || label !== undefined;
   const sides = [example, ...(rejected ? [rejected] : [])].map((side) =>
     tokenizeExample(side, tokenizer, options, path),
@@ -45,7 +51,6 @@ export function prepareExample(
       `${path}, line ${example.line}: the answer has several turns, which the chat template prints differently when others follow; make all but the last of them part of the prompt.`,
     );
   }
-  const about = { ...(weight !== undefined && { weight }), ...(label !== undefined && { label }) };
   return {
     examples: isPreference
       ? [{ texts: sides.flatMap(({ examples }) => examples), ...about }]

@@ -60,6 +60,11 @@ export interface LocalRequest extends GenerationRequest {
 /** A {@link Generator} that also takes strategies of the caller's own. */
 export interface LocalGenerator extends Generator {
   generate(request: LocalRequest, events?: Parameters<Generator["generate"]>[1]): Promise<Generation>;
+  /**
+   * Writes by the adapters' tensors as they are from now on, where they have been changed in place, and forgets all texts. It is for a
+   * generator with {@link GeneratorOptions.bits} "exact", between requests.
+   */
+  refresh(): void;
 }
 
 /** A request on its way. */
@@ -81,7 +86,7 @@ interface Job extends DecodingState {
 
 /** The requests for one adapter. */
 interface Lane {
-  readonly rows: CachedRows;
+  rows: CachedRows;
   readonly decoder: Decoder;
   readonly queue: Job[];
   /** The jobs of the active rows. */
@@ -295,6 +300,12 @@ export function createGenerator(
       });
       running ??= run();
       return generation;
+    },
+    refresh() {
+      for (const lane of lanes.values()) {
+        lane.decoder.refresh();
+        lane.rows = createCachedRows(config, lane.decoder, batchSize);
+      }
     },
     async close() {
       closed = true;

@@ -72,6 +72,11 @@ export interface Decoder {
    * Logits after rows of {@link Extension.hidden}: float32 [positions, vocabSize], with the output layer as it is stored.
    */
   logits(hidden: HostTensor, positions: Int32Array): Promise<Float32Array>;
+  /**
+   * Computes with the adapter's tensors as they are from now on, where they have been changed in place; its programs stay. What
+   * {@link DecoderOptions.stepBits} has quantized stays as well, so that of trained weights it has to be left out.
+   */
+  refresh(): void;
   release(): Promise<void>;
 }
 
@@ -118,7 +123,7 @@ export function createDecoder(
   const headTensor = config.tieWordEmbeddings ? embeddingName : headName;
   const table = tableWith(adaptation, parameters, headTensor, weights.head);
   const preparedHead = once(async () => {
-    // Rows that are trained are put in once.
+    // Rows that are trained are put in once, until the next refresh.
     const head = adaptation.rowsOf?.(headTensor) ? await wholeOf(table) : table;
     const norm = await wholeOf(tableWith(adaptation, parameters, normName, weights.norm));
     const { head: adapter, parameters: withPrepared } = await prepared();
@@ -303,14 +308,22 @@ export function createDecoder(
       return layer.score(gatherRows(hidden, positions), labels, headWeights);
     },
     logits: (hidden, positions) => runHead(gatherRows(hidden, positions), undefined),
+    refresh() {
+      for (const each of [prepared, preparedHead, singles, steps]) each.forget();
+    },
     release,
   };
 }
 
-/** `compute`, whose result is kept after the first call. */
-function once<T>(compute: () => Promise<T>): () => Promise<T> {
+/** `compute`, whose result is kept after the first call until it is forgotten. */
+function once<T>(compute: () => Promise<T>): (() => Promise<T>) & { forget(): void } {
   let result: Promise<T> | undefined;
-  return () => (result ??= compute());
+  const get = () => (result ??= compute());
+  return Object.assign(get, {
+    forget() {
+      result = undefined;
+    },
+  });
 }
 
 /** Computes the next tokens of one text, all of whose past is in `past`. */

@@ -55,6 +55,8 @@ export interface EngineOptions {
   readonly segmentSize: number;
   /** How much of the output layer is computed at a time. Default: {@link defaultOutputTile}. */
   readonly outputTile?: OutputTile;
+  /** Divides the logits, as it does where texts are drawn, so that log-probabilities are those of the draws. Default 1. */
+  readonly temperature?: number;
 }
 
 /** Identifies a micro-batch, for its dropout masks. */
@@ -189,11 +191,12 @@ type Feeds = Record<string, HostTensor>;
  */
 export function createEngine(
   device: Device,
-  config: ModelConfig,
+  model: ModelConfig,
   weights: ModelWeights,
   adaptation: Adaptation,
-  { segmentSize, outputTile = defaultOutputTile }: EngineOptions,
+  { segmentSize, outputTile = defaultOutputTile, temperature = 1 }: EngineOptions,
 ): Engine {
+  const config = divideLogits(model, temperature);
   const { compileOnce, release } = createProgramCache(device);
   const embedding = createEmbedding(compileOnce, config, weights, adaptation);
   const segments = planSegments(config, adaptation, segmentSize, embedding.isTrained);
@@ -548,6 +551,17 @@ export function createEngine(
       return outputLayer.logits(gatherRows(hidden, positions), headWeights(parameters));
     },
     release,
+  };
+}
+
+/** The model with its logits divided by the temperature, which a cap of them has to follow. */
+function divideLogits(config: ModelConfig, temperature: number): ModelConfig {
+  if (temperature === 1) return config;
+  const { logitScale = 1, logitSoftcap } = config;
+  return {
+    ...config,
+    logitScale: logitScale / temperature,
+    ...(logitSoftcap !== undefined && { logitSoftcap: logitSoftcap / temperature }),
   };
 }
 

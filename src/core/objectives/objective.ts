@@ -8,9 +8,11 @@ export interface ScoredText {
   readonly logProbabilities: Float64Array;
   /** The same by the reference, the model before tuning; where the objective needs none, empty. */
   readonly reference: Float64Array;
+  /** The same by the model that wrote the text, where it may have been an earlier one than that which is tuned. */
+  readonly old?: Float64Array;
 }
 
-export interface ScoredExample extends Pick<TrainingExample, "label"> {
+export interface ScoredExample extends Pick<TrainingExample, "label" | "rewards"> {
   readonly texts: readonly ScoredText[];
   readonly weight: number;
 }

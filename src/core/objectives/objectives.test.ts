@@ -14,8 +14,10 @@ import {
   ownersOf,
 } from "./objectives.ts";
 
-/** Those whose loss is a function of the labels' log-probabilities and nothing else. */
-const names = objectiveNames.filter((name) => name === "sft" || objectiveOf(name).learnsFrom !== "texts");
+/** Those whose loss is a function of the log-probabilities of given labels and nothing else. */
+const names = objectiveNames.filter(
+  (name) => name === "sft" || ["pairs", "unpaired"].includes(objectiveOf(name).learnsFrom),
+);
 
 /** Each of them, with its defaults and with other options. */
 const cases: [name: ObjectiveName, options: ObjectiveOptions][] = [
@@ -34,7 +36,7 @@ const caseNames = cases.map(([name, options]): [string, Objective] => [
   createObjective(name, options),
 ]);
 
-const textsOf = { texts: 1, pairs: 2, unpaired: 2 };
+const textsOf = { texts: 1, pairs: 2, unpaired: 2, prompts: 4 };
 
 /** Up to six examples, of up to nine labels a text, as likely as not and as the reference would not have them. */
 function drawExamples({ learnsFrom }: Objective, seed: number): ScoredExample[] {

@@ -6,9 +6,11 @@ import { parseOptions } from "../parse-fields.ts";
 import { cpo, cpoOptions, simpo, simpoOptions } from "./cpo.ts";
 import { distill, distillOptions } from "./distill.ts";
 import { dpo, dpoNorm, dpoOptions, hinge, ipo, robust, robustOptions } from "./dpo.ts";
+import { grpo, grpoOptions } from "./grpo.ts";
 import { kto, ktoOptions } from "./kto.ts";
 import type { Objective } from "./objective.ts";
 import { orpo, orpoOptions } from "./orpo.ts";
+import { rloo, rlooOptions } from "./rloo.ts";
 import { sft } from "./sft.ts";
 
 type OptionShape = Readonly<Record<string, z.ZodType>>;
@@ -26,8 +28,8 @@ export interface ObjectiveKind<Shape extends OptionShape = OptionShape> {
 }
 
 /**
- * A loss of preferences, with a tenth of the learning rate: TRL's documentation advises 1e-5 for DPO with LoRA, where it has 1e-6 for
- * the whole model, and 1e-4 for supervised tuning with LoRA.
+ * A loss of preferences or rewards, with a tenth of the learning rate: TRL's documentation advises 1e-5 for DPO with LoRA, where it has
+ * 1e-6 for the whole model (as for GRPO), and 1e-4 for supervised tuning with LoRA.
  */
 function ofPreferences<Shape extends OptionShape>(
   learnsFrom: ExampleKind,
@@ -42,6 +44,7 @@ function ofPreferences<Shape extends OptionShape>(
     create,
     describe: (options) =>
       `${title}, ${Object.entries(options)
+        .filter(([, value]) => value !== undefined)
         .map(([name, value]) => `${name} ${value}`)
         .join(", ")}`,
   };
@@ -72,6 +75,8 @@ const objectives = {
   cpo: ofPreferences("pairs", "CPO", cpoOptions, cpo),
   orpo: ofPreferences("pairs", "ORPO", orpoOptions, orpo),
   kto: ofPreferences("unpaired", "KTO", ktoOptions, kto),
+  grpo: ofPreferences("prompts", "GRPO", grpoOptions, grpo),
+  rloo: ofPreferences("prompts", "RLOO", rlooOptions, rloo),
 };
 
 export type ObjectiveName = keyof typeof objectives;
@@ -82,7 +87,10 @@ type Intersection<T> = (T extends unknown ? (value: T) => void : never) extends 
   : never;
 type Shape = Intersection<(typeof objectives)[ObjectiveName]["options"]["shape"]>;
 
-/** The options of all objectives, by their names in a run's config.yaml; each may be left out. */
+/**
+ * The options of all objectives, by their names in a run's config.yaml; each may be left out. Of those that several have the last one's
+ * range stands here, which is the widest.
+ */
 export const objectiveOptions = Object.fromEntries(
   Object.values<ObjectiveKind>(objectives).flatMap(({ options }) =>
     Object.entries(options.shape).map(([name, option]) => [name, withoutDefault(option).optional()]),

@@ -7,7 +7,13 @@ import type { Engine } from "../engine/engine.ts";
 import { InputError } from "../errors.ts";
 import { type AdamWConfig, clipGradients, gradientNorm, type Moments, updateAdamW } from "./adamw.ts";
 import { type SchedulerType, scheduleFactor } from "./schedule.ts";
-import { accumulateLoss, evaluateLoss, type LossPlan, type LossValue } from "./step-loss.ts";
+import {
+  accumulateLoss,
+  evaluateLoss,
+  type LossPlan,
+  type LossValue,
+  type WrittenExamples,
+} from "./step-loss.ts";
 
 /** What the loop needs to know of a run. */
 export interface LoopPlan extends LossPlan {
@@ -109,7 +115,8 @@ export type LoopOutcome = "finished" | "stopped early" | "interrupted";
  * Trains until the last step, an early stop or an interruption. The state is saved before it returns: that after the last
  * whole step, whatever an interruption cut off.
  *
- * @throws InputError if the loss or the gradients are not finite; the last checkpoint is then the state before.
+ * @throws InputError if the loss or the gradients are not finite; the last checkpoint is then the state before. What the plan throws in
+ *   place of a step's examples, after the state is saved.
  *
  * @example
  * const { openDevice, openModel } = await import("slimtune");
@@ -186,7 +193,15 @@ async function trainStep<P extends Progress>(
   const started = performance.now();
   const { progress, parameters, moments } = state;
   for (const { data } of gradients.values()) data.fill(0);
-  const { value, batches } = await accumulateLoss(engine, plan, progress.step, parameters, gradients);
+  const { examples, metrics } = await drawExamples(plan, state, events);
+  const { value, batches } = await accumulateLoss(
+    engine,
+    plan,
+    progress.step,
+    examples,
+    parameters,
+    gradients,
+  );
   const { loss } = value;
   const norm = gradientNorm(gradients);
   const number = progress.step + 1;
@@ -226,8 +241,24 @@ async function trainStep<P extends Progress>(
     trained_tokens: labels,
     tokens,
     seconds,
-    ...withMetrics(value),
+    ...withMetrics({ ...value, metrics: { ...metrics, ...value.metrics } }),
   });
+}
+
+/** The examples of the next step. Where they cannot be made, the state is saved first: what has failed may be corrected, and the run gone on with. */
+async function drawExamples<P extends Progress>(
+  plan: LoopPlan,
+  state: TrainingState<P>,
+  events: LoopEvents<P>,
+): Promise<WrittenExamples> {
+  const given = plan.examplesOf(state.progress.step);
+  if (!(given instanceof Promise)) return { examples: given, metrics: {} };
+  try {
+    return await given;
+  } catch (error) {
+    if (!events.signal?.aborted) await events.save(state);
+    throw error;
+  }
 }
 
 function withMetrics({ metrics }: LossValue): Pick<StepMetrics, "metrics"> {

@@ -8,7 +8,9 @@ import type { ScoredExample } from "../objectives/objective.ts";
 
 /** An example with the reference's log-probabilities of its texts' labels, where the objective needs them. */
 export interface ReferencedExample extends TrainingExample {
-  readonly reference?: readonly Float32Array[];
+  readonly reference?: readonly ArrayLike<number>[];
+  /** The same by the model that wrote the texts, where they are learnt from in several steps. */
+  readonly old?: readonly ArrayLike<number>[];
 }
 
 /** A value for each label of each text, to be filled. */
@@ -59,6 +61,7 @@ export async function scoreTexts(
   const scores = createLabelValues(texts);
   for (const [done, batch] of batches.entries()) {
     onBatch?.(done);
+    if (batch.labels.length === 0) continue;
     scatterLabels(batch, await engine.score(batch, parameters), scores);
   }
   return scores;
@@ -70,12 +73,14 @@ export function toScored(
   scores: readonly Float64Array[],
 ): ScoredExample[] {
   let next = 0;
-  return examples.map(({ texts, reference, weight = 1, label }) => ({
+  return examples.map(({ texts, reference, old, weight = 1, label, rewards }) => ({
     texts: texts.map((_, i) => ({
       logProbabilities: scores[next++]!,
       reference: Float64Array.from(reference?.[i] ?? []),
+      ...(old && { old: Float64Array.from(old[i]!) }),
     })),
     weight,
     ...(label !== undefined && { label }),
+    ...(rewards && { rewards }),
   }));
 }

@@ -19,13 +19,23 @@ export interface LossPlan {
   readonly objective: Objective;
   /** What is added to the objective's loss. Default: nothing. */
   readonly divergences?: readonly DivergenceTerm[];
-  /** The examples of an optimizer step, counted from 0: a function of the step alone. */
-  examplesOf(step: number): readonly ReferencedExample[];
+  /**
+   * The examples of an optimizer step, counted from 0: a function of the step and, where the model writes them itself, of what it then
+   * is.
+   */
+  examplesOf(step: number): readonly ReferencedExample[] | Promise<WrittenExamples>;
   /** The held-out examples; none if there is no evaluation. */
   readonly heldOut: readonly ReferencedExample[];
   readonly batching: BatchOptions;
   /** Of the dropout. */
   readonly seed: number;
+}
+
+/** Examples that were made for a step. */
+export interface WrittenExamples {
+  readonly examples: readonly ReferencedExample[];
+  /** What is told of them beside the objective's metrics. */
+  readonly metrics: Readonly<Record<string, number>>;
 }
 
 /** A loss, and what more is told of it by the names of its metrics. */
@@ -37,16 +47,16 @@ interface ComputedLoss {
   readonly batches: readonly MicroBatch[];
 }
 
-/** Computes the loss of a step, counted from 0, and adds its gradients. */
+/** Computes the loss of the examples of a step, counted from 0, and adds its gradients. */
 export async function accumulateLoss(
   engine: Engine,
   plan: LossPlan,
   step: number,
+  examples: readonly ReferencedExample[],
   parameters: Parameters,
   gradients: Parameters,
 ): Promise<ComputedLoss> {
   const { objective, batching, seed } = plan;
-  const examples = plan.examplesOf(step);
   const texts = examples.flatMap((example) => example.texts);
   const batches = buildMicroBatches(texts, batching);
   const known = objective.isLinear

@@ -99,12 +99,17 @@ function renderTokens({ ids, trained }: TokenizedExample, tokenizer: Tokenizer, 
  */
 export function renderReport(report: DatasetReport): string {
   const share = ((100 * report.trainedTokens) / report.tokens).toFixed(0);
-  const kind = { texts: "", pairs: " (pairs)", unpaired: ` (${report.wanted} of them wanted)` }[
-    report.learnsFrom
-  ];
+  const kind = {
+    texts: "",
+    pairs: " (pairs)",
+    unpaired: ` (${report.wanted} of them wanted)`,
+    prompts: " (prompts)",
+  }[report.learnsFrom];
   const lines = [
     `${report.examples} examples${kind}, ${report.tokens} tokens, the longest ${report.longest}`,
-    `${report.trainedTokens} tokens are trained on (${share} %)`,
+    report.learnsFrom === "prompts"
+      ? "the model answers them itself, and is trained on its answers"
+      : `${report.trainedTokens} tokens are trained on (${share} %)`,
   ];
   if (report.truncated > 0) lines.push(`${report.truncated} examples were cut to the context`);
   if (report.dropped > 0) lines.push(`${report.dropped} examples were dropped: longer than the context`);

@@ -120,7 +120,7 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
       counts.truncated++;
       example = cutTexts(example, context);
     }
-    if (!example.texts.every(({ trained }) => trained.includes(1, 1))) {
+    if (learnsFrom !== "prompts" && !example.texts.every(({ trained }) => trained.includes(1, 1))) {
       counts.withoutLabels++;
       return;
     }

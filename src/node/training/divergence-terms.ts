@@ -60,7 +60,8 @@ export function windowsOfText(
 /** The examples' texts as far as nothing in them is trained on. @throws InputError if no text has such a beginning. */
 export function promptsOf(examples: readonly TrainingExample[], data: string, seed: number): TextSource {
   const prompts = examples.flatMap(({ texts: [text] }) => {
-    const length = text!.trained.indexOf(1);
+    const border = text!.trained.indexOf(1);
+    const length = border < 0 ? text!.ids.length : border;
     return length > 1 ? [{ ids: text!.ids.subarray(0, length), trained: new Uint8Array(length) }] : [];
   });
   if (prompts.length === 0) {

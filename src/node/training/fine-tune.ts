@@ -12,6 +12,7 @@ import {
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { countParameters } from "../../core/architectures/modules.ts";
 import type { BatchOptions } from "../../core/data/batch.ts";
+import { createGenerator, type LocalGenerator } from "../../core/decoding/batch-generator.ts";
 import { createEngine, type Engine } from "../../core/engine/engine.ts";
 import type { DistillOptions } from "../../core/objectives/distill.ts";
 import type { Device } from "../../core/runtime/device.ts";
@@ -33,7 +34,8 @@ import {
 import { distillationTerm, keepTerm } from "./divergence-terms.ts";
 import { completeOptions } from "./initial-adapter.ts";
 import { addReference } from "./reference-scores.ts";
-import { objectiveOfRun, type RunConfig, type RunOptions } from "./run-config.ts";
+import { createRollouts, rolloutRows } from "./rollouts.ts";
+import { objectiveOfRun, type RunConfig, type RunOptions, rolloutsOf } from "./run-config.ts";
 import type { RunEvents } from "./run-events.ts";
 import {
   beginRun,
@@ -106,12 +108,21 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
   const { config, model, adaptation, steps, segmentSize } = inputs;
   const device = openRunDevice(config);
   const interruptible = events.signal ? makeInterruptible(device, events.signal) : device;
-  const engine = createEngine(interruptible, model.config, model.weights, adaptation, { segmentSize });
+  const engine = createEngine(interruptible, model.config, model.weights, adaptation, {
+    segmentSize,
+    temperature: rolloutsOf(config)?.temperature ?? 1,
+  });
   const teacher =
     inputs.teacher &&
     createEngine(interruptible, inputs.teacher.config, inputs.teacher.weights, frozen, { segmentSize: 1 });
+  let generator: LocalGenerator | undefined;
   try {
     const { parameters, initial } = await begin(device, inputs, events);
+    if (inputs.rewards) {
+      const tuned = { ...model, adapter: { adaptation, parameters } };
+      // The weights are the engine's, not quantized anew.
+      generator = createGenerator(interruptible, tuned, { batchSize: rolloutRows, bits: "exact" });
+    }
     const state: TrainingState<RunProgress> = {
       parameters,
       moments: createMoments(parameters),
@@ -124,13 +135,14 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
         ? [keepTerm(config.keep, engine, copyOf(parameters), inputs.keptTexts, steps)]
         : []),
     ];
+    const writes = generator && writeExamples(inputs, folder, engine, generator, parameters, events);
     const newest = listCheckpoints(folder.checkpoints).at(-1);
     if (newest !== undefined) {
       state.progress = await readCheckpoint(folder.checkpoints, newest, parameters, state.moments);
       // A process that was ended after it wrote the newest did not come to this.
       removeOldCheckpoints(folder.checkpoints, state.progress.best?.step);
     }
-    const plan = { ...planLoop(inputs, examples), divergences };
+    const plan = { ...planLoop(inputs, examples), divergences, ...writes };
     events.onPlan?.({
       config,
       dataset: inputs.report,
@@ -163,6 +175,7 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
     if (best && best.step !== step) await readCheckpoint(folder.checkpoints, best.step, parameters);
     return { ...result, output: await writeResult(folder, config, tuned, initial) };
   } finally {
+    await generator?.close();
     await engine.release();
     await teacher?.release();
   }
@@ -176,7 +189,8 @@ async function referTo(
   parameters: Parameters,
   events: RunEvents,
 ): Promise<readonly ReferencedExample[]> {
-  if (!objectiveOfRun(config).usesReference) return examples;
+  // Of answers that are still to be written it follows them.
+  if (!objectiveOfRun(config).usesReference || rolloutsOf(config)) return examples;
   const seen = listSeen(steps);
   const referenced = await addReference(
     seen.map((index) => examples[index]!),
@@ -191,6 +205,33 @@ async function referTo(
   const all: ReferencedExample[] = [...examples];
   for (const [i, index] of seen.entries()) all[index] = referenced[i]!;
   return all;
+}
+
+/** Steps whose examples are answers that the model writes itself. */
+function writeExamples(
+  { config, examples, steps, rewards }: RunInputs,
+  folder: RunFolder,
+  engine: Engine,
+  generator: LocalGenerator,
+  parameters: Parameters,
+  events: RunEvents,
+): Pick<LoopPlan, "examplesOf" | "stepsPerEpoch"> {
+  const options = rolloutsOf(config)!;
+  const examplesOf = createRollouts({
+    options,
+    seed: config.seed,
+    data: config.data,
+    generator,
+    engine,
+    batching: batchingOf(config),
+    parameters,
+    beginning: objectiveOfRun(config).usesReference ? copyOf(parameters) : undefined,
+    rewards: rewards!,
+    folder: folder.rollouts,
+    promptsOf: (step) => steps.sampler.examplesOf(step).map((index) => examples[steps.training[index]!]!),
+    onWritten: (done, all) => events.onStage?.(`answers: ${done}/${all}`),
+  });
+  return { examplesOf, stepsPerEpoch: options.num_iterations * steps.sampler.stepsPerEpoch };
 }
 
 function copyOf(parameters: Parameters): Parameters {

@@ -13,6 +13,7 @@ import {
   objectiveOptions,
   ownersOf,
 } from "../../core/objectives/objectives.ts";
+import type { RolloutOptions } from "../../core/objectives/rollouts.ts";
 import { parseOptions } from "../../core/parse-fields.ts";
 import type { ChatSettings } from "../../core/tokenization/chat-template.ts";
 import { isoDay } from "../../core/tokenization/strftime.ts";
@@ -149,12 +150,21 @@ export function parseRunConfig(options: unknown, origin: string): RunConfig {
   const config = parseOptions(runConfigSchema, options, origin);
   const problem = findContradiction(config, options as RunOptions);
   if (problem !== undefined) throw new InputError(`${origin}: ${problem}`);
+  // Where objectives share an option, their ranges may differ.
+  parseOptions(objectiveOf(config.objective).options, completeOptions(config.objective, config), origin);
   return config;
 }
 
 /** A run's objective, and its own options. */
 export function objectiveOfRun(config: RunConfig): Objective {
   return objectiveOf(config.objective).create(completeOptions(config.objective, config));
+}
+
+/** What a run's model writes itself in each step; undefined if it learns from given texts. */
+export function rolloutsOf(config: RunConfig): (RolloutOptions & { num_generations: number }) | undefined {
+  return objectiveOf(config.objective).learnsFrom === "prompts"
+    ? (completeOptions(config.objective, config) as RolloutOptions & { num_generations: number })
+    : undefined;
 }
 
 /** In which template and on which day a run's chats are. */
@@ -181,15 +191,26 @@ function findContradiction(config: RunConfig, given: RunOptions): string | undef
       continue;
     return `"${name}" is an option of the ${listNames("objective", ownersOf(name))}, not of "${config.objective}"; leave it out or choose that objective.`;
   }
-  const missing = Object.keys(objectiveOf(config.objective).options.shape).find(
-    (name) => config[name as keyof ObjectiveOptions] === undefined,
-  );
+  const missing = Object.entries(objectiveOf(config.objective).options.shape).find(
+    ([name, option]) =>
+      config[name as keyof ObjectiveOptions] === undefined && !(option instanceof z.ZodOptional),
+  )?.[0];
   if (missing !== undefined) return `objective "${config.objective}" needs the option "${missing}"; give it.`;
   if (config.train_on === "all" && objectiveOf(config.objective).learnsFrom !== "texts") {
     return `objective "${config.objective}" compares answers, so "train_on" cannot be "all"; leave it out.`;
   }
   if (config.batch_size === 1 && objectiveOf(config.objective).learnsFrom === "unpaired") {
     return `objective "${config.objective}" compares answers with those of others in their batch; set "batch_size" to at least 2.`;
+  }
+  if (rolloutsOf(config)) {
+    const measured = ["validation", "eval_steps", "early_stopping_patience"] as const;
+    const name = measured.find((name) => given[name]);
+    if (name !== undefined) {
+      return `objective "${config.objective}" holds no examples out, since the model writes its own, so "${name}" is of no use; leave it out, and measure the result by \`slimtune evaluate\`.`;
+    }
+    if (config.overlong === "truncate") {
+      return `objective "${config.objective}" has prompts, which cannot be cut; set "overlong" to drop.`;
+    }
   }
   if (given.keep_text !== undefined && config.keep === 0) {
     return `"keep_text" is of no use while "keep" is 0; give "keep" a weight, such as 0.1, or leave it out.`;

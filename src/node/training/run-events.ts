@@ -3,6 +3,7 @@
 import type { EvaluationMetrics } from "../../core/training/loop.ts";
 import type { DatasetReport } from "../data/load-dataset.ts";
 import type { RunProgress } from "./checkpoint.ts";
+import type { OwnRewards } from "./load-rewards.ts";
 import type { RunStepMetrics } from "./metrics-log.ts";
 import type { RunConfig } from "./run-config.ts";
 import type { NamedTokens } from "./run-inputs.ts";
@@ -15,6 +16,8 @@ export interface RunEvents {
   /** @param secondsLeft until the end of the run, evaluations included */
   onStep?(metrics: RunStepMetrics, progress: RunProgress, secondsLeft: number): void;
   onEvaluation?(metrics: EvaluationMetrics): void;
+  /** Rewards of one's own, by the names that the option `reward` gives them; the run is resumed with the same. */
+  readonly rewards?: OwnRewards;
   /** Aborting it ends the run as soon as a program has run, with a checkpoint of the last whole step. */
   readonly signal?: AbortSignal;
 }

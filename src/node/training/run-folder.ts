@@ -23,6 +23,8 @@ export interface RunFolder {
   readonly answersOf: string;
   /** The log-probabilities that the model gave the texts before the run, where the objective needs them. */
   readonly reference: string;
+  /** Answers that the model has written in each step, with their rewards, where it learns from its own. */
+  readonly rollouts: string;
   readonly metrics: string;
   /** EfficientLLM's quantities. */
   readonly efficiency: string;
@@ -44,6 +46,7 @@ export function runFolder(path: string): RunFolder {
     answers: join(path, "answers.jsonl"),
     answersOf: join(path, "answers.json"),
     reference: join(path, "reference.safetensors"),
+    rollouts: join(path, "rollouts"),
     metrics: join(path, "metrics.jsonl"),
     efficiency: join(path, "efficiency.json"),
     checkpoints: join(path, "checkpoint"),
@@ -62,6 +65,7 @@ const identitySchema = z
     adapterSha256: z.string().exactOptional(),
     teacherFingerprint: z.string().exactOptional(),
     keepTextSha256: z.string().exactOptional(),
+    rewardSha256: z.string().exactOptional(),
   })
   .readonly();
 
@@ -85,7 +89,7 @@ export function checkRunFolder(path: string): void {
 export function beginRun(config: RunConfig, inputs: RunIdentity): RunFolder {
   const folder = runFolder(config.out);
   const { modelFingerprint, dataSha256, tokensSha256, adapterSha256 } = inputs;
-  const { teacherFingerprint, keepTextSha256 } = inputs;
+  const { teacherFingerprint, keepTextSha256, rewardSha256 } = inputs;
   const identity = {
     modelFingerprint,
     dataSha256,
@@ -93,6 +97,7 @@ export function beginRun(config: RunConfig, inputs: RunIdentity): RunFolder {
     adapterSha256,
     teacherFingerprint,
     keepTextSha256,
+    rewardSha256,
   };
   writeWhole(folder.inputs, `${JSON.stringify(identity, null, 2)}\n`);
   writeWhole(folder.config, stringify(config));

@@ -15,6 +15,7 @@ import type { Checkpoint } from "../../core/models/checkpoint.ts";
 import { chooseTableDtype, fingerprintModel } from "../../core/models/load-weights.ts";
 import { adjustChat, type Model } from "../../core/models/model.ts";
 import { objectiveOf } from "../../core/objectives/objectives.ts";
+import type { Reward } from "../../core/rewards/reward.ts";
 import type { Device } from "../../core/runtime/device.ts";
 import { withChatSettings } from "../../core/tokenization/chat-template.ts";
 import { addSpecialTokens } from "../../core/tokenization/special-tokens.ts";
@@ -48,12 +49,14 @@ import {
   windowsOfText,
 } from "./divergence-terms.ts";
 import { findAdapter } from "./initial-adapter.ts";
-import { chatSettingsOf, type RunConfig } from "./run-config.ts";
+import { loadRewards, type OwnRewards } from "./load-rewards.ts";
+import { chatSettingsOf, type RunConfig, rolloutsOf } from "./run-config.ts";
 import { answerPrompts, hasPromptsAlone } from "./teacher-answers.ts";
 
 /** Says what is being prepared, such as "reading the data". */
 export interface InputEvents {
   onStage?(stage: string): void;
+  readonly rewards?: OwnRewards;
   readonly signal?: AbortSignal;
 }
 
@@ -85,11 +88,16 @@ export interface RunInputs {
   /** On which the model is kept near its beginning. */
   readonly keptTexts?: TextSource;
   readonly keepTextSha256?: string;
+  /** By which the model's own answers are judged, where it learns from them. */
+  readonly rewards?: ReadonlyMap<string, Reward>;
+  readonly rewardSha256?: string;
 }
 
 /** Reads model and data, the cheap checks first: nothing is written and no weight is loaded before they pass. */
 export async function readInputs(given: RunConfig, events: InputEvents): Promise<RunInputs> {
   await checkDevice(openRunDevice(given));
+  const rollouts = rolloutsOf(given);
+  const rewarded = rollouts && (await loadRewards(rollouts, events.rewards));
   const modelPath = await resolveModel(given.model, { revision: given.revision });
   const givenPath = await resolveDataset(given.data, given.data_split);
   const isAnswered = given.teacher === undefined || !(await hasPromptsAlone(givenPath, given));
@@ -114,7 +122,7 @@ export async function readInputs(given: RunConfig, events: InputEvents): Promise
       { config: checkpoint.config, tokenizer: async () => tokenizer },
       events,
     );
-    const steps = planSteps(config, examples.map(countTokens));
+    const steps = planRun(config, examples);
     const kept = await readKept(config, tokenizer, checkpoint.config, examples);
     const teacher =
       answering ??
@@ -123,7 +131,7 @@ export async function readInputs(given: RunConfig, events: InputEvents): Promise
       config,
       checkpoint,
       adaptation,
-      report.longest,
+      longestText(config, report),
       findUsableMemory(),
       extrasOf(config, teacher?.stored),
     );
@@ -152,6 +160,7 @@ export async function readInputs(given: RunConfig, events: InputEvents): Promise
       segmentSize,
       ...(teacher && { teacher: teacher.model, teacherFingerprint: teacher.model.fingerprint }),
       ...kept,
+      ...rewarded,
     };
   } finally {
     checkpoint.close();
@@ -244,7 +253,7 @@ export async function readExamples(
   events.onStage?.("reading the data");
   return loadDataset(path, {
     tokenizer: withChatSettings(await checkpoint.tokenizer(), chatSettingsOf(config)),
-    context: chooseContext(config.context, config.model, checkpoint.config),
+    context: roomOf(config, checkpoint.config),
     overlong: config.overlong,
     learnsFrom: objectiveOf(config.objective).learnsFrom,
     trainOn: config.train_on,
@@ -283,6 +292,35 @@ export function chooseContext(
   );
 }
 
+/** The longest text that the data may hold: of prompts, the context less the longest answer. @throws InputError if that is nothing. */
+function roomOf(config: RunConfig, model: ModelConfig): number {
+  const context = chooseContext(config.context, config.model, model);
+  const answer = rolloutsOf(config)?.max_completion_length ?? 0;
+  if (answer < context) return context - answer;
+  throw new InputError(
+    `Answers of ${answer} tokens leave no room for a prompt in the context of ${context}; lower "max_completion_length".`,
+  );
+}
+
+/** The longest text of a run's steps, in tokens. */
+export function longestText(config: RunConfig, { longest }: Pick<DatasetReport, "longest">): number {
+  return longest + (rolloutsOf(config)?.max_completion_length ?? 0);
+}
+
+/** The steps of a run: those that repeat a step's answers with it, and of answers the longest that there may be. */
+export function planRun(config: RunConfig, examples: readonly TrainingExample[]): StepPlan {
+  const rollouts = rolloutsOf(config);
+  if (!rollouts) return planSteps(config, examples.map(countTokens));
+  const { num_iterations, num_generations, max_completion_length } = rollouts;
+  const options = {
+    ...config,
+    num_train_epochs: num_iterations * config.num_train_epochs,
+    validation: 0,
+  };
+  const lengths = examples.map((example) => num_generations * (countTokens(example) + max_completion_length));
+  return planSteps(options, lengths);
+}
+
 async function hashFile(path: string): Promise<string> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(path), hash);
@@ -291,9 +329,10 @@ async function hashFile(path: string): Promise<string> {
 
 function hashTokens(examples: readonly TrainingExample[]): string {
   const hash = createHash("sha256");
-  for (const { texts, weight, label } of examples) {
+  for (const { texts, weight, label, problem } of examples) {
     for (const { ids, trained } of texts) hash.update(Uint32Array.of(ids.length)).update(ids).update(trained);
     if (weight !== undefined || label !== undefined) hash.update(JSON.stringify([weight, label]));
+    if (problem) hash.update(JSON.stringify(problem.answer));
   }
   return hash.digest("hex");
 }

@@ -2,20 +2,15 @@
 
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { createExampleReader, type Example } from "../../core/data/example.ts";
+import { createExampleReader } from "../../core/data/example.ts";
 import type { Row } from "../../core/data/row-fields.ts";
+import { tokenizePrompt } from "../../core/data/tokenize-prompt.ts";
 import { createGenerator } from "../../core/decoding/batch-generator.ts";
-import { encodeText } from "../../core/decoding/prompt.ts";
 import { InputError } from "../../core/errors.ts";
 import type { Model } from "../../core/models/model.ts";
 import type { DistillOptions } from "../../core/objectives/distill.ts";
 import type { Device } from "../../core/runtime/device.ts";
-import {
-  applyChatTemplate,
-  chatOptionsOf,
-  chatTemplateFor,
-  withChatSettings,
-} from "../../core/tokenization/chat-template.ts";
+import { withChatSettings } from "../../core/tokenization/chat-template.ts";
 import type { Tokenizer } from "../../core/tokenization/tokenizer.ts";
 import { openAppendLog } from "../files/append-log.ts";
 import { withLock } from "../files/lock.ts";
@@ -148,25 +143,11 @@ function createPromptReader(
 ): (row: Row) => readonly number[] {
   const read = createExampleReader(path, config.fields);
   return (row) => {
-    const example = read({ ...row, fields: addAnswer(row, "…", config) });
-    return encodeText(tokenizer, renderPrompt(example, tokenizer, config));
+    const { messages, ...rest } = read({ ...row, fields: addAnswer(row, "…", config) });
+    const prompt = { ...rest, ...(messages && { messages: messages.slice(0, -1) }) };
+    const options = { applyChatTemplate: config.apply_chat_template };
+    return [...tokenizePrompt(prompt, tokenizer, options, `${config.data}, line ${row.line}`).ids];
   };
-}
-
-function renderPrompt(
-  { messages, plain, tools, variables, line }: Example,
-  tokenizer: Tokenizer,
-  config: RunConfig,
-) {
-  const template = config.apply_chat_template ? chatTemplateFor(tokenizer, tools) : undefined;
-  if (messages && template !== undefined) {
-    const options = { ...chatOptionsOf(tokenizer), ...(tools && { tools }), ...(variables && { variables }) };
-    return applyChatTemplate(template, messages.slice(0, -1), { ...options, addGenerationPrompt: true }).text;
-  }
-  if (plain) return plain.prompt;
-  throw new InputError(
-    `${config.data}, line ${line}: the prompt is a conversation, but the teacher ${config.teacher} has no chat template; give prompts as texts.`,
-  );
 }
 
 /** The row's fields with an answer, in the form of its prompt. */
