@@ -237,7 +237,7 @@ describe("the table", () => {
 
   test("knows whose an option is", () => {
     expect(ownersOf("simpo_gamma")).toEqual(["simpo"]);
-    expect(ownersOf("beta")).toEqual(names.filter((name) => name !== "sft"));
+    expect(ownersOf("beta")).toEqual(objectiveNames.filter((name) => name !== "sft" && name !== "distill"));
     expect(ownersOf("lora")).toEqual([]);
   });
 
