@@ -1,6 +1,7 @@
 /**
  * @file `npm run bench:objectives`: what a step of DPO, distillation and keep costs beside one of supervised tuning on the same texts,
- * and how much memory it takes beside what `estimate` says. Runs of some steps, each in a process of its own, in turns.
+ * what one of GRPO takes and which share of it is writing, and how much memory they take beside what `estimate` says. Runs of some steps,
+ * each in a process of its own, in turns.
  *
  * Needs SLIMTUNE_SMOLLM2_GGUF. Arguments: rounds (default 3); or "run", a case and a folder, for one run.
  */
@@ -20,7 +21,10 @@ const steps = 6;
 const warmUp = 2;
 
 const blockwise = { segment_size: 1 };
-const cases: Record<string, { readonly data: "texts" | "pairs"; readonly options: Partial<RunOptions> }> = {
+const cases: Record<
+  string,
+  { readonly data: "texts" | "pairs" | "prompts"; readonly options: Partial<RunOptions> }
+> = {
   SFT: { data: "texts", options: {} },
   DPO: { data: "pairs", options: { objective: "dpo" } },
   "keep, on a text": { data: "texts", options: { keep: 0.1, keep_text: "text" } },
@@ -31,6 +35,11 @@ const cases: Record<string, { readonly data: "texts" | "pairs"; readonly options
   "distill, block by block": {
     data: "texts",
     options: { objective: "distill", teacher: model, ...blockwise },
+  },
+  "GRPO, 2 × 8 answers of 100 tokens": {
+    data: "prompts",
+    // Answers that end early are as good as others, so that groups differ.
+    options: { objective: "grpo", batch_size: 2, max_completion_length: 100, reward: ["length:1"] },
   },
 };
 
@@ -49,7 +58,9 @@ function writeData(folder: string): void {
     { prompt, completion: rejected },
   ]);
   const toLines = (rows: readonly object[]) => rows.map((row) => JSON.stringify(row)).join("\n");
+  const prompts = pairs.map(({ prompt }) => ({ prompt: `Tell me about ${prompt}.`, answer: "0" }));
   writeFileSync(join(folder, "pairs.jsonl"), toLines(pairs));
+  writeFileSync(join(folder, "prompts.jsonl"), toLines(prompts));
   writeFileSync(join(folder, "texts.jsonl"), toLines(texts));
   writeFileSync(join(folder, "text"), write(3, 4000));
 }
@@ -62,7 +73,7 @@ function optionsOf(name: string, folder: string): RunOptions {
     // The same texts for all: a pair is two of them.
     batch_size: data === "pairs" ? 2 : 4,
     max_steps: steps,
-    validation: 0,
+    ...(data !== "prompts" && { validation: 0 }),
     ...options,
     ...(options.keep_text !== undefined && { keep_text: join(folder, options.keep_text) }),
     out: join(folder, "run"),
@@ -72,6 +83,8 @@ function optionsOf(name: string, folder: string): RunOptions {
 interface Measured {
   readonly seconds: number;
   readonly peakBytes: number;
+  /** Of GRPO: of a step's seconds those in which answers are written, and at which rate. */
+  readonly writing?: { readonly seconds: number; readonly tokensPerSecond: number };
 }
 
 const [first, name, folder] = process.argv.slice(2);
@@ -80,8 +93,18 @@ if (first === "run") {
   rmSync(options.out, { recursive: true, force: true });
   await fineTune(options);
   const lines = openRun(options.out).metrics.filter((line) => "loss" in line);
-  const seconds = median(lines.slice(warmUp).map((line) => line.seconds));
-  const measured: Measured = { seconds, peakBytes: lines.at(-1)!.peak_rss_bytes };
+  const counted = lines.slice(warmUp);
+  const medianOf = (metric: string) => median(counted.map(({ metrics }) => metrics![metric]!));
+  const measured: Measured = {
+    seconds: median(counted.map((line) => line.seconds)),
+    peakBytes: lines.at(-1)!.peak_rss_bytes,
+    ...(options.objective === "grpo" && {
+      writing: {
+        seconds: medianOf("rollout_seconds"),
+        tokensPerSecond: medianOf("rollout_tokens_per_second"),
+      },
+    }),
+  };
   console.log(JSON.stringify(measured));
 } else {
   const rounds = Number(first ?? 3);
@@ -104,19 +127,26 @@ if (first === "run") {
       ratio: median(runs.map(({ seconds }, i) => seconds / baseline[i]!.seconds)),
       peakBytes: median(runs.map(({ peakBytes }) => peakBytes)),
       estimatedBytes: chosen.peakBytes,
+      ...(runs[0]!.writing && {
+        writing: {
+          share: median(runs.map(({ writing, seconds }) => writing!.seconds / seconds)),
+          tokensPerSecond: median(runs.map(({ writing }) => writing!.tokensPerSecond)),
+        },
+      }),
     });
   }
   rmSync(scratch, { recursive: true });
   writeResults("objectives", { rounds, results });
   console.log(`${date}, ${machine}, medians of ${rounds} rounds\n`);
   printTable(
-    ["step", "seconds", "to SFT's", "peak RSS", "estimated"],
-    results.map(({ name: each, seconds, ratio, peakBytes, estimatedBytes }) => [
+    ["step", "seconds", "to SFT's", "peak RSS", "estimated", "writing"],
+    results.map(({ name: each, seconds, ratio, peakBytes, estimatedBytes, writing }) => [
       each,
       seconds.toFixed(2),
       `${ratio.toFixed(2)} ×`,
       `${(peakBytes / 1e9).toFixed(2)} GB`,
       `${(estimatedBytes / 1e9).toFixed(2)} GB`,
+      writing ? `${(100 * writing.share).toFixed(0)} %, ${writing.tokensPerSecond.toFixed(0)} tokens/s` : "–",
     ]),
   );
 }

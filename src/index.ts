@@ -39,7 +39,7 @@ export type { TokenizedExample } from "./core/data/batch.ts";
 export type { FieldMapping } from "./core/data/example.ts";
 export type { Row } from "./core/data/row-fields.ts";
 export type { TrainOn } from "./core/data/tokenize-example.ts";
-export type { ExampleKind, TrainingExample } from "./core/data/training-example.ts";
+export type { ExampleKind, Problem, TrainingExample } from "./core/data/training-example.ts";
 export type { GeneratorOptions, LocalGenerator, LocalRequest } from "./core/decoding/batch-generator.ts";
 export { type Branches, type BranchesOptions, createBranches } from "./core/decoding/branches.ts";
 export {
@@ -89,6 +89,7 @@ export type { LoadOptions } from "./core/models/load-weights.ts";
 export { adjustChat, type Model } from "./core/models/model.ts";
 export type { ModelWeights } from "./core/models/weights.ts";
 export type { Random } from "./core/random.ts";
+export type { Reward, Rollout } from "./core/rewards/reward.ts";
 export type { Device, HostTensor, Program, RowMatrix, StoredMatrix } from "./core/runtime/device.ts";
 export type { ChatMessage, ChatSettings } from "./core/tokenization/chat-template.ts";
 export type { TokenizerFiles } from "./core/tokenization/hugging-face.ts";
@@ -146,6 +147,7 @@ export {
   resumeRun,
 } from "./node/training/fine-tune.ts";
 export { completeOptions } from "./node/training/initial-adapter.ts";
+export type { OwnRewards } from "./node/training/load-rewards.ts";
 export type { Metrics, RunStepMetrics } from "./node/training/metrics-log.ts";
 export { openRun, type TuningRun } from "./node/training/open-run.ts";
 export type { RunConfig, RunOptions } from "./node/training/run-config.ts";

@@ -464,6 +464,41 @@ test("--print-config shows every option, and what it shows is a configuration", 
   });
 });
 
+test("rewards are named by commas, with numbers between which there are commas, too", async () => {
+  const flags = [
+    "--objective",
+    "grpo",
+    "--reward",
+    "correct,l1-exact:0.001,200,./my-reward.js",
+    "--epsilon",
+    "0.1",
+  ];
+  expect(await run("tune", ...flags, "--print-config")).toBe(0);
+  expect(parse(out)).toMatchObject({
+    reward: ["correct", "l1-exact:0.001,200", "./my-reward.js"],
+    loss_type: "dapo",
+    num_generations: 8,
+    beta: 0,
+    epsilon: 0.1,
+    learning_rate: 2e-5,
+  });
+});
+
+test("estimate counts what a model writes itself", async () => {
+  const data = "fixtures/miniature/math-train.jsonl";
+  const words = ["--data", data, "--max-steps", "3", "--max-completion-length", "64", "--objective", "grpo"];
+  expect(await run("estimate", "--model", model, "--json", ...words)).toBe(0);
+  const { estimates, steps, longest_example, trained_tokens } = JSON.parse(out);
+  expect(steps).toEqual({ total: 3, held_out: 0, evaluations: 0, evaluated_tokens: 0 });
+  expect(longest_example).toBeGreaterThan(64);
+  // Eight answers to each of eight prompts a step.
+  expect(trained_tokens).toBeGreaterThan(3 * 8 * 8 * 64);
+  clearOut();
+  expect(await run("estimate", "--model", model, "--json", ...words, "--num-generations", "2")).toBe(0);
+  expect(JSON.parse(out).trained_tokens).toBe(trained_tokens / 4);
+  expect(JSON.parse(out).estimates[0].peakBytes).toBe(estimates[0].peakBytes);
+});
+
 test("flags override a file's options one by one", async () => {
   const file = write("dora.yaml", "method: dora\nlearning_rate: 0.001\nlora:\n  r: 4\n  lora_alpha: 8\n");
   expect(await run("tune", "--config", file, "--r", "2", "--method", "lora+", "--print-config")).toBe(0);

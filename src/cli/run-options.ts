@@ -4,6 +4,7 @@ import { type Command, Option } from "commander";
 import { methodNames, sectionOf } from "../core/adapters/methods.ts";
 import { storages } from "../core/models/linear.ts";
 import { objectiveNames } from "../core/objectives/objectives.ts";
+import { rewardForms } from "../core/rewards/rewards.ts";
 import { schedulerTypes } from "../core/training/schedule.ts";
 import { deviceNames } from "../node/runtime/onnx-runtime.ts";
 import type { RunOptions } from "../node/training/run-config.ts";
@@ -32,7 +33,7 @@ export function addRunOptions(command: Command): Command {
     .option("--objective <name>", `what is minimized: ${objectiveNames.join(", ")} (docs/objectives.md)`)
     .option(
       "--beta <x>",
-      "preferences: how strongly the model is held to its reference; without one, how much the difference of both answers counts",
+      "preferences, grpo, rloo: how strongly the model is held to its reference; without one, how much the difference of both answers counts",
       parseNumber,
     )
     .option(
@@ -54,8 +55,25 @@ export function addRunOptions(command: Command): Command {
       "--divergence <name>",
       "distill: how far the model is from its teacher: forward_kl, reverse_kl or jsd",
     )
-    .option("--temperature <x>", "distill: divides the logits of both models", parseNumber)
+    .option(
+      "--temperature <x>",
+      "distill: divides the logits of both models; grpo, rloo: those that answers are drawn from",
+      parseNumber,
+    )
     .option("--label-weight <share>", "distill: share of the answers' cross-entropy in the loss", parseNumber)
+    .option(
+      "--reward <names>",
+      `grpo, rloo: what an answer's reward is the sum of: ${rewardForms.join(", ")}, or the path of a module (default: correct)`,
+      parseRewards,
+    )
+    .option("--num-generations <n>", "grpo, rloo: answers to each prompt of a step", parseWhole(2))
+    .option("--num-iterations <n>", "grpo, rloo: optimizer steps on the same answers", parseWhole(1))
+    .option("--max-completion-length <n>", "grpo, rloo: longest answer in tokens", parseWhole(1))
+    .option("--mask-truncated-completions", "grpo, rloo: learn nothing from answers that were cut off")
+    .option("--epsilon <share>", "grpo, rloo: how far likelihoods may move on the same answers", parseNumber)
+    .option("--epsilon-high <share>", "grpo, rloo: how far upward (default: as downward)", parseNumber)
+    .option("--loss-type <name>", "grpo: how tokens are averaged: grpo, bnpo, dr_grpo or dapo")
+    .option("--scale-rewards <what>", "grpo: by whose deviation advantages are divided: group, batch or none")
     .option(
       "--keep <weight>",
       "weight in the loss of the divergence from the model as the run begins, such as 0.1 (default: 0)",
@@ -95,7 +113,7 @@ export function addRunOptions(command: Command): Command {
     .option("--max-steps <n>", "optimizer steps, in place of epochs", parseWhole(1))
     .option(
       "--learning-rate <x>",
-      "highest learning rate (default: the method's, for preferences a tenth of it)",
+      "highest learning rate (default: the method's, for preferences and rewards a tenth of it)",
       parseNumber,
     )
     .addOption(
@@ -139,6 +157,11 @@ export function readRunOptions(
     options: overrideOptions(fromFile, given),
     origin: config === undefined ? "The command line" : (config as string),
   };
+}
+
+/** Names by commas, and their numbers as well: "correct,l1-exact:0.001,200" are two. */
+function parseRewards(text: string): string[] {
+  return text.split(/,(?!\s*-?\d)/).map((name) => name.trim());
 }
 
 function parseTargets(text: string): string | string[] {

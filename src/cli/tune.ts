@@ -12,6 +12,7 @@ import type { Efficiency } from "../node/efficiency/efficiency.ts";
 import { isDiskFull } from "../node/files/explain-error.ts";
 import { fineTune, type RunResult } from "../node/training/fine-tune.ts";
 import { completeOptions } from "../node/training/initial-adapter.ts";
+import type { RunStepMetrics } from "../node/training/metrics-log.ts";
 import { openRun } from "../node/training/open-run.ts";
 import type { RunConfig, RunOptions } from "../node/training/run-config.ts";
 import type { RunEvents, RunPlan } from "../node/training/run-events.ts";
@@ -31,7 +32,7 @@ export function addTuneCommands(program: Command): void {
     .option("--json", "print one JSON object at the end instead of text")
     .addHelpText(
       "after",
-      "\nExamples:\n  slimtune tune --model model.gguf --data gsm8k/train.jsonl --method qlora --out runs/math\n  slimtune tune --model model.gguf --data pairs.jsonl --objective dpo --out runs/preferred",
+      "\nExamples:\n  slimtune tune --model model.gguf --data gsm8k/train.jsonl --method qlora --out runs/math\n  slimtune tune --model model.gguf --data pairs.jsonl --objective dpo --out runs/preferred\n  slimtune tune --model model.gguf --data gsm8k:train --objective grpo --reward correct,length:0.1 --out runs/rl",
     )
     .action(async ({ printConfig, json, verbose: _, ...flags }, command: Command) => {
       const { options, origin } = readRunOptions(flags, command);
@@ -103,7 +104,7 @@ async function showRun(json: boolean, run: (events: RunEvents) => Promise<RunRes
         tokensPerSecond = progress.tokens / progress.seconds;
         peakBytes = line.peak_rss_bytes;
         status.update(
-          `step ${line.step}/${plan!.totalSteps}  loss ${line.loss.toFixed(4)}  ${tokensPerSecond.toFixed(0)} tokens/s  ${formatDuration(secondsLeft)} left  peak ${formatBytes(peakBytes)}`,
+          `step ${line.step}/${plan!.totalSteps}  ${describeProgress(line)}  ${tokensPerSecond.toFixed(0)} tokens/s  ${formatDuration(secondsLeft)} left  peak ${formatBytes(peakBytes)}`,
         );
       },
       onEvaluation({ step, eval_loss }) {
@@ -140,6 +141,12 @@ async function showRun(json: boolean, run: (events: RunEvents) => Promise<RunRes
   }
 }
 
+/** The reward, where that is what should rise; else the loss. */
+function describeProgress({ loss, metrics }: RunStepMetrics): string {
+  const reward = metrics?.reward;
+  return reward === undefined ? `loss ${loss.toFixed(4)}` : `reward ${reward.toFixed(3)}`;
+}
+
 /** A loss in green where it fell, in red where it rose. */
 function paintChange(text: string, change: number, paint: Paint): string {
   return change === 0 ? text : paint(change < 0 ? "good" : "bad", text);
@@ -158,12 +165,12 @@ function describePlan({
   const measured =
     heldOut > 0
       ? `the loss of ${heldOut} held-out ${heldOut === 1 ? "example" : "examples"} is measured ${evaluations} times`
-      : config.validation === undefined
+      : config.validation === undefined && dataset.learnsFrom !== "prompts"
         ? "too few for a held-out loss (--validation 0.2 holds a fifth of the examples out)"
         : "no held-out loss is measured";
   const lines = [
     renderReport(dataset),
-    `${totalSteps} steps of ${config.batch_size} examples; ${measured}`,
+    `${totalSteps} steps of ${config.batch_size} ${dataset.learnsFrom === "prompts" ? `prompts, ${config.num_generations} answers each` : "examples"}; ${measured}`,
     ...describeObjective(config),
     `${config.method} trains ${trainableParameters.toLocaleString("en")} parameters; segments of ${segmentSize} blocks, base in ${config.storage}`,
     ...describeTokens(tokens),

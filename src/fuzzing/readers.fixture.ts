@@ -173,6 +173,8 @@ const pairs = [
 ];
 const unpaired = { instruction: "Add.", input: "1 + 1", output: "2", label: true, weight: 2 };
 
+const problem = { question: "How many are 1 + 1?", answer: "1 + 1 = 2\n#### 2", weight: 2 };
+
 const rows = (
   extension: string,
   seeds: readonly (string | Buffer)[],
@@ -281,6 +283,7 @@ export const readers: readonly Reader[] = [
     "pairs",
   ),
   rows("jsonl", [JSON.stringify(unpaired)], "unpaired"),
+  rows("jsonl", [JSON.stringify(problem)], "prompts"),
   rows("json", [JSON.stringify(examples.slice(1, 2)), JSON.stringify([examples[2], examples[2]])]),
   rows("csv", ['question,answer\nHow many?,"3, or ""4"""\nWhy?,So\n', "question;answer\nHow many?;3\n"]),
   {

@@ -210,6 +210,26 @@ test.each([
   await quantized.close();
 });
 
+test("what an adapter has become in the meantime is written by after a refresh", async () => {
+  const adapter = await drawAdapter(5, true);
+  const later = await drawAdapter(6, true);
+  const tuned = { ...model, adapter };
+  const write = async (generator: ReturnType<typeof createGenerator>) => {
+    const texts = prompts.map((promptIds) => generator.generate({ promptIds, maxNewTokens: 8 }));
+    return (await Promise.all(texts)).map(({ text }) => text);
+  };
+  const generator = createGenerator(device, tuned, { bits: "exact" });
+  const before = await write(generator);
+  for (const [name, { data }] of adapter.parameters) data.set(later.parameters.get(name)!.data);
+  generator.refresh();
+  const after = await write(generator);
+  await generator.close();
+  const fresh = createGenerator(device, tuned, { bits: "exact" });
+  expect(after).toEqual(await write(fresh));
+  expect(after).not.toEqual(before);
+  await fresh.close();
+});
+
 test("requests that wait when the generator closes are told so", async () => {
   const closing = createGenerator(device, model, { batchSize: 1 });
   const waiting = prompts.map((ids) => closing.generate(request(ids)));

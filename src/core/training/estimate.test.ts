@@ -49,6 +49,10 @@ test("what a step computes besides adds to its time and memory", () => {
     expect(more.peakBytes).toBeGreaterThan(plain.peakBytes);
   }
   expect(kept.flops).toBeLessThan(1.6 * plain.flops);
+  const writing = (length: number) => estimateOf({ scores: true, written: { rows: 16, length } }).peakBytes;
+  expect(writing(100)).toBeGreaterThan(scored.peakBytes);
+  // Keys and values of five layers, of two heads of 32, in float32, twice.
+  expect(writing(200) - writing(100)).toBe(2 * 16 * 100 * 5 * 2 * 2 * 32 * 4);
   const together = estimateOf({ kept: 0.2, teacher: base });
   expect(together.weightBytes).toBe(2 * plain.weightBytes);
   expect(together.flops).toBeGreaterThan(estimateOf({ teacher: base }).flops);

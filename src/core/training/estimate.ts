@@ -77,6 +77,8 @@ export interface StepExtras {
    * Tokens, for each of the examples', at which the model is kept near what it was, in texts of their own. Default 0.
    */
   readonly kept?: number;
+  /** Texts that the model writes side by side, with what is kept of each token. Default: none. */
+  readonly written?: { readonly rows: number; readonly length: number };
 }
 
 /** A base model as it will be kept in memory. */
@@ -128,7 +130,7 @@ export function estimateStep(
     };
   };
 
-  const { scores = false, teacher, kept = 0 } = extras;
+  const { scores = false, teacher, kept = 0, written } = extras;
   const isWhole = segmentSize >= config.numHiddenLayers && !teacher;
   let activationBytes: number;
   let flops: number;
@@ -173,6 +175,13 @@ export function estimateStep(
     } else {
       flops += kept * bySegments(segmentSize).flops;
     }
+  }
+  if (written) {
+    const { numHiddenLayers, numKeyValueHeads, headDim, vocabSize } = config;
+    const cached = written.rows * written.length * numHiddenLayers * 2 * numKeyValueHeads * headDim * 4;
+    // The cache is there twice while it grows, and so are a step's logits while tokens are drawn.
+    activationBytes += 2 * cached + 2 * written.rows * vocabSize * 4;
+    activationBytes += forwardPass.block.peakBytes * arenaOverhead.segments;
   }
 
   const parameters = listParameters(config, adaptation);

@@ -11,9 +11,12 @@ function isOfSplit(path: string, split: string): boolean {
   return rowFileExtensions.includes(extname(path)) && new RegExp(`^${split}(?:[-._]|$)`).test(basename(path));
 }
 
+/** Datasets that are named in short, with a split after a colon, as in "gsm8k:train". */
+const shortNames: Readonly<Record<string, string>> = { gsm8k: "openai/gsm8k:main" };
+
 /**
  * The file of a dataset's examples: `nameOrPath` itself if it exists, else the split's file of the Hub's dataset of
- * that id. A configuration is named after a colon, as in "openai/gsm8k:main".
+ * that id. A configuration is named after a colon, as in "openai/gsm8k:main", and of a short name the split, as in "gsm8k:train".
  *
  * @throws InputError if it is neither, or the split is in no file or several.
  */
@@ -24,6 +27,8 @@ export async function resolveDataset(
 ): Promise<string> {
   if (existsSync(nameOrPath)) return nameOrPath;
   const [name, configuration] = nameOrPath.split(":") as [string, string | undefined];
+  const id = shortNames[name];
+  if (id !== undefined) return resolveDataset(id, configuration ?? split, options);
   if (!isHubId(name)) throw new InputError(`There is no file ${nameOrPath}.`);
   if (!/^\w+$/.test(split)) throw new InputError(`"${split}" is not the name of a split, such as "train".`);
   const wanted = (path: string) =>

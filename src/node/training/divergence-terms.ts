@@ -18,7 +18,8 @@ import type { DivergenceTerm } from "../../core/training/divergence-term.ts";
 import type { StepExtras, StoredModel } from "../../core/training/estimate.ts";
 import type { StepPlan } from "../../core/training/step-plan.ts";
 import { readText } from "../files/read.ts";
-import { objectiveOfRun, type RunConfig } from "./run-config.ts";
+import { rolloutRows } from "./rollouts.ts";
+import { objectiveOfRun, type RunConfig, rolloutsOf } from "./run-config.ts";
 
 /** Tokens of a window of the text on which a run is kept near its beginning. */
 const windowTokens = 128;
@@ -140,10 +141,13 @@ export function checkVocabulary(
   }
 }
 
-/** What a run's steps compute beside losses and gradients. */
-export function extrasOf(config: RunConfig, teacher: StoredModel | undefined): StepExtras {
+/** What a run's steps compute beside losses and gradients. @param longest text in tokens */
+export function extrasOf(config: RunConfig, teacher: StoredModel | undefined, longest: number): StepExtras {
+  const rollouts = rolloutsOf(config);
+  const rows = Math.min(rolloutRows, config.batch_size * (rollouts?.num_generations ?? 0));
   return {
     scores: !objectiveOfRun(config).isLinear,
+    ...(rollouts && { written: { rows, length: longest } }),
     kept: config.keep > 0 ? keptShare : 0,
     ...(teacher && { teacher }),
   };

@@ -14,7 +14,7 @@ import {
   type StepEstimate,
   type StoredModel,
 } from "../../core/training/estimate.ts";
-import { listSeen, planSteps } from "../../core/training/step-plan.ts";
+import { listSeen } from "../../core/training/step-plan.ts";
 import { resolveDataset } from "../data/hub-dataset.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { resolveModel } from "../models/hub-model.ts";
@@ -22,13 +22,23 @@ import { findUsableMemory } from "../runtime/memory.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { extrasOf, teacherAsStored } from "./divergence-terms.ts";
 import { completeOptions } from "./initial-adapter.ts";
-import { objectiveOfRun, type RunConfig, type RunOptions } from "./run-config.ts";
-import { chooseContext, nameTokens, pickSegmentSize, readExamples } from "./run-inputs.ts";
+import { objectiveOfRun, type RunConfig, type RunOptions, rolloutsOf } from "./run-config.ts";
+import {
+  chooseContext,
+  longestText,
+  nameTokens,
+  pickSegmentSize,
+  planRun,
+  readExamples,
+} from "./run-inputs.ts";
 import { hasPromptsAlone } from "./teacher-answers.ts";
 
 /** Without data: the longest example, unless `context` says otherwise, and the tokens that are trained on. */
 const assumedLength = 512;
 export const assumedTokens = 100_000;
+
+/** How much longer it takes to write a token, with others side by side, than to read one (docs/decisions/decoding.md). */
+const writingFactor = 2;
 
 /** A run's options; without data, a run over {@link EstimateOptions.tokens} is estimated. */
 export type EstimatedRun = Omit<RunOptions, "data" | "out"> & Partial<Pick<RunOptions, "data" | "out">>;
@@ -100,23 +110,28 @@ export async function estimate(
   const dataset =
     run.data && (await readExamples(config, await resolveDataset(run.data, config.data_split), checkpoint));
   const longestExample = dataset
-    ? dataset.report.longest
+    ? longestText(config, dataset.report)
     : Math.min(config.context ?? assumedLength, context);
-  const extras = extrasOf(config, await readTeacher(config));
+  const extras = extrasOf(config, await readTeacher(config), longestExample);
   const segmentSize = pickSegmentSize(config, checkpoint, adaptation, longestExample, memoryBytes, extras);
   const base = { config: model, storage, tableDtype: chooseTableDtype(checkpoint, storage), weightsOnDisk };
   checkpoint.close();
 
-  const steps = dataset ? planSteps(config, dataset.examples.map(countTokens)) : undefined;
+  const steps = dataset && planRun(config, dataset.examples);
   // Of an unpaired answer another one is read with its prompt, which is about as long.
   const texts = objectiveOf(config.objective).learnsFrom === "unpaired" ? 2 : 1;
   const trainedTokens = texts * (steps ? steps.trainedTokens : tokens);
   const evaluatedTokens = steps ? texts * steps.evaluations * steps.heldOutTokens : 0;
   const seen =
     dataset && steps ? listSeen(steps).map((index) => countTokens(dataset.examples[index]!)) : [tokens];
-  const referredTokens = objectiveOfRun(config).usesReference
-    ? texts * seen.reduce((sum, n) => sum + n, 0)
-    : 0;
+  const { usesReference } = objectiveOfRun(config);
+  const rollouts = rolloutsOf(config);
+  const writtenTokens = rollouts ? trainedTokens / rollouts.num_iterations : 0;
+  const referredTokens = rollouts
+    ? writtenTokens * ((usesReference ? 1 : 0) + (rollouts.num_iterations > 1 ? 1 : 0))
+    : usesReference
+      ? texts * seen.reduce((sum, n) => sum + n, 0)
+      : 0;
   const shape = findLargestShape(config.micro_batch_tokens, longestExample);
   const device = openDevice("cpu", config.threads === undefined ? {} : { threads: config.threads });
   const flopsPerSecond = await measureProductRate(device, 3);
@@ -129,7 +144,7 @@ export async function estimate(
       tokensPerSecond: 1 / secondsOf(step.flops),
       seconds:
         trainedTokens * secondsOf(step.flops) +
-        (evaluatedTokens + referredTokens) * secondsOf(step.evaluationFlops),
+        (evaluatedTokens + referredTokens + writingFactor * writtenTokens) * secondsOf(step.evaluationFlops),
     };
   });
   const chosen = estimates.find((one) => one.segmentSize === segmentSize)!;

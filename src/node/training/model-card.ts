@@ -63,7 +63,7 @@ ${use}
 
 ## What is not known
 
-Nothing but the loss above was measured when this card was written. \`slimtune evaluate\` and \`slimtune compare\` show what
+Nothing but what stands above was measured when this card was written. \`slimtune evaluate\` and \`slimtune compare\` show what
 was gained and what was forgotten.
 
 ## Licence
@@ -100,7 +100,13 @@ function describeMetrics(metrics: readonly Metrics[], config: RunConfig): [strin
   const after = evaluations.filter(({ step }) => step > 0);
   if (after.length === 0) {
     const last = steps.at(-1);
-    return last ? [...rows, ["loss of the last step", `${last.loss.toFixed(3)}${unitOf(config)}`]] : rows;
+    if (!last) return rows;
+    const [firstReward, lastReward] = [steps[0]!, last].map(({ metrics }) => metrics?.reward);
+    if (firstReward !== undefined && lastReward !== undefined) {
+      const change = `${firstReward.toFixed(3)} in the first step, ${lastReward.toFixed(3)} in the last`;
+      return [...rows, ["mean reward", change]];
+    }
+    return [...rows, ["loss of the last step", `${last.loss.toFixed(3)}${unitOf(config)}`]];
   }
   const best = after.reduce((least, line) => (line.eval_loss < least.eval_loss ? line : least));
   const was = before ? `${before.eval_loss.toFixed(3)} before, ` : "";

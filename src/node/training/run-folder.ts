@@ -118,6 +118,7 @@ export function checkInputs(folder: RunFolder, identity: RunIdentity): void {
     adapterSha256: "adapter",
     teacherFingerprint: "teacher",
     keepTextSha256: "text of keep_text",
+    rewardSha256: "module of reward",
   } as const;
   const [, changed] =
     Object.entries(names).find(

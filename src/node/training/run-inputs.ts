@@ -127,13 +127,14 @@ export async function readInputs(given: RunConfig, events: InputEvents): Promise
     const teacher =
       answering ??
       (config.teacher === undefined ? undefined : await openTeacher(config.teacher, student, events));
+    const longest = longestText(config, report);
     const segmentSize = pickSegmentSize(
       config,
       checkpoint,
       adaptation,
-      longestText(config, report),
+      longest,
       findUsableMemory(),
-      extrasOf(config, teacher?.stored),
+      extrasOf(config, teacher?.stored, longest),
     );
     const base = await loadModel(config.model, checkpoint, {
       storage: config.storage,
