@@ -121,8 +121,6 @@ export {
 export { sft } from "./objectives/sft.ts";
 export { dequantizeInt8, type Int8Matrix, quantizeInt8 } from "./quantization/int8.ts";
 export { dequantizeNF4, type NestedStatistics, type NF4Tensor, quantizeNF4 } from "./quantization/nf4.ts";
-export type { Reward, Rollout } from "./rewards/reward.ts";
-export { createReward } from "./rewards/rewards.ts";
 export { type Device, float32, type HostTensor, int64, type Program } from "./runtime/device.ts";
 export { makeInterruptible } from "./runtime/interruptible.ts";
 export type { ChatMessage, ChatSettings } from "./tokenization/chat-template.ts";

@@ -174,3 +174,14 @@ test("of a group whose rewards are alike nothing is learnt", () => {
     expect(metrics.frac_reward_zero_std).toBe(1);
   }
 });
+
+test("of answers that are all cut off nothing is learnt, where they are masked", () => {
+  const text = { logProbabilities: Float64Array.of(), old: Float64Array.of(), reference: Float64Array.of() };
+  const examples = [{ texts: [text, text], rewards: [0, 1], weight: 1 }];
+  for (const name of ["grpo", "rloo"] as const) {
+    const options = { num_iterations: 2, beta: 0.1 };
+    const { coefficients, metrics } = createObjective(name, options).evaluate(examples);
+    expect(flatten(coefficients)).toEqual([]);
+    expect(Object.values(metrics).every(Number.isFinite)).toBe(true);
+  }
+});

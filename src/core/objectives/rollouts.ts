@@ -82,7 +82,7 @@ export function clipMetrics(texts: readonly (readonly Surrogate[])[]): Record<st
   const share = (of: readonly Surrogate[], counts: (one: Surrogate) => boolean) =>
     of.filter(counts).length / Math.max(1, of.length);
   const all = texts.flat();
-  const filled = texts.filter(({ length }) => length > 0);
+  const filled = texts.some(({ length }) => length > 0) ? texts.filter(({ length }) => length > 0) : [[]];
   return {
     "clip_ratio/low_mean": share(all, ({ low }) => low),
     "clip_ratio/low_min": Math.min(...filled.map((text) => share(text, ({ low }) => low))),

@@ -353,6 +353,10 @@ describe("a dataset", () => {
     );
   });
 
+  test("has a short name where it is well known, with its split", async () => {
+    expect(await refusal(openData("gsm8k:test", "train", { offline: true }))).toContain("openai/gsm8k");
+  });
+
   test("that lacks the split is refused", async () => {
     expect(await refusal(openData("someone/sums", "validation"))).toContain("has no file that is needed");
     await openData("someone/sums", "test");

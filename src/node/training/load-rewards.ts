@@ -6,8 +6,8 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { InputError } from "../../core/errors.ts";
 import type { RolloutOptions } from "../../core/objectives/rollouts.ts";
-import type { Reward } from "../../core/rewards/reward.ts";
-import { createReward } from "../../core/rewards/rewards.ts";
+import type { Reward } from "../../rewards/reward.ts";
+import { createReward } from "../../rewards/rewards.ts";
 
 /** Rewards of the caller's own, by the names that the option `reward` gives them. */
 export type OwnRewards = Readonly<Record<string, Reward>>;

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { InputError } from "../../core/errors.ts";
-import type { Reward } from "../../core/rewards/reward.ts";
+import type { Reward } from "../../rewards/reward.ts";
 import { fineTune, type RunResult, resumeRun } from "./fine-tune.ts";
 import { readMetrics } from "./metrics-log.ts";
 import type { RunOptions } from "./run-config.ts";
@@ -78,13 +78,17 @@ const kinds: Record<string, { readonly more: Partial<RunOptions>; readonly writi
     more: { method: "qlora", lora: { use_dora: true }, num_iterations: 2, beta: 0.1, temperature: 1.3 },
     writing: false,
   },
-  rloo: { more: { objective: "rloo", mask_truncated_completions: true }, writing: true },
+  rloo: { more: { objective: "rloo" }, writing: true },
 };
 
 describe.each(Object.entries(kinds))("%s", (name, { more, writing }) => {
   test("goes on after an interruption as if there had been none", async () => {
     const rewards = { brevity };
     const whole = await fineTune(options(name, more), { rewards });
+    const moves = readMetrics(join(whole.folder, "metrics.jsonl")).some(
+      (line) => "grad_norm" in line && line.grad_norm > 0,
+    );
+    expect(moves).toBe(true);
     const interrupt = new AbortController();
     const parts = options(`${name} in parts`, more);
     let written = 0;
@@ -103,6 +107,13 @@ describe.each(Object.entries(kinds))("%s", (name, { more, writing }) => {
     expect(rolloutsOf(resumed.folder)).toEqual(rolloutsOf(whole.folder));
     expect(rolloutsOf(whole.folder)).toHaveLength(4 / (more.num_iterations ?? 1));
   });
+});
+
+test("where all answers are cut off and masked, the model stays as it is", async () => {
+  const more = { mask_truncated_completions: true, max_completion_length: 1, max_steps: 1, beta: 0.1 };
+  const { folder } = await fineTune(options("masked", more), { rewards: { brevity } });
+  const [line] = readMetrics(join(folder, "metrics.jsonl"));
+  expect(line).toMatchObject({ grad_norm: 0, metrics: { "completions/clipped_ratio": 1 } });
 });
 
 describe("a reward that fails", () => {

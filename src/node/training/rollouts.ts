@@ -10,9 +10,9 @@ import type { Engine } from "../../core/engine/engine.ts";
 import { InputError } from "../../core/errors.ts";
 import type { RolloutOptions } from "../../core/objectives/rollouts.ts";
 import { createRandom } from "../../core/random.ts";
-import type { Reward, Rollout } from "../../core/rewards/reward.ts";
 import { type ReferencedExample, scoreTexts } from "../../core/training/scored-examples.ts";
 import type { WrittenExamples } from "../../core/training/step-loss.ts";
+import type { Reward, Rollout } from "../../rewards/reward.ts";
 import { readWhole } from "../files/read.ts";
 import { makeFolder, writeWhole } from "../files/write.ts";
 

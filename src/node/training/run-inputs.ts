@@ -15,7 +15,6 @@ import type { Checkpoint } from "../../core/models/checkpoint.ts";
 import { chooseTableDtype, fingerprintModel } from "../../core/models/load-weights.ts";
 import { adjustChat, type Model } from "../../core/models/model.ts";
 import { objectiveOf } from "../../core/objectives/objectives.ts";
-import type { Reward } from "../../core/rewards/reward.ts";
 import type { Device } from "../../core/runtime/device.ts";
 import { withChatSettings } from "../../core/tokenization/chat-template.ts";
 import { addSpecialTokens } from "../../core/tokenization/special-tokens.ts";
@@ -27,6 +26,7 @@ import {
   type StoredModel,
 } from "../../core/training/estimate.ts";
 import { planSteps, type StepPlan } from "../../core/training/step-plan.ts";
+import type { Reward } from "../../rewards/reward.ts";
 import { readAdapter } from "../adapters/peft-files.ts";
 import { resolveDataset } from "../data/hub-dataset.ts";
 import { type Dataset, type DatasetReport, loadDataset } from "../data/load-dataset.ts";

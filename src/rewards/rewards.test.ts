@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { InputError } from "../errors.ts";
+import { InputError } from "../core/errors.ts";
 import type { Rollout } from "./reward.ts";
 import { createReward } from "./rewards.ts";
 

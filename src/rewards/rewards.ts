@@ -1,7 +1,8 @@
 /** @file The rewards that a run knows by name (docs/objectives.md). */
 
-import { InputError } from "../errors.ts";
-import { isCorrect, marksAnswer } from "./judge.ts";
+import { InputError } from "../core/errors.ts";
+import { extractAnswer } from "../mathematics/extract-answer.ts";
+import { judge } from "../mathematics/judge.ts";
 import type { Reward, Rollout } from "./reward.ts";
 
 interface RewardKind {
@@ -11,13 +12,14 @@ interface RewardKind {
   create(numbers: readonly number[], longest: number): Reward;
 }
 
+const isCorrect = ({ text, problem }: Rollout) => judge(text, problem.answer);
 const correctness = (rollout: Rollout) => (isCorrect(rollout) ? 1 : 0);
 
 const kinds: Readonly<Record<string, RewardKind>> = {
   /** 1 for the right answer. */
   correct: { numbers: [], create: () => correctness },
   /** 1 for an answer that says which part of it is the result, right or wrong. */
-  format: { numbers: [], create: () => (rollout) => (marksAnswer(rollout) ? 1 : 0) },
+  format: { numbers: [], create: () => marking },
   /** Minus a weight times the share of the longest length that is used. */
   length: {
     numbers: [{ name: "weight" }],
@@ -58,6 +60,9 @@ function efficient(alpha: number): Reward {
     return 1 - alpha / (1 + Math.exp((mean - rollout.tokens) / (Math.sqrt(variance) + 1e-7)));
   };
 }
+
+const marking: Reward = ({ text }) =>
+  extractAnswer(text, { markers: ["boxed", "answer is", "####"] }) === undefined ? 0 : 1;
 
 /** The forms of all rewards, such as "length:weight". */
 export const rewardForms: readonly string[] = Object.entries(kinds).map(([name, { numbers }]) =>

@@ -1,6 +1,6 @@
 /** @file What a reward is: how good an answer is that a model has written. */
 
-import type { Problem } from "../data/training-example.ts";
+import type { Problem } from "../core/data/training-example.ts";
 
 /** An answer that a model has written. */
 export interface Rollout {
