@@ -488,15 +488,17 @@ test("estimate counts what a model writes itself", async () => {
   const data = "fixtures/miniature/math-train.jsonl";
   const words = ["--data", data, "--max-steps", "3", "--max-completion-length", "64", "--objective", "grpo"];
   expect(await run("estimate", "--model", model, "--json", ...words)).toBe(0);
-  const { estimates, steps, longest_example, trained_tokens } = JSON.parse(out);
-  expect(steps).toEqual({ total: 3, held_out: 0, evaluations: 0, evaluated_tokens: 0 });
-  expect(longest_example).toBeGreaterThan(64);
+  const eight = JSON.parse(out);
+  expect(eight).toMatchObject({ steps: 3, held_out: 0, evaluations: 0 });
+  expect(eight.longest_example).toBeGreaterThan(64);
   // Eight answers to each of eight prompts a step.
-  expect(trained_tokens).toBeGreaterThan(3 * 8 * 8 * 64);
+  expect(eight.trained_tokens).toBeGreaterThan(3 * 8 * 8 * 64);
   clearOut();
   expect(await run("estimate", "--model", model, "--json", ...words, "--num-generations", "2")).toBe(0);
-  expect(JSON.parse(out).trained_tokens).toBe(trained_tokens / 4);
-  expect(JSON.parse(out).estimates[0].peakBytes).toBe(estimates[0].peakBytes);
+  const two = JSON.parse(out);
+  expect(two.trained_tokens / eight.trained_tokens).toBeCloseTo(1 / 4, 3);
+  // Either has the sixteen that are written at a time.
+  expect(two.estimates[0].peakBytes).toBe(eight.estimates[0].peakBytes);
 });
 
 test("flags override a file's options one by one", async () => {

@@ -135,6 +135,10 @@ describe("a reward that fails", () => {
     expect(readMetrics(join(folder, "metrics.jsonl"))).toHaveLength(2);
     const [, , before] = rolloutsOf(folder);
     expect(before).not.toContain("rewards");
+    const written = join(folder, "rollouts", readdirSync(join(folder, "rollouts"))[2]!);
+    writeFileSync(written, before!.slice(0, -3));
+    await expect(resumeRun(folder, { rewards: { brevity } })).rejects.toThrow("is damaged; remove it");
+    writeFileSync(written, before!);
     const stages: string[] = [];
     await resumeRun(folder, { rewards: { brevity }, onStage: (stage) => stages.push(stage) });
     // The answers of the step that failed are not written again.

@@ -65,7 +65,7 @@ interface KeptRollout {
  * @throws InputError naming the problem's line if a reward fails, or is no finite number.
  */
 export function createRollouts(source: RolloutSource): (step: number) => Promise<WrittenExamples> {
-  const { num_iterations } = source.options;
+  const { num_iterations, num_generations } = source.options;
   let latest: { readonly step: number; readonly written: WrittenExamples } | undefined;
   return async (step) => {
     const first = step - (step % num_iterations);
@@ -73,7 +73,7 @@ export function createRollouts(source: RolloutSource): (step: number) => Promise
     const path = join(source.folder, `step-${String(first).padStart(8, "0")}.jsonl`);
     const prompts = source.promptsOf(first / num_iterations);
     const started = performance.now();
-    const kept = readKept(path);
+    const kept = readKept(path, prompts.length * num_generations);
     const rollouts = kept ?? (await writeAnswers(source, first, prompts));
     const seconds = (performance.now() - started) / 1000;
     if (!kept) keep(path, rollouts);
@@ -87,13 +87,22 @@ export function createRollouts(source: RolloutSource): (step: number) => Promise
   };
 }
 
-/** Of a step that was interrupted after its answers were written. */
-function readKept(path: string): KeptRollout[] | undefined {
+/** Of a step that was interrupted after its answers were written. @throws InputError if they are not as many, or damaged. */
+function readKept(path: string, count: number): KeptRollout[] | undefined {
   const text = readWhole(path, { isOptional: true })?.toString("utf8");
-  return text
-    ?.trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line));
+  if (text === undefined) return undefined;
+  const advice = "remove it, and the answers are written again";
+  let rollouts: KeptRollout[];
+  try {
+    rollouts = text
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+  } catch (error) {
+    throw new InputError(`${path} is damaged; ${advice}.`, { cause: error });
+  }
+  if (rollouts.length === count) return rollouts;
+  throw new InputError(`${path} has ${rollouts.length} answers in place of ${count}; ${advice}.`);
 }
 
 function keep(path: string, rollouts: readonly KeptRollout[]): void {
