@@ -24,6 +24,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   study: async () => (await import("./study.ts")).addStudyCommand,
   report: async () => (await import("./report.ts")).addReportCommand,
   align: async () => (await import("./align.ts")).addAlignCommand,
+  sandbox: async () => (await import("./sandbox.ts")).addSandboxCommand,
   chat: async () => (await import("./chat.ts")).addChatCommand,
   serve: async () => (await import("./serve.ts")).addServeCommand,
 };

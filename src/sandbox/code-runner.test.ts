@@ -1,0 +1,107 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import type { RunOptions } from "./code-runner.ts";
+
+// Interpreters run built files (npm test builds them first).
+const module = new URL("../../dist/sandbox/code-runner.js", import.meta.url).href;
+const { createCodeRunner }: typeof import("./code-runner.ts") = await import(module);
+
+const scratch = mkdtempSync(join(tmpdir(), "slimtune-sandbox-"));
+// The probes are run by check.test.ts.
+const monty = await createCodeRunner({ runner: "unsafe", isolation: "process", workers: 2 });
+afterAll(() => {
+  monty.close();
+  rmSync(scratch, { recursive: true });
+});
+
+test.each<[code: string, outcome: object, options?: RunOptions]>([
+  ["print(48 / 2)", { stdout: "24.0\n", reason: "ok" }],
+  ["print('a', end='')", { stdout: "a", reason: "ok" }],
+  ["1 / 0", { stdout: "", reason: "error", error: "ZeroDivisionError: division by zero" }],
+  ["print(1)\nraise ValueError('two\\nlines')", { stdout: "1\n", reason: "error", error: "lines" }],
+  ["while True: pass", { stdout: "", reason: "timeout" }, { timeoutMs: 100 }],
+  ["print('a' * 10**9)", { stdout: "", reason: "memory" }],
+  ["print('a' * 1000)", { stdout: "aa...a\n", reason: "ok" }, { outputLimit: 4 }],
+  ["x = '\0'", { stdout: "", reason: "refused" }],
+  ["#".repeat(1_000_001), { stdout: "", reason: "refused" }],
+])("Monty runs %j", async (code, outcome, options) => {
+  expect(await monty.run(code, options)).toMatchObject({ ...outcome, runner: "monty" });
+});
+
+test("what Monty lacks, Pyodide runs, from a fresh state and with Python's errors", async () => {
+  const outcomes = [];
+  for (const code of [
+    "class Box:\n    size = 3\nprint(Box().size, end='')",
+    "import fractions\nfractions.Fraction = None\nleft = 1",
+    "from fractions import Fraction\nprint(Fraction(1, 3), 'left' in globals())",
+    "print('{}'.format(7))\nimport sys\nsys.exit()",
+    "undefined",
+    "import os\nos.system('id')",
+    "import sympy",
+  ])
+    outcomes.push(await monty.run(code));
+  expect(outcomes).toEqual([
+    { runner: "pyodide", reason: "ok", stdout: "3" },
+    { runner: "pyodide", reason: "ok", stdout: "" },
+    { runner: "pyodide", reason: "ok", stdout: "1/3 False\n" },
+    { runner: "pyodide", reason: "ok", stdout: "7\n" },
+    { runner: "pyodide", reason: "error", stdout: "", error: "NameError: name 'undefined' is not defined" },
+    {
+      runner: "pyodide",
+      reason: "refused",
+      stdout: "",
+      error: "PermissionError: programs may not use _emscripten_system",
+    },
+    {
+      runner: "pyodide",
+      reason: "error",
+      stdout: "",
+      error: "ModuleNotFoundError: No module named 'sympy'",
+    },
+  ]);
+});
+
+test("programs that come together run two at a time, each with its own answer", async () => {
+  const outcomes = await Promise.all(Array.from({ length: 20 }, (_, i) => monty.run(`print(${i} ** 2)`)));
+  expect(outcomes.map(({ stdout }) => Number(stdout))).toEqual(Array.from({ length: 20 }, (_, i) => i ** 2));
+});
+
+test("a program is ended by its signal, and its successor runs", async () => {
+  const reason = new Error("enough");
+  const controller = new AbortController();
+  const program = monty.run("while True: pass", { signal: controller.signal });
+  setTimeout(() => controller.abort(reason), 100);
+  await expect(program).rejects.toBe(reason);
+  await expect(monty.run("print(1)", { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  expect(await monty.run("print(1)")).toMatchObject({ stdout: "1\n" });
+});
+
+test("an interpreter that something ends is told, and another one takes its place", async () => {
+  const program = monty.run("while True: pass");
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  execFileSync("pkill", ["-9", "-P", String(process.pid), "-f", "monty-child"]);
+  expect(await program).toMatchObject({ reason: "error", error: expect.stringContaining("SystemError") });
+  expect(await monty.run("print(1)")).toMatchObject({ stdout: "1\n" });
+});
+
+test("a runner that nobody closed does not keep a process from ending", () => {
+  const script = `
+    const { createCodeRunner } = await import(${JSON.stringify(module)});
+    const runner = await createCodeRunner({ runner: "unsafe" });
+    console.log((await runner.run("print(6 * 7)")).stdout);
+  `;
+  const { stdout, status } = spawnSync(process.execPath, ["--input-type=module", "-e", script]);
+  expect(stdout.toString().trim()).toBe("42");
+  expect(status).toBe(0);
+});
+
+test("options that cannot be used end with one sentence", async () => {
+  await expect(monty.run("", { timeoutMs: 0 })).rejects.toThrow(/time limit of a program cannot be 0/);
+  await expect(monty.run("", { memoryBytes: 2 ** 40 })).rejects.toThrow(/memory limit/);
+  await expect(monty.run("", { outputLimit: 1 })).rejects.toThrow(/output limit/);
+  await expect(createCodeRunner({ workers: 0 })).rejects.toThrow(/0 workers/);
+  await expect(createCodeRunner({ wheels: scratch })).rejects.toThrow(/pip download --no-deps/);
+});
