@@ -157,6 +157,23 @@ export { type Divergence, type DivergenceOptions, measureDivergence } from "./re
 export { readNeutralText, writeNeutralText } from "./retention/neutral-text.ts";
 export type { Reward, Rollout } from "./rewards/reward.ts";
 export { createReward } from "./rewards/rewards.ts";
+export {
+  checkSandbox,
+  type ProbeVerdict,
+  type SandboxCheckOptions,
+  type SandboxVerdict,
+} from "./sandbox/check.ts";
+export type { ProgramEnd } from "./sandbox/child.ts";
+export {
+  type CodeRunner,
+  type CodeRunnerOptions,
+  createCodeRunner,
+  type ProgramOptions,
+  type ProgramResult,
+} from "./sandbox/code-runner.ts";
+export type { Isolation } from "./sandbox/confinement.ts";
+export type { ProbeKind } from "./sandbox/probes.ts";
+export type { InterpreterName } from "./sandbox/tiers.ts";
 export * from "./server/index.ts";
 export type { Estimate, Interval } from "./statistics/wilson.ts";
 export type { StudyEstimate } from "./studies/estimate.ts";

@@ -2,20 +2,13 @@
 
 import process from "node:process";
 import { type Command, Option } from "commander";
-import { InputError } from "../core/errors.ts";
-import { breachesOf, checkTier, type SandboxVerdict } from "../sandbox/check.ts";
-import { hasBubblewrap, type Isolation } from "../sandbox/confinement.ts";
+import { breachesOf, checkSandbox, type SandboxVerdict } from "../sandbox/check.ts";
+import type { Isolation } from "../sandbox/confinement.ts";
 import { probes } from "../sandbox/probes.ts";
-import {
-  defaultWheels,
-  findTier,
-  installation,
-  type TierName,
-  wheelsInstallation,
-} from "../sandbox/tiers.ts";
+import { defaultWheels, type InterpreterName, installation, wheelsInstallation } from "../sandbox/tiers.ts";
 import { createStatusLine, print } from "./output.ts";
 
-const runners: readonly TierName[] = ["monty", "pyodide"];
+const runners: readonly InterpreterName[] = ["monty", "pyodide"];
 
 export function addSandboxCommand(program: Command): void {
   const sandbox = program.command("sandbox").description("Look at what models' Python programs are run in.");
@@ -41,41 +34,26 @@ export function addSandboxCommand(program: Command): void {
     command.option("--verbose", "show stack traces of errors").exitOverride();
 }
 
-async function check(flags: { runner?: TierName; isolation?: Isolation; json?: boolean }): Promise<void> {
-  const isolation = flags.isolation ?? (hasBubblewrap() ? "bubblewrap" : "process");
-  if (isolation === "bubblewrap" && !hasBubblewrap())
-    throw new InputError(
-      "bubblewrap does not work here; install it (on Debian and Ubuntu: apt-get install bubblewrap), or check the isolation process.",
-    );
-  const asked = flags.runner ? [flags.runner] : runners;
-  const tiers = asked.flatMap((name) => findTier(name, defaultWheels) ?? []);
-  const missing = asked.filter((name) => !tiers.some((tier) => tier.name === name));
-  if (tiers.length === 0)
-    throw new InputError(
-      `There is no interpreter to check; install one (${missing.map((name) => installation[name]).join(", or ")}).`,
-    );
+async function check(flags: {
+  runner?: InterpreterName;
+  isolation?: Isolation;
+  json?: boolean;
+}): Promise<void> {
+  const { json, runner, isolation } = flags;
   const status = createStatusLine();
-  const verdicts: SandboxVerdict[] = [];
-  for (const tier of tiers) {
-    let done = 0;
-    verdicts.push(
-      await checkTier(tier, isolation, ({ name }) =>
-        status.update(`${tier.name}: probe ${++done} of ${probes.length}, ${name}`),
-      ),
-    );
-  }
+  let done = 0;
+  const verdicts = await checkSandbox({
+    ...(runner && { runner }),
+    ...(isolation && { isolation }),
+    onProbe: (name, probe) =>
+      status.update(`${name}: probe ${(done++ % probes.length) + 1} of ${probes.length}, ${probe}`),
+  });
   status.done();
-  const notes = [
-    ...missing.map((name) => `${name}: not installed (${installation[name]})`),
-    ...(tiers.some(({ name, hasSymPy }) => name === "pyodide" && !hasSymPy)
-      ? [`SymPy: not there (${wheelsInstallation(defaultWheels)})`]
-      : []),
-  ];
-  print(flags.json ? `${JSON.stringify({ verdicts, notes })}\n` : render(verdicts, notes));
+  print(json ? `${JSON.stringify({ verdicts })}\n` : render(verdicts, runner ? [runner] : runners));
   if (verdicts.some((verdict) => breachesOf(verdict).length > 0)) process.exitCode = 1;
 }
 
-function render(verdicts: readonly SandboxVerdict[], notes: readonly string[]): string {
+function render(verdicts: readonly SandboxVerdict[], asked: readonly InterpreterName[]): string {
   const widest = Math.max(...probes.map(({ name }) => name.length));
   const lines = ["kind", ...probes.map(({ kind }) => kind)].map((kind, row) => {
     const name = row === 0 ? "a program that" : probes[row - 1]!.name;
@@ -97,5 +75,10 @@ function render(verdicts: readonly SandboxVerdict[], notes: readonly string[]): 
       ...breaches.map(({ name, breach }) => `  a program that ${name}: ${breach}`),
     ].join("\n");
   });
+  const notes = asked
+    .filter((name) => !verdicts.some(({ runner }) => runner === name))
+    .map((name) => `${name}: not installed (${installation[name]})`);
+  if (verdicts.some(({ runner, hasSymPy }) => runner === "pyodide" && !hasSymPy))
+    notes.push(`SymPy: not there (${wheelsInstallation(defaultWheels)})`);
   return `${[...lines, "", ...sums, ...notes].join("\n")}\n`;
 }

@@ -3,36 +3,64 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
 import { createSocket } from "node:dgram";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { release, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import * as z from "zod";
+import { InputError } from "../core/errors.ts";
 import { cachePath } from "../node/cache-folder.ts";
 import { linkFile, makeFolder, remove, writeWhole } from "../node/files/write.ts";
-import type { Isolation } from "./confinement.ts";
+import { chooseIsolation, type Isolation } from "./confinement.ts";
 import { createInterpreterProcess, type InterpreterProcess } from "./interpreter-process.ts";
-import { type Bait, type Probe, probes } from "./probes.ts";
-import type { Tier } from "./tiers.ts";
+import { type Bait, type Probe, type ProbeKind, probes } from "./probes.ts";
+import { findTiers, type InterpreterName, type Tier } from "./tiers.ts";
 
 /** What became of a probe. */
 export interface ProbeVerdict {
   readonly name: string;
-  readonly kind: Probe["kind"];
+  readonly kind: ProbeKind;
   /** What it got or did that it should not; null if it was blocked. */
   readonly breach: string | null;
 }
 
 /** How an interpreter stood the probes, and how fast it is. */
 export interface SandboxVerdict {
-  readonly runner: Tier["name"];
+  readonly runner: InterpreterName;
   readonly version: string;
   readonly isolation: Isolation;
+  /** Whether programs may import SymPy. */
+  readonly hasSymPy: boolean;
   readonly probes: readonly ProbeVerdict[];
   /** Milliseconds until the first program is done, and of one after it. */
   readonly startMs: number;
   readonly runMs: number;
+}
+
+export interface SandboxCheckOptions {
+  /** Default: each that is installed. */
+  readonly runner?: InterpreterName;
+  /** Default: `bubblewrap` where it works, and `process` elsewhere. */
+  readonly isolation?: Isolation;
+  /** Told before each probe. */
+  readonly onProbe?: (runner: InterpreterName, probe: string) => void;
+}
+
+/**
+ * Tries the ways out of the sandbox that are known to this package, on interpreters for models' programs in processes of their own.
+ *
+ * @throws InputError if there is no interpreter, it does not start, or the isolation does not work here
+ *
+ * @example
+ * for (const { runner, probes } of await checkSandbox())
+ *   console.log(runner, probes.every(({ breach }) => breach === null));
+ */
+export async function checkSandbox(options: SandboxCheckOptions = {}): Promise<SandboxVerdict[]> {
+  const isolation = chooseIsolation(options.isolation);
+  const verdicts: SandboxVerdict[] = [];
+  for (const tier of findTiers(options.runner ? [options.runner] : ["monty", "pyodide"]))
+    verdicts.push(await checkTier(tier, isolation, ({ name }) => options.onProbe?.(tier.name, name)));
+  return verdicts;
 }
 
 /** The probes that an interpreter did not block. */
@@ -75,7 +103,8 @@ export async function checkTier(
       verdicts.push({ name: probe.name, kind: probe.kind, breach });
     }
     const runMs = times.sort((a, b) => a - b)[times.length / 2]!;
-    return { runner: tier.name, version: tier.version, isolation, probes: verdicts, startMs, runMs };
+    const { name, version, hasSymPy } = tier;
+    return { runner: name, version, isolation, hasSymPy, probes: verdicts, startMs, runMs };
   } finally {
     interpreter.close();
     bait.clear();
@@ -174,45 +203,23 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as { readonly port: number }).port;
 }
 
-const verdictSchema = z.object({
-  runner: z.enum(["monty", "pyodide"]),
-  version: z.string(),
-  isolation: z.enum(["bubblewrap", "process"]),
-  probes: z.array(
-    z.object({
-      name: z.string(),
-      kind: z.string() as z.ZodType<Probe["kind"]>,
-      breach: z.string().nullable(),
-    }),
-  ),
-  startMs: z.number(),
-  runMs: z.number(),
-});
-
 /**
- * The verdict on an interpreter, from the user's folder of caches if the same one blocked all probes before, on the same system, by
- * the same version of this package.
+ * Makes sure that an interpreter blocks all probes. That it does is kept in the user's folder of caches, for the same interpreter, on
+ * the same system, by the same version of this package.
  *
- * @throws InputError if the interpreter does not start
+ * @throws InputError if a probe gets through, or the interpreter does not start
  */
-export async function verdictOn(tier: Tier, isolation: Isolation): Promise<SandboxVerdict> {
+export async function requireBlocked(tier: Tier, isolation: Isolation): Promise<void> {
   const path = cachePath("sandbox", `${keyOf(tier, isolation)}.json`);
-  const known = readVerdict(path);
-  if (known) return known;
+  if (existsSync(path)) return;
   const verdict = await checkTier(tier, isolation);
-  if (breachesOf(verdict).length === 0) {
-    makeFolder(cachePath("sandbox"));
-    writeWhole(path, JSON.stringify(verdict));
-  }
-  return verdict;
-}
-
-function readVerdict(path: string): SandboxVerdict | undefined {
-  try {
-    return verdictSchema.parse(JSON.parse(readFileSync(path, "utf8")));
-  } catch {
-    return undefined;
-  }
+  const breaches = breachesOf(verdict);
+  if (breaches.length > 0)
+    throw new InputError(
+      `The sandbox of ${tier.name} ${tier.version} lets ${breaches.length} of its probes through on this machine (first: a program that ${breaches[0]!.name}), so no model's program is run in it; see \`slimtune sandbox check\`, and run them all the same with the runner "unsafe".`,
+    );
+  makeFolder(cachePath("sandbox"));
+  writeWhole(path, JSON.stringify(verdict));
 }
 
 /** All that the verdict depends on: this folder's files too. */

@@ -1,13 +1,16 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
-import type { RunOptions } from "./code-runner.ts";
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { ProgramOptions } from "./code-runner.ts";
+import type { Tier } from "./tiers.ts";
 
 // Interpreters run built files (npm test builds them first).
 const module = new URL("../../dist/sandbox/code-runner.js", import.meta.url).href;
 const { createCodeRunner }: typeof import("./code-runner.ts") = await import(module);
+
+const { requireBlocked }: typeof import("./check.ts") = await import(new URL("check.js", module).href);
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-sandbox-"));
 // The probes are run by check.test.ts.
@@ -17,7 +20,7 @@ afterAll(() => {
   rmSync(scratch, { recursive: true });
 });
 
-test.each<[code: string, outcome: object, options?: RunOptions]>([
+test.each<[code: string, outcome: object, options?: ProgramOptions]>([
   ["print(48 / 2)", { stdout: "24.0\n", reason: "ok" }],
   ["print('a', end='')", { stdout: "a", reason: "ok" }],
   ["1 / 0", { stdout: "", reason: "error", error: "ZeroDivisionError: division by zero" }],
@@ -96,6 +99,54 @@ test("a runner that nobody closed does not keep a process from ending", () => {
   const { stdout, status } = spawnSync(process.execPath, ["--input-type=module", "-e", script]);
   expect(stdout.toString().trim()).toBe("42");
   expect(status).toBe(0);
+});
+
+describe("before an interpreter is used", () => {
+  const place = join(scratch, "interpreter.mjs");
+  const cache = join(scratch, "slimtune", "sandbox");
+  /** Answers as Python does where a probe looks whether it still works, and otherwise as is said here. */
+  const write = (answer: string) =>
+    writeFileSync(
+      place,
+      `import { readFileSync } from "node:fs";
+       import { createInterface } from "node:readline";
+       const tell = (message) => console.log(JSON.stringify(message));
+       tell({ type: "ready" });
+       createInterface({ input: process.stdin }).on("line", (line) => {
+         const { code } = JSON.parse(line);
+         const stdout = code === "print(6 * 7)" ? "42\\n" : ${answer};
+         tell({ type: "done", reason: "ok", stdout, residentBytes: 1, peakBytes: 1 });
+       });`,
+    );
+  /** It may read the whole disk. */
+  const tier: Tier = {
+    name: "monty",
+    version: "0",
+    hasSymPy: false,
+    program: { words: [place], readable: ["/"] },
+  };
+  beforeEach(() => vi.stubEnv("XDG_CACHE_HOME", scratch));
+  afterEach(() => vi.unstubAllEnvs());
+
+  test("an interpreter that lets a probe through is not used", async () => {
+    write(`(/open\\("([^"]+)"\\).read/.exec(code)?.[1] ?? "").endsWith("secret.txt")
+      ? readFileSync(/open\\("([^"]+)"/.exec(code)[1], "utf8") : ""`);
+    await expect(requireBlocked(tier, "process")).rejects.toThrow(
+      /monty 0 lets \d+ of its probes through on this machine \(first: a program that reads a file\)/,
+    );
+    expect(existsSync(cache)).toBe(false);
+  });
+
+  test("that it blocks them is found out once", async () => {
+    write('""');
+    await requireBlocked(tier, "process");
+    expect(readdirSync(cache)).toHaveLength(1);
+    rmSync(place);
+    await requireBlocked(tier, "process");
+    await expect(requireBlocked({ ...tier, version: "1" }, "process")).rejects.toThrow(
+      /monty 1 does not start in its sandbox/,
+    );
+  });
 });
 
 test("options that cannot be used end with one sentence", async () => {

@@ -2,18 +2,11 @@
 
 import { InputError } from "../core/errors.ts";
 import { warn } from "../core/warnings.ts";
-import { breachesOf, verdictOn } from "./check.ts";
+import { requireBlocked } from "./check.ts";
 import type { ProgramEnd } from "./child.ts";
-import { hasBubblewrap, type Isolation } from "./confinement.ts";
+import { chooseIsolation, type Isolation } from "./confinement.ts";
 import { createInterpreterProcess, type InterpreterProcess } from "./interpreter-process.ts";
-import {
-  defaultWheels,
-  findTier,
-  installation,
-  type Tier,
-  type TierName,
-  wheelsInstallation,
-} from "./tiers.ts";
+import { findTiers, type InterpreterName, type Tier } from "./tiers.ts";
 
 export interface CodeRunnerOptions {
   /**
@@ -21,7 +14,7 @@ export interface CodeRunnerOptions {
    * - `monty`, `pyodide`: that one alone
    * - `unsafe`: as `auto`, with interpreters that let probes through, or were not probed at all
    */
-  readonly runner?: "auto" | TierName | "unsafe";
+  readonly runner?: "auto" | InterpreterName | "unsafe";
   /** Default: `bubblewrap` where it works, and `process` elsewhere. */
   readonly isolation?: Isolation;
   /** Folder with the wheels of SymPy and mpmath, for Pyodide. Default: `slimtune/sandbox/wheels` in the user's folder of caches. */
@@ -30,7 +23,7 @@ export interface CodeRunnerOptions {
   readonly workers?: number;
 }
 
-export interface RunOptions {
+export interface ProgramOptions {
   /** Milliseconds. Default 5000. */
   readonly timeoutMs?: number;
   /** Bytes that the program's values may take, at most 2^30. Default 2^28. */
@@ -45,10 +38,10 @@ export interface RunOptions {
 }
 
 /** What a program printed, and how it ended. */
-export interface RunResult extends ProgramEnd {
+export interface ProgramResult extends ProgramEnd {
   readonly stdout: string;
   /** The interpreter that gave this. */
-  readonly runner: TierName;
+  readonly runner: InterpreterName;
 }
 
 /** Runs programs, each from a fresh state: no program sees what another one did. */
@@ -58,7 +51,7 @@ export interface CodeRunner {
    *
    * @throws InputError if an option is out of its range, or the interpreter does not start; the signal's reason if it is aborted
    */
-  run(code: string, options?: RunOptions): Promise<RunResult>;
+  run(code: string, options?: ProgramOptions): Promise<ProgramResult>;
   /** Ends the interpreters, and what they run. */
   close(): void;
 }
@@ -84,29 +77,17 @@ const gap =
  * runner.close();
  */
 export async function createCodeRunner(options: CodeRunnerOptions = {}): Promise<CodeRunner> {
-  const { runner = "auto", wheels = defaultWheels, workers = 1 } = options;
-  const isolation = options.isolation ?? (hasBubblewrap() ? "bubblewrap" : "process");
-  if (isolation === "bubblewrap" && !hasBubblewrap())
-    throw new InputError(
-      "bubblewrap does not work here; install it (on Debian and Ubuntu: apt-get install bubblewrap), or leave the isolation out.",
-    );
+  const { runner = "auto", wheels, workers = 1 } = options;
+  const isolation = chooseIsolation(options.isolation);
   if (!Number.isInteger(workers) || workers < 1)
     throw new InputError(`${workers} workers cannot run programs; give a whole number from 1.`);
-  const names: readonly TierName[] =
-    runner === "monty" || runner === "pyodide" ? [runner] : ["monty", "pyodide"];
-  const tiers = names.flatMap((name) => findTier(name, wheels) ?? []);
-  const [first, second] = tiers;
-  if (!first)
-    throw new InputError(
-      `Models' programs need an interpreter, and there is none; install one (${names.map((name) => installation[name]).join(", or ")}).`,
-    );
-  if (options.wheels !== undefined && !tiers.some(({ hasSymPy }) => hasSymPy))
-    throw new InputError(
-      `The wheels in ${wheels} are of no use, since SymPy needs Pyodide, and the files sympy-….whl and mpmath-….whl there; get them by \`${wheelsInstallation(wheels)}\`.`,
-    );
-  if (runner !== "unsafe") await refuseLeaky(first, isolation);
+  const [first, second] = findTiers(
+    runner === "monty" || runner === "pyodide" ? [runner] : ["monty", "pyodide"],
+    wheels,
+  );
+  if (runner !== "unsafe") await requireBlocked(first, isolation);
 
-  const pools = new Map<TierName, Pool>();
+  const pools = new Map<InterpreterName, Pool>();
   const poolOf = (tier: Tier) => {
     const pool = pools.get(tier.name) ?? createPool(tier, isolation, workers);
     pools.set(tier.name, pool);
@@ -119,7 +100,7 @@ export async function createCodeRunner(options: CodeRunnerOptions = {}): Promise
       ? Promise.resolve(false)
       : runner === "unsafe"
         ? Promise.resolve(true)
-        : refuseLeaky(second, isolation).then(
+        : requireBlocked(second, isolation).then(
             () => true,
             (error: Error) => {
               warn(error.message);
@@ -162,15 +143,6 @@ function refuse(code: string): string | undefined {
     return `MemoryError: the program has more than ${longestProgram.toLocaleString("en-US")} characters`;
   if (code.includes("\0")) return "SyntaxError: source code string cannot contain null bytes";
   return undefined;
-}
-
-/** @throws InputError if a probe gets through */
-async function refuseLeaky(tier: Tier, isolation: Isolation): Promise<void> {
-  const breaches = breachesOf(await verdictOn(tier, isolation));
-  if (breaches.length === 0) return;
-  throw new InputError(
-    `The sandbox of ${tier.name} ${tier.version} lets ${breaches.length} of its probes through on this machine (first: ${breaches[0]!.name}), so no model's program is run in it; see \`slimtune sandbox check\`, and run them all the same with the runner "unsafe".`,
-  );
 }
 
 interface Pool extends Pick<InterpreterProcess, "run" | "close"> {}

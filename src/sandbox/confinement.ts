@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { realpathSync } from "node:fs";
 import process from "node:process";
+import { InputError } from "../core/errors.ts";
 
 /**
  * What stands around an interpreter's process, beside an empty environment and, but on Windows, limits of the system on memory and
@@ -34,6 +35,19 @@ export function hasBubblewrap(): boolean {
   bubblewrapWorks ??=
     spawnSync("bwrap", ["--unshare-all", "--ro-bind", "/", "/", "true"], { stdio: "ignore" }).status === 0;
   return bubblewrapWorks;
+}
+
+/**
+ * The isolation that was asked for, or the best one that works here.
+ *
+ * @throws InputError if it does not work here
+ */
+export function chooseIsolation(asked?: Isolation): Isolation {
+  if (asked === "bubblewrap" && !hasBubblewrap())
+    throw new InputError(
+      'bubblewrap does not work here; install it (on Debian and Ubuntu: apt-get install bubblewrap), or choose the isolation "process".',
+    );
+  return asked ?? (hasBubblewrap() ? "bubblewrap" : "process");
 }
 
 /** Starts Node.js with a program, which talks by its standard streams. */

@@ -12,6 +12,16 @@ export interface Bait {
   readonly victim: number;
 }
 
+export type ProbeKind =
+  | "files"
+  | "environment"
+  | "processes"
+  | "network"
+  | "JavaScript"
+  | "interpreter"
+  | "state"
+  | "limits";
+
 /**
  * A probe passes if no program of it has printed the token or left a trace on the bait, each ended in its time, with its output and
  * the process' memory within the limits, and a program after it ran as ever. So a program prints the token where it has seen what
@@ -19,21 +29,13 @@ export interface Bait {
  */
 export interface Probe {
   readonly name: string;
-  readonly kind:
-    | "files"
-    | "environment"
-    | "processes"
-    | "network"
-    | "JavaScript"
-    | "interpreter"
-    | "state"
-    | "limits";
+  readonly kind: ProbeKind;
   /** Programs that are run one after the other. Where there are several, the first one only prepares the others. */
   readonly programs: (bait: Bait) => readonly string[];
 }
 
 const probe =
-  (kind: Probe["kind"]) =>
+  (kind: ProbeKind) =>
   (name: string, ...programs: ((bait: Bait) => string)[]): Probe => ({
     name,
     kind,

@@ -1,20 +1,19 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createInterface } from "node:readline";
+import { describe, expect, test } from "vitest";
 import { layBait, runProbe } from "./check.ts";
-import type { InterpreterProcess, ProgramOutcome } from "./interpreter-process.ts";
+import type { FromChild } from "./child.ts";
+import type { ProgramOutcome } from "./interpreter-process.ts";
 import { probes } from "./probes.ts";
-import { defaultWheels, type TierName } from "./tiers.ts";
+import type { InterpreterName, Tier } from "./tiers.ts";
 
 // Interpreters run built files.
 const built = new URL("../../dist/sandbox/", import.meta.url).href;
-const { createInterpreterProcess }: typeof import("./interpreter-process.ts") = await import(
-  `${built}interpreter-process.js`
-);
-const { findTier }: typeof import("./tiers.ts") = await import(`${built}tiers.js`);
+const { findTiers }: typeof import("./tiers.ts") = await import(`${built}tiers.js`);
 const { checkTier, breachesOf }: typeof import("./check.ts") = await import(`${built}check.js`);
-const { hasBubblewrap }: typeof import("./confinement.ts") = await import(`${built}confinement.js`);
+const { hasBubblewrap, startConfined }: typeof import("./confinement.ts") = await import(`${built}confinement.js`);
 
 const data = process.env.SLIMTUNE_DATA;
 if (!data) console.warn("SLIMTUNE_DATA is not set: recorded programs are not run.");
@@ -70,68 +69,70 @@ function programsOfTora(): Recorded[] {
   });
 }
 
-/** Seconds of a processor that this process' child has taken. */
-function childSeconds(): number {
-  const pid = execFileSync("pgrep", ["-P", String(process.pid), "-f", "-child.js"])
-    .toString()
-    .trim();
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+interface Run {
+  readonly outcomes: readonly Extract<FromChild, { type: "done" }>[];
+  /** Seconds of a processor that the interpreter's process has taken: until its first program was done, and for all others. */
+  readonly startSeconds: number;
+  readonly runSeconds: number;
 }
 
-const limits = { timeoutMs: 5000, memoryBytes: 2 ** 28, outputLimit: 65_536 };
+/** Runs programs in one process, which gets them all at once. */
+async function runAll(tier: Tier, programs: readonly string[]): Promise<Run> {
+  const child = startConfined(tier.program, "process");
+  const secondsOf = () => {
+    const fields = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]!.split(" ");
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  };
+  const send = (code: string) =>
+    child.stdin!.write(
+      `${JSON.stringify({ code, timeoutMs: 5000, memoryBytes: 2 ** 28, outputLimit: 65_536 })}\n`,
+    );
+  const outcomes: Run["outcomes"][number][] = [];
+  let startSeconds: number | undefined;
+  send("print(1)");
+  for await (const line of createInterface({ input: child.stdout! })) {
+    const message = JSON.parse(line) as FromChild;
+    if (message.type !== "done") continue;
+    if (startSeconds === undefined) {
+      startSeconds = secondsOf();
+      for (const code of programs) send(code);
+    } else outcomes.push(message);
+    if (outcomes.length === programs.length) break;
+  }
+  const runSeconds = secondsOf() - startSeconds!;
+  child.kill("SIGKILL");
+  return { outcomes, startSeconds: startSeconds!, runSeconds };
+}
 
-describe.each<TierName>(["monty", "pyodide"])("%s", (name) => {
-  const tier = findTier(name, process.env.SLIMTUNE_WHEELS ?? defaultWheels)!;
-  let interpreter: InterpreterProcess;
-  beforeAll(() => {
-    interpreter = createInterpreterProcess(tier, "process");
-  });
-  afterAll(() => interpreter.close());
+describe.each<InterpreterName>(["monty", "pyodide"])("%s", (name) => {
+  const [tier] = findTiers([name], name === "pyodide" ? process.env.SLIMTUNE_WHEELS : undefined);
 
-  test.skipIf(!data)("reproduces recorded programs", async () => {
-    await interpreter.run({ ...limits, code: "print(1)" });
-    console.log(`${name}: ${childSeconds().toFixed(1)} s of a processor until the first program is done`);
-    const sets = {
-      "SVAMP, Program of Thoughts": programsOfThoughts("svamp-codex-programs.jsonl"),
-      "GSM8K, Program of Thoughts": programsOfThoughts("gsm8k-test-codex-programs.jsonl"),
-      "GSM8K, ToRA": programsOfTora(),
-    };
-    if (tier.hasSymPy) {
-      const before = childSeconds();
-      await interpreter.run({ ...limits, code: "import sympy" });
-      console.log(`${name}: ${(childSeconds() - before).toFixed(1)} s more with SymPy`);
-    }
-    for (const [set, programs] of Object.entries(sets)) {
-      expect(programs.length).toBeGreaterThan(900);
-      const before = childSeconds();
-      let reproduced = 0;
-      const others: string[] = [];
-      for (const { code, isReproduced } of programs) {
-        const outcome = await interpreter.run({ ...limits, code });
-        if (isReproduced(outcome)) reproduced++;
-        else others.push(outcome.error ?? outcome.stdout);
-      }
-      const milliseconds = (1000 * (childSeconds() - before)) / programs.length;
-      console.log(
-        `${name}, ${set}: ${reproduced} of ${programs.length}, ${milliseconds.toFixed(2)} ms of a processor each; others:`,
-        others,
-      );
-      expect(reproduced / programs.length).toBeGreaterThan(0.98);
-    }
+  test.skipIf(!data).each([
+    ["SVAMP, Program of Thoughts", () => programsOfThoughts("svamp-codex-programs.jsonl")],
+    ["GSM8K, Program of Thoughts", () => programsOfThoughts("gsm8k-test-codex-programs.jsonl")],
+    ["GSM8K, ToRA", programsOfTora],
+  ])("reproduces recorded programs of %s", async (set, load) => {
+    const programs = load();
+    expect(programs.length).toBeGreaterThan(900);
+    const codes = programs.map(({ code }) => code);
+    const { outcomes, startSeconds, runSeconds } = await runAll(tier, codes);
+    const others = outcomes.filter((outcome, i) => !programs[i]!.isReproduced(outcome));
+    const reproduced = programs.length - others.length;
+    console.log(
+      `${name}, ${set}: ${reproduced} of ${programs.length}; start ${startSeconds} s, a program ${((1000 * runSeconds) / programs.length).toFixed(2)} ms of a processor; others:`,
+      others.map(({ error, stdout }) => error ?? stdout),
+    );
+    expect(reproduced / programs.length).toBeGreaterThan(0.98);
   });
 
   test.skipIf(!data)("runs 10,000 programs in flat memory", async () => {
-    const programs = programsOfThoughts("gsm8k-test-codex-programs.jsonl");
-    const sizes: number[] = [];
-    for (let i = 0; i < 10_000; i++) {
-      await interpreter.run({ ...limits, code: programs[i % programs.length]!.code });
-      if (i % 1000 === 999) sizes.push(interpreter.residentBytes()!);
-    }
-    console.log(
-      `${name}: MB after each 1,000 programs:`,
-      sizes.map((bytes) => Math.round(bytes / 1e6)).join(" "),
+    const codes = programsOfThoughts("gsm8k-test-codex-programs.jsonl").map(({ code }) => code);
+    const { outcomes } = await runAll(
+      tier,
+      Array.from({ length: 10_000 }, (_, i) => codes[i % codes.length]!),
     );
+    const sizes = outcomes.filter((_, i) => i % 1000 === 999).map(({ residentBytes }) => residentBytes / 1e6);
+    console.log(`${name}: MB after each 1,000 programs: ${sizes.map(Math.round).join(" ")}`);
     expect(Math.max(...sizes) / Math.min(...sizes)).toBeLessThan(1.1);
   });
 

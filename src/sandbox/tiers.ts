@@ -4,22 +4,23 @@ import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { InputError } from "../core/errors.ts";
 import { cachePath } from "../node/cache-folder.ts";
 import type { ConfinedProgram } from "./confinement.ts";
 
-export type TierName = "monty" | "pyodide";
+export type InterpreterName = "monty" | "pyodide";
 
 /** An interpreter, found on this machine. */
 export interface Tier {
-  readonly name: TierName;
+  readonly name: InterpreterName;
   readonly version: string;
   readonly program: ConfinedProgram;
   /** Whether programs may import SymPy. */
   readonly hasSymPy: boolean;
 }
 
-/** What is said where one is asked for that is not there. */
-export const installation: Readonly<Record<TierName, string>> = {
+/** How to get each of them. */
+export const installation: Readonly<Record<InterpreterName, string>> = {
   monty: "npm install @pydantic/monty",
   pyodide: "npm install pyodide",
 };
@@ -32,13 +33,25 @@ export const wheelsInstallation = (folder: string) =>
   `pip download --no-deps --dest ${folder} sympy==1.14.0 mpmath==1.4.1`;
 
 /**
- * Finds an interpreter among the packages that are installed.
+ * Finds interpreters among the packages that are installed.
  *
- * @param wheels folder of the wheels of SymPy and mpmath, for Pyodide; where they are not in it, there is no SymPy
- * @returns undefined if there is none for this machine
+ * @param wheels folder of the wheels, by default {@link defaultWheels}, where they may be missing: then there is no SymPy
+ * @throws InputError if there is none of these interpreters for this machine, or no wheel in a folder that is named
  */
-export function findTier(name: TierName, wheels: string): Tier | undefined {
-  return name === "monty" ? findMonty() : findPyodide(hasWheels(wheels) ? realpathSync(wheels) : undefined);
+export function findTiers(names: readonly InterpreterName[], wheels?: string): [Tier, ...Tier[]] {
+  const place = wheels ?? defaultWheels;
+  const usable = hasWheels(place) ? realpathSync(place) : undefined;
+  const tiers = names.flatMap((name) => (name === "monty" ? findMonty() : findPyodide(usable)) ?? []);
+  const [first, ...others] = tiers;
+  if (!first)
+    throw new InputError(
+      `There is no interpreter for models' programs; install one (${names.map((name) => installation[name]).join(", or ")}).`,
+    );
+  if (wheels !== undefined && !tiers.some(({ hasSymPy }) => hasSymPy))
+    throw new InputError(
+      `There is no SymPy by the wheels in ${wheels}; it needs Pyodide (${installation.pyodide}) and, in that folder, what \`${wheelsInstallation(wheels)}\` brings.`,
+    );
+  return [first, ...others];
 }
 
 function hasWheels(folder: string): boolean {
@@ -99,7 +112,7 @@ function resolvePackage(name: string): string | undefined {
 const versionOf = (folder: string): string =>
   JSON.parse(readFileSync(join(folder, "package.json"), "utf8")).version;
 
-const child = (name: TierName) => fileURLToPath(new URL(`./${name}-child.js`, import.meta.url));
+const child = (name: InterpreterName) => fileURLToPath(new URL(`./${name}-child.js`, import.meta.url));
 
 /** This package's files without which a child does not start. */
 const own = [
