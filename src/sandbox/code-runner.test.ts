@@ -82,10 +82,15 @@ test("a program is ended by its signal, and its successor runs", async () => {
   expect(await monty.run("print(1)")).toMatchObject({ stdout: "1\n" });
 });
 
-test("an interpreter that something ends is told, and another one takes its place", async () => {
+test("where something ends an interpreter its program is told, and another one takes its place", async () => {
+  const endThem = () => execFileSync("pkill", ["-9", "-P", String(process.pid), "-f", "monty-child"]);
+  await monty.run("print(1)");
+  endThem();
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(await monty.run("print(2)")).toMatchObject({ stdout: "2\n" });
   const program = monty.run("while True: pass");
   await new Promise((resolve) => setTimeout(resolve, 300));
-  execFileSync("pkill", ["-9", "-P", String(process.pid), "-f", "monty-child"]);
+  endThem();
   expect(await program).toMatchObject({ reason: "error", error: expect.stringContaining("SystemError") });
   expect(await monty.run("print(1)")).toMatchObject({ stdout: "1\n" });
 });

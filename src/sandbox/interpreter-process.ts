@@ -71,6 +71,9 @@ export function createInterpreterProcess(tier: Tier, isolation: Isolation): Inte
   async function start(): Promise<Life> {
     const started = begin(tier, isolation);
     life = started;
+    started.child.once("close", () => {
+      if (life === started) life = undefined;
+    });
     const message = await within(startingTime, started.next());
     if (message !== "late" && message?.type === "ready") return started;
     end();
@@ -112,9 +115,7 @@ export function createInterpreterProcess(tier: Tier, isolation: Isolation): Inte
       signal?.addEventListener("abort", end);
       hold(life?.child, true);
       try {
-        const outcome = await answer(request);
-        signal?.throwIfAborted();
-        return outcome;
+        return await answer(request).finally(() => signal?.throwIfAborted());
       } finally {
         signal?.removeEventListener("abort", end);
         hold(life?.child, false);
@@ -178,7 +179,10 @@ function begin(tier: Tier, isolation: Isolation): Life {
       }
       return messages.shift();
     },
-    complaint: () => complaint.trim().split("\n").at(-1)!,
+    complaint() {
+      const lines = complaint.trim().split("\n");
+      return lines.find((line) => /Error|memory/.test(line)) ?? lines.at(-1)!;
+    },
   };
 }
 

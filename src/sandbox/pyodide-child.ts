@@ -28,12 +28,13 @@ const [, , packageFolder, wheelsFolder] = process.argv;
 let running: ProgramLimits | undefined;
 const { WebAssembly } = globalThis as unknown as {
   readonly WebAssembly: {
-    instantiate(source: Uint8Array, imports: Record<string, Record<string, unknown>>): Promise<unknown>;
+    instantiate(source: Uint8Array, imports?: Record<string, Record<string, unknown>>): Promise<unknown>;
   };
 };
 const { instantiate } = WebAssembly;
 WebAssembly.instantiate = (source, imports) => {
-  guardImports(imports, () => running);
+  // Beside Python's there are small modules, some of them without imports.
+  guardImports(imports ?? {}, () => running);
   return instantiate(source, imports);
 };
 // The permission model takes away what Pyodide asks for the flags of the host's files, of which it gets none.

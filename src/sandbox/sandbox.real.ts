@@ -13,7 +13,9 @@ import type { InterpreterName, Tier } from "./tiers.ts";
 const built = new URL("../../dist/sandbox/", import.meta.url).href;
 const { findTiers }: typeof import("./tiers.ts") = await import(`${built}tiers.js`);
 const { checkTier, breachesOf }: typeof import("./check.ts") = await import(`${built}check.js`);
-const { hasBubblewrap, startConfined }: typeof import("./confinement.ts") = await import(`${built}confinement.js`);
+const { hasBubblewrap, startConfined }: typeof import("./confinement.ts") = await import(
+  `${built}confinement.js`
+);
 
 const data = process.env.SLIMTUNE_DATA;
 if (!data) console.warn("SLIMTUNE_DATA is not set: recorded programs are not run.");
