@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type LaidBait, layBait, runProbe } from "./check.ts";
 import type { InterpreterProcess, ProgramOutcome } from "./interpreter-process.ts";
 import { type Probe, probes } from "./probes.ts";
@@ -62,7 +62,7 @@ test.each(leaks)("an interpreter that %s is found out", async (_name, leak, foun
     async run({ code }: { readonly code: string }): Promise<ProgramOutcome> {
       if (code !== "leak") {
         // So that the server and the system take note.
-        await new Promise((resolve) => setTimeout(resolve, 300));
+        await vi.waitFor(() => expect(bait.findTrace()).toBeDefined(), 20_000);
         return { stdout: "42\n", reason: "ok" };
       }
       return { stdout: "", reason: "ok", ...leak() };

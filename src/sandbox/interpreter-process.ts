@@ -71,9 +71,6 @@ export function createInterpreterProcess(tier: Tier, isolation: Isolation): Inte
   async function start(): Promise<Life> {
     const started = begin(tier, isolation);
     life = started;
-    started.child.once("close", () => {
-      if (life === started) life = undefined;
-    });
     const message = await within(startingTime, started.next());
     if (message !== "late" && message?.type === "ready") return started;
     end();
@@ -84,9 +81,15 @@ export function createInterpreterProcess(tier: Tier, isolation: Isolation): Inte
   }
 
   async function answer(request: ProgramRequest): Promise<ProgramOutcome> {
+    const isNew = life === undefined;
     const { child, next, complaint } = life ?? (await start());
     child.stdin!.write(`${JSON.stringify(request)}\n`);
     let message = await within(startingTime, next());
+    if (message === undefined && !isNew && life !== undefined) {
+      // The process had ended, by no doing of this one, before the program began.
+      end();
+      return answer(request);
+    }
     if (message !== "late" && message?.type === "started")
       message = await within(request.timeoutMs + grace, next());
     if (message === "late") {
