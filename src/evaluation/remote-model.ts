@@ -47,7 +47,7 @@ export interface RemoteModelOptions {
 }
 
 /** More stop strings than this are refused by OpenAI's own server; answers are cut at all of them in any case. */
-const mostStops = 4;
+export const mostStops = 4;
 
 /**
  * A model that a server writes with. Prompts in the chat template go as conversations, to which the server applies its own.
@@ -115,7 +115,7 @@ export function createRemoteModel(client: OpenAIClient, options: RemoteModelOpti
           const index = next++;
           results[index] = await write(requests[index]!, index).catch((error) => {
             next = requests.length;
-            throw explain(error, client.baseURL);
+            throw explainServerError(error, client.baseURL);
           });
           onResult?.(index, results[index]);
         }
@@ -133,17 +133,19 @@ async function refuseLikelihoods(): Promise<never> {
 }
 
 /** The text before the first of these strings. */
-function cutAt(text: string, until: readonly string[]): string {
+export function cutAt(text: string, until: readonly string[]): string {
   const ends = until.filter((string) => string !== "").map((string) => text.indexOf(string));
   return text.slice(0, Math.min(text.length, ...ends.filter((end) => end >= 0)));
 }
 
 /** An error of the client as one of the input, if it is: a server that is not there, or that refuses what it is asked. */
-function explain(error: unknown, address: string): unknown {
+export function explainServerError(error: unknown, address: string): unknown {
   if (!(error instanceof Error) || !("status" in error)) return error;
   const { status, message } = error;
   if (status === undefined) {
-    return new InputError(`The server at ${address} does not answer; start it, or correct its address.`);
+    return error.name === "APIConnectionTimeoutError" || /timed out/.test(message)
+      ? new InputError(`The server at ${address} takes too long to answer; ask it for less at a time.`)
+      : new InputError(`The server at ${address} does not answer; start it, or correct its address.`);
   }
   const refuses = typeof status === "number" && status >= 400 && status < 500;
   return refuses ? new InputError(`The server at ${address} refuses a request: ${message}`) : error;

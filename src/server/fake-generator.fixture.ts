@@ -46,6 +46,7 @@ export function createFakeGenerator(tokenizer: Tokenizer): FakeGenerator {
           finishReason: complete ? "stop" : "length",
           computedPromptTokens: promptIds.length,
           completionTokens: written.length + (complete ? 1 : 0),
+          ids: written,
           tokens,
         };
       } catch (error) {

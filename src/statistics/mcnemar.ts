@@ -18,7 +18,7 @@ export function mcnemarExact(fixed: number, broken: number): number {
 }
 
 /** The probability of at most `k` heads of `n` tosses of a fair coin, k ≤ n / 2, to 12 digits or so. */
-function fairCoinTail(k: number, n: number): number {
+export function fairCoinTail(k: number, n: number): number {
   // The probability of exactly k heads, C(n, k) / 2^n, halved as it grows, for C(n, k) alone would overflow.
   let term = 1;
   let halvings = n;

@@ -28,6 +28,7 @@ import {
   strategyOf,
 } from "./sample.ts";
 import { createTextStream, type TextStream } from "./text-stream.ts";
+import { limitThinking } from "./thinking.ts";
 
 export interface GeneratorOptions {
   /** Adapters that requests may name; the base weights are shared. The model's own adapter is the default. */
@@ -268,6 +269,7 @@ export function createGenerator(
       text: job.stream.text,
       finishReason,
       completionTokens: job.ids.length,
+      ids: job.ids,
       computedPromptTokens: job.computedPromptTokens,
       tokens: job.tokens.slice(0, job.given).map(({ token }) => token),
     });
@@ -279,13 +281,20 @@ export function createGenerator(
       checkRequest(request, context);
       signal?.throwIfAborted();
       if (request.maxNewTokens === 0)
-        return { text: "", finishReason: "length", completionTokens: 0, computedPromptTokens: 0, tokens: [] };
+        return {
+          text: "",
+          finishReason: "length",
+          completionTokens: 0,
+          ids: [],
+          computedPromptTokens: 0,
+          tokens: [],
+        };
       const lane = laneOf(request.adapter);
       const generation = new Promise<Generation>((resolve, reject) => {
         lane.queue.push({
           request,
           promptIds: request.promptIds,
-          strategy: request.strategy ?? strategyOf(request),
+          strategy: chooseStrategy(request),
           random: createRandom(request.seed ?? 0),
           stream: createTextStream(tokenizer, request.stop ?? []),
           ids: [],
@@ -347,9 +356,14 @@ function checkRequest(request: GenerationRequest, context: number): void {
   }
 }
 
-/** The end-of-sequence token ends a text, and so does a special token that is one of the stop strings. */
-function endsText(tokenizer: Tokenizer, id: number, { stop = [] }: GenerationRequest): boolean {
-  if (id === tokenizer.eosTokenId) return true;
+function chooseStrategy(request: LocalRequest): DecodingStrategy {
+  const strategy = request.strategy ?? strategyOf(request);
+  return request.thinking ? limitThinking(request.thinking, strategy) : strategy;
+}
+
+/** The end-of-sequence token ends a text, and so do stop tokens and a special token that is one of the stop strings. */
+function endsText(tokenizer: Tokenizer, id: number, { stop = [], stopIds = [] }: GenerationRequest): boolean {
+  if (id === tokenizer.eosTokenId || stopIds.includes(id)) return true;
   return tokenizer.isSpecial(id) && stop.includes(tokenizer.tokenOf(id) ?? "");
 }
 

@@ -1,6 +1,7 @@
 /** @file What a generator of text takes and gives. */
 
 import type { SamplingOptions } from "./sample.ts";
+import type { ThinkingBudget } from "./thinking.ts";
 
 export interface GenerationRequest extends SamplingOptions {
   readonly promptIds: readonly number[];
@@ -9,6 +10,10 @@ export interface GenerationRequest extends SamplingOptions {
   readonly maxNewTokens: number;
   /** The text ends before the first of these strings. Default: only the end-of-sequence token ends it. */
   readonly stop?: readonly string[];
+  /** The text ends with any of these tokens as it does with the end-of-sequence token. Default: none. */
+  readonly stopIds?: readonly number[];
+  /** A limit on the model's thoughts, which are ended with their own token when it is reached. Default: none. */
+  readonly thinking?: ThinkingBudget;
   /** Seed of the draws. Default 0. */
   readonly seed?: number;
   /** With each token, its log-probability and those of this many likeliest tokens. Default: none. */
@@ -38,10 +43,12 @@ export interface Piece {
 export interface Generation {
   /** The whole text, without the stop string. */
   readonly text: string;
-  /** "stop": the end-of-sequence token or a stop string; "length": no room for more tokens. */
+  /** "stop": the end-of-sequence token, a stop string or a stop token; "length": no room for more tokens. */
   readonly finishReason: "stop" | "length";
   /** Tokens written, the end-of-sequence token included. */
   readonly completionTokens: number;
+  /** These tokens. */
+  readonly ids: readonly number[];
   /** Tokens of the prompt that were computed; those that another text began with were known. */
   readonly computedPromptTokens: number;
   readonly tokens: readonly GeneratedToken[];

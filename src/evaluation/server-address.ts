@@ -1,0 +1,53 @@
+/** @file Servers in place of a model: "openai:http://127.0.0.1:8000/v1#name" opened by the official client. */
+
+import process from "node:process";
+import { InputError } from "../core/errors.ts";
+
+/** A model behind a server that speaks as OpenAI's. */
+export interface ServerAddress {
+  readonly baseURL: string;
+  /** The model's name at the server. */
+  readonly model: string;
+}
+
+const scheme = "openai:";
+
+/**
+ * The server that a model's name stands for; undefined if it stands for a model on this machine or the Hub.
+ *
+ * @throws InputError if it begins with "openai:" and is not of the form openai:URL#name.
+ */
+export function parseServerAddress(name: string): ServerAddress | undefined {
+  if (!name.startsWith(scheme)) return undefined;
+  const [, baseURL, model] = /^openai:(https?:\/\/[^#\s]+)#(.+)$/.exec(name) ?? [];
+  if (baseURL === undefined || model === undefined || !URL.canParse(baseURL)) {
+    throw new InputError(
+      `${name} names no server; give its address and the model's name there, as in openai:http://127.0.0.1:8000/v1#name.`,
+    );
+  }
+  return { baseURL: baseURL.replace(/\/+$/, ""), model };
+}
+
+export interface ClientOptions {
+  /** Seconds that an answer may take. Default 600. */
+  readonly timeout?: number;
+  /** How often a request is sent again that failed for want of a connection, of time or of room. Default 4. */
+  readonly retries?: number;
+}
+
+/**
+ * OpenAI's client for a server. Its key is that of the environment variable OPENAI_API_KEY, if it is set.
+ *
+ * @throws InputError if the package openai is not installed.
+ */
+export async function openClient({ baseURL }: ServerAddress, options: ClientOptions = {}) {
+  const { timeout = 600, retries = 4 } = options;
+  const { default: OpenAI } = await import("openai").catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND") throw error;
+    throw new InputError(
+      "A server is asked by OpenAI's client, which is not installed; run npm install openai.",
+    );
+  });
+  const apiKey = process.env.OPENAI_API_KEY || "none";
+  return new OpenAI({ baseURL, apiKey, timeout: 1000 * timeout, maxRetries: retries });
+}

@@ -1,0 +1,66 @@
+/** @file The writer that a model's name stands for. */
+
+import { createHash } from "node:crypto";
+import { defaultBits, type GeneratorOptions } from "../core/decoding/batch-generator.ts";
+import { InputError } from "../core/errors.ts";
+import type { Storage } from "../core/models/linear.ts";
+import type { ChatSettings } from "../core/tokenization/chat-template.ts";
+import { identifyModel } from "../evaluation/model-identity.ts";
+import { openClient, parseServerAddress } from "../evaluation/server-address.ts";
+import { openAdaptedModel } from "../node/adapters/open-adapted.ts";
+import type { DeviceChoice } from "../node/decoding/generate.ts";
+import { createLocalWriter } from "./local-writer.ts";
+import { createRemoteWriter } from "./remote-writer.ts";
+import type { Writer } from "./writer.ts";
+
+/** How a model writes. */
+export interface WriterOptions extends ChatSettings, DeviceChoice {
+  /** How weights are kept. Default "float32". */
+  readonly storage?: Storage;
+  /** With which weights texts are written. Default: those that are kept, or 8 bits if these are quantized. */
+  readonly bits?: GeneratorOptions["bits"];
+  /** Texts that are written at a time, or requests that are under way at a server. Default 16. */
+  readonly batchSize?: number;
+  /** Whether questions are turns of a chat, or plain text. Default: if the model has a chat template; to a server always. */
+  readonly chat?: boolean;
+}
+
+/**
+ * Opens a model on this machine or of the Hub, or a server's: "openai:http://127.0.0.1:8000/v1#name".
+ *
+ * @param adapter folder of an adapter in PEFT's layout
+ * @throws InputError if it cannot be opened.
+ */
+export async function openWriter(
+  name: string,
+  adapter: string | undefined,
+  options: WriterOptions = {},
+): Promise<Writer> {
+  const { storage = "float32", batchSize = 16, chat } = options;
+  const address = parseServerAddress(name);
+  if (address) {
+    if (adapter !== undefined) {
+      throw new InputError(
+        `An adapter was given for ${name}, but a server has its own; serve the model with the adapter and give the adapter's name.`,
+      );
+    }
+    const client = await openClient(address);
+    return createRemoteWriter(client, {
+      model: address.model,
+      concurrency: batchSize,
+      ...(chat !== undefined && { chat }),
+    });
+  }
+  const { chatTemplate, date, device } = options;
+  const model = await openAdaptedModel(name, { storage, adapter, chatTemplate, date });
+  const bits = options.bits ?? defaultBits(model);
+  const identity = await identifyModel(model, { storage, bits, adapter });
+  const key = { ...identity, name: undefined, adapter: identity.adapter?.sha256, chatTemplate, date };
+  return createLocalWriter(model, {
+    identity: createHash("sha256").update(JSON.stringify(key)).digest("hex"),
+    bits,
+    batchSize,
+    ...(chat !== undefined && { chat }),
+    ...(device && { device }),
+  });
+}

@@ -1,0 +1,27 @@
+/** @file What a run found, as its results.json holds it. */
+
+import type { CurvePoint, DifficultyBin } from "./analysis.ts";
+import type { ReasoningSettings } from "./strategy.ts";
+
+export interface ReasoningResults {
+  /** The version that made it. */
+  readonly slimtune: string;
+  /** When it was done, in ISO 8601. */
+  readonly date: string;
+  readonly model: string;
+  readonly adapter: string | null;
+  readonly seed: number;
+  readonly settings: ReasoningSettings;
+  readonly tasks: readonly { readonly name: string; readonly problems: number }[];
+  /** Of each task. */
+  readonly curves: readonly Curve[];
+}
+
+/** Accuracy against tokens. */
+export interface Curve {
+  readonly task: string;
+  /** One for each strategy, in the order in which they were named. */
+  readonly points: readonly CurvePoint[];
+  /** Empty if the right solutions show no calculations. */
+  readonly difficulty: readonly DifficultyBin[];
+}

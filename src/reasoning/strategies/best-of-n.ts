@@ -1,0 +1,19 @@
+/** @file The solution that the model finds likeliest, of several. */
+
+import type { Strategy } from "../strategy.ts";
+import { asSolution } from "./prompted.ts";
+import { sampleSolutions } from "./voting.ts";
+
+/** The solution of n with the highest mean log-probability of its tokens, so that short ones have no advantage. */
+export function bestOfN(name: string, n: number): Strategy {
+  return {
+    name,
+    needs: ["logprobs"],
+    async solve(question, tools) {
+      const written = await sampleSolutions(question, tools, n, { logprobs: true });
+      const means = written.map(({ logprob = Number.NEGATIVE_INFINITY, tokens }) => logprob / tokens);
+      const best = written[means.indexOf(Math.max(...means))]!;
+      return { ...asSolution(best, tools), details: { samples: n, meanLogprob: Math.max(...means) } };
+    },
+  };
+}

@@ -1,0 +1,108 @@
+/** @file A hard limit on thoughts, and thoughts that are made to go on (s1's budget forcing, Muennighoff et al. 2025, arXiv 2501.19393). */
+
+import { InputError } from "../../core/errors.ts";
+import { answerTokens, type Solution, type Strategy, type Tools, type WriterFacts } from "../strategy.ts";
+import { begunText, type WriteRequest, type Written } from "../writer.ts";
+
+/**
+ * At most so many tokens before the answer, those included that end the thoughts. Where a model's thoughts have a token that
+ * ends them it is put there, as that token; other models' solutions are cut, and the answer is asked for. A solution that is done
+ * by then stays as it is.
+ */
+export function hardBudget(name: string, budget: number): Strategy {
+  return {
+    name,
+    needs: ["continue"],
+    check: (writer) => checkBudget(name, budget, writer),
+    async solve(question, tools) {
+      const messages = tools.prompt(question);
+      const maxTokens = budget - closingTokens(tools);
+      const thoughts = await tools.write({ messages, maxTokens, stopAfterThoughts: true });
+      const target = { tokens: budget, used: thoughts.tokens };
+      if (thoughts.reason === "stop") {
+        return {
+          answer: tools.extract(thoughts.text),
+          text: thoughts.text,
+          target,
+          details: { forced: false },
+        };
+      }
+      const solution = await answerAfter({ messages, begun: [thoughts] }, tools);
+      return { ...solution, target, details: { forced: thoughts.reason === "length" } };
+    },
+  };
+}
+
+/** What makes thoughts go on. */
+const goOn = "\nWait";
+
+/**
+ * Thoughts of up to so many tokens: where they end before, "Wait" is put in place of their end, so many times at most. With the
+ * budget used up they are ended as by {@link hardBudget}.
+ */
+export function budgetForcing(name: string, budget: number, most: number): Strategy {
+  return {
+    name,
+    needs: ["continue"],
+    check: (writer) => checkBudget(name, budget, writer),
+    async solve(question, tools) {
+      const messages = tools.prompt(question);
+      const maxTokens = budget - closingTokens(tools);
+      const begun: (string | Written)[] = [];
+      let used = 0;
+      let waits = 0;
+      for (;;) {
+        const part = await tools.write({
+          messages,
+          begun,
+          maxTokens: maxTokens - used,
+          stopAfterThoughts: true,
+        });
+        begun.push(part);
+        used += part.tokens;
+        if (part.reason === "length" || used >= maxTokens || waits === most) {
+          const target = { tokens: budget, used };
+          const details = { waits };
+          if (part.reason === "stop") {
+            const text = begunText(begun);
+            return { answer: tools.extract(text), text, target, details };
+          }
+          return { ...(await answerAfter({ messages, begun }, tools)), target, details };
+        }
+        begun.push(goOn);
+        waits++;
+      }
+    },
+  };
+}
+
+/** The answer after thoughts that are over, whether the model ended them or not. */
+export async function answerAfter(
+  { messages, begun }: Required<Pick<WriteRequest, "messages" | "begun">>,
+  tools: Tools,
+): Promise<Solution> {
+  const last = begun.at(-1);
+  const openThoughts = typeof last === "object" ? last.openThoughts : undefined;
+  const closing = openThoughts ?? tools.settings.answerCue;
+  const maxTokens = openThoughts === undefined ? answerTokens : tools.settings.maxTokens;
+  const answer = await tools.write({ messages, begun: [...begun, closing], maxTokens });
+  const text = closing + answer.text;
+  return {
+    answer: tools.extract(text),
+    text: begunText(begun) + text,
+    isCut: answer.reason === "length",
+  };
+}
+
+/** Tokens that end thoughts, at most; 0 where they cannot be counted. */
+function closingTokens({ countTokens, settings }: Pick<Tools, "countTokens" | "settings">): number {
+  return countTokens?.(settings.answerCue) ?? 0;
+}
+
+function checkBudget(name: string, budget: number, writer: WriterFacts): void {
+  const closing = closingTokens(writer);
+  if (budget > closing) return;
+  throw new InputError(
+    `The strategy ${name}: a budget of ${budget} tokens is used up by ${JSON.stringify(writer.settings.answerCue)}, which takes ${closing} to ask for the answer; take a larger one.`,
+  );
+}

@@ -1,0 +1,112 @@
+/** @file What a strategy is, and what it solves problems with. */
+
+import type { Random } from "../core/random.ts";
+import type { ChatMessage } from "../core/tokenization/chat-template.ts";
+import type { Meter } from "./meter.ts";
+import type { Problem } from "./problem.ts";
+import type { PromptOptions } from "./prompts.ts";
+import type { Ability, ScoredText, WriteRequest, Written } from "./writer.ts";
+
+/** What a strategy sees of a problem. */
+export type Question = Pick<Problem, "task" | "id" | "question">;
+
+/** A way to solve problems with a model. */
+export interface Strategy {
+  /** As it was asked for, such as "sc:8". */
+  readonly name: string;
+  /** Without which of a writer's abilities it cannot work. Default: none. */
+  readonly needs?: readonly Ability[];
+  /** Whether it runs code. Default false. */
+  readonly runsCode?: boolean;
+  /** Whether it asks which answers are right, so that it says what could be reached, and not what is. Default false. */
+  readonly isOracle?: boolean;
+  /** Names of models beside the run's that write for it. Default: none. */
+  readonly models?: readonly string[];
+  /** @throws InputError if its options do not suit the writer, such as a budget that is too small for it. */
+  check?(writer: WriterFacts): void;
+  /** Called before the first problem is solved, with all of them: for what depends on the whole set. */
+  prepare?(questions: readonly Question[], toolsFor: (question: Question) => Tools): Promise<void>;
+  solve(question: Question, tools: Tools): Promise<Solution>;
+}
+
+/** What is known of a writer before it writes. */
+export interface WriterFacts {
+  readonly name: string;
+  /** How many tokens a text takes; absent if that is not known. */
+  readonly countTokens?: (text: string) => number;
+  readonly settings: ReasoningSettings;
+}
+
+/** What a strategy found. */
+export interface Solution {
+  /** Undefined if there is none. */
+  readonly answer: string | undefined;
+  /** The text with the answer, for people. */
+  readonly text: string;
+  /** Whether the text was broken off for want of tokens. Default false. */
+  readonly isCut?: boolean;
+  /** The number of tokens that were to be used, where the strategy has such an aim, and how many were. */
+  readonly target?: { readonly tokens: number; readonly used: number };
+  /** What else is worth knowing, such as how many samples were drawn. */
+  readonly details?: Readonly<Record<string, number | string | boolean>>;
+}
+
+/** What all strategies of a run have in common. */
+export interface ReasoningSettings {
+  /** The most tokens of a solution. */
+  readonly maxTokens: number;
+  /** Of samples. */
+  readonly temperature: number;
+  readonly topP: number;
+  /** Under each question, where a strategy has no instruction of its own. */
+  readonly instruction: string;
+  /** Solved examples before each question. */
+  readonly examples: number;
+  /** What asks for the answer once thoughts are over, in models without a token for it. */
+  readonly answerCue: string;
+}
+
+/** The most tokens that an answer takes once it is asked for. */
+export const answerTokens = 32;
+
+/** What a strategy solves one problem with. All that it spends is metered. */
+export interface Tools {
+  readonly settings: ReasoningSettings;
+  readonly meter: Readonly<Meter>;
+  readonly signal: AbortSignal;
+  /** How many tokens a text takes; absent if that is not known. */
+  readonly countTokens?: (text: string) => number;
+  /** Draws that are the run's and the problem's own. */
+  readonly random: Random;
+  /** A question as a conversation. Default: with the run's instruction and examples. */
+  prompt(question: Question, options?: PromptOptions): ChatMessage[];
+  /** One text. @throws InputError if the writer cannot write it. */
+  write(request: Omit<WriteRequest, "samples">): Promise<Written>;
+  /** Several texts side by side, drawn with the run's temperature unless told. */
+  sample(request: WriteRequest): Promise<Written[]>;
+  /** How likely the model is to go on with a text; needs "score". */
+  score(request: Pick<WriteRequest, "messages" | "begun">, text: string): Promise<ScoredText>;
+  /** Runs a program; only for strategies that say so. */
+  run(code: string): Promise<CodeResult>;
+  /** The answer that a text gives. */
+  extract(text: string): string | undefined;
+  /** Whether two answers are the same. */
+  equal(a: string, b: string): boolean;
+  /** Whether an answer is right; only for oracles. */
+  isRight(answer: string | undefined): boolean;
+}
+
+/** What a program has printed, or how it failed. */
+export interface CodeResult {
+  readonly stdout: string;
+  readonly error?: string;
+  readonly reason: "ok" | "error" | "timeout" | "memory" | "refused";
+}
+
+/** Runs programs of a model, each with nothing left of those before it. */
+export interface CodeRunner {
+  run(
+    code: string,
+    options: { readonly timeoutMs: number; readonly memoryBytes: number; readonly signal: AbortSignal },
+  ): Promise<CodeResult>;
+}

@@ -1,0 +1,155 @@
+/** @file What strategies are given: writers whose answers are kept in a file, a meter, and a judge. */
+
+import { createHash } from "node:crypto";
+import type { z } from "zod";
+import { InputError } from "../core/errors.ts";
+import { createRandom } from "../core/random.ts";
+import type { AnswerLog } from "../evaluation/answer-log.ts";
+import type { Judge } from "./judge.ts";
+import { createMeter, type Meter } from "./meter.ts";
+import type { Problem } from "./problem.ts";
+import { promptOf } from "./prompts.ts";
+import type { CodeResult, CodeRunner, ReasoningSettings, Strategy, Tools } from "./strategy.ts";
+import {
+  begunText,
+  scoreSchema,
+  type TextRequest,
+  type WriteRequest,
+  type Writer,
+  type Written,
+  writtenSchema,
+} from "./writer.ts";
+
+/** What all problems of a run are solved with. */
+export interface Workshop {
+  readonly settings: ReasoningSettings;
+  readonly writer: Writer;
+  /** Further writers, by the names under which strategies ask for them. */
+  readonly others: ReadonlyMap<string, Writer>;
+  /** Every answer so far. */
+  readonly log: AnswerLog;
+  readonly judge: Judge;
+  readonly runner?: CodeRunner | undefined;
+  /** Of the draws. */
+  readonly seed: number;
+  readonly signal: AbortSignal;
+  /** Called with each text that was computed, and not found. */
+  readonly onText?: (written: Written) => void;
+}
+
+/** A text on the way to a solution. */
+export interface Step {
+  /** What the text was begun with, if it was. */
+  readonly after?: string;
+  readonly text: string;
+  readonly tokens: number;
+}
+
+/** The tools for one problem, with what has been done with them. */
+export interface ProblemTools {
+  readonly tools: Tools;
+  readonly meter: Meter;
+  readonly steps: readonly Step[];
+}
+
+/** The most time and memory that a program has. */
+const programLimits = { timeoutMs: 5000, memoryBytes: 512 * 2 ** 20 };
+
+export function createTools(workshop: Workshop, strategy: Strategy, problem: Problem): ProblemTools {
+  const { settings, writer, log, judge, runner, seed, signal, onText } = workshop;
+  const meter = createMeter();
+  const steps: Step[] = [];
+
+  /** What is kept under this request, or else computed and kept. */
+  const known = async <T>(request: unknown, shape: z.ZodType<T>, compute: () => Promise<T>): Promise<T> => {
+    const key = createHash("sha256").update(JSON.stringify(request)).digest("hex");
+    const found = log.find(key, shape);
+    if (found !== undefined) return found;
+    signal.throwIfAborted();
+    const answer = await compute();
+    log.append(key, answer);
+    return answer;
+  };
+
+  const writeOne = async (
+    { model, ...request }: Omit<WriteRequest, "samples" | "firstSample">,
+    sample: number,
+  ) => {
+    const asked = model === undefined ? writer : workshop.others.get(model);
+    if (!asked) throw new Error(`it writes with ${model}, which is not among its models`);
+    const isDrawn = (request.temperature ?? 0) > 0;
+    const text: TextRequest = { ...request, seed: isDrawn ? seedOf(seed, problem, sample) : 0 };
+    const written = await known([asked.identity, withoutCosts(text)], writtenSchema, async () => {
+      const answer = await asked.write(text, signal);
+      onText?.(answer);
+      return answer;
+    });
+    meter.promptTokens += written.promptTokens;
+    meter.computedPromptTokens += written.computedPromptTokens;
+    meter.completionTokens += written.tokens;
+    meter.seconds += written.seconds;
+    meter.calls++;
+    const after = begunText(request.begun);
+    steps.push({ ...(after !== "" && { after }), text: written.text, tokens: written.tokens });
+    return written;
+  };
+
+  const tools: Tools = {
+    settings,
+    meter,
+    signal,
+    ...(writer.countTokens && { countTokens: writer.countTokens }),
+    random: createRandom(seedOf(seed, problem, -1)),
+    prompt: ({ question }, options) =>
+      promptOf(question, { instruction: settings.instruction, examples: settings.examples, ...options }),
+    write: ({ firstSample = 0, ...request }) => writeOne(request, firstSample),
+    sample({ samples = 1, firstSample = 0, ...request }) {
+      const drawn = { temperature: settings.temperature, topP: settings.topP, ...request };
+      return Promise.all(Array.from({ length: samples }, (_, i) => writeOne(drawn, firstSample + i)));
+    },
+    async score(request, text) {
+      const score = writer.score;
+      if (!score) throw new Error('it scores texts, but does not say that it needs "score"');
+      const key = [writer.identity, withoutCosts(request), text];
+      const scored = await known(key, scoreSchema, () => score(request, text));
+      meter.verifierTokens += scored.tokens;
+      meter.seconds += scored.seconds;
+      meter.calls++;
+      return scored;
+    },
+    async run(code): Promise<CodeResult> {
+      if (!runner) throw new Error("it runs code, but does not say so");
+      return runner.run(code, { ...programLimits, signal });
+    },
+    extract: judge.extract,
+    equal: judge.equal,
+    isRight(answer) {
+      if (!strategy.isOracle) throw new Error("it asks what is right, but does not say that it is an oracle");
+      return isRight(judge, answer, problem);
+    },
+  };
+  return { tools, meter, steps };
+}
+
+/** Whether an answer is a problem's right one. @throws InputError if the problem's right answer is none. */
+export function isRight(judge: Judge, answer: string | undefined, problem: Problem): boolean {
+  const gold = judge.extract(problem.gold);
+  if (gold === undefined) {
+    throw new InputError(
+      `${problem.task}, problem ${problem.id}: its right answer ${JSON.stringify(problem.gold.slice(0, 60))} holds no answer.`,
+    );
+  }
+  return answer !== undefined && judge.equal(answer, gold);
+}
+
+/** A request as far as the answer depends on it: of what was written before its text and tokens. */
+function withoutCosts<T extends Pick<WriteRequest, "begun">>({ begun, ...request }: T): object {
+  const parts = begun?.map((part) => (typeof part === "string" ? part : [part.text, part.ids ?? null]));
+  return { ...request, begun: parts };
+}
+
+/** The seed of a sample's draws: the same for all strategies, so that they share what they draw alike. */
+function seedOf(seed: number, { task, id }: Problem, sample: number): number {
+  const hash = createHash("sha256").update(JSON.stringify([seed, task, id, sample]));
+  return hash.digest().readUInt32LE(0);
+}
