@@ -5,6 +5,7 @@ import { locateData, type SourceDoc } from "../evaluation/dataset-location.ts";
 import { renderDoc } from "../evaluation/doc-rendering.ts";
 import type { TaskEntry } from "../evaluation/tasks/task-entry.ts";
 import type { HubOptions } from "../node/hub/hub.ts";
+import { mathematicalJudge } from "./judge.ts";
 
 export interface Problem {
   /** The name of the task that it is of. */
@@ -12,7 +13,7 @@ export interface Problem {
   /** Tells it from the task's others. */
   readonly id: string;
   readonly question: string;
-  /** The right answer, as a text that ends with it or is it. */
+  /** The right answer alone, such as "18". */
   readonly gold: string;
   /** How many calculations the right solution makes, if it shows them. */
   readonly steps?: number;
@@ -61,8 +62,10 @@ function toProblem({ name, definition }: TaskEntry, { doc, where }: SourceDoc, i
       `${where}: there is no field ${questionFields.map((field) => `"${field}"`).join(" or ")}, so the task ${name} has no question that could be asked in other words; leave it out.`,
     );
   }
-  const gold = String(renderTarget(definition, doc, where));
-  const steps = countCalculations(gold);
+  const solution = String(renderTarget(definition, doc, where));
+  const gold = mathematicalJudge.extract(solution);
+  if (gold === undefined) throw new InputError(`${where}: the right solution holds no answer.`);
+  const steps = countCalculations(solution);
   return { task: name, id: String(index), question: question.trim(), gold, ...(steps > 0 && { steps }) };
 }
 

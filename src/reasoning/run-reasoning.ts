@@ -19,12 +19,12 @@ import { reasoningReport } from "./report.ts";
 import type { ReasoningResults } from "./results.ts";
 import { isBaseline, parseStrategy, type StrategyOptions } from "./strategies/strategies.ts";
 import type { CodeRunner, ReasoningSettings, Strategy } from "./strategy.ts";
-import { createTools, isRight, type Workshop } from "./tools.ts";
+import { createTools, type Workshop } from "./tools.ts";
 import { abilityNames, type Writer } from "./writer.ts";
 
 export interface ReasoningOptions extends WriterOptions, StrategyOptions, Partial<ReasoningSettings> {
-  /** Folder, .gguf file or Hub id, or a server: "openai:http://127.0.0.1:8000/v1#name". */
-  readonly model: string;
+  /** Folder, .gguf file or Hub id, or a server: "openai:http://127.0.0.1:8000/v1#name"; or what else writes. */
+  readonly model: string | Writer;
   /** Folder of an adapter in PEFT's layout. */
   readonly adapter?: string;
   /** Names of tasks with questions that are answered in writing, or problems of one's own. */
@@ -108,7 +108,7 @@ export async function runReasoning(
   const settings = readSettings(options);
   const strategies = readStrategies(options);
   events.onStage?.("reading the problems");
-  const tasks = await readTasks(options, judge);
+  const tasks = await readTasks(options);
 
   const texts = join(out, "texts.jsonl");
   if (!existsSync(texts) && !isNewFolder(out)) {
@@ -122,7 +122,8 @@ export async function runReasoning(
     const log = openAnswerLog(texts);
     try {
       events.onStage?.("opening the model");
-      const writer = await openWriter(options.model, options.adapter, options);
+      const { model } = options;
+      const writer = typeof model === "string" ? await openWriter(model, options.adapter, options) : model;
       writers.set("", writer);
       for (const name of new Set(strategies.flatMap(({ models = [] }) => models))) {
         writers.set(name, await openWriter(name, undefined, options));
@@ -224,7 +225,7 @@ async function solveAll(
         return {
           ...{ strategy: strategy.name, task, id, question, gold, steps: problem.steps ?? null },
           answer: answer ?? null,
-          isRight: isRight(workshop.judge, answer, problem),
+          isRight: answer !== undefined && workshop.judge.equal(answer, gold),
           ...{ isCut, text, target: target ?? null, details },
           usage: { ...meter },
           trace: [...steps],
@@ -277,10 +278,7 @@ function readStrategies(options: ReasoningOptions): Strategy[] {
 }
 
 /** The problems of each task. */
-async function readTasks(
-  options: ReasoningOptions,
-  judge: Judge,
-): Promise<(readonly [Problem, ...Problem[]])[]> {
+async function readTasks(options: ReasoningOptions): Promise<(readonly [Problem, ...Problem[]])[]> {
   const names = options.tasks.filter((task) => typeof task === "string");
   const own = options.tasks.filter((task) => typeof task !== "string");
   const registry = options.registry ?? loadTasks(options.taskFiles);
@@ -291,7 +289,6 @@ async function readTasks(
   return [...read, ...own].map((problems) => {
     const [first, ...rest] = problems;
     if (!first) throw new InputError("A list of problems is empty; give at least one problem.");
-    for (const problem of problems) isRight(judge, undefined, problem);
     return [first, ...rest];
   });
 }

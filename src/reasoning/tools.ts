@@ -2,7 +2,6 @@
 
 import { createHash } from "node:crypto";
 import type { z } from "zod";
-import { InputError } from "../core/errors.ts";
 import { createRandom } from "../core/random.ts";
 import type { AnswerLog } from "../evaluation/answer-log.ts";
 import type { Judge } from "./judge.ts";
@@ -125,21 +124,10 @@ export function createTools(workshop: Workshop, strategy: Strategy, problem: Pro
     equal: judge.equal,
     isRight(answer) {
       if (!strategy.isOracle) throw new Error("it asks what is right, but does not say that it is an oracle");
-      return isRight(judge, answer, problem);
+      return answer !== undefined && judge.equal(answer, problem.gold);
     },
   };
   return { tools, meter, steps };
-}
-
-/** Whether an answer is a problem's right one. @throws InputError if the problem's right answer is none. */
-export function isRight(judge: Judge, answer: string | undefined, problem: Problem): boolean {
-  const gold = judge.extract(problem.gold);
-  if (gold === undefined) {
-    throw new InputError(
-      `${problem.task}, problem ${problem.id}: its right answer ${JSON.stringify(problem.gold.slice(0, 60))} holds no answer.`,
-    );
-  }
-  return answer !== undefined && judge.equal(answer, gold);
 }
 
 /** A request as far as the answer depends on it: of what was written before its text and tokens. */

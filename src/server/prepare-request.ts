@@ -48,7 +48,9 @@ function prepareChat(served: ServedModel, value: unknown): PreparedRequest {
   const settings = readSettings(served, body, maxNewTokens);
   checkCount(served, n);
   const tokenizer = withChatSettings(served.tokenizer, { chatTemplate: served.templates?.[model] });
-  const text = renderChat(tokenizer, messages, chat_template_kwargs);
+  const begun = body.continue_final_message ? messages.at(-1)! : undefined;
+  const before = begun ? messages.slice(0, -1) : messages;
+  const text = renderChat(tokenizer, before, chat_template_kwargs) + (begun?.content ?? "");
   return {
     model,
     prompts: [{ ids: encodePrompt(served, text, "messages"), echo: "" }],

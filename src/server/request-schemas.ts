@@ -54,6 +54,8 @@ const commonFields = {
   top_k: z.int().min(-1).optional(),
   min_p: z.number().min(0).max(1).optional(),
   repetition_penalty: z.number().positive().optional(),
+  /** The most tokens of the model's thoughts, which are then ended; llama.cpp's name for it. */
+  thinking_budget_tokens: z.int().min(0).optional(),
 
   user: withoutEffect,
   metadata: withoutEffect,
@@ -111,6 +113,9 @@ export const chatBody = z
     top_logprobs: z.int().min(0).max(20).optional(),
     /** Variables of the chat template, such as `enable_thinking`; vLLM's name for them. */
     chat_template_kwargs: z.record(z.string(), z.unknown()).optional(),
+    /** Whether the answer goes on with the last message, which is then the assistant's; vLLM's name for it, and its other half. */
+    continue_final_message: z.boolean().default(false),
+    add_generation_prompt: z.boolean().optional(),
 
     parallel_tool_calls: withoutEffect,
     store: unsupported(false),
@@ -133,7 +138,23 @@ export const chatBody = z
   .refine(({ logprobs, top_logprobs }) => logprobs || top_logprobs === undefined, {
     path: ["top_logprobs"],
     error: "is only allowed when logprobs is true.",
-  });
+  })
+  .refine(
+    ({ continue_final_message, messages }) =>
+      !continue_final_message || messages.at(-1)?.role === "assistant",
+    {
+      path: ["continue_final_message"],
+      error: "is only allowed when the last message is the assistant's.",
+    },
+  )
+  .refine(
+    ({ continue_final_message, add_generation_prompt = !continue_final_message }) =>
+      add_generation_prompt !== continue_final_message,
+    {
+      path: ["add_generation_prompt"],
+      error: "must be the opposite of continue_final_message; leave it out.",
+    },
+  );
 
 /** A prompt as text or as token ids. */
 export type Prompt = string | readonly number[];

@@ -17,13 +17,15 @@ export interface StrategyArguments {
 
 /**
  * @param usage such as "sc:N", of which no more options are taken than it names
- * @throws InputError from each of the methods, if an option is missing or none that it could be
+ * @throws InputError if there are more options, and from each of the methods if one is missing or none that it could be
  */
 export function readArguments(text: string, usage: string): StrategyArguments {
   const [, ...given] = text.split(":");
   const refuse = (problem: string): never => {
     throw new InputError(`The strategy ${text}: ${problem}; it is asked for as ${usage}.`);
   };
+  const most = usage.split(":").length - 1;
+  if (given.length > most && !usage.endsWith("MODEL")) refuse("it has more options than it takes");
   const number = (index: number, what: string, byDefault: number | undefined) => {
     const option = given[index];
     if (option === undefined || option === "") return byDefault ?? refuse(`${what} is missing`);
