@@ -12,6 +12,7 @@ import type { ChatMessage } from "../core/tokenization/chat-template.ts";
 import type { LocalModelOptions } from "../evaluation/local-model.ts";
 import { type SequenceScore, scoreSequences, type TokenSequence } from "../evaluation/scoring.ts";
 import { openDevice } from "../node/runtime/onnx-runtime.ts";
+import { mean } from "../statistics/estimates.ts";
 import { createSharedClock } from "./meter.ts";
 import { plainPrompt, plainStops } from "./prompts.ts";
 import type { WriteRequest, Writer, Written } from "./writer.ts";
@@ -114,7 +115,7 @@ export function createLocalWriter(
           topP: request.topP ?? 1,
           stop,
           ...(request.stopAfterThoughts && think && { stopIds: [think.end] }),
-          ...(request.logprobs && { logprobs: 0 }),
+          ...(request.logprobs && tokens.length > 0 && { logprobs: 0 }),
         },
         { signal },
       );
@@ -134,7 +135,7 @@ export function createLocalWriter(
         seconds,
         ...(isWhole && { ids }),
         ...opening([...promptIds, ...ids]),
-        ...(request.logprobs && { logprob: tokens.reduce((sum, { logprob }) => sum + logprob, 0) }),
+        ...(request.logprobs && tokens.length > 0 && { meanLogprob: mean(tokens.map(({ logprob }) => logprob)) }),
       };
     },
 

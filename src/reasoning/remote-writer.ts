@@ -5,6 +5,7 @@ import { thinkSpellings } from "../core/decoding/thinking.ts";
 import { InputError } from "../core/errors.ts";
 import type { ChatMessage } from "../core/tokenization/chat-template.ts";
 import { cutAt, explainServerError, mostStops } from "../evaluation/remote-model.ts";
+import { mean } from "../statistics/estimates.ts";
 import { createSharedClock } from "./meter.ts";
 import { plainPrompt, plainStops } from "./prompts.ts";
 import { begunText, type TextRequest, type Writer, type Written } from "./writer.ts";
@@ -105,8 +106,8 @@ export function createRemoteWriter(client: WritingClient, options: RemoteWriterO
         maxTokens: 1,
         seed: 0,
       };
-      const { logprob } = await write(request, new AbortController().signal);
-      if (needs.includes("logprobs") && logprob === undefined) {
+      const { text, meanLogprob } = await write(request, new AbortController().signal);
+      if (needs.includes("logprobs") && text !== "" && meanLogprob === undefined) {
         throw new InputError(
           `The server at ${client.baseURL} gives no log-probabilities of what it writes; leave out the strategies that need them, or ask a model on this machine.`,
         );
@@ -162,7 +163,7 @@ function asWritten(
     computedPromptTokens: usage.prompt_tokens - (usage.prompt_tokens_details?.cached_tokens ?? 0),
     seconds,
     ...(openThoughts !== undefined && { openThoughts }),
-    ...(logprobs && { logprob: logprobs.reduce((sum, logprob) => sum + logprob, 0) }),
+    ...(logprobs && logprobs.length > 0 && { meanLogprob: mean(logprobs) }),
   };
 }
 

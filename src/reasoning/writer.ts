@@ -48,8 +48,8 @@ export const writtenSchema = z.object({
   ids: z.array(z.number()).exactOptional(),
   /** What would end the thoughts in which the turn breaks off, such as "</think>"; absent if it does not break off in thoughts. */
   openThoughts: z.string().exactOptional(),
-  /** Sum over the tokens of ln p(token | what stands before), if it was asked for; in nats. */
-  logprob: z.number().exactOptional(),
+  /** Mean over the text's tokens of ln p(token | what stands before), if it was asked for and there are such; in nats. */
+  meanLogprob: z.number().exactOptional(),
 });
 
 /** A text that a model wrote. */

@@ -11,7 +11,7 @@ export function bestOfN(name: string, n: number): Strategy {
     needs: ["logprobs"],
     async solve(question, tools) {
       const written = await sampleSolutions(question, tools, n, { logprobs: true });
-      const means = written.map(({ logprob = Number.NEGATIVE_INFINITY, tokens }) => logprob / tokens);
+      const means = written.map(({ meanLogprob = Number.NEGATIVE_INFINITY }) => meanLogprob);
       const best = written[means.indexOf(Math.max(...means))]!;
       return { ...asSolution(best, tools), details: { samples: n, meanLogprob: Math.max(...means) } };
     },

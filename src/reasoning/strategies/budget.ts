@@ -84,8 +84,14 @@ export async function answerAfter(
   const last = begun.at(-1);
   const openThoughts = typeof last === "object" ? last.openThoughts : undefined;
   const closing = openThoughts ?? tools.settings.answerCue;
-  const maxTokens = openThoughts === undefined ? answerTokens : tools.settings.maxTokens;
-  const answer = await tools.write({ messages, begun: [...begun, closing], maxTokens });
+  const answer = await tools.write({
+    messages,
+    begun: [...begun, closing],
+    // What a cue asks for stands in its line.
+    ...(openThoughts === undefined
+      ? { maxTokens: answerTokens, stop: ["\n"] }
+      : { maxTokens: tools.settings.maxTokens }),
+  });
   const text = closing + answer.text;
   return {
     answer: tools.extract(text),

@@ -228,14 +228,14 @@ describe("votes", () => {
 
   test("the best of n has the highest mean log-probability, whatever its length", async () => {
     const writer = scriptedWriter((_, number) => {
-      const [text, logprob, tokens] = (
+      const [text, meanLogprob] = (
         [
-          ["5", -2, 2],
-          ["so it is 7", -3, 6],
-          ["6", -5, 2],
+          ["5", -1],
+          ["so it is 7", -0.5],
+          ["6", -2.5],
         ] as const
       )[number]!;
-      return { text, logprob, tokens };
+      return { text, meanLogprob };
     });
     const { solution } = await solve(parseStrategy("bon:3"), writer);
     expect(solution).toMatchObject({ answer: "7", details: { samples: 3, meanLogprob: -0.5 } });
