@@ -115,7 +115,7 @@ export function createLocalWriter(
           topP: request.topP ?? 1,
           stop,
           ...(request.stopAfterThoughts && think && { stopIds: [think.end] }),
-          ...(request.logprobs && tokens.length > 0 && { logprobs: 0 }),
+          ...(request.logprobs && { logprobs: 0 }),
         },
         { signal },
       );
@@ -135,7 +135,8 @@ export function createLocalWriter(
         seconds,
         ...(isWhole && { ids }),
         ...opening([...promptIds, ...ids]),
-        ...(request.logprobs && tokens.length > 0 && { meanLogprob: mean(tokens.map(({ logprob }) => logprob)) }),
+        ...(request.logprobs &&
+          tokens.length > 0 && { meanLogprob: mean(tokens.map(({ logprob }) => logprob)) }),
       };
     },
 

@@ -198,6 +198,34 @@ describe("with OpenAI's client", () => {
     }
   });
 
+  test("an answer goes on from what the assistant has begun", async () => {
+    const generate = vi.spyOn(generator, "generate");
+    const messages = [
+      { role: "user", content: "add" },
+      { role: "assistant", content: "the quick" },
+    ];
+    const fields = { model: "small", messages, continue_final_message: true, add_generation_prompt: false };
+    expect((await post("/v1/chat/completions", fields)).status).toBe(200);
+    const { promptIds } = generate.mock.calls[0]![0];
+    expect(tokenizer.decode([...promptIds])).toMatch(/assistant\nthe quick$/);
+  });
+
+  test("thoughts are limited where the model has tokens for them", async () => {
+    const fields = { model: "small", prompt: text, max_tokens: 9, thinking_budget_tokens: 5 };
+    expect((await post("/v1/completions", fields)).status).toBe(400);
+    await stop();
+    const thinking = {
+      ...tokenizer,
+      idOf: (token: string) => ({ "<think>": 7, "</think>": 8 })[token],
+      encode: (text: string) => ({ "<think>": [7], "</think>": [8] })[text] ?? tokenizer.encode(text),
+    };
+    const served = createServedModel({ ...names, tokenizer: thinking, contextLength: 512, maxTexts: 9 });
+    await start({ prepare: async (endpoint, body) => prepareRequest(served, endpoint, body) });
+    const generate = vi.spyOn(generator, "generate");
+    expect((await post("/v1/completions", fields)).status).toBe(200);
+    expect(generate.mock.calls[0]![0].thinking).toEqual({ start: 7, end: 8, tokens: 5 });
+  });
+
   test("sampling options reach the generator, and no seed means another one each time", async () => {
     const generate = vi.spyOn(generator, "generate");
     const extensions = { top_k: 7, min_p: 0.1, repetition_penalty: 1.2 };
@@ -248,6 +276,24 @@ describe("errors", () => {
       chat({ messages: [{ role: 1 }] }),
       400,
       { param: "messages[0].role" },
+    ],
+    [
+      "nothing to go on from",
+      "chat/completions",
+      chat({ continue_final_message: true }),
+      400,
+      { param: "continue_final_message" },
+    ],
+    [
+      "a turn that is both begun and to begin",
+      "chat/completions",
+      chat({
+        messages: [{ role: "assistant", content: "a" }],
+        continue_final_message: true,
+        add_generation_prompt: true,
+      }),
+      400,
+      { param: "add_generation_prompt" },
     ],
     ["an unknown field", "completions", { model: "small", prompt: "a", best: 1 }, 400, { param: "best" }],
     [

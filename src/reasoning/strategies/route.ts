@@ -70,5 +70,8 @@ async function attempt(
   }
   const messages = tools.prompt(question);
   const written = await tools.write({ messages, maxTokens: tools.settings.maxTokens, logprobs: true });
-  return { confidence: written.meanLogprob ?? Number.NEGATIVE_INFINITY, solution: asSolution(written, tools) };
+  return {
+    confidence: written.meanLogprob ?? Number.NEGATIVE_INFINITY,
+    solution: asSolution(written, tools),
+  };
 }

@@ -1,0 +1,172 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import OpenAI from "openai";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { openClient, parseServerAddress } from "../evaluation/server-address.ts";
+import { createGenerator } from "../node/decoding/generate.ts";
+import { openModel } from "../node/models/open-model.ts";
+import type { Problem } from "./problem.ts";
+import { createRemoteWriter } from "./remote-writer.ts";
+import { type ReasoningOptions, runReasoning } from "./run-reasoning.ts";
+import type { TextRequest } from "./writer.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "slimtune-reasoning-"));
+let folders = 0;
+
+// Asks the built command (npm test builds it first): the engine's process is one of built files.
+const served = spawn(
+  process.execPath,
+  ["bin/slimtune.js", "serve", "--port", "0", "--model", "fixtures/embedded-model"],
+  { stdio: ["ignore", "pipe", "inherit"] },
+);
+let address = "";
+beforeAll(async () => {
+  let output = "";
+  served.stdout.on("data", (chunk) => {
+    output += chunk;
+  });
+  address = await vi.waitFor(() => /at (http:\S+\/v1);/.exec(output)![1]!, { timeout: 20_000 });
+});
+
+const model = await openModel("fixtures/embedded-model");
+const generator = createGenerator(model);
+const shims: Server[] = [];
+afterAll(async () => {
+  served.kill("SIGKILL");
+  for (const shim of shims) shim.close();
+  await generator.close();
+  rmSync(scratch, { recursive: true });
+});
+
+/** A server of another make: it answers each path by a function, and knows nothing of the rest. */
+async function serveShim(
+  answer: (path: string, body: Record<string, unknown>) => Promise<[number, unknown]>,
+) {
+  const shim = createServer(async (request, response) => {
+    let text = "";
+    for await (const chunk of request) text += chunk;
+    const [status, body] = await answer(request.url!, JSON.parse(text));
+    response.writeHead(status, { "content-type": "application/json", "retry-after-ms": "1" });
+    response.end(typeof body === "string" ? body : JSON.stringify(body));
+  });
+  shims.push(shim);
+  await new Promise<void>((resolve) => shim.listen(0, "127.0.0.1", resolve));
+  return `http://127.0.0.1:${(shim.address() as AddressInfo).port}/v1`;
+}
+
+const problems: readonly Problem[] = [
+  "There are 4 jars with 4 buns in each. Jack takes 9 out. How many buns are left?",
+  "One bowl has 8 plums in it and another has 5. How many plums are there in all?",
+  "Rosa had 5 apples. Then Zoe gave Rosa 1 more. How many apples has Rosa now?",
+].map((question, i) => ({ task: "buns", id: String(i), question, gold: "7" }));
+
+const solveBy = async (name: string, options: Partial<ReasoningOptions> = {}) => {
+  const { solutions } = await runReasoning({
+    model: name,
+    tasks: [problems],
+    strategies: ["cot", "cut:6", "cod", "budget:12", "force:14", "dynasor:crazy"],
+    maxTokens: 40,
+    answerCue: " So it is",
+    out: join(scratch, String(folders++)),
+    ...options,
+  });
+  return solutions.map(({ strategy, id, answer, text, isCut, usage }) => ({
+    ...{ strategy, id, answer, text, isCut },
+    tokens: usage.completionTokens,
+    calls: usage.calls,
+  }));
+};
+
+test("what our server writes is what the model itself does, in chats as in plain text", async () => {
+  // The probes are drawn, and with the same seeds alike.
+  const server = `openai:${address}#embedded-model`;
+  expect(await solveBy(server)).toEqual(await solveBy("fixtures/embedded-model"));
+  const plain = { chat: false };
+  expect(await solveBy(server, plain)).toEqual(await solveBy("fixtures/embedded-model", plain));
+  const [best] = await solveBy(server, { strategies: ["bon:2"] });
+  expect(best!.calls).toBe(2);
+});
+
+test("a server of another make that only completes texts, and is short of room at times, gives the same", async () => {
+  let refused = 0;
+  const shim = await serveShim(async (path, { prompt, max_tokens, stop = [], temperature, seed }) => {
+    if (path !== "/v1/completions") return [404, { error: { message: "there is no such path" } }];
+    if (refused++ % 3 === 0) return [429, { error: { message: "later" } }];
+    const generation = await generator.generate({
+      promptIds: model.tokenizer.encode(prompt as string, { addSpecialTokens: true }),
+      maxNewTokens: max_tokens as number,
+      stop: stop as string[],
+      temperature: temperature as number,
+      topP: 0.95,
+      ...(seed !== undefined && { seed: seed as number }),
+    });
+    const { text, finishReason, completionTokens } = generation;
+    const usage = { prompt_tokens: 20, completion_tokens: completionTokens };
+    return [200, { choices: [{ text, finish_reason: finishReason }], usage }];
+  });
+  const plain = { chat: false };
+  expect(await solveBy(`openai:${shim}#any`, plain)).toEqual(await solveBy("fixtures/embedded-model", plain));
+  await expect(solveBy(`openai:${shim}#any`)).rejects.toThrow(/refuses a request: 404/);
+  await expect(solveBy(`openai:${shim}#any`, { ...plain, strategies: ["bon:2"] })).rejects.toThrow(
+    /gives no log-probabilities of what it writes; leave out the strategies that need them/,
+  );
+});
+
+test("a server that is away, slow, or answers nonsense is told in a sentence", async () => {
+  const request: TextRequest = { messages: [{ role: "user", content: "2 + 3 =" }], maxTokens: 5, seed: 0 };
+  const { signal } = new AbortController();
+  const ask = (baseURL: string, timeout = 10) =>
+    createRemoteWriter(new OpenAI({ baseURL, apiKey: "none", maxRetries: 0, timeout: 1000 * timeout }), {
+      model: "m",
+    }).write(request, signal);
+  await expect(ask("http://127.0.0.1:9/v1")).rejects.toThrow(
+    "The server at http://127.0.0.1:9/v1 does not answer; start it, or correct its address.",
+  );
+  const slow = await serveShim(() => new Promise(() => {}));
+  await expect(ask(slow, 0.1)).rejects.toThrow(`The server at ${slow} takes too long to answer`);
+  for (const nonsense of ["<html>no</html>", '"yes"', { choices: [] }, { choices: [{ text: "5" }] }]) {
+    const address = await serveShim(async () => [200, nonsense]);
+    await expect(ask(address), JSON.stringify(nonsense)).rejects.toThrow(
+      `The server at ${address} answers with something else than OpenAI's does, or says nothing of its tokens`,
+    );
+  }
+});
+
+test("thoughts that a server gives apart, and those that it breaks off, are seen", async () => {
+  const usage = { prompt_tokens: 9, completion_tokens: 5, prompt_tokens_details: { cached_tokens: 4 } };
+  let message: object = {};
+  let finish_reason = "length";
+  const thinking = await serveShim(async () => [200, { choices: [{ message, finish_reason }], usage }]);
+  const writer = createRemoteWriter(await openClient({ baseURL: thinking, model: "m" }), { model: "m" });
+  const write = (more: Partial<TextRequest> = {}) =>
+    writer.write(
+      { messages: [{ role: "user", content: "?" }], maxTokens: 5, seed: 0, ...more },
+      new AbortController().signal,
+    );
+  message = { content: null, reasoning_content: "two and" };
+  expect(await write()).toMatchObject({
+    ...{ text: "<think>two and", reason: "length", openThoughts: "</think>" },
+    ...{ promptTokens: 9, computedPromptTokens: 5, tokens: 5 },
+  });
+  message = { content: "5", reasoning_content: "two and three" };
+  finish_reason = "stop";
+  const whole = await write();
+  expect(whole).toMatchObject({ text: "<think>two and three</think>5", reason: "stop" });
+  expect(whole).not.toHaveProperty("openThoughts");
+  message = { content: "<think>two", reasoning_content: null };
+  expect((await write({ stopAfterThoughts: true })).reason).toBe("thoughts");
+});
+
+test("an address is one of a server, or of none", () => {
+  expect(parseServerAddress("HuggingFaceTB/SmolLM2-135M")).toBeUndefined();
+  expect(parseServerAddress("openai:https://example.org/v1/#org/model:7b")).toEqual({
+    baseURL: "https://example.org/v1",
+    model: "org/model:7b",
+  });
+  for (const bad of ["openai:", "openai:http://a", "openai:ftp://a#m", "openai:http://a/v1#"])
+    expect(() => parseServerAddress(bad), bad).toThrow("names no server");
+});
