@@ -13,6 +13,11 @@ const printed: Readonly<Record<string, readonly RegExp[]>> = {
   "own-objective.ts": [
     /^step 0: { wanted: -4\.\d+, unwanted: -3\.\d+ }\n.*\nstep 20: { wanted: -[01]\.\d+, unwanted: -(8|9|1\d)\.\d+ }$/m,
   ],
+  "own-strategy.ts": [
+    /^cot: \d+ % right, \d+ tokens, 1 texts$/m,
+    /^two-of-three: \d+ % right, \d+ tokens, [23](\.\d+)? texts$/m,
+    /^The curve is in runs.examples.reasoning.report\.html\.$/m,
+  ],
   "own-task.ts": [/^\d+ % of 100 calculations are right, where one in five would be by chance;$/m],
   "peft-to-ollama.ts": [
     /The quantized model is (equal|very close) to the tuned one/,

@@ -68,6 +68,12 @@ export {
   sampling,
   strategyOf,
 } from "./core/decoding/sample.ts";
+export {
+  findThinkTokens,
+  limitThinking,
+  type ThinkingBudget,
+  type ThinkTokens,
+} from "./core/decoding/thinking.ts";
 export { InputError } from "./core/errors.ts";
 export type { BitWidth } from "./core/graph/operators/integer-matmul.ts";
 export type {
@@ -152,6 +158,43 @@ export { openRun, type TuningRun } from "./node/training/open-run.ts";
 export type { RunConfig, RunOptions } from "./node/training/run-config.ts";
 export type { RunEvents, RunPlan } from "./node/training/run-events.ts";
 export type { NamedTokens } from "./node/training/run-inputs.ts";
+export type {
+  CurvePoint,
+  DifficultyBin,
+  SolvedProblem,
+} from "./reasoning/analysis.ts";
+export { type Judge, mathematicalJudge } from "./reasoning/judge.ts";
+export type { Meter } from "./reasoning/meter.ts";
+export { openWriter, type WriterOptions } from "./reasoning/open-writer.ts";
+export type { Problem } from "./reasoning/problem.ts";
+export type { Manner, PromptOptions } from "./reasoning/prompts.ts";
+export type { Curve, ReasoningResults } from "./reasoning/results.ts";
+export {
+  type ReasoningEvents,
+  type ReasoningOptions,
+  type ReasoningOutcome,
+  type ReasoningProgress,
+  runReasoning,
+} from "./reasoning/run-reasoning.ts";
+export { parseStrategy, type StrategyOptions } from "./reasoning/strategies/strategies.ts";
+export type {
+  CodeResult,
+  CodeRunner,
+  Question,
+  ReasoningSettings,
+  Solution,
+  Strategy,
+  Tools,
+  WriterFacts,
+} from "./reasoning/strategy.ts";
+export type {
+  Ability,
+  ScoredText,
+  TextRequest,
+  WriteRequest,
+  Writer,
+  Written,
+} from "./reasoning/writer.ts";
 export type { ReportFiles } from "./reporting/write-report.ts";
 export { type Divergence, type DivergenceOptions, measureDivergence } from "./retention/kl-divergence.ts";
 export { readNeutralText, writeNeutralText } from "./retention/neutral-text.ts";

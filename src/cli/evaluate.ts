@@ -21,7 +21,10 @@ export function addEvaluateCommand(program: Command): void {
     .description(
       "Evaluate a model, with or without an adapter, on tasks of lm-evaluation-harness or of your own.",
     )
-    .requiredOption("--model <path or id>", "folder, .gguf file or Hub id of the model")
+    .requiredOption(
+      "--model <path or id>",
+      "folder, .gguf file or Hub id, or a server: openai:http://127.0.0.1:8000/v1#name",
+    )
     .option("--adapter <folder>", "adapter in PEFT's layout")
     .requiredOption(
       "--tasks <names>",

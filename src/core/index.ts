@@ -58,6 +58,12 @@ export {
   sampling,
   strategyOf,
 } from "./decoding/sample.ts";
+export {
+  findThinkTokens,
+  limitThinking,
+  type ThinkingBudget,
+  type ThinkTokens,
+} from "./decoding/thinking.ts";
 export type { NewTokens } from "./engine/attention-mask.ts";
 export { createDecoder, type Decoder, type DecoderOptions, type Extension } from "./engine/decoder.ts";
 export type { Predictions } from "./engine/divergence-layer.ts";

@@ -1,4 +1,7 @@
 import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import OpenAI from "openai";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { InputError } from "../core/errors.ts";
@@ -7,6 +10,7 @@ import { evaluate } from "./evaluate.ts";
 import { createLocalModel } from "./local-model.ts";
 import { type PreparationOptions, prepareTasks } from "./prepare.ts";
 import { createRemoteModel, type OpenAIClient } from "./remote-model.ts";
+import { type EvaluationOptions, type EvaluationOutcome, runEvaluation } from "./run-evaluation.ts";
 
 // Asks the built command (npm test builds it first): the engine's process is one of built files.
 const server = spawn(
@@ -56,6 +60,25 @@ test.each([false, true])(
     expect(there.tokens.generated).toBe(here.tokens.generated);
   },
 );
+
+test("an evaluation asks a server by its address, and goes on with what it has answered", async () => {
+  const scratch = mkdtempSync(join(tmpdir(), "slimtune-served-"));
+  const served: EvaluationOptions = {
+    ...{ model: `openai:${client.baseURL}#embedded-model`, tasks: ["gsm8k"], limit: 2, numFewshot: 0 },
+    ...{ dataDir: "fixtures/evaluation/excerpts", out: join(scratch, "there") },
+  };
+  const there = await runEvaluation(served);
+  const here = await runEvaluation({
+    ...{ ...served, model: "fixtures/embedded-model", out: join(scratch, "here") },
+    cache: false,
+  });
+  const responses = ({ samples }: EvaluationOutcome) => samples.get("gsm8k")!.map(({ resps }) => resps);
+  expect(responses(there)).toEqual(responses(here));
+  const again = await runEvaluation(served);
+  expect(again.results.slimtune.requests).toMatchObject({ asked: 0, found: 2 });
+  await expect(runEvaluation({ ...served, storage: "nf4" })).rejects.toThrow("has its own weights");
+  rmSync(scratch, { recursive: true });
+});
 
 test("what a server cannot give is said, and what it refuses is passed on", async () => {
   const { tasks } = await prepareTasks(["hellaswag"], options);

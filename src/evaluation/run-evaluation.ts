@@ -13,8 +13,9 @@ import { openModel } from "../node/models/open-model.ts";
 import { openAnswerLog } from "./answer-log.ts";
 import { cachedModel } from "./cached-model.ts";
 import { type Evaluation, type EvaluationProgress, evaluate } from "./evaluate.ts";
+import type { LanguageModel } from "./language-model.ts";
 import { createLocalModel } from "./local-model.ts";
-import { type Bits, identifyModel } from "./model-identity.ts";
+import { type Bits, identifyModel, type ModelIdentity } from "./model-identity.ts";
 import {
   answerCache,
   defaultFolder,
@@ -26,13 +27,15 @@ import {
   writeResults,
 } from "./output-folder.ts";
 import { prepareTasks } from "./prepare.ts";
+import { createRemoteModel } from "./remote-model.ts";
 import { describeResults, type EvaluationSettings, type Results } from "./results.ts";
 import { describeSample, hash, type SampleLine } from "./samples.ts";
+import { checkServedOptions, openClient, parseServerAddress, type ServerAddress } from "./server-address.ts";
 import type { PreparedTask } from "./task.ts";
 import { loadTasks, type TaskRegistry } from "./tasks/registry.ts";
 
 export interface EvaluationOptions {
-  /** Folder, .gguf file or Hub id. */
+  /** Folder, .gguf file or Hub id, or a server: "openai:http://127.0.0.1:8000/v1#name". */
   readonly model: string;
   /** Folder of an adapter in PEFT's layout. */
   readonly adapter?: string;
@@ -116,7 +119,7 @@ export async function runEvaluation(
   events: EvaluationRunEvents = {},
 ): Promise<EvaluationOutcome> {
   const startedAt = new Date();
-  const { storage = "float32", applyChatTemplate = false, seed = 1234 } = options;
+  const { applyChatTemplate = false, seed = 1234 } = options;
   const { fewshotAsMultiturn = applyChatTemplate } = options;
   if (fewshotAsMultiturn && !applyChatTemplate) {
     throw new InputError("Examples can be turns of a conversation only if the chat template is applied.");
@@ -129,22 +132,8 @@ export async function runEvaluation(
   registry.select(options.tasks);
 
   events.onStage?.("reading the model");
-  const base = await openModel(options.model, { storage });
-  const adapted = options.adapter === undefined ? base : await loadAdapter(base, options.adapter);
-  const date = options.date ?? recordedDate(options.out) ?? isoDay(new Date());
-  const model = adjustChat(adapted, { chatTemplate: options.chatTemplate, date });
-  if (applyChatTemplate && model.tokenizer.chatTemplate === undefined) {
-    throw new InputError(
-      `The model ${options.model} has no chat template that could be applied; evaluate it with plain prompts.`,
-    );
-  }
-  const namesDate = applyChatTemplate && printsDate(model.tokenizer.chatTemplate!);
-  const bits = options.bits ?? defaultBits(model);
-  const identity = await identifyModel(base, { storage, bits, adapter: options.adapter });
-  const local = createLocalModel(model, {
-    bits,
-    ...(options.batchSize !== undefined && { batchSize: options.batchSize }),
-  });
+  const opened = await openModelToAsk(options, applyChatTemplate);
+  const { model, identity, date } = opened;
   try {
     events.onStage?.("preparing the tasks");
     const { tasks, groups } = await prepareTasks(
@@ -152,10 +141,10 @@ export async function runEvaluation(
       {
         seed,
         fewshotAsMultiturn,
-        maxLength: local.maxLength,
+        maxLength: model.maxLength,
         ...(options.numFewshot !== undefined && { numFewshot: options.numFewshot }),
         ...(options.limit !== undefined && { limit: options.limit }),
-        ...(applyChatTemplate && { applyChatTemplate: local.applyChatTemplate }),
+        ...(applyChatTemplate && { applyChatTemplate: model.applyChatTemplate }),
         ...(options.systemInstruction !== undefined && { systemInstruction: options.systemInstruction }),
         ...(options.dataDir !== undefined && { dataDir: options.dataDir }),
       },
@@ -169,22 +158,23 @@ export async function runEvaluation(
       system_instruction: options.systemInstruction ?? null,
       fewshot_seed: seed,
       ...(options.chatTemplate !== undefined && { chat_template_sha: hash(options.chatTemplate) }),
-      ...(namesDate && { date }),
+      ...(date !== undefined && { date }),
     };
     const evaluationIdentity = identifyEvaluation(identity, settings, tasks);
     const out = options.out ?? defaultFolder(identity, evaluationIdentity);
     isBegun(out, evaluationIdentity);
     return await withLock(out, "evaluation", async () => {
       const folder = openOutputFolder(out, evaluationIdentity);
-      events.onPlan?.({ folder: folder.path, tasks, ...(namesDate && { date }) });
+      events.onPlan?.({ folder: folder.path, tasks, ...(date !== undefined && { date }) });
 
       const log = openAnswerLog(folder.answers);
-      const cache = options.cache === false ? undefined : openAnswerLog(answerCache(evaluationIdentity));
-      const asked = cachedModel(local, { log, ...(cache && { cache }) });
+      const isCached = options.cache !== false && opened.isFixed;
+      const cache = isCached ? openAnswerLog(answerCache(evaluationIdentity)) : undefined;
+      const asked = cachedModel(model, { log, ...(cache && { cache }) });
       const watch = watchResources();
       const evaluation = await evaluate(asked, tasks, groups, {
         onProgress: (progress) => {
-          const { scored, generated } = local.tokenCounts;
+          const { scored, generated } = model.tokenCounts;
           events.onProgress?.({ ...progress, tokens: scored + generated });
         },
       }).finally(() => {
@@ -201,8 +191,8 @@ export async function runEvaluation(
         model: identity,
         settings,
         batchSize: options.batchSize ?? null,
-        maxLength: local.maxLength,
-        chatTemplate: applyChatTemplate ? local.chatTemplate : undefined,
+        maxLength: model.maxLength,
+        chatTemplate: applyChatTemplate ? model.chatTemplate : undefined,
         startedAt,
         totalSeconds: (Date.now() - startedAt.getTime()) / 1000,
         requests: asked.requestCounts,
@@ -212,6 +202,61 @@ export async function runEvaluation(
       return { folder, evaluation, results, samples };
     });
   } finally {
-    await local.release();
+    await opened.release();
   }
+}
+
+/** A model that is asked, and all that its answers depend on. */
+interface OpenedModel {
+  readonly model: LanguageModel;
+  readonly identity: ModelIdentity;
+  /** The day that its prompts name, if they name one. */
+  readonly date?: string;
+  /** Whether the identity is that of its weights. What stands behind a server's name may change. */
+  readonly isFixed: boolean;
+  release(): Promise<void>;
+}
+
+async function openModelToAsk(options: EvaluationOptions, applyChatTemplate: boolean): Promise<OpenedModel> {
+  const address = parseServerAddress(options.model);
+  if (address) return openServedModel(address, options);
+  const { storage = "float32" } = options;
+  const base = await openModel(options.model, { storage });
+  const adapted = options.adapter === undefined ? base : await loadAdapter(base, options.adapter);
+  const date = options.date ?? recordedDate(options.out) ?? isoDay(new Date());
+  const model = adjustChat(adapted, { chatTemplate: options.chatTemplate, date });
+  if (applyChatTemplate && model.tokenizer.chatTemplate === undefined) {
+    throw new InputError(
+      `The model ${options.model} has no chat template that could be applied; evaluate it with plain prompts.`,
+    );
+  }
+  const namesDate = applyChatTemplate && printsDate(model.tokenizer.chatTemplate!);
+  const bits = options.bits ?? defaultBits(model);
+  const identity = await identifyModel(base, { storage, bits, adapter: options.adapter });
+  const local = createLocalModel(model, {
+    bits,
+    ...(options.batchSize !== undefined && { batchSize: options.batchSize }),
+  });
+  return {
+    model: local,
+    identity,
+    ...(namesDate && { date }),
+    isFixed: true,
+    release: () => local.release(),
+  };
+}
+
+async function openServedModel(address: ServerAddress, options: EvaluationOptions): Promise<OpenedModel> {
+  const { model: name, batchSize } = options;
+  checkServedOptions(name, options);
+  const { baseURL, model } = address;
+  return {
+    model: createRemoteModel(await openClient(address), {
+      model,
+      ...(batchSize !== undefined && { concurrency: batchSize }),
+    }),
+    identity: { name, sha256: hash(`${baseURL} ${model}`), storage: "served", bits: "exact", adapter: null },
+    isFixed: false,
+    release: async () => {},
+  };
 }

@@ -2,6 +2,8 @@
 
 import process from "node:process";
 import { InputError } from "../core/errors.ts";
+import type { Storage } from "../core/models/linear.ts";
+import type { Bits } from "./model-identity.ts";
 
 /** A model behind a server that speaks as OpenAI's. */
 export interface ServerAddress {
@@ -26,6 +28,31 @@ export function parseServerAddress(name: string): ServerAddress | undefined {
     );
   }
   return { baseURL: baseURL.replace(/\/+$/, ""), model };
+}
+
+/**
+ * @param name the server's, as it was given
+ * @throws InputError if an option was given that only a model on this machine can have
+ */
+export function checkServedOptions(
+  name: string,
+  options: {
+    readonly adapter?: string | undefined;
+    readonly chatTemplate?: string | undefined;
+    readonly storage?: Storage | undefined;
+    readonly bits?: Bits | undefined;
+  },
+): void {
+  const { adapter, chatTemplate, storage = "float32", bits } = options;
+  const given = [
+    ...(adapter === undefined ? [] : ["adapter"]),
+    ...(chatTemplate === undefined ? [] : ["chat template"]),
+    ...(storage === "float32" && bits === undefined ? [] : ["weights"]),
+  ];
+  if (given.length === 0) return;
+  throw new InputError(
+    `The server of ${name} has its own ${given.join(" and ")}; leave the option out, and give it to the server.`,
+  );
 }
 
 export interface ClientOptions {

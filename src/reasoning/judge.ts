@@ -1,5 +1,8 @@
 /** @file What counts as an answer, and as the same answer. */
 
+import { equalAnswers } from "../mathematics/equal-answers.ts";
+import { extractAnswer } from "../mathematics/extract-answer.ts";
+
 /** Finds answers in texts and compares them. */
 export interface Judge {
   /** The answer that a text gives; undefined if it gives none. */
@@ -10,16 +13,6 @@ export interface Judge {
 
 /** Judges answers to mathematical problems. */
 export const mathematicalJudge: Judge = {
-  extract(text) {
-    const marked = [
-      ...text.matchAll(/####\s*(-?[\d.,/]+)|\\boxed\{([^{}]*)\}|answer is:?\s*\$?(-?[\d.,/]+)/gi),
-    ].at(-1);
-    const found =
-      marked?.slice(1).find((group) => group !== undefined) ?? text.match(/-?\d[\d,]*(?:\.\d+)?/g)?.at(-1);
-    return found?.replace(/[.,]$/, "");
-  },
-  equal(given, gold) {
-    const numberOf = (text: string) => Number(text.replaceAll(/[$,\s]/g, ""));
-    return given === gold || numberOf(given) === numberOf(gold);
-  },
+  extract: (text) => extractAnswer(text),
+  equal: (given, gold) => equalAnswers(given, gold),
 };

@@ -1,12 +1,11 @@
 /** @file The writer that a model's name stands for. */
 
 import { createHash } from "node:crypto";
-import { defaultBits, type GeneratorOptions } from "../core/decoding/batch-generator.ts";
-import { InputError } from "../core/errors.ts";
+import { defaultBits } from "../core/decoding/batch-generator.ts";
 import type { Storage } from "../core/models/linear.ts";
 import type { ChatSettings } from "../core/tokenization/chat-template.ts";
-import { identifyModel } from "../evaluation/model-identity.ts";
-import { openClient, parseServerAddress } from "../evaluation/server-address.ts";
+import { type Bits, identifyModel } from "../evaluation/model-identity.ts";
+import { checkServedOptions, openClient, parseServerAddress } from "../evaluation/server-address.ts";
 import { openAdaptedModel } from "../node/adapters/open-adapted.ts";
 import type { DeviceChoice } from "../node/decoding/generate.ts";
 import { createLocalWriter } from "./local-writer.ts";
@@ -18,7 +17,7 @@ export interface WriterOptions extends ChatSettings, DeviceChoice {
   /** How weights are kept. Default "float32". */
   readonly storage?: Storage;
   /** With which weights texts are written. Default: those that are kept, or 8 bits if these are quantized. */
-  readonly bits?: GeneratorOptions["bits"];
+  readonly bits?: Bits;
   /** Texts that are written at a time, or requests that are under way at a server. Default 16. */
   readonly batchSize?: number;
   /** Whether questions are turns of a chat, or plain text. Default: if the model has a chat template; to a server always. */
@@ -30,6 +29,12 @@ export interface WriterOptions extends ChatSettings, DeviceChoice {
  *
  * @param adapter folder of an adapter in PEFT's layout
  * @throws InputError if it cannot be opened.
+ *
+ * @example
+ * const writer = await openWriter("HuggingFaceTB/SmolLM2-135M-Instruct", undefined);
+ * const messages = [{ role: "user", content: "What is 3 + 4?" }];
+ * console.log((await writer.write({ messages, maxTokens: 64, seed: 0 }, new AbortController().signal)).text);
+ * await writer.release();
  */
 export async function openWriter(
   name: string,
@@ -39,11 +44,7 @@ export async function openWriter(
   const { storage = "float32", batchSize = 16, chat } = options;
   const address = parseServerAddress(name);
   if (address) {
-    if (adapter !== undefined) {
-      throw new InputError(
-        `An adapter was given for ${name}, but a server has its own; serve the model with the adapter and give the adapter's name.`,
-      );
-    }
+    checkServedOptions(name, { ...options, adapter });
     const client = await openClient(address);
     return createRemoteWriter(client, {
       model: address.model,

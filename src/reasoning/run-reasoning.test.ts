@@ -155,7 +155,10 @@ test("what cannot be done is refused before the start", async () => {
     [{ examples: 9 }, "There are 4 solved examples, so 9 cannot be given; take 0 to 4."],
     [{ temperature: 0 }, "At a temperature of 0 all samples would be the same"],
     [{ model: "openai:127.0.0.1:8000" }, "openai:127.0.0.1:8000 names no server; give its address"],
-    [{ model: "openai:http://127.0.0.1:9/v1#m", adapter: "a" }, "An adapter was given for openai:"],
+    [
+      { model: "openai:http://127.0.0.1:9/v1#m", adapter: "a" },
+      "The server of openai:http://127.0.0.1:9/v1#m has its own adapter; leave the option out, and give it to the server.",
+    ],
   ];
   for (const [options, message] of refusals) await expect(run(options), message).rejects.toThrow(message);
   const taken = newFolder();
