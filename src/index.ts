@@ -163,7 +163,7 @@ export type {
   DifficultyBin,
   SolvedProblem,
 } from "./reasoning/analysis.ts";
-export { type Judge, mathematicalJudge } from "./reasoning/judge.ts";
+export { type AnswerJudge, mathematicalJudge } from "./reasoning/judge.ts";
 export type { Meter } from "./reasoning/meter.ts";
 export { openWriter, type WriterOptions } from "./reasoning/open-writer.ts";
 export type { Problem } from "./reasoning/problem.ts";
@@ -178,8 +178,8 @@ export {
 } from "./reasoning/run-reasoning.ts";
 export { parseStrategy, type StrategyOptions } from "./reasoning/strategies/strategies.ts";
 export type {
-  CodeResult,
-  CodeRunner,
+  ProgramOutput,
+  ProgramRunner,
   Question,
   ReasoningSettings,
   Solution,

@@ -4,7 +4,7 @@ import { equalAnswers } from "../mathematics/equal-answers.ts";
 import { extractAnswer } from "../mathematics/extract-answer.ts";
 
 /** Finds answers in texts and compares them. */
-export interface Judge {
+export interface AnswerJudge {
   /** The answer that a text gives; undefined if it gives none. */
   extract(text: string): string | undefined;
   /** Whether two answers are the same. */
@@ -12,7 +12,7 @@ export interface Judge {
 }
 
 /** Judges answers to mathematical problems. */
-export const mathematicalJudge: Judge = {
+export const mathematicalJudge: AnswerJudge = {
   extract: (text) => extractAnswer(text),
   equal: (given, gold) => equalAnswers(given, gold),
 };

@@ -3,7 +3,8 @@
 import { createHash } from "node:crypto";
 import { defaultBits } from "../core/decoding/batch-generator.ts";
 import type { Storage } from "../core/models/linear.ts";
-import type { ChatSettings } from "../core/tokenization/chat-template.ts";
+import { type ChatSettings, printsDate } from "../core/tokenization/chat-template.ts";
+import { isoDay } from "../core/tokenization/strftime.ts";
 import { type Bits, identifyModel } from "../evaluation/model-identity.ts";
 import { checkServedOptions, openClient, parseServerAddress } from "../evaluation/server-address.ts";
 import { openAdaptedModel } from "../node/adapters/open-adapted.ts";
@@ -52,11 +53,15 @@ export async function openWriter(
       ...(chat !== undefined && { chat }),
     });
   }
-  const { chatTemplate, date, device } = options;
+  const { chatTemplate, device, date = isoDay(new Date()) } = options;
   const model = await openAdaptedModel(name, { storage, adapter, chatTemplate, date });
   const bits = options.bits ?? defaultBits(model);
   const identity = await identifyModel(model, { storage, bits, adapter });
-  const key = { ...identity, name: undefined, adapter: identity.adapter?.sha256, chatTemplate, date };
+  const namesDate = model.tokenizer.chatTemplate !== undefined && printsDate(model.tokenizer.chatTemplate);
+  const key = {
+    ...{ ...identity, name: undefined, adapter: identity.adapter?.sha256, chatTemplate },
+    ...(namesDate && { date }),
+  };
   return createLocalWriter(model, {
     identity: createHash("sha256").update(JSON.stringify(key)).digest("hex"),
     bits,

@@ -28,39 +28,21 @@ const run = (options: Partial<ReasoningOptions>) =>
     ...options,
   });
 
-test("the model and its word problems go from the command's options to a report", async () => {
-  const out = newFolder();
+test("what was found stands in the folder: results, solutions and a report", async () => {
   const plans: unknown[] = [];
-  const { results, solutions, report } = await runReasoning(
-    {
-      model: "fixtures/embedded-model",
-      tasks: ["miniature_math"],
-      taskFiles: ["fixtures/miniature/benchmarks"],
-      limit: 6,
-      strategies: ["cot", "cut:6", "budget:10", "sc:2", "dynasor:crazy"],
-      maxTokens: 24,
-      answerCue: "\n#### ",
-      out,
-    },
+  const out = newFolder();
+  const { folder, report, ...found } = await runReasoning(
+    { model: adding(), tasks: [problems], strategies: ["cot", "sc:3"], out },
     { onPlan: (plan) => plans.push(plan) },
   );
-  expect(plans).toEqual([{ folder: out, tasks: [{ name: "miniature_math", problems: 6 }] }]);
-  const points = results.curves[0]!.points;
-  expect(points.map(({ strategy }) => strategy)).toEqual([
-    "cot",
-    "cut:6",
-    "budget:10",
-    "sc:2",
-    "dynasor:crazy",
-  ]);
-  expect(solutions).toHaveLength(30);
-  expect(solutions[0]).toMatchObject({ gold: "17", steps: 2 });
-  for (const { tokens, usage } of points) {
-    expect(tokens.value).toBeGreaterThan(0);
-    expect(usage.seconds).toBeGreaterThan(0);
-  }
-  expect(readFileSync(report.page, "utf8")).toContain("Accuracy against tokens");
-  expect(JSON.parse(readFileSync(join(out, "results.json"), "utf8"))).toEqual(results);
+  expect(plans).toEqual([{ folder: out, tasks: [{ name: "sums", problems: 6 }] }]);
+  expect(JSON.parse(readFileSync(join(folder, "results.json"), "utf8"))).toEqual(found.results);
+  const lines = readFileSync(join(folder, "solutions.jsonl"), "utf8").trimEnd().split("\n");
+  expect(lines.map((line) => JSON.parse(line))).toEqual(found.solutions);
+  const page = readFileSync(report.page, "utf8");
+  for (const shown of ["tokens written a problem", "By difficulty on sums", "What is 3 + 1?", "sc:3"])
+    expect(page).toContain(shown);
+  expect(readFileSync(report.markdown, "utf8")).toContain("| cot (baseline) |");
 });
 
 test("a run that goes on asks nothing that was answered, and charges it all the same", async () => {

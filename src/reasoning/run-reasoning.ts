@@ -11,14 +11,14 @@ import { withLock } from "../node/files/lock.ts";
 import { writeWhole } from "../node/files/write.ts";
 import { type ReportFiles, writeReport } from "../reporting/write-report.ts";
 import { binByDifficulty, drawCurve, type SolvedProblem, type StrategyFacts } from "./analysis.ts";
-import { type Judge, mathematicalJudge } from "./judge.ts";
+import { type AnswerJudge, mathematicalJudge } from "./judge.ts";
 import { openWriter, type WriterOptions } from "./open-writer.ts";
 import { type Problem, readProblems } from "./problem.ts";
 import { mostExamples } from "./prompts.ts";
 import { reasoningReport } from "./report.ts";
 import type { ReasoningResults } from "./results.ts";
 import { isBaseline, parseStrategy, type StrategyOptions } from "./strategies/strategies.ts";
-import type { CodeRunner, ReasoningSettings, Strategy } from "./strategy.ts";
+import type { ProgramRunner, ReasoningSettings, Strategy } from "./strategy.ts";
 import { createTools, type Workshop } from "./tools.ts";
 import { abilityNames, type Writer } from "./writer.ts";
 
@@ -42,9 +42,9 @@ export interface ReasoningOptions extends WriterOptions, StrategyOptions, Partia
   /** Of the draws. Default 0. */
   readonly seed?: number;
   /** Finds and compares answers. Default: those to mathematical problems. */
-  readonly judge?: Judge;
+  readonly judge?: AnswerJudge;
   /** Runs the programs of strategies that write some. */
-  readonly runner?: CodeRunner;
+  readonly runner?: ProgramRunner;
   /** Folder of the run: what was answered there before is not asked again. */
   readonly out: string;
   /** Ends the run; every answer so far is kept. */
@@ -193,7 +193,7 @@ async function solveAll(
   let solved = 0;
   const own = { ...workshop, signal, onText: ({ tokens }: { tokens: number }) => onSolved(tokens, solved) };
 
-  const attempt = async <T>(problem: Problem, act: () => Promise<T>): Promise<T> => {
+  const attempt = async <T>(problem: Problem | undefined, act: () => Promise<T>): Promise<T> => {
     try {
       return await act();
     } catch (error) {
@@ -203,7 +203,7 @@ async function solveAll(
     }
   };
   const ofQuestion = new Map(problems.map((problem) => [`${problem.task} ${problem.id}`, problem]));
-  await attempt(problems[0]!, async () =>
+  await attempt(undefined, async () =>
     strategy.prepare?.(
       problems,
       ({ task, id }) => createTools(own, strategy, ofQuestion.get(`${task} ${id}`)!).tools,
@@ -235,13 +235,12 @@ async function solveAll(
   );
 }
 
-/** What went wrong, with the strategy and the problem. */
-function explain(error: unknown, { name }: Strategy, { task, id }: Problem): unknown {
+/** What went wrong, with the strategy and the problem; without one the strategy was preparing itself. */
+function explain(error: unknown, { name }: Strategy, problem: Problem | undefined): unknown {
   if (!(error instanceof Error) || error.name === "DamagedModelError") return error;
   const message = error.message.replace(/\.$/, "");
-  return new InputError(`The strategy ${name} fails at problem ${id} of ${task}: ${message}.`, {
-    cause: error,
-  });
+  const where = problem ? `problem ${problem.id} of ${problem.task}` : "its preparation";
+  return new InputError(`The strategy ${name} fails at ${where}: ${message}.`, { cause: error });
 }
 
 function readSettings(options: ReasoningOptions): ReasoningSettings {
@@ -298,7 +297,7 @@ function checkStrategy(
   strategy: Strategy,
   writer: Writer,
   settings: ReasoningSettings,
-  runner: CodeRunner | undefined,
+  runner: ProgramRunner | undefined,
 ): void {
   const lacking = strategy.needs?.find((need) => !writer.abilities.includes(need));
   if (lacking !== undefined) {

@@ -87,7 +87,7 @@ export interface Tools {
   /** How likely the model is to go on with a text; needs "score". */
   score(request: Pick<WriteRequest, "messages" | "begun">, text: string): Promise<ScoredText>;
   /** Runs a program; only for strategies that say so. */
-  run(code: string): Promise<CodeResult>;
+  run(code: string): Promise<ProgramOutput>;
   /** The answer that a text gives. */
   extract(text: string): string | undefined;
   /** Whether two answers are the same. */
@@ -97,16 +97,16 @@ export interface Tools {
 }
 
 /** What a program has printed, or how it failed. */
-export interface CodeResult {
+export interface ProgramOutput {
   readonly stdout: string;
   readonly error?: string;
   readonly reason: "ok" | "error" | "timeout" | "memory" | "refused";
 }
 
 /** Runs programs of a model, each with nothing left of those before it. */
-export interface CodeRunner {
+export interface ProgramRunner {
   run(
     code: string,
     options: { readonly timeoutMs: number; readonly memoryBytes: number; readonly signal: AbortSignal },
-  ): Promise<CodeResult>;
+  ): Promise<ProgramOutput>;
 }

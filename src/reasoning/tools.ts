@@ -4,11 +4,11 @@ import { createHash } from "node:crypto";
 import type { z } from "zod";
 import { createRandom } from "../core/random.ts";
 import type { AnswerLog } from "../evaluation/answer-log.ts";
-import type { Judge } from "./judge.ts";
+import type { AnswerJudge } from "./judge.ts";
 import { createMeter, type Meter } from "./meter.ts";
 import type { Problem } from "./problem.ts";
 import { promptOf } from "./prompts.ts";
-import type { CodeResult, CodeRunner, ReasoningSettings, Strategy, Tools } from "./strategy.ts";
+import type { ProgramOutput, ProgramRunner, ReasoningSettings, Strategy, Tools } from "./strategy.ts";
 import {
   begunText,
   scoreSchema,
@@ -27,8 +27,8 @@ export interface Workshop {
   readonly others: ReadonlyMap<string, Writer>;
   /** Every answer so far. */
   readonly log: AnswerLog;
-  readonly judge: Judge;
-  readonly runner?: CodeRunner | undefined;
+  readonly judge: AnswerJudge;
+  readonly runner?: ProgramRunner | undefined;
   /** Of the draws. */
   readonly seed: number;
   readonly signal: AbortSignal;
@@ -116,7 +116,7 @@ export function createTools(workshop: Workshop, strategy: Strategy, problem: Pro
       meter.calls++;
       return scored;
     },
-    async run(code): Promise<CodeResult> {
+    async run(code): Promise<ProgramOutput> {
       if (!runner) throw new Error("it runs code, but does not say so");
       return runner.run(code, { ...programLimits, signal });
     },

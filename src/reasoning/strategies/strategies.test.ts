@@ -4,7 +4,7 @@ import { InputError } from "../../core/errors.ts";
 import { mathematicalJudge } from "../judge.ts";
 import { defaultSettings } from "../run-reasoning.ts";
 import { countWords, problem, scriptedWriter, solve } from "../scripted-writer.fixture.ts";
-import type { CodeRunner } from "../strategy.ts";
+import type { ProgramRunner } from "../strategy.ts";
 import { type DynasorSetting, dynasorSettings, mayStop, untilUnpairedBrace } from "./dynasor.ts";
 import { thresholdFor } from "./route.ts";
 import { parseStrategy, strategies } from "./strategies.ts";
@@ -331,7 +331,7 @@ describe("two models", () => {
 
 describe("programs", () => {
   const strategy = parseStrategy("tir");
-  const runner: CodeRunner & { programs: string[] } = {
+  const runner: ProgramRunner & { programs: string[] } = {
     programs: [],
     async run(code) {
       runner.programs.push(code);
@@ -381,5 +381,6 @@ test("names and options that are none are told with those that are", () => {
     ["constructor", /There is no strategy "constructor"/],
   ] as const)
     expect(() => parseStrategy(name), name).toThrow(message);
+  expect(() => parseStrategy("route:big", { routeShare: 3 })).toThrow("take one between 0 and 1");
   for (const [name, { usage }] of Object.entries(strategies)) expect(usage.split(/[:[]/)[0]).toBe(name);
 });

@@ -134,8 +134,12 @@ export const strategies: Readonly<Record<string, StrategyEntry>> = {
   route: {
     usage: "route:MODEL",
     description: "What the model is least confident about goes to a stronger one.",
-    create: (given, { routeShare = 0.3, routeBy = "votes" }) =>
-      route(given.name, { model: given.rest("the model"), by: routeBy, share: routeShare }),
+    create(given, { routeShare: share = 0.3, routeBy: by = "votes" }) {
+      if (share >= 0 && share <= 1) return route(given.name, { model: given.rest("the model"), by, share });
+      throw new InputError(
+        `The strategy ${given.name}: a share of ${share} problems cannot be given away; take one between 0 and 1.`,
+      );
+    },
   },
   bon: {
     usage: "bon:N",

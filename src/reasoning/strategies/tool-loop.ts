@@ -1,6 +1,6 @@
 /** @file Programs between the lines of a solution, run as they come (TATA's inference, Xu et al. 2025, arXiv 2502.12022, algorithm 1). */
 
-import type { CodeResult, Strategy } from "../strategy.ts";
+import type { ProgramOutput, Strategy } from "../strategy.ts";
 
 /** Rounds of writing, with a program run between two of them. */
 const rounds = 6;
@@ -52,7 +52,7 @@ export function lastProgram(text: string): string | undefined {
 }
 
 /** What a program printed, or its error, cut in the middle. */
-function shown({ stdout, error = "" }: CodeResult): string {
+function shown({ stdout, error = "" }: ProgramOutput): string {
   const output = (error === "" ? stdout : error).trim();
   if (output.length <= mostOutput) return output;
   return `${output.slice(0, mostOutput / 2)}...${output.slice(-mostOutput / 2)}`;
