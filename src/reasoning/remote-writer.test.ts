@@ -30,7 +30,7 @@ beforeAll(async () => {
     output += chunk;
   });
   address = await vi.waitFor(() => /at (http:\S+\/v1);/.exec(output)![1]!, { timeout: 20_000 });
-});
+}, 30_000);
 
 const model = await openModel("fixtures/embedded-model");
 const generator = createGenerator(model);
