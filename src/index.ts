@@ -39,7 +39,7 @@ export type { TokenizedExample } from "./core/data/batch.ts";
 export type { FieldMapping } from "./core/data/example.ts";
 export type { Row } from "./core/data/row-fields.ts";
 export type { TrainOn } from "./core/data/tokenize-example.ts";
-export type { ExampleKind, Problem, TrainingExample } from "./core/data/training-example.ts";
+export type { AskedProblem, ExampleKind, TrainingExample } from "./core/data/training-example.ts";
 export type { GeneratorOptions, LocalGenerator, LocalRequest } from "./core/decoding/batch-generator.ts";
 export { type Branches, type BranchesOptions, createBranches } from "./core/decoding/branches.ts";
 export {

@@ -36,7 +36,7 @@ export {
   type TrainOn,
   tokenizeExample,
 } from "./data/tokenize-example.ts";
-export type { ExampleKind, Problem, TrainingExample } from "./data/training-example.ts";
+export type { AskedProblem, ExampleKind, TrainingExample } from "./data/training-example.ts";
 export {
   createGenerator,
   type GeneratorOptions,

@@ -1,10 +1,10 @@
 /** @file What a reward is: how good an answer is that a model has written. */
 
-import type { Problem } from "../core/data/training-example.ts";
+import type { AskedProblem } from "../core/data/training-example.ts";
 
 /** An answer that a model has written. */
 export interface Rollout {
-  readonly problem: Problem;
+  readonly problem: AskedProblem;
   readonly text: string;
   /** Tokens written, the one that ends the text included. */
   readonly tokens: number;

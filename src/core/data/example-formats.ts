@@ -5,7 +5,7 @@ import type { ChatMessage } from "../tokenization/chat-template.ts";
 import { implicitPromptOfMessages, implicitPromptOfTexts } from "./implicit-prompt.ts";
 import { contentText, type MessageList, readMessages } from "./messages.ts";
 import type { Fields } from "./row-fields.ts";
-import type { ExampleKind, Problem } from "./training-example.ts";
+import type { AskedProblem, ExampleKind } from "./training-example.ts";
 
 /** What an example says: a conversation, for a chat template, and a prompt and its completion, for models without one. */
 export interface ExampleContent {
@@ -24,7 +24,7 @@ export interface Draft extends ExampleContent {
   /** Of an unpaired answer: whether it is a wanted one. */
   readonly label?: boolean;
   /** Of a prompt that the model answers itself; the messages are those before its answer, and a completion is empty. */
-  readonly problem?: Pick<Problem, "prompt" | "answer">;
+  readonly problem?: Pick<AskedProblem, "prompt" | "answer">;
 }
 
 export interface ExampleFormat {

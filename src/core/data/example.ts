@@ -6,7 +6,7 @@ import type { ChatMessage } from "../tokenization/chat-template.ts";
 import { checkNoConversation, conversationFields, readConversationFields } from "./conversation-fields.ts";
 import { type ExampleContent, type ExampleFormat, exampleFormats, fits } from "./example-formats.ts";
 import { checkFields, type Fields, type Row, saysSomething } from "./row-fields.ts";
-import type { ExampleKind, Problem } from "./training-example.ts";
+import type { AskedProblem, ExampleKind } from "./training-example.ts";
 import { describeUnknownFields } from "./unknown-format.ts";
 
 /** An example as a conversation, for a chat template, and as a prompt and its completion, for models without one. */
@@ -20,7 +20,7 @@ export interface Example extends ExampleContent {
   /** Of an unpaired answer: whether it is a wanted one. */
   readonly label?: boolean;
   /** Of a prompt that the model answers itself. */
-  readonly problem?: Problem;
+  readonly problem?: AskedProblem;
   /** How much it counts. Default 1. */
   readonly weight?: number;
   readonly line: number;

@@ -15,11 +15,11 @@ export interface TrainingExample {
   /** Of answers that the model has written itself: how good each of them is. */
   readonly rewards?: readonly number[];
   /** Of a prompt that the model answers itself. */
-  readonly problem?: Problem;
+  readonly problem?: AskedProblem;
 }
 
 /** What is asked by a prompt, and what is right. */
-export interface Problem {
+export interface AskedProblem {
   /** What is asked, without the chat template. */
   readonly prompt: string;
   /** The right answer; of a solution that names its result after "####", as GSM8K's do, this result. */

@@ -75,6 +75,7 @@ function createScripted(): LocalGenerator {
         text: ids.join(" "),
         finishReason: ids.at(-1) === end ? "stop" : "length",
         completionTokens: ids.length,
+        ids,
         computedPromptTokens: 0,
         tokens: [],
       };

@@ -126,15 +126,10 @@ async function writeAnswers(
     prompts.flatMap(({ texts: [prompt], problem }, group) =>
       Array.from({ length: num_generations }, async (_, sample) => {
         const random = createRandom(seed, rolloutStream, step, group, sample);
-        const ids: number[] = [];
-        const strategy: DecodingStrategy = (state, logits) => {
-          const id = draw({ ...state, random }, logits);
-          ids.push(id);
-          return id;
-        };
+        const strategy: DecodingStrategy = (state, logits) => draw({ ...state, random }, logits);
         const promptIds = [...prompt!.ids];
         const request = { promptIds, maxNewTokens: max_completion_length, strategy };
-        const { text, finishReason } = await generator.generate(request);
+        const { text, finishReason, ids } = await generator.generate(request);
         source.onWritten?.(++done, all);
         return { line: problem!.line, text, truncated: finishReason === "length", ids };
       }),
