@@ -93,6 +93,7 @@ export function createLocalWriter(
   return {
     identity: `${identity} ${inChat ? "chat" : "plain"}`,
     name: model.name,
+    chat: inChat,
     abilities: ["continue", "logprobs", "score"],
     countTokens: (text) => tokenizer.encode(text).length,
 

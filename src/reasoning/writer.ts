@@ -81,6 +81,8 @@ export interface Writer {
   readonly identity: string;
   /** For people. */
   readonly name: string;
+  /** Whether conversations are turns of a chat, or plain text. */
+  readonly chat: boolean;
   readonly abilities: readonly Ability[];
   /** Asks for a token, to see whether a server is there and does what is needed. @throws InputError if it does not */
   check?(needs: readonly Ability[]): Promise<void>;
