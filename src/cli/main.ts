@@ -25,6 +25,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   report: async () => (await import("./report.ts")).addReportCommand,
   reason: async () => (await import("./reason.ts")).addReasonCommand,
   sample: async () => (await import("./sample.ts")).addSampleCommand,
+  select: async () => (await import("./select.ts")).addSelectCommand,
   align: async () => (await import("./align.ts")).addAlignCommand,
   sandbox: async () => (await import("./sandbox.ts")).addSandboxCommand,
   chat: async () => (await import("./chat.ts")).addChatCommand,

@@ -35,12 +35,7 @@ export function addSampleCommand(program: Command): void {
     .option("--top-p <p>", "draw from the likeliest tokens of this total probability", parseNumber, 1)
     .option("--max-new-tokens <n>", "longest solution in tokens", parseWhole(1), 256)
     .option("--instruction <text>", "stands under each question; empty for none", defaultInstruction)
-    .option(
-      "--examples <n>",
-      `solved examples before each question, up to ${mostExamples}`,
-      parseWhole(0),
-      0,
-    )
+    .option("--examples <n>", `solved examples before each question, up to ${mostExamples}`, parseWhole(0), 0)
     .option(
       "--plain",
       "ask in plain text, also where the model has a chat template, or a server's endpoint for chats",
