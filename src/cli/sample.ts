@@ -3,12 +3,8 @@
 import process from "node:process";
 import type { Command } from "commander";
 import { mostExamples } from "../reasoning/prompts.ts";
-import {
-  defaultInstruction,
-  type SamplingEvents,
-  type SamplingOutcome,
-  sampleSolutions,
-} from "../rollouts/sample-solutions.ts";
+import { defaultSettings } from "../reasoning/run-reasoning.ts";
+import { type SamplingEvents, type SamplingOutcome, sampleSolutions } from "../rollouts/sample-solutions.ts";
 import type { Estimate } from "../statistics/wilson.ts";
 import { parseNumber, parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
@@ -34,7 +30,7 @@ export function addSampleCommand(program: Command): void {
     .option("--temperature <t>", "0 takes the likeliest token; higher is more varied", parseNumber, 1)
     .option("--top-p <p>", "draw from the likeliest tokens of this total probability", parseNumber, 1)
     .option("--max-new-tokens <n>", "longest solution in tokens", parseWhole(1), 256)
-    .option("--instruction <text>", "stands under each question; empty for none", defaultInstruction)
+    .option("--instruction <text>", "stands under each question; empty for none", defaultSettings.instruction)
     .option("--examples <n>", `solved examples before each question, up to ${mostExamples}`, parseWhole(0), 0)
     .option(
       "--plain",

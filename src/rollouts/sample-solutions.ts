@@ -14,6 +14,7 @@ import { writeWhole } from "../node/files/write.ts";
 import { mathematicalJudge } from "../reasoning/judge.ts";
 import { openWriter, type WriterOptions } from "../reasoning/open-writer.ts";
 import { plainPrompt, promptOf } from "../reasoning/prompts.ts";
+import { defaultSettings } from "../reasoning/run-reasoning.ts";
 import type { Writer } from "../reasoning/writer.ts";
 import { type ProblemSource, readSourceProblems } from "./problem-source.ts";
 import {
@@ -42,7 +43,7 @@ export interface SamplingRunOptions extends WriterOptions, ProblemSource {
   readonly topP?: number;
   /** Longest solution in tokens. Default 256. */
   readonly maxNewTokens?: number;
-  /** Stands under each question; "" for none. Default {@link defaultInstruction}. */
+  /** Stands under each question; "" for none. Default that of `slimtune reason`. */
   readonly instruction?: string;
   /** Solved examples before each question. Default 0. */
   readonly examples?: number;
@@ -74,9 +75,6 @@ export interface SamplingOutcome {
   readonly groups: readonly RolloutGroup[];
   readonly summary: RolloutSummary;
 }
-
-/** That of `slimtune reason`. */
-export const defaultInstruction = "Let's think step by step.";
 
 /** A problem as it is asked. */
 interface Asked extends Pick<JudgedRollout, "problem" | "id" | "question" | "gold" | "prompt"> {
@@ -132,7 +130,7 @@ export async function sampleSolutions(
       temperature: options.temperature ?? 1,
       topP: options.topP ?? 1,
       maxNewTokens: options.maxNewTokens ?? 256,
-      instruction: options.instruction ?? defaultInstruction,
+      instruction: options.instruction ?? defaultSettings.instruction,
       examples: options.examples ?? 0,
       seed: options.seed ?? 0,
       date,
@@ -144,6 +142,7 @@ export async function sampleSolutions(
       const prompt = writer.chat ? messages : plainPrompt(messages);
       return { problem, id, question, gold, prompt, messages, where };
     });
+    await writer.check?.([]);
     return await withLock(out, "sampling", async () => {
       checkSettings(paths.settings, settings);
       const groups = await writeMissing(writer, asked, settings, options, events);

@@ -121,7 +121,12 @@ function nameResult({ after, before }: Calculation, taken: Set<string>): string 
 }
 
 function wordsOf(text: string): string[] {
-  return text.toLowerCase().replaceAll(/'\w+/g, "").match(/[a-z]+/g) ?? [];
+  return (
+    text
+      .toLowerCase()
+      .replaceAll(/'\w+/g, "")
+      .match(/[a-z]+/g) ?? []
+  );
 }
 
 /** Without words at both ends that say nothing by themselves. */

@@ -1,0 +1,101 @@
+/** @file Solutions with a program in place of their calculations, made from worked ones and kept if the program gives the right answer. */
+
+import { dirname, extname } from "node:path";
+import { InputError } from "../../core/errors.ts";
+import { makeFolder, writeWhole } from "../../node/files/write.ts";
+import { mathematicalJudge } from "../../reasoning/judge.ts";
+import type { CodeRunner } from "../../reasoning/strategy.ts";
+import { type ProblemSource, readSourceProblems } from "../problem-source.ts";
+import { toProgram } from "./solution-program.ts";
+
+export interface ProgramOptions extends ProblemSource {
+  /** Runs the programs. */
+  readonly runner: CodeRunner;
+  /** Stands under each question. Default: nothing. */
+  readonly instruction?: string;
+  /** The .jsonl file that is written. */
+  readonly out: string;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** What became of the problems. */
+export interface ProgramReport {
+  readonly data: string;
+  readonly problems: number;
+  /** Problems whose program gives the right answer: the rows. */
+  readonly rows: number;
+  /** Of the others. */
+  readonly leftOut: {
+    readonly "without calculations that can be read": number;
+    readonly "with a program that fails": number;
+    readonly "with another result than the right answer": number;
+  };
+}
+
+/** A question and its solution by a program, in the form in which the strategy `tir` goes on after one (TATA, Xu et al. 2025). */
+export interface ProgramRow {
+  readonly question: string;
+  readonly answer: string;
+}
+
+const limits = { timeoutMs: 5000, memoryBytes: 2 ** 28 };
+
+/**
+ * Turns the annotated calculations of worked solutions (`toProgram`) into programs, runs them, and writes a row for each that gives
+ * the right answer: the program, what it printed, and the answer in \boxed{}.
+ *
+ * @throws InputError if the data cannot be used, or no row is left.
+ *
+ * @example
+ * const { rows, problems } = await writePrograms({ data: "gsm8k:train", runner, out: "programs.jsonl" });
+ * console.log(`${rows} of ${problems} solutions are programs now`);
+ */
+export async function writePrograms(options: ProgramOptions): Promise<ProgramReport> {
+  const { data, out, instruction = "", runner, onProgress } = options;
+  const { signal = new AbortController().signal } = options;
+  if (extname(out) !== ".jsonl") {
+    throw new InputError(`The rows are written as JSONL, so that ${out} must end in .jsonl; name it so.`);
+  }
+  const problems = await readSourceProblems(options);
+  const rows: ProgramRow[] = [];
+  let [unreadable, failed, different] = [0, 0, 0];
+  for (const [done, { question, solution, where }] of problems.entries()) {
+    onProgress?.(done, problems.length);
+    const gold = mathematicalJudge.extract(solution);
+    if (gold === undefined) throw new InputError(`${where}: the solution gives no answer; correct it.`);
+    const code = toProgram(question, solution);
+    if (code === undefined) {
+      unreadable++;
+      continue;
+    }
+    const { stdout, reason } = await runner.run(code, { ...limits, signal });
+    if (reason !== "ok") failed++;
+    else if (!mathematicalJudge.equal(stdout.trim(), gold)) different++;
+    else {
+      const asked = instruction === "" ? question : `${question}\n${instruction}`;
+      rows.push({ question: asked, answer: writeSolution(code, stdout.trim(), gold) });
+    }
+  }
+  if (rows.length === 0) {
+    throw new InputError(
+      `No solution of ${data} became a program that gives its answer; give solutions with calculations annotated as GSM8K's, such as <<48/2=24>>.`,
+    );
+  }
+  makeFolder(dirname(out));
+  writeWhole(out, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  return {
+    data,
+    problems: problems.length,
+    rows: rows.length,
+    leftOut: {
+      "without calculations that can be read": unreadable,
+      "with a program that fails": failed,
+      "with another result than the right answer": different,
+    },
+  };
+}
+
+function writeSolution(code: string, output: string, answer: string): string {
+  return `\`\`\`python\n${code}\n\`\`\`\n\`\`\`output\n${output}\n\`\`\`\nThe answer is \\boxed{${answer}}.`;
+}
