@@ -21,6 +21,7 @@ export function scriptedWriter(script: (request: TextRequest, number: number) =>
     asked,
     identity: "script",
     name: "a script",
+    chat: true,
     abilities: ["continue", "logprobs", "score"],
     countTokens: countWords,
     async write(request) {

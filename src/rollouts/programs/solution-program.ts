@@ -64,7 +64,7 @@ function listCalculations(solution: string): Calculation[] | undefined {
 /** An expression of the annotation in Python; undefined if it is none. @param nameOf the variable that stands for a number */
 function toPython(expression: string, nameOf: (number: number) => string | undefined): string | undefined {
   const tokens =
-    expression.replaceAll(/\s|\$/g, "").match(/\d[\d,]*(?:\.\d*)?|\.\d+|[-+*/()%x×÷^]|[^]/g) ?? [];
+    expression.replaceAll(/\s|\$/g, "").match(/\d[\d,]*(?:\.\d*)?|\.\d+|[-+*/()%x×÷^]|[\s\S]/g) ?? [];
   let python = "";
   let depth = 0;
   /** Whether an operand stands before. */
