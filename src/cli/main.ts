@@ -26,6 +26,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   reason: async () => (await import("./reason.ts")).addReasonCommand,
   sample: async () => (await import("./sample.ts")).addSampleCommand,
   select: async () => (await import("./select.ts")).addSelectCommand,
+  programs: async () => (await import("./programs.ts")).addProgramsCommand,
   align: async () => (await import("./align.ts")).addAlignCommand,
   sandbox: async () => (await import("./sandbox.ts")).addSandboxCommand,
   chat: async () => (await import("./chat.ts")).addChatCommand,
