@@ -200,6 +200,50 @@ export { type Divergence, type DivergenceOptions, measureDivergence } from "./re
 export { readNeutralText, writeNeutralText } from "./retention/neutral-text.ts";
 export type { Reward, Rollout } from "./rewards/reward.ts";
 export { createReward } from "./rewards/rewards.ts";
+export type { ProblemSource } from "./rollouts/problem-source.ts";
+export { toProgram } from "./rollouts/programs/solution-program.ts";
+export {
+  type SolutionProgramOptions,
+  type SolutionProgramReport,
+  writePrograms,
+} from "./rollouts/programs/write-programs.ts";
+export {
+  type JudgedRollout,
+  type RolloutGroup,
+  type RolloutMessage,
+  type RolloutSettings,
+  readRollouts,
+} from "./rollouts/rollout.ts";
+export {
+  type AnyCorrectOptions,
+  type CorrectOptions,
+  selectCorrect,
+  selectShortestCorrect,
+} from "./rollouts/rules/correct.ts";
+export { type LengthPromptOptions, selectLengthPrompts } from "./rollouts/rules/l1.ts";
+export {
+  type PrunerOptions,
+  type PrunerWeightOptions,
+  prunerWeight,
+  selectPruned,
+} from "./rollouts/rules/o1-pruner.ts";
+export { type PairKind, type PairOptions, selectPairs } from "./rollouts/rules/pairs.ts";
+export type { CompletionRow, PairRow, RolloutPrompt, Selection } from "./rollouts/rules/selection.ts";
+export {
+  type ScoredWord,
+  selectTokenSkip,
+  type TokenSkipOptions,
+  type WordScorer,
+} from "./rollouts/rules/tokenskip.ts";
+export {
+  type SamplingEvents,
+  type SamplingOutcome,
+  type SamplingRunOptions,
+  sampleSolutions,
+} from "./rollouts/sample-solutions.ts";
+export { type SelectionReport, type SelectionRunOptions, selectRows } from "./rollouts/select-rows.ts";
+export type { RolloutSummary } from "./rollouts/summary.ts";
+export { createWordScorer, type ModelWordScorer } from "./rollouts/word-surprisal.ts";
 export {
   checkSandbox,
   type ProbeVerdict,

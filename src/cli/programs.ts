@@ -1,7 +1,7 @@
 /** @file `slimtune programs`: worked solutions with a program in place of their calculations. */
 
 import { type Command, Option } from "commander";
-import { type ProgramReport, writePrograms } from "../rollouts/programs/write-programs.ts";
+import { type SolutionProgramReport, writePrograms } from "../rollouts/programs/write-programs.ts";
 import { createCodeRunner } from "../sandbox/code-runner.ts";
 import { parseWhole } from "./arguments.ts";
 import { createStatusLine, print } from "./output.ts";
@@ -20,7 +20,10 @@ export function addProgramsCommand(program: Command): void {
     .option("--limit <n>", "only the first n problems", parseWhole(1))
     .option("--instruction <text>", "stands under each question (default: nothing)")
     .addOption(
-      new Option("--sandbox <runner>", "what runs the programs; unsafe also takes one that lets probes through")
+      new Option(
+        "--sandbox <runner>",
+        "what runs the programs; unsafe also takes one that lets probes through",
+      )
         .choices(["auto", "monty", "pyodide", "unsafe"])
         .default("auto"),
     )
@@ -52,7 +55,7 @@ Example:
     });
 }
 
-function toText({ problems, rows, leftOut }: ProgramReport, out: string): string {
+function toText({ problems, rows, leftOut }: SolutionProgramReport, out: string): string {
   const share = ((100 * rows) / problems).toFixed(1);
   return [
     `${rows} of ${problems} solutions (${share} %) are programs that give the right answer`,

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import type { CodeRunner } from "../../reasoning/strategy.ts";
+import type { ProgramRunner } from "../../reasoning/strategy.ts";
 import { toProgram } from "./solution-program.ts";
 import { writePrograms } from "./write-programs.ts";
 
@@ -64,7 +64,7 @@ describe("programs of solutions", () => {
 });
 
 /** Programs of assignments and a print are JavaScript but for their keywords. */
-const runner: CodeRunner = {
+const runner: ProgramRunner = {
   async run(code) {
     if (code.includes("/ 0")) return { stdout: "", error: "ZeroDivisionError", reason: "error" };
     const script = code.replaceAll(/^(?=\w+ =)/gm, "const ").replace(/print\((\w+)\)/, "return $1");

@@ -4,13 +4,13 @@ import { dirname, extname } from "node:path";
 import { InputError } from "../../core/errors.ts";
 import { makeFolder, writeWhole } from "../../node/files/write.ts";
 import { mathematicalJudge } from "../../reasoning/judge.ts";
-import type { CodeRunner } from "../../reasoning/strategy.ts";
+import type { ProgramRunner } from "../../reasoning/strategy.ts";
 import { type ProblemSource, readSourceProblems } from "../problem-source.ts";
 import { toProgram } from "./solution-program.ts";
 
-export interface ProgramOptions extends ProblemSource {
+export interface SolutionProgramOptions extends ProblemSource {
   /** Runs the programs. */
-  readonly runner: CodeRunner;
+  readonly runner: ProgramRunner;
   /** Stands under each question. Default: nothing. */
   readonly instruction?: string;
   /** The .jsonl file that is written. */
@@ -20,7 +20,7 @@ export interface ProgramOptions extends ProblemSource {
 }
 
 /** What became of the problems. */
-export interface ProgramReport {
+export interface SolutionProgramReport {
   readonly data: string;
   readonly problems: number;
   /** Problems whose program gives the right answer: the rows. */
@@ -48,10 +48,13 @@ const limits = { timeoutMs: 5000, memoryBytes: 2 ** 28 };
  * @throws InputError if the data cannot be used, or no row is left.
  *
  * @example
+ * const { createProgramRunner } = await import("slimtune");
+ * const runner = await createProgramRunner();
  * const { rows, problems } = await writePrograms({ data: "gsm8k:train", runner, out: "programs.jsonl" });
  * console.log(`${rows} of ${problems} solutions are programs now`);
+ * runner.close();
  */
-export async function writePrograms(options: ProgramOptions): Promise<ProgramReport> {
+export async function writePrograms(options: SolutionProgramOptions): Promise<SolutionProgramReport> {
   const { data, out, instruction = "", runner, onProgress } = options;
   const { signal = new AbortController().signal } = options;
   if (extname(out) !== ".jsonl") {

@@ -64,7 +64,7 @@ export async function selectTokenSkip(
       continue;
     }
     const { reasoning, conclusion } = splitConclusion(first.text);
-    if (reasoning.trim() === "" || conclusion === "") {
+    if (reasoning === "" || conclusion === "") {
       leaveOut("problems whose solution has no line with a marked answer behind its reasoning");
       continue;
     }
@@ -82,12 +82,12 @@ export async function selectTokenSkip(
   return selection;
 }
 
-/** A text before the line with its answer, and from it on, with the line break; nothing where no answer is marked. */
+/** A text before the last line with a marked answer, and from the space before that line on; nothing where none is marked. */
 export function splitConclusion(text: string): { readonly reasoning: string; readonly conclusion: string } {
-  const start = [...text.matchAll(/\n*[^\n]*(?:####|\\boxed|\banswer(?: is|:))[^\n]*/gi)].at(-1)?.index;
-  return start === undefined
-    ? { reasoning: text, conclusion: "" }
-    : { reasoning: text.slice(0, start), conclusion: text.slice(start) };
+  const marked = [...text.matchAll(/####|\\boxed|\banswer(?: is|:)/gi)].at(-1)?.index;
+  if (marked === undefined) return { reasoning: text, conclusion: "" };
+  const reasoning = text.slice(0, text.lastIndexOf("\n", marked) + 1).trimEnd();
+  return { reasoning, conclusion: text.slice(reasoning.length) };
 }
 
 /** The words with the highest mean surprisal of their tokens, in their order, up to the share of all tokens that is to be kept. */
