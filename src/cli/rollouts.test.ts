@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -52,7 +53,7 @@ test("select writes rows and says what it left out", async () => {
   expect(err).toContain('There is no rule "longest"; do you mean');
 });
 
-test("programs runs them in the sandbox, and says which share gives the right answer", async () => {
+test("programs runs them in the sandbox, and says which share gives the right answer", () => {
   const data = join(scratch, "data.jsonl");
   const rows = join(scratch, "programs.jsonl");
   const solutions = [
@@ -60,10 +61,12 @@ test("programs runs them in the sandbox, and says which share gives the right an
     { question: "And now?", answer: "So 10 + 1 = 11.\n#### 11" },
   ];
   writeFileSync(data, solutions.map((row) => JSON.stringify(row)).join("\n"));
-  // What the runner blocks is tested elsewhere.
-  expect(await run("programs", "--data", data, "--sandbox", "unsafe", "--out", rows)).toBe(0);
-  expect(out).toContain("1 of 2 solutions (50.0 %) are programs that give the right answer\n");
-  expect(out).toContain("  left out: 1 without calculations that can be read\n");
+  // Interpreters run in processes of the built package (npm test builds it first); what they block is tested elsewhere.
+  const words = ["programs", "--data", data, "--sandbox", "unsafe", "--out", rows];
+  const { status, stdout } = spawnSync(process.execPath, ["bin/slimtune.js", ...words], { encoding: "utf8" });
+  expect(status).toBe(0);
+  expect(stdout).toContain("1 of 2 solutions (50.0 %) are programs that give the right answer\n");
+  expect(stdout).toContain("  left out: 1 without calculations that can be read\n");
   expect(JSON.parse(readFileSync(rows, "utf8"))).toEqual({
     question: "How many?",
     answer: "```python\neggs = 7 / 2\nprint(eggs)\n```\n```output\n3.5\n```\nThe answer is \\boxed{3.5}.",
