@@ -178,8 +178,6 @@ export {
 } from "./reasoning/run-reasoning.ts";
 export { parseStrategy, type StrategyOptions } from "./reasoning/strategies/strategies.ts";
 export type {
-  ProgramOutput,
-  ProgramRunner,
   Question,
   ReasoningSettings,
   Solution,

@@ -1,13 +1,14 @@
 /** @file `slimtune programs`: worked solutions with a program in place of their calculations. */
 
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { type SolutionProgramReport, writePrograms } from "../rollouts/programs/write-programs.ts";
 import { createCodeRunner } from "../sandbox/code-runner.ts";
 import { parseWhole } from "./arguments.ts";
 import { createStatusLine, print } from "./output.ts";
+import { addSandboxOption } from "./sandbox-option.ts";
 
 export function addProgramsCommand(program: Command): void {
-  program
+  const command = program
     .command("programs")
     .description(
       "Turn annotated calculations such as <<48/2=24>> into Python programs, run them, and keep those that give the right answer, to tune on.",
@@ -19,14 +20,6 @@ export function addProgramsCommand(program: Command): void {
     .option("--data-dir <folder>", "folder with the tasks' datasets as files, in place of the Hub")
     .option("--limit <n>", "only the first n problems", parseWhole(1))
     .option("--instruction <text>", "stands under each question (default: nothing)")
-    .addOption(
-      new Option(
-        "--sandbox <runner>",
-        "what runs the programs; unsafe also takes one that lets probes through",
-      )
-        .choices(["auto", "monty", "pyodide", "unsafe"])
-        .default("auto"),
-    )
     .requiredOption("--out <file>", "the .jsonl file that is written")
     .option("--json", "print one JSON object instead of text")
     .addHelpText(
@@ -36,23 +29,23 @@ Example:
   slimtune programs --data gsm8k:train --out programs.jsonl
   slimtune tune --model model.gguf --data programs.jsonl --out runs/programs
   slimtune reason --model model.gguf --adapter runs/programs/adapter --tasks gsm8k --strategies tir --instruction "" --out runs/tir`,
-    )
-    .action(async ({ json, sandbox, verbose: _, ...options }) => {
-      const status = createStatusLine();
-      const runner = await createCodeRunner({ runner: sandbox });
-      try {
-        const report = await writePrograms({
-          ...options,
-          runner,
-          onProgress: (done, total) => status.update(`${done}/${total} programs`),
-        });
-        status.done();
-        print(json ? `${JSON.stringify(report)}\n` : `${toText(report, options.out)}\n`);
-      } finally {
-        status.done();
-        runner.close();
-      }
-    });
+    );
+  addSandboxOption(command).action(async ({ json, sandbox, verbose: _, ...options }) => {
+    const status = createStatusLine();
+    const runner = await createCodeRunner({ runner: sandbox });
+    try {
+      const report = await writePrograms({
+        ...options,
+        runner,
+        onProgress: (done, total) => status.update(`${done}/${total} programs`),
+      });
+      status.done();
+      print(json ? `${JSON.stringify(report)}\n` : `${toText(report, options.out)}\n`);
+    } finally {
+      status.done();
+      runner.close();
+    }
+  });
 }
 
 function toText({ problems, rows, leftOut }: SolutionProgramReport, out: string): string {

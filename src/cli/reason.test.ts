@@ -41,7 +41,7 @@ test("the embedded model solves its word problems, and the command goes on with 
 test("what cannot be asked for is told in a sentence", async () => {
   const to = ["--out", join(scratch, "none")];
   expect(await run("--strategies", "cot,budget:3", ...to)).toBe(1);
-  expect(err).toMatch(/^slimtune: The strategy budget:3: a budget of 3 tokens is used up by /m);
+  expect(err).toMatch(/^slimtune: The strategy budget:3: a budget of 3 tokens is no more than /m);
   expect(await run("--strategies", "sc", ...to)).toBe(1);
   expect(err).toContain("the number of samples is missing; it is asked for as sc:N.");
 });

@@ -10,10 +10,12 @@ import {
   type ReasoningOutcome,
   runReasoning,
 } from "../reasoning/run-reasoning.ts";
-import { strategies } from "../reasoning/strategies/strategies.ts";
+import { parseStrategy, strategies } from "../reasoning/strategies/strategies.ts";
+import { createCodeRunner } from "../sandbox/code-runner.ts";
 import { parseList, parseNumber, parsePositive, parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
 import { createStatusLine, formatDuration, note, print } from "./output.ts";
+import { addSandboxOption } from "./sandbox-option.ts";
 import { addWeightOptions, readBits } from "./writing-options.ts";
 
 export function addReasonCommand(program: Command): void {
@@ -84,8 +86,11 @@ Example:
   slimtune reason --model model.gguf --tasks gsm8k --limit 100 --strategies cot,cut:64,budget:64,sc:8,sc-early:8 --out runs/reason`,
     );
   addChatOptions(command);
+  addSandboxOption(command);
   addWeightOptions(command);
-  command.action(async ({ json, exact, bits, taskFile, plain, verbose: _, ...options }) => {
+  command.action(async ({ json, exact, bits, taskFile, plain, sandbox, verbose: _, ...options }) => {
+    const runsCode = options.strategies.some((name: string) => parseStrategy(name, options).runsCode);
+    const runner = runsCode ? await createCodeRunner({ runner: sandbox }) : undefined;
     const outcome = await withProgress(options.out, (events) =>
       runReasoning(
         {
@@ -93,10 +98,11 @@ Example:
           ...readBits({ exact, bits }),
           ...(taskFile && { taskFiles: taskFile }),
           ...(plain && { chat: false }),
+          ...(runner && { runner }),
         },
         events,
       ),
-    );
+    ).finally(() => runner?.close());
     const { folder, results, report } = outcome;
     print(json ? `${JSON.stringify({ folder, report, ...results })}\n` : `${toText(outcome)}\n`);
   });

@@ -78,19 +78,22 @@ export function createRemoteWriter(client: WritingClient, options: RemoteWriterO
     );
   };
 
+  const isStrange = (answer: string) =>
+    new InputError(
+      `The server at ${client.baseURL} answers with something else than OpenAI's does, or says nothing of its tokens: ${answer.slice(0, 200)}.`,
+    );
+
   const write: Writer["write"] = async (request, signal) => {
     const leave = clock.enter();
     const response = await slots
       .use(() => ask(request, signal))
       .catch((error: unknown) => {
-        throw explainServerError(error, client.baseURL);
+        throw error instanceof SyntaxError
+          ? isStrange(error.message)
+          : explainServerError(error, client.baseURL);
       });
     const { success, data } = responseSchema.safeParse(response);
-    if (!success) {
-      throw new InputError(
-        `The server at ${client.baseURL} answers with something else than OpenAI's does, or says nothing of its tokens: ${JSON.stringify(response).slice(0, 200)}.`,
-      );
-    }
+    if (!success) throw isStrange(JSON.stringify(response));
     return asWritten(request, data, stopsOf(request, chat), leave());
   };
 

@@ -121,7 +121,7 @@ test("what cannot be done is refused before the start", async () => {
     ],
     [
       { strategies: ["tir"] },
-      "The strategy tir runs a model's programs, but there is no sandbox for them; leave it out.",
+      "The strategy tir runs a model's programs, but no runner of code is given; make one with createCodeRunner, or leave it out.",
     ],
     [{ strategies: [] }, "No strategy is named; name at least one, such as cot."],
     [{ strategies: ["cot", "cot"] }, "The strategy cot is named twice; name it once."],

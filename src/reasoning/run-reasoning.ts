@@ -10,6 +10,7 @@ import { isNewFolder } from "../node/files/folder.ts";
 import { withLock } from "../node/files/lock.ts";
 import { writeWhole } from "../node/files/write.ts";
 import { type ReportFiles, writeReport } from "../reporting/write-report.ts";
+import type { CodeRunner } from "../sandbox/code-runner.ts";
 import { binByDifficulty, drawCurve, type SolvedProblem, type StrategyFacts } from "./analysis.ts";
 import { type AnswerJudge, mathematicalJudge } from "./judge.ts";
 import { openWriter, type WriterOptions } from "./open-writer.ts";
@@ -18,7 +19,7 @@ import { mostExamples } from "./prompts.ts";
 import { reasoningReport } from "./report.ts";
 import type { ReasoningResults } from "./results.ts";
 import { isBaseline, parseStrategy, type StrategyOptions } from "./strategies/strategies.ts";
-import type { ProgramRunner, ReasoningSettings, Strategy } from "./strategy.ts";
+import type { ReasoningSettings, Strategy } from "./strategy.ts";
 import { createTools, type Workshop } from "./tools.ts";
 import { abilityNames, type Writer } from "./writer.ts";
 
@@ -44,7 +45,7 @@ export interface ReasoningOptions extends WriterOptions, StrategyOptions, Partia
   /** Finds and compares answers. Default: those to mathematical problems. */
   readonly judge?: AnswerJudge;
   /** Runs the programs of strategies that write some. */
-  readonly runner?: ProgramRunner;
+  readonly runner?: Pick<CodeRunner, "run">;
   /** Folder of the run: what was answered there before is not asked again. */
   readonly out: string;
   /** Ends the run; every answer so far is kept. */
@@ -297,7 +298,7 @@ function checkStrategy(
   strategy: Strategy,
   writer: Writer,
   settings: ReasoningSettings,
-  runner: ProgramRunner | undefined,
+  runner: ReasoningOptions["runner"],
 ): void {
   const lacking = strategy.needs?.find((need) => !writer.abilities.includes(need));
   if (lacking !== undefined) {
@@ -307,7 +308,7 @@ function checkStrategy(
   }
   if (strategy.runsCode && !runner) {
     throw new InputError(
-      `The strategy ${strategy.name} runs a model's programs, but there is no sandbox for them; leave it out.`,
+      `The strategy ${strategy.name} runs a model's programs, but no runner of code is given; make one with createCodeRunner, or leave it out.`,
     );
   }
   const { name, countTokens } = writer;

@@ -2,6 +2,7 @@
 
 import type { Random } from "../core/random.ts";
 import type { ChatMessage } from "../core/tokenization/chat-template.ts";
+import type { ProgramResult } from "../sandbox/code-runner.ts";
 import type { Meter } from "./meter.ts";
 import type { Problem } from "./problem.ts";
 import type { PromptOptions } from "./prompts.ts";
@@ -87,26 +88,11 @@ export interface Tools {
   /** How likely the model is to go on with a text; needs "score". */
   score(request: Pick<WriteRequest, "messages" | "begun">, text: string): Promise<ScoredText>;
   /** Runs a program; only for strategies that say so. */
-  run(code: string): Promise<ProgramOutput>;
+  run(code: string): Promise<ProgramResult>;
   /** The answer that a text gives. */
   extract(text: string): string | undefined;
   /** Whether two answers are the same. */
   equal(a: string, b: string): boolean;
   /** Whether an answer is right; only for oracles. */
   isRight(answer: string | undefined): boolean;
-}
-
-/** What a program has printed, or how it failed. */
-export interface ProgramOutput {
-  readonly stdout: string;
-  readonly error?: string;
-  readonly reason: "ok" | "error" | "timeout" | "memory" | "refused";
-}
-
-/** Runs programs of a model, each with nothing left of those before it. */
-export interface ProgramRunner {
-  run(
-    code: string,
-    options: { readonly timeoutMs: number; readonly memoryBytes: number; readonly signal: AbortSignal },
-  ): Promise<ProgramOutput>;
 }

@@ -4,11 +4,12 @@ import { createHash } from "node:crypto";
 import type { z } from "zod";
 import { createRandom } from "../core/random.ts";
 import type { AnswerLog } from "../evaluation/answer-log.ts";
+import type { CodeRunner } from "../sandbox/code-runner.ts";
 import type { AnswerJudge } from "./judge.ts";
 import { createMeter, type Meter } from "./meter.ts";
 import type { Problem } from "./problem.ts";
 import { promptOf } from "./prompts.ts";
-import type { ProgramOutput, ProgramRunner, ReasoningSettings, Strategy, Tools } from "./strategy.ts";
+import type { ReasoningSettings, Strategy, Tools } from "./strategy.ts";
 import {
   begunText,
   scoreSchema,
@@ -28,7 +29,7 @@ export interface Workshop {
   /** Every answer so far. */
   readonly log: AnswerLog;
   readonly judge: AnswerJudge;
-  readonly runner?: ProgramRunner | undefined;
+  readonly runner?: Pick<CodeRunner, "run"> | undefined;
   /** Of the draws. */
   readonly seed: number;
   readonly signal: AbortSignal;
@@ -116,7 +117,7 @@ export function createTools(workshop: Workshop, strategy: Strategy, problem: Pro
       meter.calls++;
       return scored;
     },
-    async run(code): Promise<ProgramOutput> {
+    async run(code) {
       if (!runner) throw new Error("it runs code, but does not say so");
       return runner.run(code, { ...programLimits, signal });
     },

@@ -5,7 +5,7 @@ import { answerTokens, type Solution, type Strategy, type Tools, type WriterFact
 import { begunText, type WriteRequest, type Written } from "../writer.ts";
 
 /**
- * At most so many tokens before the answer, those included that end the thoughts. Where a model's thoughts have a token that
+ * At most so many tokens of thoughts, without those that end them. Where a model's thoughts have a token that
  * ends them it is put there, as that token; other models' solutions are cut, and the answer is asked for. A solution that is done
  * by then stays as it is.
  */
@@ -16,8 +16,7 @@ export function hardBudget(name: string, budget: number): Strategy {
     check: (writer) => checkBudget(name, budget, writer),
     async solve(question, tools) {
       const messages = tools.prompt(question);
-      const maxTokens = budget - closingTokens(tools);
-      const thoughts = await tools.write({ messages, maxTokens, stopAfterThoughts: true });
+      const thoughts = await tools.write({ messages, maxTokens: budget, stopAfterThoughts: true });
       const target = { tokens: budget, used: thoughts.tokens };
       if (thoughts.reason === "stop") {
         return {
@@ -47,7 +46,6 @@ export function budgetForcing(name: string, budget: number, most: number): Strat
     check: (writer) => checkBudget(name, budget, writer),
     async solve(question, tools) {
       const messages = tools.prompt(question);
-      const maxTokens = budget - closingTokens(tools);
       const begun: (string | Written)[] = [];
       let used = 0;
       let waits = 0;
@@ -55,12 +53,12 @@ export function budgetForcing(name: string, budget: number, most: number): Strat
         const part = await tools.write({
           messages,
           begun,
-          maxTokens: maxTokens - used,
+          maxTokens: budget - used,
           stopAfterThoughts: true,
         });
         begun.push(part);
         used += part.tokens;
-        if (part.reason === "length" || used >= maxTokens || waits === most) {
+        if (part.reason === "length" || used >= budget || waits === most) {
           const target = { tokens: budget, used };
           const details = { waits };
           if (part.reason === "stop") {
@@ -100,15 +98,11 @@ export async function answerAfter(
   };
 }
 
-/** Tokens that end thoughts, at most; 0 where they cannot be counted. */
-function closingTokens({ countTokens, settings }: Pick<Tools, "countTokens" | "settings">): number {
-  return countTokens?.(settings.answerCue) ?? 0;
-}
-
-function checkBudget(name: string, budget: number, writer: WriterFacts): void {
-  const closing = closingTokens(writer);
+/** A budget below what only asks for the answer leaves nothing to think with. */
+function checkBudget(name: string, budget: number, { countTokens, settings }: WriterFacts): void {
+  const closing = countTokens?.(settings.answerCue) ?? 0;
   if (budget > closing) return;
   throw new InputError(
-    `The strategy ${name}: a budget of ${budget} tokens is used up by ${JSON.stringify(writer.settings.answerCue)}, which takes ${closing} to ask for the answer; take a larger one.`,
+    `The strategy ${name}: a budget of ${budget} tokens is no more than ${JSON.stringify(settings.answerCue)} takes, ${closing}, which only asks for the answer; take a larger one.`,
   );
 }

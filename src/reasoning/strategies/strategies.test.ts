@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { InputError } from "../../core/errors.ts";
+import type { CodeRunner } from "../../sandbox/code-runner.ts";
 import { mathematicalJudge } from "../judge.ts";
 import { defaultSettings } from "../run-reasoning.ts";
 import { countWords, problem, scriptedWriter, solve } from "../scripted-writer.fixture.ts";
-import type { ProgramRunner } from "../strategy.ts";
 import { type DynasorSetting, dynasorSettings, mayStop, untilUnpairedBrace } from "./dynasor.ts";
 import { thresholdFor } from "./route.ts";
 import { parseStrategy, strategies } from "./strategies.ts";
@@ -119,16 +119,16 @@ describe("budgets", () => {
       number === 0 ? { text: "three and four", tokens: maxTokens, reason: "length" } : " 7",
     );
     const { solution, meter } = await solve(parseStrategy("budget:20"), writer, cue);
-    expect(writer.asked[0]).toMatchObject({ maxTokens: 16, stopAfterThoughts: true });
+    expect(writer.asked[0]).toMatchObject({ maxTokens: 20, stopAfterThoughts: true });
     expect(writer.asked[1]!.after).toBe("three and four So the answer is");
     expect(solution).toMatchObject({
       answer: "7",
       text: "three and four So the answer is 7",
       isCut: false,
-      target: { tokens: 20, used: 16 },
+      target: { tokens: 20, used: 20 },
       details: { forced: true },
     });
-    expect(meter.completionTokens).toBe(17);
+    expect(meter.completionTokens).toBe(21);
   });
 
   test("one that is done stays as it is", async () => {
@@ -156,7 +156,7 @@ describe("budgets", () => {
     const writer = { name: "m", countTokens: countWords, settings: { ...defaultSettings, ...cue } };
     expect(() => parseStrategy("budget:4").check!(writer)).toThrow(
       new InputError(
-        'The strategy budget:4: a budget of 4 tokens is used up by " So the answer is", which takes 4 to ask for the answer; take a larger one.',
+        'The strategy budget:4: a budget of 4 tokens is no more than " So the answer is" takes, 4, which only asks for the answer; take a larger one.',
       ),
     );
     expect(() => parseStrategy("force:3:1").check!(writer)).toThrow(InputError);
@@ -169,7 +169,7 @@ describe("budgets", () => {
       number < 2 ? { text: texts[number]!, reason: "thoughts", tokens: 4, openThoughts: "</think>" } : "so 7",
     );
     const { solution } = await solve(parseStrategy("force:24:1"), writer, cue);
-    expect(writer.asked.map(({ maxTokens }) => maxTokens).slice(0, 2)).toEqual([20, 16]);
+    expect(writer.asked.map(({ maxTokens }) => maxTokens).slice(0, 2)).toEqual([24, 20]);
     expect(writer.asked[1]!.after).toBe("<think>one two three\nWait");
     expect(writer.asked[2]!.after).toBe("<think>one two three\nWait<</think>");
     expect(solution).toMatchObject({ answer: "7", details: { waits: 1 }, target: { tokens: 24, used: 8 } });
@@ -331,13 +331,13 @@ describe("two models", () => {
 
 describe("programs", () => {
   const strategy = parseStrategy("tir");
-  const runner: ProgramRunner & { programs: string[] } = {
+  const runner: Pick<CodeRunner, "run"> & { programs: string[] } = {
     programs: [],
     async run(code) {
       runner.programs.push(code);
       return code.includes("1/0")
-        ? { stdout: "", error: "ZeroDivisionError: division by zero", reason: "error" }
-        : { stdout: `${"7".repeat(code.length > 40 ? 500 : 1)}\n`, reason: "ok" };
+        ? { runner: "monty", stdout: "", error: "ZeroDivisionError: division by zero", reason: "error" }
+        : { stdout: `${"7".repeat(code.length > 40 ? 500 : 1)}\n`, runner: "monty", reason: "ok" };
     },
   };
 

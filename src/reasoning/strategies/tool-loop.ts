@@ -1,6 +1,8 @@
 /** @file Programs between the lines of a solution, run as they come (TATA's inference, Xu et al. 2025, arXiv 2502.12022, algorithm 1). */
 
-import type { ProgramOutput, Strategy } from "../strategy.ts";
+import { cutText } from "../../sandbox/bounded-text.ts";
+import type { ProgramResult } from "../../sandbox/code-runner.ts";
+import type { Strategy } from "../strategy.ts";
 
 /** Rounds of writing, with a program run between two of them. */
 const rounds = 6;
@@ -52,8 +54,6 @@ export function lastProgram(text: string): string | undefined {
 }
 
 /** What a program printed, or its error, cut in the middle. */
-function shown({ stdout, error = "" }: ProgramOutput): string {
-  const output = (error === "" ? stdout : error).trim();
-  if (output.length <= mostOutput) return output;
-  return `${output.slice(0, mostOutput / 2)}...${output.slice(-mostOutput / 2)}`;
+function shown({ stdout, error }: ProgramResult): string {
+  return cutText((error ?? stdout).trim(), mostOutput);
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import type { ProgramRunner } from "../../reasoning/strategy.ts";
+import type { CodeRunner } from "../../sandbox/code-runner.ts";
 import { toProgram } from "./solution-program.ts";
 import { writePrograms } from "./write-programs.ts";
 
@@ -64,11 +64,12 @@ describe("programs of solutions", () => {
 });
 
 /** Programs of assignments and a print are JavaScript but for their keywords. */
-const runner: ProgramRunner = {
+const runner: Pick<CodeRunner, "run"> = {
   async run(code) {
-    if (code.includes("/ 0")) return { stdout: "", error: "ZeroDivisionError", reason: "error" };
+    if (code.includes("/ 0"))
+      return { runner: "monty", stdout: "", error: "ZeroDivisionError", reason: "error" };
     const script = code.replaceAll(/^(?=\w+ =)/gm, "const ").replace(/print\((\w+)\)/, "return $1");
-    return { stdout: `${new Function(script)()}\n`, reason: "ok" };
+    return { runner: "monty", stdout: `${new Function(script)()}\n`, reason: "ok" };
   },
 };
 

@@ -4,13 +4,13 @@ import { dirname, extname } from "node:path";
 import { InputError } from "../../core/errors.ts";
 import { makeFolder, writeWhole } from "../../node/files/write.ts";
 import { mathematicalJudge } from "../../reasoning/judge.ts";
-import type { ProgramRunner } from "../../reasoning/strategy.ts";
+import type { CodeRunner } from "../../sandbox/code-runner.ts";
 import { type ProblemSource, readSourceProblems } from "../problem-source.ts";
 import { toProgram } from "./solution-program.ts";
 
 export interface SolutionProgramOptions extends ProblemSource {
   /** Runs the programs. */
-  readonly runner: ProgramRunner;
+  readonly runner: Pick<CodeRunner, "run">;
   /** Stands under each question. Default: nothing. */
   readonly instruction?: string;
   /** The .jsonl file that is written. */
@@ -48,8 +48,8 @@ const limits = { timeoutMs: 5000, memoryBytes: 2 ** 28 };
  * @throws InputError if the data cannot be used, or no row is left.
  *
  * @example
- * const { createProgramRunner } = await import("slimtune");
- * const runner = await createProgramRunner();
+ * const { createCodeRunner } = await import("slimtune");
+ * const runner = await createCodeRunner();
  * const { rows, problems } = await writePrograms({ data: "gsm8k:train", runner, out: "programs.jsonl" });
  * console.log(`${rows} of ${problems} solutions are programs now`);
  * runner.close();
