@@ -6,7 +6,7 @@ import type { Report } from "./sections.ts";
 export function renderMarkdown({ title, about, answer, sections }: Report): string {
   const shown = sections.flatMap(({ title, blocks }) => {
     const parts = blocks.flatMap(({ markdown }) => markdown ?? []);
-    return parts.length > 0 ? [`## ${title}`, ...parts] : [];
+    return parts.length > 0 ? [`## ${escapeMarkdown(title)}`, ...parts] : [];
   });
   const parts = [
     `# ${escapeMarkdown(title)}`,
