@@ -1,5 +1,6 @@
 /** @file A run of strategies over tasks from start to end: model, problems, the folder that it is kept in, and what was found. */
 
+import { setMaxListeners } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { InputError } from "../core/errors.ts";
@@ -191,6 +192,8 @@ async function solveAll(
   // Where one problem fails, the others are not gone on with.
   const controller = new AbortController();
   const signal = AbortSignal.any([workshop.signal, controller.signal]);
+  // Every request under way listens to it.
+  setMaxListeners(0, signal);
   let solved = 0;
   const own = { ...workshop, signal, onText: ({ tokens }: { tokens: number }) => onSolved(tokens, solved) };
 
