@@ -499,6 +499,10 @@ test("estimate counts what a model writes itself", async () => {
   expect(two.trained_tokens / eight.trained_tokens).toBeCloseTo(1 / 4, 3);
   // Either has the sixteen that are written at a time.
   expect(two.estimates[0].peakBytes).toBe(eight.estimates[0].peakBytes);
+  // Prompts with their right answers are not those that a teacher would answer first.
+  const prompts = write("prompts.jsonl", '{"prompt": "2 + 3 =", "answer": "5"}\n'.repeat(8));
+  const short = ["--objective", "grpo", "--max-completion-length", "64"];
+  expect(await run("estimate", "--model", model, "--data", prompts, ...short)).toBe(0);
 });
 
 test("flags override a file's options one by one", async () => {

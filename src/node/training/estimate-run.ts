@@ -101,7 +101,8 @@ export async function estimate(
   const model = { ...checkpoint.config, vocabSize };
   const adaptation = createAdaptation(named.config, model);
   const context = chooseContext(config.context, config.model, model);
-  if (run.data && (await hasPromptsAlone(await resolveDataset(run.data, config.data_split), config))) {
+  const mayAnswer = run.data !== undefined && config.teacher !== undefined;
+  if (mayAnswer && (await hasPromptsAlone(await resolveDataset(run.data!, config.data_split), config))) {
     checkpoint.close();
     throw new InputError(
       `${run.data} has prompts without answers, of which a run's teacher writes some first; estimate without data, or with answers.`,
