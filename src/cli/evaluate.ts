@@ -1,6 +1,6 @@
 /** @file `slimtune evaluate`: a model's scores on tasks, as lm-evaluation-harness computes them. */
 
-import process, { stdout } from "node:process";
+import { stdout } from "node:process";
 import type { Command } from "commander";
 import { describeLimits, renderItems, renderTable } from "../evaluation/report.ts";
 import {
@@ -12,7 +12,7 @@ import { createPaint, type Paint, wantsColour } from "../node/colours.ts";
 import { parseList, parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
 import { type NextStep, renderNextSteps, repeatCommand } from "./next-steps.ts";
-import { createStatusLine, formatDuration, note, print } from "./output.ts";
+import { formatDuration, note, print, withStatusLine } from "./output.ts";
 import { addWeightOptions, readBits } from "./writing-options.ts";
 
 export function addEvaluateCommand(program: Command): void {
@@ -85,22 +85,15 @@ Example:
 
 /** Runs with a progress line; Ctrl-C ends the process at once, since every answer is already kept. */
 async function withProgress<T>(run: (events: EvaluationRunEvents) => Promise<T>): Promise<T> {
-  const status = createStatusLine();
   let folder: string | undefined;
   let again = "give the same command again";
-  const onSignal = () => {
-    status.done();
-    const hint =
-      folder === undefined
-        ? "nothing was computed yet"
-        : `the answers so far are in ${folder}; ${again} to go on`;
-    note(`Stopped: ${hint}.`);
-    process.exit(130);
-  };
-  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  const hint = () =>
+    folder === undefined
+      ? "nothing was computed yet"
+      : `the answers so far are in ${folder}; ${again} to go on`;
   let started = performance.now();
-  try {
-    return await run({
+  return withStatusLine(hint, (status) =>
+    run({
       onStage: (stage) => status.update(stage),
       onPlan(plan) {
         folder = plan.folder;
@@ -116,11 +109,8 @@ async function withProgress<T>(run: (events: EvaluationRunEvents) => Promise<T>)
         const left = secondsLeft === undefined ? "" : `  ${formatDuration(secondsLeft)} left`;
         status.update(`${type} ${answered}/${total}  ${speed.toFixed(0)} tokens/s${left}`);
       },
-    });
-  } finally {
-    status.done();
-    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
-  }
+    }),
+  );
 }
 
 function toPlain({ folder, results, samples }: EvaluationOutcome, show: number) {

@@ -1,6 +1,6 @@
 /** @file What commands print: to people on a terminal, to programs as JSON. */
 
-import { stderr, stdout } from "node:process";
+import process, { stderr, stdout } from "node:process";
 import { showControls } from "../core/control-characters.ts";
 
 export interface Printing {
@@ -85,4 +85,28 @@ export function formatDuration(seconds: number): string {
   const pad = (value: number) => String(value).padStart(2, "0");
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${pad(whole % 60)} s`;
   return `${Math.floor(whole / 3600)} h ${pad(Math.floor((whole % 3600) / 60))} min`;
+}
+
+/**
+ * Runs work that keeps each of its results at once: Ctrl-C ends the process without waiting for it.
+ *
+ * @param hint what is said then, such as where the results are
+ */
+export async function withStatusLine<T>(
+  hint: () => string,
+  run: (status: StatusLine) => Promise<T>,
+): Promise<T> {
+  const status = createStatusLine();
+  const onSignal = () => {
+    status.done();
+    note(`Stopped: ${hint()}.`);
+    process.exit(130);
+  };
+  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  try {
+    return await run(status);
+  } finally {
+    status.done();
+    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+  }
 }

@@ -1,6 +1,5 @@
 /** @file `slimtune reason`: problems solved by several strategies, as curves of accuracy against tokens. */
 
-import process from "node:process";
 import { type Command, Option } from "commander";
 import type { CurvePoint } from "../reasoning/analysis.ts";
 import { mostExamples } from "../reasoning/prompts.ts";
@@ -14,9 +13,9 @@ import { parseStrategy, strategies } from "../reasoning/strategies/strategies.ts
 import { createCodeRunner } from "../sandbox/code-runner.ts";
 import { parseList, parseNumber, parsePositive, parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
-import { createStatusLine, formatDuration, note, print } from "./output.ts";
+import { formatDuration, note, print, withStatusLine } from "./output.ts";
 import { addSandboxOption } from "./sandbox-option.ts";
-import { addWeightOptions, readBits } from "./writing-options.ts";
+import { addWeightOptions, addWriterOptions, readBits } from "./writing-options.ts";
 
 export function addReasonCommand(program: Command): void {
   const command = program
@@ -61,17 +60,6 @@ export function addReasonCommand(program: Command): void {
         .choices(["votes", "logprob"])
         .default("votes"),
     )
-    .option(
-      "--plain",
-      "ask in plain text, also where the model has a chat template, or a server's endpoint for chats",
-    )
-    .option(
-      "--batch-size <n>",
-      "texts written at a time, or requests under way at a server",
-      parseWhole(1),
-      16,
-    )
-    .option("--seed <n>", "seed of the draws", parseWhole(0), 0)
     .requiredOption("--out <folder>", "folder of the run")
     .option("--json", "print one JSON object instead of text")
     .addHelpText(
@@ -85,6 +73,7 @@ Every text is kept as soon as it is written: the same command goes on after Ctrl
 Example:
   slimtune reason --model model.gguf --tasks gsm8k --limit 100 --strategies cot,cut:64,budget:64,sc:8,sc-early:8 --out runs/reason`,
     );
+  addWriterOptions(command);
   addChatOptions(command);
   addSandboxOption(command);
   addWeightOptions(command);
@@ -116,33 +105,25 @@ function describeStrategies(): string {
 
 /** Runs with a progress line; Ctrl-C ends the process at once, since every text is already kept. */
 async function withProgress<T>(folder: string, run: (events: ReasoningEvents) => Promise<T>): Promise<T> {
-  const status = createStatusLine();
   let hint = "nothing was written yet";
-  const onSignal = () => {
-    status.done();
-    note(`Stopped: ${hint}.`);
-    process.exit(130);
-  };
-  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
   let started = performance.now();
-  try {
-    return await run({
-      onStage: (stage) => status.update(stage),
-      onPlan({ tasks }) {
-        hint = `the texts so far are in ${folder}; give the same command again to go on`;
-        started = performance.now();
-        status.done();
-        note(tasks.map(({ name, problems }) => `${name}: ${problems} problems`).join("; "));
-      },
-      onProgress({ strategy, solved, total, tokens }) {
-        const speed = tokens / ((performance.now() - started) / 1000);
-        status.update(`${strategy} ${solved}/${total}  ${speed.toFixed(0)} tokens/s`);
-      },
-    });
-  } finally {
-    status.done();
-    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
-  }
+  return withStatusLine(
+    () => hint,
+    (status) =>
+      run({
+        onStage: (stage) => status.update(stage),
+        onPlan({ tasks }) {
+          hint = `the texts so far are in ${folder}; give the same command again to go on`;
+          started = performance.now();
+          status.done();
+          note(tasks.map(({ name, problems }) => `${name}: ${problems} problems`).join("; "));
+        },
+        onProgress({ strategy, solved, total, tokens }) {
+          const speed = tokens / ((performance.now() - started) / 1000);
+          status.update(`${strategy} ${solved}/${total}  ${speed.toFixed(0)} tokens/s`);
+        },
+      }),
+  );
 }
 
 function toText({ folder, results, report }: ReasoningOutcome): string {

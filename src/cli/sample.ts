@@ -1,6 +1,5 @@
 /** @file `slimtune sample`: solutions that a model writes itself, judged, with their tokens. */
 
-import process from "node:process";
 import type { Command } from "commander";
 import { mostExamples } from "../reasoning/prompts.ts";
 import { defaultSettings } from "../reasoning/run-reasoning.ts";
@@ -8,8 +7,8 @@ import { type SamplingEvents, type SamplingOutcome, sampleSolutions } from "../r
 import type { Estimate } from "../statistics/wilson.ts";
 import { parseNumber, parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
-import { createStatusLine, formatDuration, note, print } from "./output.ts";
-import { addWeightOptions, readBits } from "./writing-options.ts";
+import { formatDuration, note, print, withStatusLine } from "./output.ts";
+import { addWeightOptions, addWriterOptions, readBits } from "./writing-options.ts";
 
 export function addSampleCommand(program: Command): void {
   const command = program
@@ -32,17 +31,6 @@ export function addSampleCommand(program: Command): void {
     .option("--max-new-tokens <n>", "longest solution in tokens", parseWhole(1), 256)
     .option("--instruction <text>", "stands under each question; empty for none", defaultSettings.instruction)
     .option("--examples <n>", `solved examples before each question, up to ${mostExamples}`, parseWhole(0), 0)
-    .option(
-      "--plain",
-      "ask in plain text, also where the model has a chat template, or a server's endpoint for chats",
-    )
-    .option(
-      "--batch-size <n>",
-      "texts written at a time, or requests under way at a server",
-      parseWhole(1),
-      16,
-    )
-    .option("--seed <n>", "seed of the draws", parseWhole(0), 0)
     .requiredOption("--out <folder>", "folder of the rollouts")
     .option("--json", "print one JSON object instead of text")
     .addHelpText(
@@ -54,6 +42,7 @@ Example:
   slimtune sample --model model.gguf --data gsm8k:train --limit 500 --n 8 --out rollouts
   slimtune select rollouts --rule shortest-correct --out short.jsonl`,
     );
+  addWriterOptions(command);
   addChatOptions(command);
   addWeightOptions(command);
   command.action(async ({ json, exact, bits, plain, verbose: _, ...options }) => {
@@ -67,41 +56,33 @@ Example:
 
 /** Runs with a progress line; Ctrl-C ends the process at once, since every solution is already kept. */
 async function withProgress<T>(folder: string, run: (events: SamplingEvents) => Promise<T>): Promise<T> {
-  const status = createStatusLine();
   let hint = "nothing was written yet";
-  const onSignal = () => {
-    status.done();
-    note(`Stopped: ${hint}.`);
-    process.exit(130);
-  };
-  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
   let started = performance.now();
   let first: number | undefined;
-  try {
-    return await run({
-      onStage: (stage) => status.update(stage),
-      onPlan({ problems, n, known }) {
-        hint = `the solutions so far are in ${folder}; give the same command again to go on`;
-        started = performance.now();
-        status.done();
-        note(
-          `${n} solutions of each of ${problems} problems${known > 0 ? `; ${known} were known from before` : ""}`,
-        );
-      },
-      onProgress({ written, total, correct, tokens }) {
-        first ??= written;
-        const seconds = (performance.now() - started) / 1000;
-        const left = ((total - written) * seconds) / (written - first + 1);
-        const share = ((100 * correct) / written).toFixed(1);
-        status.update(
-          `${written}/${total}  ${share} % right  ${(tokens / seconds).toFixed(0)} tokens/s  ${formatDuration(left)} left`,
-        );
-      },
-    });
-  } finally {
-    status.done();
-    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
-  }
+  return withStatusLine(
+    () => hint,
+    (status) =>
+      run({
+        onStage: (stage) => status.update(stage),
+        onPlan({ problems, n, known }) {
+          hint = `the solutions so far are in ${folder}; give the same command again to go on`;
+          started = performance.now();
+          status.done();
+          note(
+            `${n} solutions of each of ${problems} problems${known > 0 ? `; ${known} were known from before` : ""}`,
+          );
+        },
+        onProgress({ written, total, correct, tokens }) {
+          first ??= written;
+          const seconds = (performance.now() - started) / 1000;
+          const left = ((total - written) * seconds) / (written - first + 1);
+          const share = ((100 * correct) / written).toFixed(1);
+          status.update(
+            `${written}/${total}  ${share} % right  ${(tokens / seconds).toFixed(0)} tokens/s  ${formatDuration(left)} left`,
+          );
+        },
+      }),
+  );
 }
 
 function toText({ folder, settings, summary }: SamplingOutcome): string {

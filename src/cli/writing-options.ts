@@ -59,3 +59,19 @@ export function readBits(options: {
   if (options.exact) return { bits: "exact" };
   return options.bits === undefined ? {} : { bits: Number(options.bits) as 4 | 8 };
 }
+
+/** Adds the options of commands that ask a model on this machine or a server. */
+export function addWriterOptions(command: Command): Command {
+  return command
+    .option(
+      "--plain",
+      "ask in plain text, also where the model has a chat template, or a server's endpoint for chats",
+    )
+    .option(
+      "--batch-size <n>",
+      "texts written at a time, or requests under way at a server",
+      parseWhole(1),
+      16,
+    )
+    .option("--seed <n>", "seed of the draws", parseWhole(0), 0);
+}

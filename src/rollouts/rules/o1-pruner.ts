@@ -1,6 +1,7 @@
 /** @file Weights of solutions by how short and how right they are among those of their problem (O1-Pruner, Luo et al. 2025, arXiv 2501.12570). */
 
 import { createRandom } from "../../core/random.ts";
+import { mean } from "../../statistics/estimates.ts";
 import type { JudgedRollout, RolloutGroup } from "../rollout.ts";
 import { answerOf, type CompletionRow, createSelection, type Selection } from "./selection.ts";
 
@@ -35,7 +36,6 @@ export function prunerWeight(
   group: readonly Pick<JudgedRollout, "tokens" | "correct">[],
   { alpha = 5, lowest = -2, highest = 4 }: PrunerWeightOptions = {},
 ): number {
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const meanTokens = mean(group.map((other) => other.tokens));
   const accuracy = mean(group.map((other) => Number(other.correct)));
   const weight = (meanTokens - tokens) / tokens + alpha * (Number(correct) - accuracy);
@@ -44,9 +44,9 @@ export function prunerWeight(
 
 /** The values less their mean, in standard deviations (of all of them, with n); 0 where they are all alike. */
 export function standardize(values: readonly number[]): number[] {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
-  return values.map((value) => (deviation === 0 ? 0 : (value - mean) / deviation));
+  const center = mean(values);
+  const deviation = Math.sqrt(mean(values.map((value) => (value - center) ** 2)));
+  return values.map((value) => (deviation === 0 ? 0 : (value - center) / deviation));
 }
 
 /**
