@@ -2,7 +2,7 @@
 
 import process from "node:process";
 import { Command, InvalidArgumentError, Option } from "commander";
-import type { z } from "zod";
+import { z } from "zod";
 import { InputError } from "../core/errors.ts";
 import { parseYaml } from "../node/files/structured.ts";
 import { kindOf, type StudyKindName, studyKindNames } from "../studies/kinds.ts";
@@ -59,7 +59,7 @@ function studyCommand(kind: StudyKindName): Command {
 
 type Flag = readonly [flags: string, description: string, parse?: (text: string, before: never) => unknown];
 
-/** The flags of options by their names in study.yaml. Any other option of a kind has a flag of its name and takes YAML. */
+/** The flags of options by their names in study.yaml. An option that its kind describes itself has a flag of its name. */
 const flagsOf: Readonly<Record<string, Flag>> = {
   model: ["--model <path or id>", "folder, .gguf file or Hub id of the model"],
   data: [
@@ -113,11 +113,8 @@ function addFlags(command: Command, options: z.ZodObject["shape"]): ReadonlyMap<
   const names = new Map<string, string>();
   for (const [name, schema] of Object.entries(options) as [string, z.ZodType][]) {
     if (otherwise.includes(name)) continue;
-    const [flags, description, parse] = flagsOf[name] ?? [
-      `--${name.replaceAll("_", "-")} <value>`,
-      schema.description ?? "",
-      (text: string) => parseYaml(text, `--${name}`),
-    ];
+    const [flags, description, parse] =
+      schema.description === undefined ? flagsOf[name]! : ownFlag(name, schema);
     const option = new Option(flags, `${description}${describeDefault(schema)}`);
     if (parse) option.argParser<unknown>(parse as (text: string, before: unknown) => unknown);
     command.addOption(option);
@@ -134,9 +131,20 @@ function addFlags(command: Command, options: z.ZodObject["shape"]): ReadonlyMap<
   return names.set("chatTemplate", "chat_template");
 }
 
+/** A text, names with commas between them, or else YAML. */
+function ownFlag(name: string, schema: z.ZodType): Flag {
+  const flag = `--${name.replaceAll("_", "-")}`;
+  let inner = schema;
+  while (inner instanceof z.ZodDefault || inner instanceof z.ZodOptional) inner = inner.unwrap() as z.ZodType;
+  const described = schema.description!;
+  if (inner instanceof z.ZodString) return [`${flag} <text>`, described];
+  if (inner instanceof z.ZodArray) return [`${flag} <names>`, described, parseList];
+  return [`${flag} <value>`, described, (text: string) => parseYaml(text, flag)];
+}
+
 /** " (default: lora,qlora)" */
 function describeDefault(schema: z.ZodType): string {
-  const text = String(schema.safeParse(undefined).data ?? "");
+  const text = String(schema.safeParse(undefined).data ?? "").trim();
   return /^(|false|\[object Object\])$/.test(text) ? "" : ` (default: ${text})`;
 }
 
@@ -283,7 +291,9 @@ async function showStudy(
 }
 
 function describePlan({ cells, parts, done, estimate }: StudyPlan): string {
-  const { tuningSeconds, evaluationSeconds } = estimate;
   const before = done > 0 ? `, of which ${done} are done` : "";
-  return `${cells.length} models in ${parts} parts${before}; about ${formatDuration(tuningSeconds)} of tuning and ${formatDuration(evaluationSeconds)} of evaluation are left (within a factor of two).`;
+  const plan = `${cells.length} models in ${parts} parts${before}`;
+  if (!estimate) return `${plan}.`;
+  const { tuningSeconds, evaluationSeconds } = estimate;
+  return `${plan}; about ${formatDuration(tuningSeconds)} of tuning and ${formatDuration(evaluationSeconds)} of evaluation are left (within a factor of two).`;
 }

@@ -228,3 +228,21 @@ export function binByDifficulty(solved: readonly (readonly SolvedProblem[])[]): 
     return [{ label, problems, points }];
   });
 }
+
+/** A solution as it is shown. */
+export type ShownSolution = Pick<
+  SolvedProblem,
+  "strategy" | "task" | "id" | "question" | "answer" | "isRight" | "isCut" | "text" | "details"
+> & { readonly usage: Pick<SolvedProblem["usage"], "completionTokens"> };
+
+/** Problems whose solutions are shown side by side, of each task. */
+const shownProblems = 3;
+
+/** The solutions of some problems of a task: of those on which strategies differ first. */
+export function chooseShown<Solution extends ShownSolution>(ofTask: readonly Solution[]): Solution[] {
+  const ids = [...new Set(ofTask.map(({ id }) => id))];
+  const ofProblem = ids.map((id) => ofTask.filter((solution) => solution.id === id));
+  const disagree = (rows: readonly ShownSolution[]) => new Set(rows.map(({ isRight }) => isRight)).size > 1;
+  const ordered = [...ofProblem.filter(disagree), ...ofProblem.filter((rows) => !disagree(rows))];
+  return ordered.slice(0, shownProblems).flat();
+}

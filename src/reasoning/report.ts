@@ -1,6 +1,6 @@
 /** @file The report of a run: curves of accuracy against tokens, tables, and solutions side by side. */
 
-import { type Chart, type Mark, markKey, scatterPlot } from "../reporting/charts.ts";
+import { type Chart, lookKey, type Mark, scatterPlot } from "../reporting/charts.ts";
 import { formatNumber, formatRange, formatSeconds, formatSigned } from "../reporting/format.ts";
 import { html } from "../reporting/html.ts";
 import {
@@ -18,11 +18,11 @@ import {
 } from "../reporting/sections.ts";
 import { excludesZero } from "../statistics/estimates.ts";
 import type { Estimate } from "../statistics/wilson.ts";
-import type { CurvePoint, SolvedProblem } from "./analysis.ts";
+import { type CurvePoint, chooseShown, type ShownSolution, type SolvedProblem } from "./analysis.ts";
 import type { Curve, ReasoningResults } from "./results.ts";
 
-/** Problems whose solutions are shown side by side, of each task. */
-const shownProblems = 3;
+/** Colours, and shapes, of marks. */
+const looksInARow = 7;
 /** Characters of a solution that are shown. */
 const shownText = 1200;
 
@@ -35,9 +35,21 @@ export function reasoningReport(results: ReasoningResults, solutions: readonly S
     answer: curves.flatMap(describeCurve),
     sections: [
       { id: "curves", title: "Curves", blocks: curveBlocks(curves) },
-      ...curves.map(tableSection),
-      ...curves.flatMap(difficultySection),
-      ...curves.map(({ task }) => traceSection(task, solutions)),
+      ...curves.map((curve) => ({
+        id: `table-${curve.task}`,
+        title: `Strategies on ${curve.task}`,
+        blocks: tableBlocks(curve),
+      })),
+      ...curves.map((curve) => ({
+        id: `difficulty-${curve.task}`,
+        title: `By difficulty on ${curve.task}`,
+        blocks: difficultyBlocks(curve),
+      })),
+      ...curves.map(({ task }) => ({
+        id: `solutions-${task}`,
+        title: `Solutions side by side: ${task}`,
+        blocks: solutionBlocks(chooseShown(solutions.filter((solution) => solution.task === task))),
+      })),
       settingsSection(results),
     ],
   };
@@ -67,8 +79,9 @@ function describeCurve({ task, points }: Curve): string[] {
   ];
 }
 
-function curveBlocks(curves: readonly Curve[]): Block[] {
-  const names = curves[0]!.points.map(({ strategy }) => strategy);
+/** A chart of each task, with a mark for each strategy. */
+export function curveBlocks(curves: readonly Curve[]): Block[] {
+  const looks = curves[0]!.points.map(({ strategy }, i) => ({ label: strategy, ...lookOf(i), filled: true }));
   const charts = curves.map(({ task, points }): Chart => {
     const marks = points.map((point, i) => asMark(point, i));
     const front = marks.filter((_, i) => points[i]!.isOnFront).sort((a, b) => a.x - b.x);
@@ -78,7 +91,7 @@ function curveBlocks(curves: readonly Curve[]): Block[] {
     };
   });
   return [
-    key(markKey(names, [])),
+    key(lookKey(looks)),
     figures(charts),
     note(
       "Each mark is a strategy, with 95 % intervals of both. Filled marks are on the Pareto front, which the dashed line joins; oracles, which know what is right, cannot be. Tokens are all that were written, those of probes and of samples that lost the vote included; prompts stand in the table.",
@@ -91,115 +104,97 @@ function asMark(point: CurvePoint, index: number): Mark {
   return {
     ...{ x: tokens.value, y: 100 * accuracy.value, low: 100 * accuracy.low, high: 100 * accuracy.high },
     across: tokens,
-    ...{ colour: index, shape: index, filled: isOnFront },
+    ...{ ...lookOf(index), filled: isOnFront },
     title: `${strategy}: ${points1(accuracy.value)} % with ${formatNumber(tokens.value, 0)} tokens`,
   };
 }
 
-function tableSection({ task, points }: Curve): Section {
+/** What each strategy of a task brings and costs. */
+export function tableBlocks({ points }: Curve): Block[] {
   const first = points[0]!.strategy;
-  return {
-    id: `table-${task}`,
-    title: `Strategies on ${task}`,
-    blocks: [
-      table({
-        headings: [
-          "strategy",
-          "accuracy, %",
-          "tokens",
-          `accuracy against ${first}`,
-          `tokens against ${first}`,
-          "accuracy at equal tokens",
-          "tokens at equal accuracy",
-          "Pareto",
-        ],
-        rows: points.map((point) => [
-          point.strategy + (point.isBaseline ? " (baseline)" : "") + (point.isOracle ? " (oracle)" : ""),
-          withRange(point.accuracy, 100, 1),
-          withRange(point.tokens, 1, 0),
-          difference(point.againstFirst?.accuracy, 100, 1),
-          difference(point.againstFirst?.tokens, 1, 0),
-          difference(point.accuracyAtEqualTokens, 100, 1),
-          difference(point.tokensAtEqualAccuracy, 1, 0),
-          point.isOnFront ? "yes" : "",
-        ]),
-        numeric: true,
-      }),
-      note(
-        "Differences come with 95 % bootstrap intervals over the problems, each drawn with its solutions by all strategies. The last but one two columns compare with the baselines, joined by straight lines: what a claim of saving tokens has to beat. A dash stands where they do not reach so few tokens or so high an accuracy, in the data or in some draws.",
-      ),
-      table({
-        headings: [
-          "strategy",
-          "cut, %",
-          "no answer, %",
-          "off its aim, %",
-          "calls",
-          "prompt tokens",
-          "of them computed",
-          "scored tokens",
-          "time for all",
-        ],
-        rows: points.map(({ strategy, cut, unanswered, compliance, usage }) => [
-          strategy,
-          ...[cut, unanswered].map((share) => formatNumber(100 * share, 1)),
-          compliance === null ? "–" : formatNumber(100 * compliance, 0),
-          formatNumber(usage.calls, 1),
-          ...[usage.promptTokens, usage.computedPromptTokens, usage.verifierTokens].map((tokens) =>
-            formatNumber(tokens, 0),
-          ),
-          formatSeconds(usage.seconds),
-        ]),
-        numeric: true,
-      }),
-      note(
-        "Means over the problems. Off its aim is |used − aim| / aim, of strategies that have an aim for their tokens. The time is that in which texts were written side by side, when they were first asked for.",
-      ),
-    ],
-  };
-}
-
-function difficultySection({ task, difficulty }: Curve): Section[] {
-  const [bin] = difficulty;
-  if (!bin || difficulty.length < 2) return [];
   return [
-    {
-      id: `difficulty-${task}`,
-      title: `By difficulty on ${task}`,
-      blocks: [
-        table({
-          headings: ["strategy", ...difficulty.map(({ label, problems }) => `${label} (${problems})`)],
-          rows: bin.points.map(({ strategy }, i) => [
-            strategy,
-            ...difficulty.map(({ points }) => {
-              const { accuracy, tokens } = points[i]!;
-              return `${formatNumber(100 * accuracy, 0)} %, ${formatNumber(tokens, 0)} tokens`;
-            }),
-          ]),
-          numeric: true,
-        }),
-        note(
-          "By the number of calculations in the right solution; in brackets how many problems have so many.",
-        ),
+    table({
+      headings: [
+        "strategy",
+        "accuracy, %",
+        "tokens",
+        `accuracy against ${first}`,
+        `tokens against ${first}`,
+        "accuracy at equal tokens",
+        "tokens at equal accuracy",
+        "Pareto",
       ],
-    },
+      rows: points.map((point) => [
+        point.strategy + (point.isBaseline ? " (baseline)" : "") + (point.isOracle ? " (oracle)" : ""),
+        withRange(point.accuracy, 100, 1),
+        withRange(point.tokens, 1, 0),
+        withSignedRange(point.againstFirst?.accuracy, 100, 1),
+        withSignedRange(point.againstFirst?.tokens, 1, 0),
+        withSignedRange(point.accuracyAtEqualTokens, 100, 1),
+        withSignedRange(point.tokensAtEqualAccuracy, 1, 0),
+        point.isOnFront ? "yes" : "",
+      ]),
+      numeric: true,
+    }),
+    note(
+      "Differences come with 95 % bootstrap intervals over the problems, each drawn with its solutions by all strategies. The last but one two columns compare with the baselines, joined by straight lines: what a claim of saving tokens has to beat. A dash stands where they do not reach so few tokens or so high an accuracy, in the data or in some draws.",
+    ),
+    table({
+      headings: [
+        "strategy",
+        "cut, %",
+        "no answer, %",
+        "off its aim, %",
+        "calls",
+        "prompt tokens",
+        "of them computed",
+        "scored tokens",
+        "time for all",
+      ],
+      rows: points.map(({ strategy, cut, unanswered, compliance, usage }) => [
+        strategy,
+        ...[cut, unanswered].map((share) => formatNumber(100 * share, 1)),
+        compliance === null ? "–" : formatNumber(100 * compliance, 0),
+        formatNumber(usage.calls, 1),
+        ...[usage.promptTokens, usage.computedPromptTokens, usage.verifierTokens].map((tokens) =>
+          formatNumber(tokens, 0),
+        ),
+        formatSeconds(usage.seconds),
+      ]),
+      numeric: true,
+    }),
+    note(
+      "Means over the problems. Off its aim is |used − aim| / aim, of strategies that have an aim for their tokens. The time is that in which texts were written side by side, when they were first asked for.",
+    ),
   ];
 }
 
-/** Solutions of some problems beside each other: those on which strategies differ come first. */
-function traceSection(task: string, solutions: readonly SolvedProblem[]): Section {
-  const ofTask = solutions.filter((solution) => solution.task === task);
-  const ids = [...new Set(ofTask.map(({ id }) => id))];
-  const ofProblem = ids.map((id) => ofTask.filter((solution) => solution.id === id));
-  const disagree = (rows: readonly SolvedProblem[]) => new Set(rows.map(({ isRight }) => isRight)).size > 1;
-  const shown = [...ofProblem.filter(disagree), ...ofProblem.filter((rows) => !disagree(rows))].slice(
-    0,
-    shownProblems,
-  );
-  return {
-    id: `solutions-${task}`,
-    title: `Solutions side by side: ${task}`,
-    blocks: shown.flatMap((rows): Block[] => [
+/** None where there is one degree of difficulty. */
+export function difficultyBlocks({ difficulty }: Curve): Block[] {
+  const [bin] = difficulty;
+  if (!bin || difficulty.length < 2) return [];
+  return [
+    table({
+      headings: ["strategy", ...difficulty.map(({ label, problems }) => `${label} (${problems})`)],
+      rows: bin.points.map(({ strategy }, i) => [
+        strategy,
+        ...difficulty.map(({ points }) => {
+          const { accuracy, tokens } = points[i]!;
+          return `${formatNumber(100 * accuracy, 0)} %, ${formatNumber(tokens, 0)} tokens`;
+        }),
+      ]),
+      numeric: true,
+    }),
+    note("By the number of calculations in the right solution; in brackets how many problems have so many."),
+  ];
+}
+
+/** Solutions of each problem beside each other. */
+export function solutionBlocks(solutions: readonly ShownSolution[]): Block[] {
+  const ids = [...new Set(solutions.map(({ id }) => id))];
+  return ids.flatMap((id): Block[] => {
+    const rows = solutions.filter((solution) => solution.id === id);
+    return [
       paragraph(rows[0]!.question),
       onPage(
         html`<article><div class="answers">${rows.map(
@@ -211,11 +206,11 @@ function traceSection(task: string, solutions: readonly SolvedProblem[]): Sectio
         { markdown: paragraph(`${row.strategy}: ${describe(row)}`).markdown! },
         { markdown: code(shorten(row.text)).markdown! },
       ]),
-    ]),
-  };
+    ];
+  });
 }
 
-function describe({ answer, isRight, isCut, usage, details }: SolvedProblem): string {
+function describe({ answer, isRight, isCut, usage, details }: ShownSolution): string {
   const found = answer === null ? "no answer" : `${answer}, ${isRight ? "right" : "wrong"}`;
   const more = Object.entries(details).map(([name, value]) => {
     return `${name} ${typeof value === "number" && !Number.isInteger(value) ? formatNumber(value) : value}`;
@@ -242,15 +237,26 @@ function settingsSection({ settings, seed, model, adapter, slimtune, date }: Rea
   };
 }
 
+/** A look of its own for each of some fifty strategies. */
+function lookOf(index: number) {
+  return { colour: index, shape: index + Math.floor(index / looksInARow) };
+}
+
 function points1(share: number): string {
   return formatNumber(100 * share, 1);
 }
 
-function withRange({ value, low, high }: Estimate, scale: number, digits: number): string {
+/** "33.5 (27.3 to 40.3)" */
+export function withRange({ value, low, high }: Estimate, scale: number, digits: number): string {
   return `${formatNumber(scale * value, digits)} ${formatRange({ low: scale * low, high: scale * high }, digits)}`;
 }
 
-function difference(estimate: Estimate | null | undefined, scale: number, digits: number): string {
+/** The same of a difference, with its sign; a dash where there is none. */
+export function withSignedRange(
+  estimate: Estimate | null | undefined,
+  scale: number,
+  digits: number,
+): string {
   if (!estimate) return "–";
   const { value, low, high } = estimate;
   return `${formatSigned(scale * value, digits)} ${formatRange({ low: scale * low, high: scale * high }, digits)}`;

@@ -17,7 +17,6 @@ import { type AnswerJudge, mathematicalJudge } from "./judge.ts";
 import { openWriter, type WriterOptions } from "./open-writer.ts";
 import { type Problem, readProblems } from "./problem.ts";
 import { mostExamples } from "./prompts.ts";
-import { reasoningReport } from "./report.ts";
 import type { ReasoningResults } from "./results.ts";
 import { isBaseline, parseStrategy, type StrategyOptions } from "./strategies/strategies.ts";
 import type { ReasoningSettings, Strategy } from "./strategy.ts";
@@ -172,6 +171,8 @@ export async function runReasoning(
       };
       const lines = solved.flat().map((row) => `${JSON.stringify(row)}\n`);
       writeWhole(join(out, "solutions.jsonl"), lines.join(""));
+      // The charts' library is slow to load.
+      const { reasoningReport } = await import("./report.ts");
       const report = writeReport(out, reasoningReport(results, solved.flat()));
       writeWhole(join(out, "results.json"), `${JSON.stringify(results, undefined, 2)}\n`);
       return { folder: out, results, solutions: solved.flat(), report };

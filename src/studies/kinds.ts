@@ -1,10 +1,14 @@
 /** @file The kinds of studies by name. */
 
+import { reasoning } from "./reasoning/reasoning.ts";
 import { seeds } from "./seeds.ts";
 import { methods, slimming } from "./slimming/slimming.ts";
 import type { StudyKind } from "./study-kind.ts";
 
-export const studyKinds = { slimming, methods, seeds } as const satisfies Record<string, StudyKind>;
+export const studyKinds = { slimming, methods, seeds, reasoning } as const satisfies Record<
+  string,
+  StudyKind
+>;
 
 export type StudyKindName = keyof typeof studyKinds;
 

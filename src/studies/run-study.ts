@@ -29,7 +29,8 @@ export interface StudyPlan {
   readonly parts: number;
   /** Parts that were computed before. */
   readonly done: number;
-  readonly estimate: StudyEstimate;
+  /** Absent if the parts do not say what they have to compute. */
+  readonly estimate?: StudyEstimate;
 }
 
 /** A part of a study, such as a cell's tuning run. */
@@ -107,10 +108,8 @@ async function computeStudy(
   const { cells, parts } = await kindOf(config).listParts(config, folder);
   const left = parts.filter((part) => !part.isDone());
   events.onPlan?.({
-    cells,
-    parts: parts.length,
-    done: parts.length - left.length,
-    estimate: await estimateStudy(left),
+    ...{ cells, parts: parts.length, done: parts.length - left.length },
+    ...(parts.some(({ work }) => work) && { estimate: await estimateStudy(left) }),
   });
 
   const failed = new Set<string>();

@@ -11,17 +11,11 @@ import { collectGrid, collectRun, describeCell, describeItems } from "./grid/col
 import { checkGrid, checkGridInputs, gridOptions } from "./grid/options.ts";
 import { gridParts, isEvaluated, tunedModel } from "./grid/parts.ts";
 import { describeGrid, gridProvenance } from "./grid/report-sections.ts";
-import {
-  checkBaseScores,
-  estimateSchema,
-  gridCellFields,
-  gridResultFields,
-  tuningOf,
-} from "./grid/results.ts";
+import { checkBaseScores, gridCellFields, gridResultFields, tuningOf } from "./grid/results.ts";
 import { failures, limits } from "./report-sections.ts";
 import type { StudyFolder } from "./study-folder.ts";
 import type { Found, PartList, StudyKind } from "./study-kind.ts";
-import type { Immutable } from "./study-results.ts";
+import { estimateSchema, type Immutable } from "./study-results.ts";
 
 const options = z.strictObject({
   kind: z.literal("seeds"),

@@ -7,6 +7,8 @@ export type Immutable<T> = T extends object ? { readonly [Key in keyof T]: Immut
 
 export const count = z.int().min(0);
 export const texts = z.record(z.string(), z.string());
+/** A value with its 95 % interval. */
+export const estimateSchema = z.object({ value: z.number(), low: z.number(), high: z.number() });
 
 export const machineSchema = z.object({
   cpu: z.string(),

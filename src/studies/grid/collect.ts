@@ -13,9 +13,9 @@ import { resolveModel } from "../../node/models/hub-model.ts";
 import { readMetrics } from "../../node/training/metrics-log.ts";
 import { readIdentity, runFolder } from "../../node/training/run-folder.ts";
 import { type StudyFolder, whyMissing } from "../study-folder.ts";
+import { readRunSummary, runSummaryPath } from "../tuning.ts";
 import type { Cell } from "./cells.ts";
 import type { GridConfig } from "./options.ts";
-import { readRunSummary, runSummaryPath } from "./parts.ts";
 import {
   efficiencySchema,
   type GridCell,

@@ -1,9 +1,7 @@
 /** @file What a grid of tuned models says in study.json of its model, its data, its tasks and its runs. */
 
 import { z } from "zod";
-import { cellFields, count, type Immutable, resultFields, texts } from "../study-results.ts";
-
-export const estimateSchema = z.object({ value: z.number(), low: z.number(), high: z.number() });
+import { cellFields, count, estimateSchema, type Immutable, resultFields, texts } from "../study-results.ts";
 
 export const efficiencySchema = z.object({
   averageMemoryBytes: z.number(),

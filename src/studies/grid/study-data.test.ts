@@ -5,17 +5,20 @@ import { afterAll, describe, expect, test } from "vitest";
 import { argumentsOf } from "../../evaluation/language-model.ts";
 import { prepareTasks } from "../../evaluation/prepare.ts";
 import { parseStudyConfig, type StudyOptions } from "../study-config.ts";
+import type { GridConfig } from "./options.ts";
 import { checkData, describeSplits, prepareData, studyTasks } from "./study-data.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-study-data-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 const dataDir = "fixtures/evaluation/excerpts";
 
-const configure = (data: StudyOptions["data"], more: Partial<StudyOptions> = {}) =>
+type Options = StudyOptions<"slimming">;
+
+const configure = (data: Options["data"], more: Partial<Options> = {}) =>
   parseStudyConfig(
     { kind: "slimming", model: "m", methods: ["lora"], tasks: ["gsm8k"], data_dir: dataDir, data, ...more },
     "test",
-  );
+  ) as GridConfig;
 
 const readRows = (path: string): { prompt: string; completion: string }[] =>
   readFileSync(path, "utf8")

@@ -16,11 +16,12 @@ import { parseRunConfig } from "../../node/training/run-config.ts";
 import { measureDivergence } from "../../retention/kl-divergence.ts";
 import { readNeutralText, writeNeutralText } from "../../retention/neutral-text.ts";
 import { type Cell, listCells } from "../grid/cells.ts";
-import { gridParts, type ModelChoice, tunedModel } from "../grid/parts.ts";
-import { estimateSchema } from "../grid/results.ts";
+import { gridParts, tunedModel } from "../grid/parts.ts";
 import { prepareData, studyTasks } from "../grid/study-data.ts";
 import type { StudyFolder } from "../study-folder.ts";
 import type { Part, PartEvents, PartList } from "../study-kind.ts";
+import { estimateSchema } from "../study-results.ts";
+import type { ModelChoice } from "../tuning.ts";
 import type { SlimmingConfig } from "./options.ts";
 
 /**

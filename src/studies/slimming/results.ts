@@ -2,8 +2,8 @@
 
 import { z } from "zod";
 import { alignmentScores } from "../../alignment/align.ts";
-import { checkBaseScores, estimateSchema, gridCellFields, gridResultFields } from "../grid/results.ts";
-import { cellFields, count, type Immutable } from "../study-results.ts";
+import { checkBaseScores, gridCellFields, gridResultFields } from "../grid/results.ts";
+import { cellFields, count, estimateSchema, type Immutable } from "../study-results.ts";
 
 /**
  * A score's comparison, with the number of the items that became right and wrong: they themselves are in the evaluations'
