@@ -149,7 +149,8 @@ function describeDefault(schema: z.ZodType): string {
 }
 
 interface CombinedFlags {
-  readonly limit?: Limits;
+  /** Of a kind that knows no limits of single tasks, what was given. */
+  readonly limit?: Limits | string | number;
   readonly keep?: Variants;
   readonly variant?: Variants;
 }
@@ -160,7 +161,7 @@ function nameOptions(
   names: ReadonlyMap<string, string>,
 ): Record<string, unknown> {
   const named = Object.entries(flags).map(([flag, value]) => [names.get(flag) ?? flag, value]);
-  const { all, single } = limit ?? {};
+  const { all, single = {} } = typeof limit === "object" ? limit : { all: limit };
   const twice = Object.keys(keep ?? {}).find((name) => variant && Object.hasOwn(variant, name));
   if (twice !== undefined)
     throw new InputError(`The variant "${twice}" is given by --keep and by --variant; give it once.`);
@@ -168,7 +169,7 @@ function nameOptions(
     ...Object.fromEntries(named),
     ...((keep ?? variant) && { variants: { ...keep, ...variant } }),
     ...(all !== undefined && { limit: all }),
-    ...(single && { limits: single }),
+    ...(Object.keys(single).length > 0 && { limits: single }),
   };
 }
 

@@ -30,8 +30,7 @@ export const reasoningOptions = z.strictObject({
   task_files: z.array(z.string()).default([]),
   /** Folder with the tasks' datasets as files, in place of the Hub. */
   data_dir: z.string().optional(),
-  /** Problems of each task. */
-  limit: z.int().min(1).optional(),
+  limit: z.int().min(1).optional().describe("only the first n problems of each task"),
   strategies: strategyNames
     .default([
       "cot",

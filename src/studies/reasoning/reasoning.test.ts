@@ -57,7 +57,7 @@ test("models are tuned to solve problems, briefly, and asked by the same strateg
   ]);
   const { base, cells, comparisons, rollouts } = results!;
   const [sft, shortest, , grpo] = cells;
-  const first = ({ curves }: typeof base | typeof sft) => curves![0]!.points[0]!;
+  const first = ({ curves }: Pick<typeof base, "curves">) => curves[0]!.points[0]!;
   expect(cells.map(({ name, from }) => `${name} from ${from}`)).toEqual([
     "sft from base",
     "shortest-correct:1 from sft",
@@ -73,9 +73,9 @@ test("models are tuned to solve problems, briefly, and asked by the same strateg
     "grpo against sft",
   ]);
   const [ofSft] = comparisons;
-  const gain = first(sft!).accuracy.value - first(base).accuracy.value;
+  const gain = first({ curves: sft!.curves! }).accuracy.value - first(base).accuracy.value;
   expect(ofSft!.difference.accuracy.value).toBeCloseTo(gain, 12);
-  expect(ofSft!.accuracy).toEqual(first(sft!).accuracy);
+  expect(ofSft!.accuracy).toEqual(first({ curves: sft!.curves! }).accuracy);
   expect(grpo!.training).toMatchObject({ rows: 16, steps: 2, written: [{}, {}] });
   expect(grpo!.training!.written![0]!.tokens).toBeGreaterThan(1);
   expect(shortest!.training!.rows).toBe((await rowsOf("shortest-correct-1")).length);
