@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -51,6 +51,7 @@ const leaks: [name: string, leak: () => Partial<ProgramOutcome> | undefined, fou
     "changed files (link new secret.txt)",
   ],
   ["changes a file", () => void writeFileSync(join(bait.folder, "secret.txt"), ""), "changed a file"],
+  ["removes the folder", () => void rmSync(bait.folder, { recursive: true }), "removed a folder"],
   ["connects", () => void connect(bait.port, "127.0.0.1").on("error", () => {}), "reached a server"],
   ["ends a process", () => void process.kill(bait.victim, "SIGKILL"), "ended a process"],
   ["prints more than its limit", () => ({ stdout: "a".repeat(10_000) }), "not bounded"],

@@ -178,6 +178,7 @@ export async function layBait(): Promise<LaidBait> {
     port,
     victim: victim.pid!,
     findTrace() {
+      if (!existsSync(folder)) return "it removed a folder";
       const found = readdirSync(folder).sort().join(" ");
       if (found !== "link secret.txt") return `it changed files (${found})`;
       if (readFileSync(join(folder, "secret.txt"), "utf8") !== token) return "it changed a file";

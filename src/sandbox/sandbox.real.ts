@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, expect, test } from "vitest";
@@ -73,38 +73,49 @@ function programsOfTora(): Recorded[] {
 
 interface Run {
   readonly outcomes: readonly Extract<FromChild, { type: "done" }>[];
-  /** Seconds of a processor that the interpreter's process has taken: until its first program was done, and for all others. */
-  readonly startSeconds: number;
-  readonly runSeconds: number;
+  /** Milliseconds of a processor that the interpreter's process has taken until its first program was done, and for each one after it. */
+  readonly startMs: number;
+  readonly programMs: readonly number[];
 }
 
-/** Runs programs in one process, which gets them all at once. */
+/** Runs programs in one process, one after the other. */
 async function runAll(tier: Tier, programs: readonly string[]): Promise<Run> {
   const child = startConfined(tier.program, "process");
-  const secondsOf = () => {
-    const fields = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]!.split(" ");
-    return (Number(fields[11]) + Number(fields[12])) / 100;
+  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
+  const run = async (code: string) => {
+    const limits = { timeoutMs: 5000, memoryBytes: 2 ** 28, outputLimit: 65_536 };
+    child.stdin!.write(`${JSON.stringify({ code, ...limits })}\n`);
+    for (;;) {
+      const { value, done } = await lines.next();
+      if (done) throw new Error(`the interpreter ended at the program\n${code}`);
+      const message = JSON.parse(value) as FromChild;
+      if (message.type === "done") return message;
+    }
   };
-  const send = (code: string) =>
-    child.stdin!.write(
-      `${JSON.stringify({ code, timeoutMs: 5000, memoryBytes: 2 ** 28, outputLimit: 65_536 })}\n`,
-    );
+  await run("print(1)");
+  const startMs = processorMs(child.pid!);
   const outcomes: Run["outcomes"][number][] = [];
-  let startSeconds: number | undefined;
-  send("print(1)");
-  for await (const line of createInterface({ input: child.stdout! })) {
-    const message = JSON.parse(line) as FromChild;
-    if (message.type !== "done") continue;
-    if (startSeconds === undefined) {
-      startSeconds = secondsOf();
-      for (const code of programs) send(code);
-    } else outcomes.push(message);
-    if (outcomes.length === programs.length) break;
+  const programMs: number[] = [];
+  let before = startMs;
+  for (const code of programs) {
+    outcomes.push(await run(code));
+    const after = processorMs(child.pid!);
+    programMs.push(after - before);
+    before = after;
   }
-  const runSeconds = secondsOf() - startSeconds!;
   child.kill("SIGKILL");
-  return { outcomes, startSeconds: startSeconds!, runSeconds };
+  return { outcomes, startMs, programMs };
 }
+
+/** What all threads of a process have taken of a processor, in milliseconds. */
+function processorMs(pid: number): number {
+  const nanoseconds = readdirSync(`/proc/${pid}/task`).map((thread) =>
+    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]),
+  );
+  return nanoseconds.reduce((sum, each) => sum + each, 0) / 1e6;
+}
+
+const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
 describe.each<InterpreterName>(["monty", "pyodide"])("%s", (name) => {
   const [tier] = findTiers([name], name === "pyodide" ? process.env.SLIMTUNE_WHEELS : undefined);
@@ -117,11 +128,12 @@ describe.each<InterpreterName>(["monty", "pyodide"])("%s", (name) => {
     const programs = load();
     expect(programs.length).toBeGreaterThan(900);
     const codes = programs.map(({ code }) => code);
-    const { outcomes, startSeconds, runSeconds } = await runAll(tier, codes);
+    const { outcomes, startMs, programMs } = await runAll(tier, codes);
     const others = outcomes.filter((outcome, i) => !programs[i]!.isReproduced(outcome));
     const reproduced = programs.length - others.length;
+    const endless = outcomes.filter(({ reason }) => reason === "timeout").length;
     console.log(
-      `${name}, ${set}: ${reproduced} of ${programs.length}; start ${startSeconds} s, a program ${((1000 * runSeconds) / programs.length).toFixed(2)} ms of a processor; others:`,
+      `${name}, ${set}: ${reproduced} of ${programs.length}, ${endless} out of time; start ${(startMs / 1000).toFixed(2)} s of a processor, a program ${median(programMs).toFixed(2)} ms (median); others:`,
       others.map(({ error, stdout }) => error ?? stdout),
     );
     expect(reproduced / programs.length).toBeGreaterThan(0.98);
