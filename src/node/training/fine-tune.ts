@@ -91,7 +91,8 @@ export async function fineTune(options: RunOptions, events: RunEvents = {}): Pro
  * Goes on with a run that was interrupted, from its last checkpoint. The result equals that of a run that was not,
  * bit for bit on the same machine.
  *
- * @throws InputError if `path` is not a run's folder, or its model or data have changed.
+ * @throws InputError if `path` is not a run's folder, or its model or data have changed; a module of rewards may be another one only
+ *   after it has failed.
  * @example
  * const { outcome } = await resumeRun("runs/faq");
  */
@@ -100,8 +101,10 @@ export async function resumeRun(path: string, events: RunEvents = {}): Promise<R
   const config = completeOptions(recorded, folder.config);
   checkEntries(path);
   const inputs = await readInputs(config, events);
-  checkInputs(folder, inputs);
-  return withLock(path, "run", () => train(folder, inputs, events));
+  return withLock(path, "run", () => {
+    checkInputs(folder, inputs);
+    return train(folder, inputs, events);
+  });
 }
 
 async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): Promise<RunResult> {

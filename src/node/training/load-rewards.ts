@@ -37,18 +37,21 @@ export async function loadRewards(
     if (rewards.has(name)) throw new InputError(`The reward "${name}" is named twice; leave one out.`);
     if (Object.hasOwn(own, name)) rewards.set(name, own[name]!);
     else if (isModule(name)) {
-      rewards.set(name, await importReward(name));
-      hash.update(readFileSync(name));
+      if (!existsSync(name)) throw new InputError(`There is no module ${name} with a reward.`);
+      const text = readFileSync(name);
+      rewards.set(name, await importReward(name, text));
+      hash.update(text);
     } else rewards.set(name, createReward(name, max_completion_length));
   }
   return { rewards, ...(names.some(isModule) && { rewardSha256: hash.digest("hex") }) };
 }
 
-async function importReward(path: string): Promise<Reward> {
-  if (!existsSync(path)) throw new InputError(`There is no module ${path} with a reward.`);
+async function importReward(path: string, text: Uint8Array): Promise<Reward> {
+  // Node keeps modules by their addresses, and one that was corrected is another one.
+  const version = createHash("sha256").update(text).digest("hex");
   let module: { readonly default?: unknown };
   try {
-    module = await import(pathToFileURL(resolve(path)).href);
+    module = await import(`${pathToFileURL(resolve(path)).href}?${version}`);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new InputError(`The module ${path} with a reward cannot be loaded: ${reason}.`, { cause: error });

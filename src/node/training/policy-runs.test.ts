@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { InputError } from "../../core/errors.ts";
 import type { Reward } from "../../rewards/reward.ts";
 import { fineTune, type RunResult, resumeRun } from "./fine-tune.ts";
@@ -129,7 +129,7 @@ describe("a reward that fails", () => {
     });
     await expect(run).rejects.toThrow(InputError);
     await expect(run).rejects.toThrow(
-      /The reward "brevity" for an answer to .*prompts\.jsonl, line \d, failed \(no such property\)/,
+      /The reward "brevity" at step 3, for an answer to .*prompts\.jsonl, line \d, failed \(no such property\)/,
     );
     const folder = join(scratch, "throws");
     expect(readMetrics(join(folder, "metrics.jsonl"))).toHaveLength(2);
@@ -150,6 +150,36 @@ describe("a reward that fails", () => {
     const run = failing("no number", () => Number.NaN);
     await expect(run).rejects.toThrow(/line \d, is NaN, and no finite number; correct it, and go on/);
   });
+});
+
+test("a module that fails is corrected, and its run goes on with nothing lost", async () => {
+  const write = (failing: string) =>
+    file(
+      "failing.mjs",
+      `let calls = 0; export default ({ text }) => { ${failing} return -text.length / 100; };`,
+    );
+  const run = options("failing module", {
+    reward: [write('if (++calls > 8) throw new TypeError("no such property");')],
+    max_steps: 2,
+    save_steps: 2,
+  });
+  await expect(fineTune(run)).rejects.toThrow(
+    /failing\.mjs" at step 2, .* failed \(no such property\); correct it, and go on with `slimtune resume`/,
+  );
+  const before = rolloutsOf(run.out);
+  write("");
+  const warning = vi.spyOn(process, "emitWarning").mockReturnValue();
+  const stages: string[] = [];
+  await resumeRun(run.out, { onStage: (stage) => stages.push(stage) });
+  expect(warning.mock.calls[0]![0]).toMatch(
+    /changed since it was begun; from step 2 on answers are judged by it/,
+  );
+  expect(stages.filter((stage) => stage.startsWith("answers:"))).toEqual([]);
+  expect(rolloutsOf(run.out)[0]).toBe(before[0]);
+  expect(readMetrics(join(run.out, "metrics.jsonl")).map(({ step }) => step)).toEqual([1, 2]);
+  // Once all answers are judged it has to stay as it is.
+  write("text += '';");
+  await expect(resumeRun(run.out)).rejects.toThrow("The module of reward of the run");
 });
 
 test("a module gives a reward, and has to stay as it is", async () => {

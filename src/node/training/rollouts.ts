@@ -1,6 +1,7 @@
 /** @file Answers that a model writes itself as it is tuned, with their rewards: the examples of on-policy objectives. */
 
-import { dirname, join } from "node:path";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import type { Parameters } from "../../core/adapters/parameters.ts";
 import { type BatchOptions, buildMicroBatches, type TokenizedExample } from "../../core/data/batch.ts";
 import type { TrainingExample } from "../../core/data/training-example.ts";
@@ -62,7 +63,7 @@ interface KeptRollout {
  * written again alike. Those that are complete are kept in the folder, a file for each step that writes.
  *
  * @returns for a step its examples
- * @throws InputError naming the problem's line if a reward fails, or is no finite number.
+ * @throws InputError naming the step and the problem's line if a reward fails, or is no finite number.
  */
 export function createRollouts(source: RolloutSource): (step: number) => Promise<WrittenExamples> {
   const { num_iterations, num_generations } = source.options;
@@ -70,15 +71,15 @@ export function createRollouts(source: RolloutSource): (step: number) => Promise
   return async (step) => {
     const first = step - (step % num_iterations);
     if (latest?.step === first) return latest.written;
-    const path = join(source.folder, `step-${String(first).padStart(8, "0")}.jsonl`);
+    const path = join(source.folder, nameOf(first));
     const prompts = source.promptsOf(first / num_iterations);
     const started = performance.now();
     const kept = readKept(path, prompts.length * num_generations);
     const rollouts = kept ?? (await writeAnswers(source, first, prompts));
     const seconds = (performance.now() - started) / 1000;
-    if (!kept) keep(path, rollouts);
-    const rewarded = await rewardAnswers(source, prompts, rollouts);
-    if (!kept?.every(({ rewards }) => rewards)) keep(path, rewarded);
+    if (!kept) keep(source.folder, first, rollouts);
+    const rewarded = await rewardAnswers(source, first, prompts, rollouts);
+    if (!kept?.every(({ rewards }) => rewards)) keep(source.folder, first, rewarded);
     const written = { examples: asExamples(source, prompts, rewarded), metrics: measure(rewarded) };
     latest = { step: first, written };
     if (kept) return written;
@@ -87,11 +88,29 @@ export function createRollouts(source: RolloutSource): (step: number) => Promise
   };
 }
 
-/** Of a step that was interrupted after its answers were written. @throws InputError if they are not as many, or damaged. */
-function readKept(path: string, count: number): KeptRollout[] | undefined {
+/** Of a step, counted from 0, the name of the file with its answers. */
+const nameOf = (step: number) => `step-${String(step).padStart(8, "0")}.jsonl`;
+
+/**
+ * The step, counted from 0, whose answers are written but not judged, as a reward that fails leaves them; undefined if there is none.
+ *
+ * @param folder of the answers
+ * @throws InputError if they are damaged.
+ */
+export function findUnjudged(folder: string): number | undefined {
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  const steps = names.flatMap((name) => /^step-(\d+)\.jsonl$/.exec(name)?.[1] ?? []).map(Number);
+  const newest = Math.max(...steps);
+  const isJudged = readKept(join(folder, nameOf(newest)))?.every(({ rewards }) => rewards) ?? true;
+  return isJudged ? undefined : newest;
+}
+
+const advice = "remove it, and the answers are written again";
+
+/** Of a step that was interrupted after its answers were written. @throws InputError if they are damaged, or not as many. */
+function readKept(path: string, count?: number): KeptRollout[] | undefined {
   const text = readWhole(path, { isOptional: true })?.toString("utf8");
   if (text === undefined) return undefined;
-  const advice = "remove it, and the answers are written again";
   let rollouts: KeptRollout[];
   try {
     rollouts = text
@@ -101,13 +120,13 @@ function readKept(path: string, count: number): KeptRollout[] | undefined {
   } catch (error) {
     throw new InputError(`${path} is damaged; ${advice}.`, { cause: error });
   }
-  if (rollouts.length === count) return rollouts;
+  if (count === undefined || rollouts.length === count) return rollouts;
   throw new InputError(`${path} has ${rollouts.length} answers in place of ${count}; ${advice}.`);
 }
 
-function keep(path: string, rollouts: readonly KeptRollout[]): void {
-  makeFolder(dirname(path));
-  writeWhole(path, rollouts.map((rollout) => `${JSON.stringify(rollout)}\n`).join(""));
+function keep(folder: string, step: number, rollouts: readonly KeptRollout[]): void {
+  makeFolder(folder);
+  writeWhole(join(folder, nameOf(step)), rollouts.map((rollout) => `${JSON.stringify(rollout)}\n`).join(""));
 }
 
 /** Of each prompt its answers, one group after the other. */
@@ -159,6 +178,7 @@ function continueText(prompt: TokenizedExample, ids: readonly number[], mark: 0 
 
 async function rewardAnswers(
   { options: { num_generations }, rewards, data }: RolloutSource,
+  step: number,
   prompts: readonly TrainingExample[],
   written: readonly KeptRollout[],
 ): Promise<KeptRollout[]> {
@@ -168,7 +188,7 @@ async function rewardAnswers(
     const group = kept.map(
       ({ text, truncated, ids }): Rollout => ({ problem: problem!, text, truncated, tokens: ids.length }),
     );
-    const where = `for an answer to ${data}, line ${problem!.line},`;
+    const where = `at step ${step + 1}, for an answer to ${data}, line ${problem!.line},`;
     for (const [sample, rollout] of group.entries()) {
       const answer = kept[sample]!;
       const values: Record<string, number> = {};

@@ -6,10 +6,12 @@ import { stringify } from "yaml";
 import { z } from "zod";
 import { methodOf } from "../../core/adapters/methods.ts";
 import { InputError } from "../../core/errors.ts";
+import { warn } from "../../core/warnings.ts";
 import type { Efficiency } from "../efficiency/efficiency.ts";
 import { isNewFolder } from "../files/folder.ts";
 import { readJson, readYaml } from "../files/structured.ts";
 import { writeWhole } from "../files/write.ts";
+import { findUnjudged } from "./rollouts.ts";
 import { parseRunConfig, type RunConfig } from "./run-config.ts";
 
 export interface RunFolder {
@@ -88,6 +90,12 @@ export function checkRunFolder(path: string): void {
 /** Writes the identity and, last, the configuration of a new run into its folder. */
 export function beginRun(config: RunConfig, inputs: RunIdentity): RunFolder {
   const folder = runFolder(config.out);
+  writeIdentity(folder, inputs);
+  writeWhole(folder.config, stringify(config));
+  return folder;
+}
+
+function writeIdentity({ inputs: path }: RunFolder, inputs: RunIdentity): void {
   const { modelFingerprint, dataSha256, tokensSha256, adapterSha256 } = inputs;
   const { teacherFingerprint, keepTextSha256, rewardSha256 } = inputs;
   const identity = {
@@ -99,9 +107,7 @@ export function beginRun(config: RunConfig, inputs: RunIdentity): RunFolder {
     keepTextSha256,
     rewardSha256,
   };
-  writeWhole(folder.inputs, `${JSON.stringify(identity, null, 2)}\n`);
-  writeWhole(folder.config, stringify(config));
-  return folder;
+  writeWhole(path, `${JSON.stringify(identity, null, 2)}\n`);
 }
 
 /** Writes the run's efficiency.json anew, so that one can be read whole at any time. */
@@ -109,31 +115,40 @@ export function writeEfficiency({ efficiency: path }: RunFolder, efficiency: Eff
   writeWhole(path, `${JSON.stringify(efficiency, null, 2)}\n`);
 }
 
-/** @throws InputError if a run that is resumed would go on with another model or other data. */
+/**
+ * Makes sure that a run that is resumed goes on with the same model and data. Where answers wait for their rewards, since one of them
+ * failed, their module may have been corrected: that is warned of, and recorded.
+ *
+ * @throws InputError if something changed.
+ */
 export function checkInputs(folder: RunFolder, identity: RunIdentity): void {
   const recorded = readIdentity(folder);
+  const isSame = (key: keyof RunIdentity) => recorded[key] === identity[key];
+  const corrected = isSame("rewardSha256") ? undefined : findUnjudged(folder.rollouts);
   const names = {
     modelFingerprint: "model",
     dataSha256: "data",
     adapterSha256: "adapter",
     teacherFingerprint: "teacher",
     keepTextSha256: "text of keep_text",
-    rewardSha256: "module of reward",
-  } as const;
-  const [, changed] =
-    Object.entries(names).find(
-      ([key]) => recorded[key as keyof RunIdentity] !== identity[key as keyof RunIdentity],
-    ) ?? [];
+    ...(corrected === undefined && { rewardSha256: "module of reward" }),
+  };
+  const [, changed] = Object.entries(names).find(([key]) => !isSame(key as keyof RunIdentity)) ?? [];
   if (changed) {
     throw new InputError(
       `The ${changed} of the run in ${folder.path} changed since it was begun, so it cannot be resumed; restore the ${changed}, or begin a new run.`,
     );
   }
-  if (recorded.tokensSha256 !== undefined && recorded.tokensSha256 !== identity.tokensSha256) {
+  if (recorded.tokensSha256 !== undefined && !isSame("tokensSha256")) {
     throw new InputError(
       `The tokens that the run in ${folder.path} is trained on changed since it was begun, though its data did not, so it cannot be resumed; restore the model's tokenizer and chat template, and the version of slimtune, or begin a new run.`,
     );
   }
+  if (corrected === undefined) return;
+  warn(
+    `The module of reward of the run in ${folder.path} changed since it was begun; from step ${corrected + 1} on answers are judged by it as it is now.`,
+  );
+  writeIdentity(folder, identity);
 }
 
 /**
