@@ -1,4 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -36,6 +38,28 @@ test("the embedded model solves its word problems, and the command goes on with 
   ]);
   expect(curves[0].points[2].usage.calls).toBe(2);
   expect(readFileSync(join(folder, "texts.jsonl"), "utf8")).toBe(texts);
+});
+
+test.each([
+  ["<html>no</html>", "text/html"],
+  ['{"result":"ok"}', "application/json"],
+  ['{"choices":[]}', "application/json"],
+])("a server that answers %s is told in one sentence", async (body, type) => {
+  const server = createServer((_request, response) =>
+    response.writeHead(200, { "content-type": type }).end(body),
+  );
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
+  clearOut();
+  expect(await run("--model", `openai:${address}#m`, "--out", join(scratch, type))).toBe(1);
+  server.close().closeAllConnections();
+  expect(out).toBe("");
+  expect(err.split("\n").filter((line) => line.startsWith("slimtune: "))).toEqual([
+    expect.stringMatching(
+      `^slimtune: The server at ${address} answers with something else than OpenAI's does.*; correct its address, or ask another one\\.$`,
+    ),
+  ]);
+  expect(err).not.toContain("--verbose");
 });
 
 test("what cannot be asked for is told in a sentence", async () => {

@@ -58,7 +58,6 @@ export {
   createRemoteModel,
   type OpenAIClient,
   type RemoteModelOptions,
-  type TokenUsage,
   type UserMessage,
 } from "./remote-model.ts";
 export { renderItems, renderTable } from "./report.ts";

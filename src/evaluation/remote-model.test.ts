@@ -95,6 +95,15 @@ test("what a server cannot give is said, and what it refuses is passed on", asyn
   await expect(createRemoteModel(silent, { model: "any" }).generateUntil([request])).rejects.toThrow(
     "The server at http://127.0.0.1:9/v1 does not answer; start it, or correct its address.",
   );
+  const endpoint = { create: async () => ({ choices: [] }) };
+  const strange = { baseURL: "nowhere", completions: endpoint, chat: { completions: endpoint } };
+  const asked = createRemoteModel(strange, { model: "any" });
+  const chat = asked.applyChatTemplate!([{ role: "user", content: "Anna" }]);
+  for (const each of [request, { ...request, context: chat }]) {
+    await expect(asked.generateUntil([each])).rejects.toThrow(
+      /^The server at nowhere answers with something else than OpenAI's does/,
+    );
+  }
 });
 
 test("settings are passed on, answers end at every stop string, and an error ends what waits", async () => {

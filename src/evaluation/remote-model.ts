@@ -1,6 +1,8 @@
 /** @file A model behind a server that speaks as OpenAI's, asked by OpenAI's client. */
 
+import { z } from "zod";
 import { InputError } from "../core/errors.ts";
+import { askServer } from "./ask-server.ts";
 import {
   defaultMaxGenToks,
   type GenerateUntilRequest,
@@ -12,24 +14,19 @@ import {
 export interface OpenAIClient {
   readonly baseURL: string;
   readonly completions: {
-    create(body: { model: string; prompt: string; stream: false }): Promise<{
-      readonly choices: readonly { readonly text: string }[];
-      readonly usage?: TokenUsage | undefined;
-    }>;
+    create(
+      body: { model: string; prompt: string; stream: false },
+      options: { signal: AbortSignal },
+    ): Promise<unknown>;
   };
   readonly chat: {
     readonly completions: {
-      create(body: { model: string; messages: UserMessage[]; stream: false }): Promise<{
-        readonly choices: readonly { readonly message: { readonly content: string | null } }[];
-        readonly usage?: TokenUsage | undefined;
-      }>;
+      create(
+        body: { model: string; messages: UserMessage[]; stream: false },
+        options: { signal: AbortSignal },
+      ): Promise<unknown>;
     };
   };
-}
-
-export interface TokenUsage {
-  readonly prompt_tokens: number;
-  readonly completion_tokens: number;
 }
 
 export interface UserMessage {
@@ -44,7 +41,17 @@ export interface RemoteModelOptions {
   readonly maxLength?: number;
   /** Requests under way at a time. Default 8. */
   readonly concurrency?: number;
+  /** Seconds that an answer may take, with all that is sent again. Default 600. */
+  readonly timeout?: number;
 }
+
+const usage = z.object({ prompt_tokens: z.number(), completion_tokens: z.number() }).nullish();
+const chatResponse = z
+  .object({ choices: z.tuple([z.object({ message: z.object({ content: z.string().nullable() }) })]), usage })
+  .transform(({ choices: [{ message }], usage }) => ({ text: message.content ?? "", usage }));
+const textResponse = z
+  .object({ choices: z.tuple([z.object({ text: z.string() })]), usage })
+  .transform(({ choices: [{ text }], usage }) => ({ text, usage }));
 
 /** More stop strings than this are refused by OpenAI's own server; answers are cut at all of them in any case. */
 export const mostStops = 4;
@@ -62,7 +69,7 @@ export const mostStops = 4;
  * console.log(renderTable(await evaluate(model, tasks)));
  */
 export function createRemoteModel(client: OpenAIClient, options: RemoteModelOptions): LanguageModel {
-  const { model, maxLength = Number.POSITIVE_INFINITY, concurrency = 8 } = options;
+  const { model, maxLength = Number.POSITIVE_INFINITY, concurrency = 8, timeout: seconds } = options;
   const tokenCounts = { scored: 0, generated: 0 };
   /** What stands for conversations in requests, whose contexts are texts. */
   const conversations = new Map<string, UserMessage[]>();
@@ -83,13 +90,13 @@ export function createRemoteModel(client: OpenAIClient, options: RemoteModelOpti
       stream: false as const,
     };
     const messages = conversations.get(context);
-    const { text, usage } = messages
-      ? await client.chat.completions
-          .create({ ...settings, messages })
-          .then(({ choices, usage }) => ({ text: choices[0]?.message.content ?? "", usage }))
-      : await client.completions
-          .create({ ...settings, prompt: context })
-          .then(({ choices, usage }) => ({ text: choices[0]?.text ?? "", usage }));
+    const { text, usage } = await askServer(
+      { address: client.baseURL, schema: messages ? chatResponse : textResponse, seconds },
+      (signal) =>
+        messages
+          ? client.chat.completions.create({ ...settings, messages }, { signal })
+          : client.completions.create({ ...settings, prompt: context }, { signal }),
+    );
     tokenCounts.scored += usage?.prompt_tokens ?? 0;
     tokenCounts.generated += usage?.completion_tokens ?? 0;
     return { text: cutAt(text, until), tokens: usage?.completion_tokens ?? 0 };
@@ -113,9 +120,9 @@ export function createRemoteModel(client: OpenAIClient, options: RemoteModelOpti
       const work = async () => {
         while (next < requests.length) {
           const index = next++;
-          results[index] = await write(requests[index]!, index).catch((error) => {
+          results[index] = await write(requests[index]!, index).catch((error: unknown) => {
             next = requests.length;
-            throw explainServerError(error, client.baseURL);
+            throw error;
           });
           onResult?.(index, results[index]);
         }
@@ -136,17 +143,4 @@ async function refuseLikelihoods(): Promise<never> {
 export function cutAt(text: string, until: readonly string[]): string {
   const ends = until.filter((string) => string !== "").map((string) => text.indexOf(string));
   return text.slice(0, Math.min(text.length, ...ends.filter((end) => end >= 0)));
-}
-
-/** An error of the client as one of the input, if it is: a server that is not there, or that refuses what it is asked. */
-export function explainServerError(error: unknown, address: string): unknown {
-  if (!(error instanceof Error) || !("status" in error)) return error;
-  const { status, message } = error;
-  if (status === undefined) {
-    return error.name === "APIConnectionTimeoutError" || /timed out/.test(message)
-      ? new InputError(`The server at ${address} takes too long to answer; ask it for less at a time.`)
-      : new InputError(`The server at ${address} does not answer; start it, or correct its address.`);
-  }
-  const refuses = typeof status === "number" && status >= 400 && status < 500;
-  return refuses ? new InputError(`The server at ${address} refuses a request: ${message}`) : error;
 }

@@ -55,20 +55,13 @@ export function checkServedOptions(
   );
 }
 
-export interface ClientOptions {
-  /** Seconds that an answer may take. Default 600. */
-  readonly timeout?: number;
-  /** How often a request is sent again that failed for want of a connection, of time or of room. Default 4. */
-  readonly retries?: number;
-}
-
 /**
- * OpenAI's client for a server. Its key is that of the environment variable OPENAI_API_KEY, if it is set.
+ * OpenAI's client for a server, which sends a request that failed for want of a connection or of room again, four times at most. Its
+ * key is that of the environment variable OPENAI_API_KEY, if it is set.
  *
  * @throws InputError if the package openai is not installed.
  */
-export async function openClient({ baseURL }: ServerAddress, options: ClientOptions = {}) {
-  const { timeout = 600, retries = 4 } = options;
+export async function openClient({ baseURL }: ServerAddress) {
   const { default: OpenAI } = await import("openai").catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND") throw error;
     throw new InputError(
@@ -76,5 +69,5 @@ export async function openClient({ baseURL }: ServerAddress, options: ClientOpti
     );
   });
   const apiKey = process.env.OPENAI_API_KEY || "none";
-  return new OpenAI({ baseURL, apiKey, timeout: 1000 * timeout, maxRetries: retries });
+  return new OpenAI({ baseURL, apiKey, maxRetries: 4 });
 }

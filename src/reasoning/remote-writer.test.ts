@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import OpenAI from "openai";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { InputError } from "../core/errors.ts";
 import { openClient, parseServerAddress } from "../evaluation/server-address.ts";
 import { createGenerator } from "../node/decoding/generate.ts";
 import { openModel } from "../node/models/open-model.ts";
@@ -37,7 +38,7 @@ const generator = createGenerator(model);
 const shims: Server[] = [];
 afterAll(async () => {
   served.kill("SIGKILL");
-  for (const shim of shims) shim.close();
+  for (const shim of shims) shim.close().closeAllConnections();
   await generator.close();
   rmSync(scratch, { recursive: true });
 });
@@ -46,13 +47,25 @@ afterAll(async () => {
 async function serveShim(
   answer: (path: string, body: Record<string, unknown>) => Promise<[number, unknown]>,
 ) {
-  const shim = createServer(async (request, response) => {
+  return serveBy(async (request, response) => {
     let text = "";
     for await (const chunk of request) text += chunk;
     const [status, body] = await answer(request.url!, JSON.parse(text));
     response.writeHead(status, { "content-type": "application/json", "retry-after-ms": "1" });
     response.end(typeof body === "string" ? body : JSON.stringify(body));
   });
+}
+
+/** A server that begins to answer, and what it does then. */
+async function serveRaw(answer: (response: ServerResponse) => void) {
+  return serveBy((_request, response) => {
+    response.writeHead(200, { "content-type": "application/json" });
+    answer(response);
+  });
+}
+
+async function serveBy(listener: RequestListener) {
+  const shim = createServer(listener);
   shims.push(shim);
   await new Promise<void>((resolve) => shim.listen(0, "127.0.0.1", resolve));
   return `http://127.0.0.1:${(shim.address() as AddressInfo).port}/v1`;
@@ -116,24 +129,97 @@ test("a server of another make that only completes texts, and is short of room a
   );
 });
 
-test("a server that is away, slow, or answers nonsense is told in a sentence", async () => {
+describe("a server that is away, slow, or answers nonsense is told in a sentence", () => {
   const request: TextRequest = { messages: [{ role: "user", content: "2 + 3 =" }], maxTokens: 5, seed: 0 };
-  const { signal } = new AbortController();
-  const ask = (baseURL: string, timeout = 10) =>
-    createRemoteWriter(new OpenAI({ baseURL, apiKey: "none", maxRetries: 0, timeout: 1000 * timeout }), {
-      model: "m",
-    }).write(request, signal);
-  await expect(ask("http://127.0.0.1:9/v1")).rejects.toThrow(
-    "The server at http://127.0.0.1:9/v1 does not answer; start it, or correct its address.",
-  );
-  const slow = await serveShim(() => new Promise(() => {}));
-  await expect(ask(slow, 0.1)).rejects.toThrow(`The server at ${slow} takes too long to answer`);
-  for (const nonsense of ["<html>no</html>", '"yes"', { choices: [] }, { choices: [{ text: "5" }] }]) {
-    const address = await serveShim(async () => [200, nonsense]);
-    await expect(ask(address), JSON.stringify(nonsense)).rejects.toThrow(
-      `The server at ${address} answers with something else than OpenAI's does, or says nothing of its tokens`,
+  const writerAt = (baseURL: string, timeout = 10, maxRetries = 0) =>
+    createRemoteWriter(new OpenAI({ baseURL, apiKey: "none", maxRetries }), { model: "m", timeout });
+  const ask = (baseURL: string, signal = new AbortController().signal) =>
+    writerAt(baseURL).write(request, signal);
+
+  test("away", async () => {
+    await expect(ask("http://127.0.0.1:9/v1")).rejects.toThrow(
+      "The server at http://127.0.0.1:9/v1 does not answer; start it, or correct its address.",
     );
-  }
+  });
+
+  test("slow, with its headers, with its body, and with what is sent again", async () => {
+    const silent = await serveShim(() => new Promise(() => {}));
+    const stalling = await serveRaw((response) => response.write('{"choices":'));
+    const loading = await serveShim(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      return [503, { error: { message: "still loading" } }];
+    });
+    for (const address of [silent, stalling, loading]) {
+      const sentence = `The server at ${address} takes more than 0.1 seconds to answer; see whether it is well, or ask it for less at a time.`;
+      await expect(writerAt(address, 0.1, 4).check!([])).rejects.toThrow(sentence);
+    }
+  });
+
+  test("given up by who asks, it is not the server's fault", async () => {
+    const controller = new AbortController();
+    const silent = await serveShim(async () => {
+      controller.abort(new Error("enough"));
+      return new Promise(() => {});
+    });
+    await expect(ask(silent, controller.signal)).rejects.toThrow("enough");
+  });
+
+  test.each([
+    ["<html>no</html>", "is not valid JSON"],
+    ["", "Unexpected end of JSON input"],
+    ['"yes"', '"yes"'],
+    ["null", "null"],
+    [{ result: "ok" }, '{"result":"ok"}'],
+    [{ choices: [] }, '{"choices":[]}'],
+    [{ choices: [{ text: "5" }] }, '{"choices":[{"text":"5"}]}'],
+  ])("nonsense: %j", async (nonsense, shown) => {
+    const address = await serveShim(async () => [200, nonsense]);
+    const asked = ask(address);
+    await expect(asked).rejects.toThrow(InputError);
+    await expect(asked).rejects.toThrow(
+      `The server at ${address} answers with something else than OpenAI's does, or says nothing of its tokens (`,
+    );
+    await expect(asked).rejects.toThrow(`${shown}); correct its address, or ask another one.`);
+  });
+
+  test.each([
+    [500, { error: { message: "out of\nmemory" } }, "fails at a request (500 out of memory)"],
+    [502, "<html>\n<h1>Bad Gateway</h1></html>", "fails at a request (502 "],
+    [401, { error: { message: "wrong key" } }, "refuses a request: 401 wrong key"],
+  ])("the status %d", async (status, body, sentence) => {
+    const address = await serveShim(async () => [status, body]);
+    await expect(ask(address)).rejects.toThrow(`The server at ${address} ${sentence}`);
+  });
+
+  test("one that breaks off", async () => {
+    const address = await serveRaw((response) =>
+      response.write('{"choices":', () => response.socket!.destroy()),
+    );
+    await expect(ask(address)).rejects.toThrow(
+      `The server at ${address} breaks off its answer; see whether it is well.`,
+    );
+  });
+});
+
+test("a server that fails in the middle costs nothing that it has written", async () => {
+  let well = 3;
+  let asked = 0;
+  const usage = { prompt_tokens: 9, completion_tokens: 5 };
+  const failing = await serveShim(async () => {
+    asked++;
+    return well-- > 0
+      ? [200, { choices: [{ message: { content: "It is 7" }, finish_reason: "stop" }], usage }]
+      : [200, "<html>no</html>"];
+  });
+  const options = { strategies: ["cot"], out: join(scratch, "failing"), batchSize: 1 };
+  await expect(solveBy(`openai:${failing}#m`, options)).rejects.toThrow(
+    `The strategy cot fails at problem 2 of buns: The server at ${failing} answers with something else`,
+  );
+  // One to see whether it is there, two of three problems, and the one that failed.
+  expect(asked).toBe(4);
+  [well, asked] = [2, 0];
+  expect(await solveBy(`openai:${failing}#m`, options)).toMatchObject(new Array(3).fill({ answer: "7" }));
+  expect(asked).toBe(2);
 });
 
 test("thoughts that a server gives apart, and those that it breaks off, are seen", async () => {

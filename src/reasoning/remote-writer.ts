@@ -4,7 +4,8 @@ import { z } from "zod";
 import { thinkSpellings } from "../core/decoding/thinking.ts";
 import { InputError } from "../core/errors.ts";
 import type { ChatMessage } from "../core/tokenization/chat-template.ts";
-import { cutAt, explainServerError, mostStops } from "../evaluation/remote-model.ts";
+import { askServer } from "../evaluation/ask-server.ts";
+import { cutAt, mostStops } from "../evaluation/remote-model.ts";
 import { mean } from "../statistics/estimates.ts";
 import { createSharedClock } from "./meter.ts";
 import { plainPrompt, plainStops } from "./prompts.ts";
@@ -37,7 +38,12 @@ export interface RemoteWriterOptions {
   readonly chat?: boolean;
   /** Requests under way at a time. Default 8. */
   readonly concurrency?: number;
+  /** Seconds that a text may take, with all that is sent again. Default 600. */
+  readonly timeout?: number;
 }
+
+/** Seconds within which a server that is well gives the first token, having loaded its model. */
+const firstToken = 120;
 
 /**
  * A server as a writer. What it has begun is gone on with by the text: in plain text always; in chats by the fields
@@ -46,7 +52,7 @@ export interface RemoteWriterOptions {
  * @param client of the package openai, with the server's address and key
  */
 export function createRemoteWriter(client: WritingClient, options: RemoteWriterOptions): Writer {
-  const { model, chat = true, concurrency = 8 } = options;
+  const { model, chat = true, concurrency = 8, timeout } = options;
   const clock = createSharedClock();
   const slots = createSlots(concurrency);
 
@@ -78,23 +84,14 @@ export function createRemoteWriter(client: WritingClient, options: RemoteWriterO
     );
   };
 
-  const isStrange = (answer: string) =>
-    new InputError(
-      `The server at ${client.baseURL} answers with something else than OpenAI's does, or says nothing of its tokens: ${answer.slice(0, 200)}.`,
-    );
-
-  const write: Writer["write"] = async (request, signal) => {
+  const write = async (request: TextRequest, signal: AbortSignal, seconds = timeout): Promise<Written> => {
     const leave = clock.enter();
-    const response = await slots
-      .use(() => ask(request, signal))
-      .catch((error: unknown) => {
-        throw error instanceof SyntaxError
-          ? isStrange(error.message)
-          : explainServerError(error, client.baseURL);
-      });
-    const { success, data } = responseSchema.safeParse(response);
-    if (!success) throw isStrange(JSON.stringify(response));
-    return asWritten(request, data, stopsOf(request, chat), leave());
+    const response = await slots.use(() =>
+      askServer({ address: client.baseURL, schema: responseSchema, seconds, signal }, (signal) =>
+        ask(request, signal),
+      ),
+    );
+    return asWritten(request, response, stopsOf(request, chat), leave());
   };
 
   return {
@@ -110,14 +107,15 @@ export function createRemoteWriter(client: WritingClient, options: RemoteWriterO
         maxTokens: 1,
         seed: 0,
       };
-      const { text, meanLogprob } = await write(request, new AbortController().signal);
+      const seconds = Math.min(firstToken, timeout ?? firstToken);
+      const { text, meanLogprob } = await write(request, new AbortController().signal, seconds);
       if (needs.includes("logprobs") && text !== "" && meanLogprob === undefined) {
         throw new InputError(
           `The server at ${client.baseURL} gives no log-probabilities of what it writes; leave out the strategies that need them, or ask a model on this machine.`,
         );
       }
     },
-    write,
+    write: (request, signal) => write(request, signal),
     async release() {},
   };
 }
