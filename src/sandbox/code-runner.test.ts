@@ -67,6 +67,20 @@ test("what Monty lacks, Pyodide runs, from a fresh state and with Python's error
   ]);
 });
 
+test.each([
+  ["monty", ""],
+  ["pyodide", "class Box: pass\n"],
+])(
+  "a program that prints 1 GB in %s ends with bounded output, and its successor runs",
+  async (runner, gap) => {
+    const code = `${gap}for _ in range(1000):\n    print("a" * 10**6)`;
+    const { stdout, ...outcome } = await monty.run(code, { timeoutMs: 400, outputLimit: 1000 });
+    expect(outcome).toMatchObject({ runner, reason: expect.stringMatching(/^(timeout|memory)$/) });
+    expect(stdout.length).toBeLessThanOrEqual(1003);
+    expect(await monty.run(`${gap}print(1)`)).toEqual({ runner, reason: "ok", stdout: "1\n" });
+  },
+);
+
 test("programs that come together run two at a time, each with its own answer", async () => {
   const outcomes = await Promise.all(Array.from({ length: 20 }, (_, i) => monty.run(`print(${i} ** 2)`)));
   expect(outcomes.map(({ stdout }) => Number(stdout))).toEqual(Array.from({ length: 20 }, (_, i) => i ** 2));
