@@ -22,6 +22,9 @@ test("thoughts are ended by their token once so many are written", () => {
 
 test("they may begin in the prompt, of which nothing else counts", () => {
   expect(write([1, start], [1, 2, 3, 4, 5], 3)).toEqual([1, 2, 3, end, 5]);
+  // Such as the line break that templates put behind it.
+  expect(write([1, start, 9], [1, 2, 3], 1)).toEqual([1, end, 3]);
+  expect(write([1, start, 9], [1, 2, 3], 0)).toEqual([end, 2, 3]);
   expect(write([start, 1, end], [1, 2, 3, 4], 1)).toEqual([1, 2, 3, 4]);
 });
 
