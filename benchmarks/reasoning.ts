@@ -33,8 +33,8 @@ interface Case {
 
 const cases: readonly Case[] = [
   { strategy: "sc:8", batchSize: 1, problems: Math.ceil(problems.length / 8) },
-  ...[8, 32, 64].map((batchSize) => ({ strategy: "sc:8", batchSize, problems: problems.length })),
-  ...["sc-early:8", "esc:8:4", "ac:8"].map((strategy) => ({
+  ...[32, 64].map((batchSize) => ({ strategy: "sc:8", batchSize, problems: problems.length })),
+  ...["sc-early:8", "ac:8"].map((strategy) => ({
     ...{ strategy, batchSize: 64, problems: problems.length },
   })),
 ];

@@ -61,7 +61,7 @@ function modelOf({ settings }: ReasoningStudyResults): string {
   return String(settings.model).split("/").at(-1)!;
 }
 
-/** "gsm8k: sft (cot) against base (cot): 4.5 % right, +3.0 points (0.5 to 5.5), with 90 tokens, −60 (−70 to −50)." */
+/** "gsm8k: sft (cot) is right in 4.5 % with 90 tokens a problem; against base: +3.0 [0.5, 5.5] points and −60 [−70, −50] tokens: …" */
 function describeComparison(comparison: ModelComparison): string {
   const { task, model, strategy, against, accuracy, tokens, difference } = comparison;
   return [
@@ -82,7 +82,7 @@ function judge({ difference, accuracyAtEqualTokens: gain, against }: ModelCompar
   ];
   const atEqual =
     gain === null
-      ? `the baselines of ${against} are not cheaper`
+      ? `no baseline of ${against} is as cheap`
       : excludesZero(gain)
         ? `${gain.value > 0 ? "more" : "less"} accurate than those baselines of ${against} that cost as much`
         : `not shown to be more accurate than those baselines of ${against} that cost as much`;
