@@ -29,6 +29,7 @@ const study: StudyOptions<"reasoning"> = {
   samples: 6,
   max_tokens: 32,
   strategies: ["cot", "cut:16", "sc:4", "sc-early:4"],
+  strategies_of: {},
   run: { ...shown.run, num_train_epochs: 2 },
   runs: { grpo: { max_steps: 2, batch_size: 4, num_generations: 4 } },
 };
