@@ -74,6 +74,7 @@ export function addRunOptions(command: Command): Command {
     .option("--epsilon-high <share>", "grpo, rloo: how far upward (default: as downward)", parseNumber)
     .option("--loss-type <name>", "grpo: how tokens are averaged: grpo, bnpo, dr_grpo or dapo")
     .option("--scale-rewards <what>", "grpo: by whose deviation advantages are divided: group, batch or none")
+    .option("--step-separator <text>", "prm: what ends each step of a solution (default: a line feed)")
     .option(
       "--keep <weight>",
       "weight in the loss of the divergence from the model as the run begins, such as 0.1 (default: 0)",

@@ -173,6 +173,17 @@ const pairs = [
 ];
 const unpaired = { instruction: "Add.", input: "1 + 1", output: "2", label: true, weight: 2 };
 
+const steps = [
+  { prompt: "How many?", completions: ["1 + 1 = 2", "#### 2"], labels: [true, 0.5], weight: 2 },
+  { input: "1 + 1? Step 1: 2 ки\nStep 2: 3 ки", label: "1 + 1? Step 1: 2 +\nStep 2: 3 -" },
+  {
+    question: { problem: "How many?" },
+    label: {
+      steps: [{ completions: [{ text: "2", rating: 1 }], human_completion: null, chosen_completion: 0 }],
+    },
+  },
+];
+
 const problem = { question: "How many are 1 + 1?", answer: "1 + 1 = 2\n#### 2", weight: 2 };
 
 const rows = (
@@ -284,6 +295,11 @@ export const readers: readonly Reader[] = [
   ),
   rows("jsonl", [JSON.stringify(unpaired)], "unpaired"),
   rows("jsonl", [JSON.stringify(problem)], "prompts"),
+  rows(
+    "jsonl",
+    steps.map((row) => JSON.stringify(row)),
+    "steps",
+  ),
   rows("json", [JSON.stringify(examples.slice(1, 2)), JSON.stringify([examples[2], examples[2]])]),
   rows("csv", ['question,answer\nHow many?,"3, or ""4"""\nWhy?,So\n', "question;answer\nHow many?;3\n"]),
   {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { buildMicroBatches, type TokenizedExample } from "./batch.ts";
+import { buildMicroBatches, countLabels, type TokenizedExample } from "./batch.ts";
 import { packExamples } from "./packing.ts";
 import { createSampler, splitExamples } from "./sampler.ts";
 
@@ -52,6 +52,32 @@ test("however a step is divided, each token stands once at its position, and eac
       expect(sorted(labels)).toEqual(sorted(expected));
     }),
   );
+});
+
+test("of an example with choices all of them are labels after each marked token", () => {
+  const solution = {
+    ids: Int32Array.of(5, 6, 7, 8),
+    trained: Uint8Array.of(0, 1, 0, 1),
+    choices: [90, 91],
+  };
+  const text = { ids: Int32Array.of(1, 2, 3), trained: Uint8Array.of(1, 0, 1) };
+  const [batch] = buildMicroBatches([text, solution], { microBatchTokens: 64, packing: true });
+  const [start, ofText] = [batch!.inputIds.indexOf(5), batch!.inputIds.indexOf(1)];
+  const labels = [...batch!.labels].map((label, i) => [
+    batch!.labelPositions[i],
+    label,
+    batch!.labelExamples[i],
+  ]);
+  expect(labels.sort()).toEqual(
+    [
+      [ofText + 1, 3, 0],
+      [start + 1, 90, 1],
+      [start + 1, 91, 1],
+      [start + 3, 90, 1],
+      [start + 3, 91, 1],
+    ].sort(),
+  );
+  expect([text, solution].map(countLabels)).toEqual([1, 4]);
 });
 
 test("an example longer than a micro-batch is computed alone", () => {

@@ -5,13 +5,16 @@ import { packExamples } from "./packing.ts";
 /** An example as tokens. */
 export interface TokenizedExample {
   readonly ids: Int32Array;
-  /** 1 for each token that is trained on. */
+  /** 1 for each token that is trained on or, with `choices`, after which one of them is chosen. */
   readonly trained: Uint8Array;
+  /** Tokens that are all labels after each marked token, whatever follows it there. Default: a marked token is itself a label. */
+  readonly choices?: readonly number[];
 }
 
-/** How many of an example's tokens are labels: the first has none before it that could predict it. */
-export function countLabels({ trained }: TokenizedExample): number {
-  return trained.subarray(1).reduce((count, mark) => count + mark, 0);
+/** How many labels an example has. Of marked tokens the first of all is none: none before it could predict it. */
+export function countLabels({ trained, choices }: TokenizedExample): number {
+  const marks = choices ? trained : trained.subarray(1);
+  return (choices?.length ?? 1) * marks.reduce((count, mark) => count + mark, 0);
 }
 
 /** B rows of S tokens each, flat in row-major order. */
@@ -26,9 +29,9 @@ export interface TokenBatch {
 }
 
 export interface Batch extends TokenBatch {
-  /** Flat positions whose next token is trained on. */
+  /** Flat positions whose next token is trained on; one with several labels stands several times. */
   readonly labelPositions: Int32Array;
-  /** Those next tokens. */
+  /** Those next tokens, or what is chosen among in their place. */
   readonly labels: Int32Array;
 }
 
@@ -98,15 +101,17 @@ export function buildBatch(
   for (const [row, members] of rows.entries()) {
     let at = row * length;
     for (const [index, member] of members.entries()) {
-      const { ids, trained } = examples[member]!;
+      const { ids, trained, choices } = examples[member]!;
       inputIds.set(ids, at);
       segmentIds.fill(index + 1, at, at + ids.length);
       for (let i = 0; i < ids.length; i++) {
         positionIds[at + i] = i;
-        if (i === 0 || trained[i] === 0) continue;
-        labelPositions.push(at + i - 1);
-        labels.push(ids[i]!);
-        labelExamples.push(member);
+        if (trained[i] === 0 || (i === 0 && !choices)) continue;
+        for (const label of choices ?? [ids[i]!]) {
+          labelPositions.push(choices ? at + i : at + i - 1);
+          labels.push(label);
+          labelExamples.push(member);
+        }
       }
       at += ids.length;
     }

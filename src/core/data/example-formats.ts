@@ -5,6 +5,7 @@ import type { ChatMessage } from "../tokenization/chat-template.ts";
 import { implicitPromptOfMessages, implicitPromptOfTexts } from "./implicit-prompt.ts";
 import { contentText, type MessageList, readMessages } from "./messages.ts";
 import type { Fields } from "./row-fields.ts";
+import { type JudgedSolution, readJudgedSolution, readMathShepherd, readPrm800k } from "./step-formats.ts";
 import type { AskedProblem, ExampleKind } from "./training-example.ts";
 
 /** What an example says: a conversation, for a chat template, and a prompt and its completion, for models without one. */
@@ -25,6 +26,8 @@ export interface Draft extends ExampleContent {
   readonly label?: boolean;
   /** Of a prompt that the model answers itself; the messages are those before its answer, and a completion is empty. */
   readonly problem?: Pick<AskedProblem, "prompt" | "answer">;
+  /** Of solutions whose steps are judged: each of them; the messages are the prompt, and a completion is empty. */
+  readonly solutions?: readonly JudgedSolution[];
 }
 
 export interface ExampleFormat {
@@ -193,19 +196,29 @@ function asProblem(asked: string, plain: (prompt: string) => string): ExampleFor
     fields: [asked, "answer"],
     read(fields) {
       const answer = readRightAnswer(fields);
-      if (Array.isArray(fields.value(asked))) {
-        const { messages } = readMessages(fields.list(asked), fields.fail);
-        const last = messages.at(-1) ?? fields.fail(`the field "${asked}" has no message`);
-        return { messages, problem: { prompt: contentText(last), answer } };
-      }
-      const prompt = fields.text(asked);
-      return {
-        messages: [{ role: "user", content: prompt }],
-        plain: { prompt: plain(prompt), completion: "" },
-        problem: { prompt, answer },
-      };
+      const { prompt, ...content } = readPrompt(fields, asked, plain);
+      return { ...content, problem: { prompt, answer } };
     },
   };
+}
+
+/** What goes before an answer: a text, or a conversation, of which the last message is the `prompt`. */
+function readPrompt(
+  fields: Fields,
+  asked: string,
+  plain: (prompt: string) => string,
+): ExampleContent & { readonly prompt: string } {
+  if (Array.isArray(fields.value(asked))) {
+    const { messages } = readMessages(fields.list(asked), fields.fail);
+    const last = messages.at(-1) ?? fields.fail(`the field "${asked}" has no message`);
+    return { messages, prompt: contentText(last) };
+  }
+  const prompt = fields.text(asked);
+  return { ...asPrompt(prompt, plain(prompt)), prompt };
+}
+
+function asPrompt(prompt: string, plain: string): ExampleContent {
+  return { messages: [{ role: "user", content: prompt }], plain: { prompt: plain, completion: "" } };
 }
 
 /** A text or a number, or of a solution that names its result after "####", as GSM8K's do, this result. */
@@ -310,4 +323,41 @@ export const exampleFormats: Readonly<Record<ExampleKind, readonly ExampleFormat
   ],
   unpaired: exchanges.map(asUnpaired),
   prompts: [asProblem("prompt", (prompt) => prompt), asProblem("question", asQuestion)],
+  steps: [
+    {
+      name: "prompt, completions and labels",
+      fields: ["prompt", "completions", "labels"],
+      optionalFields: ["label_of", "rollouts", "right", "problem", "sample"],
+      read(fields) {
+        const { prompt: _, ...content } = readPrompt(fields, "prompt", (prompt) => prompt);
+        return { ...content, solutions: [readJudgedSolution(fields)] };
+      },
+    },
+    {
+      name: "Math-Shepherd",
+      fields: ["input", "label"],
+      optionalFields: ["task"],
+      read: ofSteps(readMathShepherd),
+    },
+    {
+      name: "PRM800K",
+      fields: ["question", "label"],
+      optionalFields: [
+        "labeler",
+        "timestamp",
+        "generation",
+        "is_quality_control_question",
+        "is_initial_screening_question",
+      ],
+      read: ofSteps(readPrm800k),
+    },
+  ],
 };
+
+/** Without a chat template the prompt is the question alone, as TRL has it. */
+function ofSteps(read: typeof readMathShepherd): ExampleFormat["read"] {
+  return (fields) => {
+    const { question, solutions } = read(fields);
+    return { ...asPrompt(question, question), solutions };
+  };
+}

@@ -6,6 +6,7 @@ import type { ChatMessage } from "../tokenization/chat-template.ts";
 import { checkNoConversation, conversationFields, readConversationFields } from "./conversation-fields.ts";
 import { type ExampleContent, type ExampleFormat, exampleFormats, fits } from "./example-formats.ts";
 import { checkFields, type Fields, type Row, saysSomething } from "./row-fields.ts";
+import type { JudgedSolution } from "./step-formats.ts";
 import type { AskedProblem, ExampleKind } from "./training-example.ts";
 import { describeUnknownFields } from "./unknown-format.ts";
 
@@ -21,6 +22,8 @@ export interface Example extends ExampleContent {
   readonly label?: boolean;
   /** Of a prompt that the model answers itself. */
   readonly problem?: AskedProblem;
+  /** Of solutions whose steps are judged: each of them. */
+  readonly solutions?: readonly JudgedSolution[];
   /** How much it counts. Default 1. */
   readonly weight?: number;
   readonly line: number;
@@ -104,13 +107,14 @@ export function createExampleReader(
       );
     }
     const checked = checkFields(mapped, path, line);
-    const { rejected, label, problem, ...own } = format.read(checked);
+    const { rejected, label, problem, solutions, ...own } = format.read(checked);
     const weight = readWeight(checked);
     return {
       ...addConversationFields(own, checked),
       ...(rejected && { rejected: { ...addConversationFields(rejected, checked), line } }),
       ...(label !== undefined && { label }),
       ...(problem && { problem: { ...problem, fields, line } }),
+      ...(solutions && { solutions }),
       ...(weight !== undefined && { weight }),
       line,
       ignoredFields: listIgnored(fields, format, mapping),

@@ -5,11 +5,12 @@ import type { Tokenizer } from "../tokenization/tokenizer.ts";
 import type { Example } from "./example.ts";
 import { type TokenizationOptions, tokenizeExample } from "./tokenize-example.ts";
 import { tokenizePrompt } from "./tokenize-prompt.ts";
+import { tokenizeSteps } from "./tokenize-steps.ts";
 import type { TrainingExample } from "./training-example.ts";
 
 /** A row as examples. */
 export interface PreparedRow {
-  /** One, but of a conversation whose turns cannot stand in one text. */
+  /** One, but of a conversation whose turns cannot stand in one text, and of several solutions. */
   readonly examples: readonly TrainingExample[];
   /** Roles of messages whose texts are in no example, since the template does not print them. */
   readonly unprintedRoles: readonly string[];
@@ -17,7 +18,8 @@ export interface PreparedRow {
 
 /**
  * Tokenizes an example with all that belongs to it. The texts of a preference have the same prompt, which ends where it would for
- * the chosen answer alone. Of a prompt that the model answers itself there is the prompt alone.
+ * the chosen answer alone. Of a prompt that the model answers itself there is the prompt alone; of solutions in steps each is an
+ * example, of which the ends of steps are judged.
  *
  * @param path for messages
  * @throws InputError naming file and line as `tokenizeExample` does; or if an answer of a preference has turns that the template
@@ -36,11 +38,14 @@ export function prepareExample(
   options: TokenizationOptions,
   path: string,
 ): PreparedRow {
-  const { rejected, label, weight, problem } = example;
+  const { rejected, label, weight, problem, solutions } = example;
   const about = { ...(weight !== undefined && { weight }), ...(label !== undefined && { label }) };
-  if (problem) {
+  if (problem || solutions) {
     const text = tokenizePrompt(example, tokenizer, options, `${path}, line ${example.line}`);
-    return { examples: [{ texts: [text], problem, ...about }], unprintedRoles: [] };
+    const examples: TrainingExample[] = solutions
+      ? solutions.map((solution) => tokenizeSteps(text, solution, tokenizer, options.stepSeparator))
+      : [{ texts: [text], problem: problem! }];
+    return { examples: examples.map((each) => ({ ...each, ...about })), unprintedRoles: [] };
   }
   const isPreference = rejected !== undefined || label !== undefined;
   const sides = [example, ...(rejected ? [rejected] : [])].map((side) =>

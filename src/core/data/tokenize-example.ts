@@ -14,6 +14,8 @@ export interface TokenizationOptions {
   readonly trainOn: TrainOn;
   /** Whether conversations go through the chat template, where there is one. */
   readonly applyChatTemplate: boolean;
+  /** Of solutions in steps: what ends a step. Default: a line feed. */
+  readonly stepSeparator?: string | undefined;
 }
 
 /**

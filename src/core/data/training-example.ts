@@ -12,6 +12,8 @@ export interface TrainingExample {
   readonly weight?: number;
   /** Of an unpaired answer: whether it is a wanted one. */
   readonly label?: boolean;
+  /** Of a solution whose steps are judged: how right each labelled step is, from 0 to 1. */
+  readonly stepLabels?: readonly number[];
   /** Of answers that the model has written itself: how good each of them is. */
   readonly rewards?: readonly number[];
   /** Of a prompt that the model answers itself. */
@@ -30,8 +32,8 @@ export interface AskedProblem {
   readonly line: number;
 }
 
-/** Which examples an objective learns from; "prompts" are answered by the model itself. */
-export type ExampleKind = "texts" | "pairs" | "unpaired" | "prompts";
+/** Which examples an objective learns from; "prompts" are answered by the model itself, "steps" are solutions with labels of their steps. */
+export type ExampleKind = "texts" | "pairs" | "unpaired" | "prompts" | "steps";
 
 /** Tokens of all texts of an example. */
 export function countTokens({ texts }: TrainingExample): number {

@@ -12,7 +12,7 @@ export interface ScoredText {
   readonly old?: Float64Array;
 }
 
-export interface ScoredExample extends Pick<TrainingExample, "label" | "rewards"> {
+export interface ScoredExample extends Pick<TrainingExample, "label" | "stepLabels" | "rewards"> {
   readonly texts: readonly ScoredText[];
   readonly weight: number;
 }

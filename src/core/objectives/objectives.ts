@@ -10,6 +10,7 @@ import { grpo, grpoOptions } from "./grpo.ts";
 import { kto, ktoOptions } from "./kto.ts";
 import type { Objective } from "./objective.ts";
 import { orpo, orpoOptions } from "./orpo.ts";
+import { prm, prmOptions } from "./prm.ts";
 import { rloo, rlooOptions } from "./rloo.ts";
 import { sft } from "./sft.ts";
 
@@ -77,6 +78,14 @@ const objectives = {
   kto: ofPreferences("unpaired", "KTO", ktoOptions, kto),
   grpo: ofPreferences("prompts", "GRPO", grpoOptions, grpo),
   rloo: ofPreferences("prompts", "RLOO", rlooOptions, rloo),
+  prm: {
+    learnsFrom: "steps",
+    options: prmOptions,
+    learningRateFactor: 1,
+    create: () => prm,
+    describe: ({ step_separator }) =>
+      `process reward model, steps that end with ${JSON.stringify(step_separator)}`,
+  } satisfies ObjectiveKind<typeof prmOptions.shape>,
 };
 
 export type ObjectiveName = keyof typeof objectives;

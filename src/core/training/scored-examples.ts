@@ -73,7 +73,7 @@ export function toScored(
   scores: readonly Float64Array[],
 ): ScoredExample[] {
   let next = 0;
-  return examples.map(({ texts, reference, old, weight = 1, label, rewards }) => ({
+  return examples.map(({ texts, reference, old, weight = 1, label, stepLabels, rewards }) => ({
     texts: texts.map((_, i) => ({
       logProbabilities: scores[next++]!,
       reference: Float64Array.from(reference?.[i] ?? []),
@@ -81,6 +81,7 @@ export function toScored(
     })),
     weight,
     ...(label !== undefined && { label }),
+    ...(stepLabels && { stepLabels }),
     ...(rewards && { rewards }),
   }));
 }

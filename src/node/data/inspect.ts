@@ -104,12 +104,15 @@ export function renderReport(report: DatasetReport): string {
     pairs: " (pairs)",
     unpaired: ` (${report.wanted} of them wanted)`,
     prompts: " (prompts)",
+    steps: " (solutions)",
   }[report.learnsFrom];
   const lines = [
     `${report.examples} examples${kind}, ${report.tokens} tokens, the longest ${report.longest}`,
     report.learnsFrom === "prompts"
       ? "the model answers them itself, and is trained on its answers"
-      : `${report.trainedTokens} tokens are trained on (${share} %)`,
+      : report.learnsFrom === "steps"
+        ? `${report.trainedTokens / 2} steps are judged`
+        : `${report.trainedTokens} tokens are trained on (${share} %)`,
   ];
   if (report.truncated > 0) lines.push(`${report.truncated} examples were cut to the context`);
   if (report.dropped > 0) lines.push(`${report.dropped} examples were dropped: longer than the context`);

@@ -20,11 +20,13 @@ export interface DatasetOptions {
   readonly overlong?: "error" | "drop" | "truncate";
   /** Which examples are wanted. Default "texts". */
   readonly learnsFrom?: ExampleKind;
-  /** Default "completion", and of preferences always. */
+  /** Default "completion", and but of texts always. */
   readonly trainOn?: TrainOn;
   readonly fields?: FieldMapping;
   /** Whether conversations go through the model's chat template, where it has one. Default true. */
   readonly applyChatTemplate?: boolean;
+  /** Of solutions in steps: what ends a step. Default: a line feed. */
+  readonly stepSeparator?: string | undefined;
   /** Examples to read at most. Default: all. */
   readonly limit?: number;
   readonly onProgress?: (examples: number) => void;
@@ -71,7 +73,7 @@ export interface Dataset {
  *
  * @throws InputError naming file and line if the file is damaged, an example is too long, fits no format or is of another kind,
  *   or the answers of a pair are the same; if the file has no example, or no token of it would be trained on; and if all tokens of
- *   preferences are to be trained on.
+ *   other examples than texts are to be trained on.
  */
 export async function loadDataset(path: string, options: DatasetOptions): Promise<Dataset> {
   const {
@@ -81,12 +83,11 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
     learnsFrom = "texts",
     trainOn = "completion",
     applyChatTemplate = true,
+    stepSeparator,
     limit = Number.POSITIVE_INFINITY,
   } = options;
   if (learnsFrom !== "texts" && trainOn === "all") {
-    throw new InputError(
-      'Preferences are learnt from the answers, not from all tokens; set "train_on" to completion.',
-    );
+    throw new InputError('Only texts to imitate are learnt from all tokens; set "train_on" to completion.');
   }
   const read = createExampleReader(path, options.fields, learnsFrom);
   const examples: TrainingExample[] = [];
@@ -132,7 +133,7 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
       else alike.push(line);
       return;
     }
-    const identity = [...digests, example.label].join();
+    const identity = [...digests, example.label, example.stepLabels].join();
     if (seen.has(identity)) counts.duplicates++;
     seen.add(identity);
     examples.push(example);
@@ -142,11 +143,11 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
   for await (const row of takeFirst(readRows(path), limit)) {
     rows++;
     const example = read(row);
-    const prepared = prepareExample(example, tokenizer, { trainOn, applyChatTemplate }, path);
+    const prepared = prepareExample(example, tokenizer, { trainOn, applyChatTemplate, stepSeparator }, path);
     ignored.visit(example, prepared.unprintedRoles);
     if (example.rejected) ignored.visit(example.rejected, []);
     for (const part of prepared.examples) keep(part, row.line);
-    if (prepared.examples.length > 1) {
+    if (prepared.examples.length > 1 && !example.solutions) {
       counts.cutRows++;
       counts.cutExamples += prepared.examples.length;
     }
@@ -196,9 +197,10 @@ function longestText({ texts }: TrainingExample): number {
 
 /** Only the first tokens of each text, as TRL cuts both answers of a preference with their prompt. */
 function cutTexts(example: TrainingExample, length: number): TrainingExample {
-  const texts = example.texts.map(({ ids, trained }) => ({
-    ids: ids.slice(0, length),
-    trained: trained.slice(0, length),
+  const texts = example.texts.map((text) => ({
+    ...text,
+    ids: text.ids.slice(0, length),
+    trained: text.trained.slice(0, length),
   }));
   return { ...example, texts };
 }

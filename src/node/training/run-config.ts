@@ -197,7 +197,7 @@ function findContradiction(config: RunConfig, given: RunOptions): string | undef
   )?.[0];
   if (missing !== undefined) return `objective "${config.objective}" needs the option "${missing}"; give it.`;
   if (config.train_on === "all" && objectiveOf(config.objective).learnsFrom !== "texts") {
-    return `objective "${config.objective}" compares answers, so "train_on" cannot be "all"; leave it out.`;
+    return `objective "${config.objective}" is not learnt from all tokens, so "train_on" cannot be "all"; leave it out.`;
   }
   if (config.batch_size === 1 && objectiveOf(config.objective).learnsFrom === "unpaired") {
     return `objective "${config.objective}" compares answers with those of others in their batch; set "batch_size" to at least 2.`;

@@ -25,6 +25,7 @@ export async function readFirstExamples(
       learnsFrom: objectiveOf(config.objective).learnsFrom,
       trainOn: config.train_on,
       applyChatTemplate: config.apply_chat_template,
+      stepSeparator: config.step_separator,
       fields: config.fields,
       limit: count,
     });

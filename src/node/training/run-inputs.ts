@@ -259,6 +259,7 @@ export async function readExamples(
     learnsFrom: objectiveOf(config.objective).learnsFrom,
     trainOn: config.train_on,
     applyChatTemplate: config.apply_chat_template,
+    stepSeparator: config.step_separator,
     fields: config.fields,
     onProgress: (count) => events.onStage?.(`reading the data: ${count} examples`),
   });
@@ -330,9 +331,10 @@ async function hashFile(path: string): Promise<string> {
 
 function hashTokens(examples: readonly TrainingExample[]): string {
   const hash = createHash("sha256");
-  for (const { texts, weight, label, problem } of examples) {
+  for (const { texts, weight, label, stepLabels, problem } of examples) {
     for (const { ids, trained } of texts) hash.update(Uint32Array.of(ids.length)).update(ids).update(trained);
     if (weight !== undefined || label !== undefined) hash.update(JSON.stringify([weight, label]));
+    if (stepLabels) hash.update(JSON.stringify(stepLabels));
     if (problem) hash.update(JSON.stringify(problem.answer));
   }
   return hash.digest("hex");

@@ -45,6 +45,7 @@ export function createWorkload(config: GridConfig): Workload {
       trainOn: run.train_on,
       fields: run.fields,
       applyChatTemplate: run.apply_chat_template,
+      stepSeparator: run.step_separator,
     });
     return report;
   };
