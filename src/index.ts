@@ -104,6 +104,7 @@ export type { EvaluationMetrics, LoopOutcome, Progress, StepMetrics } from "./co
 export * from "./evaluation/index.ts";
 export { equalAnswers } from "./mathematics/equal-answers.ts";
 export type { EqualityOptions } from "./mathematics/equal-values.ts";
+export { checkEquations } from "./mathematics/equations.ts";
 export { type AnswerMarker, type ExtractionOptions, extractAnswer } from "./mathematics/extract-answer.ts";
 export { judge } from "./mathematics/judge.ts";
 export { loadAdapter } from "./node/adapters/load-adapter.ts";
@@ -158,6 +159,21 @@ export { openRun, type TuningRun } from "./node/training/open-run.ts";
 export type { RunConfig, RunOptions } from "./node/training/run-config.ts";
 export type { RunEvents, RunPlan } from "./node/training/run-events.ts";
 export type { NamedTokens } from "./node/training/run-inputs.ts";
+export { type JudgingOptions, type JudgingOutcome, judgeSteps } from "./prm/judge-steps.ts";
+export { type LabelledRow, type LabelSource, type LabelSummary, labelByRule } from "./prm/label.ts";
+export {
+  type LabellingEvents,
+  type LabellingOptions,
+  type LabellingOutcome,
+  labelSteps,
+} from "./prm/label-steps.ts";
+export { type JudgedStep, type JudgedText, reportSteps, type StepReport } from "./prm/step-report.ts";
+export {
+  createStepScorer,
+  type StepScorer,
+  type StepScorerOptions,
+  type StepScores,
+} from "./prm/step-scorer.ts";
 export type {
   CurvePoint,
   DifficultyBin,
@@ -260,6 +276,7 @@ export type { Isolation } from "./sandbox/confinement.ts";
 export type { ProbeKind } from "./sandbox/probes.ts";
 export type { InterpreterName } from "./sandbox/tiers.ts";
 export * from "./server/index.ts";
+export type { Calibration, ReliabilityBin } from "./statistics/calibration.ts";
 export type { Estimate, Interval } from "./statistics/wilson.ts";
 export type { StudyEstimate } from "./studies/estimate.ts";
 export type { StudyKindName, StudyResultsOf } from "./studies/kinds.ts";

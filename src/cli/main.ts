@@ -27,6 +27,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   sample: async () => (await import("./sample.ts")).addSampleCommand,
   select: async () => (await import("./select.ts")).addSelectCommand,
   programs: async () => (await import("./programs.ts")).addProgramsCommand,
+  prm: async () => (await import("./prm.ts")).addPrmCommands,
   align: async () => (await import("./align.ts")).addAlignCommand,
   sandbox: async () => (await import("./sandbox.ts")).addSandboxCommand,
   chat: async () => (await import("./chat.ts")).addChatCommand,

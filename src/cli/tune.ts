@@ -21,29 +21,16 @@ import { createStatusLine, formatBytes, formatDuration, note, print } from "./ou
 import { addRunOptions, readRunOptions } from "./run-options.ts";
 
 export function addTuneCommands(program: Command): void {
-  const tune = program
-    .command("tune")
-    .description(
-      "Tune a model on a file of examples; the result is an adapter in PEFT's layout or, with the methods freeze and full, a model.",
-    )
-    .option("--print-config", "print the complete configuration and stop");
-  addRunOptions(tune)
-    .option("--out <folder>", "folder of the run")
-    .option("--json", "print one JSON object at the end instead of text")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  slimtune tune --model model.gguf --data gsm8k/train.jsonl --method qlora --out runs/math\n  slimtune tune --model model.gguf --data pairs.jsonl --objective dpo --out runs/preferred\n  slimtune tune --model model.gguf --data gsm8k:train --objective grpo --reward correct,length:0.1 --out runs/rl",
-    )
-    .action(async ({ printConfig, json, verbose: _, ...flags }, command: Command) => {
-      const { options, origin } = readRunOptions(flags, command);
-      if (printConfig) {
-        const shown = { model: "MODEL", data: "DATA", out: "OUT", ...options };
-        print(stringify(completeOptions(shown, origin)));
-        return;
-      }
-      completeOptions(options as RunOptions, origin);
-      await showRun(json, (events) => fineTune(options as RunOptions, events));
-    });
+  addTuning(
+    program
+      .command("tune")
+      .description(
+        "Tune a model on a file of examples; the result is an adapter in PEFT's layout or, with the methods freeze and full, a model.",
+      ),
+  ).addHelpText(
+    "after",
+    "\nExamples:\n  slimtune tune --model model.gguf --data gsm8k/train.jsonl --method qlora --out runs/math\n  slimtune tune --model model.gguf --data pairs.jsonl --objective dpo --out runs/preferred\n  slimtune tune --model model.gguf --data gsm8k:train --objective grpo --reward correct,length:0.1 --out runs/rl",
+  );
 
   program
     .command("resume")
@@ -66,6 +53,34 @@ export function addTuneCommands(program: Command): void {
           coloured: wantsColour(stdout),
         });
       }
+    });
+}
+
+/** Makes a command that tunes. @param fixed options that have one value only */
+export function addTuning(command: Command, fixed: Partial<RunOptions> = {}): Command {
+  command.option("--print-config", "print the complete configuration and stop");
+  return addRunOptions(command)
+    .option("--out <folder>", "folder of the run")
+    .option("--json", "print one JSON object at the end instead of text")
+    .action(async ({ printConfig, json, verbose: _, ...flags }) => {
+      const { options: given, origin } = readRunOptions(flags, command);
+      const other = Object.entries(fixed).find(
+        ([name, value]) => (given[name as keyof RunOptions] ?? value) !== value,
+      );
+      if (other) {
+        const [name, value] = other;
+        throw new InputError(
+          `${origin}: "${name}" is ${given[name as keyof RunOptions]}, but this command tunes with ${value}; leave it out, or use \`slimtune tune\`.`,
+        );
+      }
+      const options = { ...given, ...fixed };
+      if (printConfig) {
+        const shown = { model: "MODEL", data: "DATA", out: "OUT", ...options };
+        print(stringify(completeOptions(shown, origin)));
+        return;
+      }
+      completeOptions(options as RunOptions, origin);
+      await showRun(json, (events) => fineTune(options as RunOptions, events));
     });
 }
 
@@ -225,9 +240,17 @@ function describeResult(
 }
 
 /** What to do with a run's result. */
-function listNextSteps(folder: string, output: string, { model, method }: RunConfig): NextStep[] {
+function listNextSteps(
+  folder: string,
+  output: string,
+  { model, data, method, objective }: RunConfig,
+): NextStep[] {
   const isAdapter = methodOf(method).yields === "adapter";
   const tuned = isAdapter ? ["--model", model, "--adapter", output] : ["--model", output];
+  if (objective === "prm") {
+    const judge = isAdapter ? ["--model", model, "--prm", output] : ["--model", output];
+    return [["to judge steps by it", ["prm", "judge", ...judge, "--data", data]]];
+  }
   return [
     ["to talk to it", ["chat", ...tuned]],
     ["to measure it", ["evaluate", ...tuned, "--tasks", "gsm8k", "--limit", "100"]],

@@ -30,6 +30,8 @@ export type { ExampleContent } from "./data/example-formats.ts";
 export { addMismatched } from "./data/mismatched.ts";
 export { type PreparedRow, prepareExample } from "./data/prepare-example.ts";
 export type { Row } from "./data/row-fields.ts";
+export { splitSteps, type TextStep } from "./data/split-steps.ts";
+export type { JudgedSolution } from "./data/step-formats.ts";
 export type { TokenizedRow } from "./data/tokenize-conversation.ts";
 export {
   type TokenizationOptions,

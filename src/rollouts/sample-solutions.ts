@@ -16,6 +16,7 @@ import { openWriter, type WriterOptions } from "../reasoning/open-writer.ts";
 import { plainPrompt, promptOf } from "../reasoning/prompts.ts";
 import { defaultSettings } from "../reasoning/run-reasoning.ts";
 import type { Writer } from "../reasoning/writer.ts";
+import { keepSettings } from "./begun-settings.ts";
 import { type ProblemSource, readSourceProblems } from "./problem-source.ts";
 import {
   formatRollout,
@@ -28,6 +29,7 @@ import {
   readSettings,
   rolloutFolder,
 } from "./rollout.ts";
+import { doSideBySide } from "./side-by-side.ts";
 import { type RolloutSummary, summarizeRollouts } from "./summary.ts";
 
 export interface SamplingRunOptions extends WriterOptions, ProblemSource {
@@ -144,7 +146,8 @@ export async function sampleSolutions(
     });
     await writer.check?.([]);
     return await withLock(out, "sampling", async () => {
-      checkSettings(paths.settings, settings);
+      // A folder of the model or the data may be named otherwise.
+      keepSettings(paths.settings, readSettings(paths.settings), settings, "rollouts", ["model", "data"]);
       const groups = await writeMissing(writer, asked, settings, options, events);
       return { folder: out, settings, groups, summary: summarizeRollouts(groups) };
     });
@@ -155,23 +158,6 @@ export async function sampleSolutions(
 
 function hash(value: unknown): string {
   return createHash("sha256").update(JSON.stringify(value)).digest("hex");
-}
-
-/** @throws InputError if the folder was begun otherwise. */
-function checkSettings(path: string, settings: RolloutSettings): void {
-  const begun = readSettings(path);
-  if (!begun) {
-    writeWhole(path, `${JSON.stringify(settings, null, 2)}\n`);
-    return;
-  }
-  const names = Object.keys(settings) as (keyof RolloutSettings)[];
-  // A folder of the model or the data may be named otherwise.
-  const changed = names.find((name) => !["model", "data"].includes(name) && begun[name] !== settings[name]);
-  if (changed !== undefined) {
-    throw new InputError(
-      `${path} belongs to rollouts that were begun with another ${changed} (${begun[changed]}, and now ${settings[changed]}); choose another folder, or give the same options.`,
-    );
-  }
 }
 
 /** Writes the solutions that the folder lacks, and then all of them in their order. */
@@ -218,22 +204,16 @@ async function writeMissing(
     if (rollout.correct) correct++;
     onProgress?.({ written: rollouts.length, total, correct, tokens });
   };
-  let next = 0;
-  const work = async () => {
-    try {
-      while (next < total) {
-        const index = next++;
-        if (!known.has(index)) await solve(asked[Math.floor(index / n)]!, index % n);
-      }
-    } catch (error) {
-      next = total;
-      throw error;
-    }
-  };
-  // Enough to keep the batch full, with all that share a question side by side.
-  const ended = await Promise.allSettled(Array.from({ length: 2 * batchSize }, work));
-  log.close();
-  for (const end of ended) if (end.status === "rejected") throw end.reason;
+  const missing = Array.from({ length: total }, (_, index) => index).filter((index) => !known.has(index));
+  try {
+    // Enough to keep the batch full, with all that share a question side by side.
+    await doSideBySide(missing.length, 2 * batchSize, async (i) => {
+      const index = missing[i]!;
+      await solve(asked[Math.floor(index / n)]!, index % n);
+    });
+  } finally {
+    log.close();
+  }
   const groups = groupRollouts(rollouts);
   writeWhole(path, groups.flat().map(formatRollout).join(""));
   return groups;
