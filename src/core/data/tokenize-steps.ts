@@ -9,7 +9,7 @@ import type { TrainingExample } from "./training-example.ts";
 export const defaultStepSeparator = "\n";
 
 /**
- * Tokens of a step with what ends it, each tokenized apart, as TRL 1.16's `PRMTrainer` does: so a step is the same tokens whatever
+ * Tokens of a step with what ends it, each tokenized apart, as the `PRMTrainer` of TRL 1.13 does: so a step is the same tokens whatever
  * stands before it.
  *
  * @param separator ends the step. Default: a line feed

@@ -13,7 +13,7 @@ export const prmOptions = z.strictObject({
 /**
  * The cross-entropy of a choice between two tokens at the end of each labelled step: −y·log σ(l₊ − l₋) − (1 − y)·log σ(l₋ − l₊), where
  * l₊ and l₋ are the logits of "+" and "-" and the label y is hard or soft (Wang et al. 2024, Math-Shepherd). The mean over all labelled
- * steps, each times the weight of its example. TRL 1.16's `PRMTrainer` has the same loss of a head of two classes.
+ * steps, each times the weight of its example. The `PRMTrainer` of TRL 1.13 has the same loss of a head of two classes.
  *
  * The labels of a text are two for each step: that of "+", and that of "-". Their log-probabilities differ as the logits do.
  *
