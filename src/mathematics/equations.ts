@@ -6,7 +6,9 @@ import { isExpression, parseAnswer } from "./parse-answer.ts";
 
 const number = String.raw`\d+(?:,\d{3})*(?:\.\d+)?%?`;
 const operand = String.raw`\(*-?${number}\)*`;
-const expression = String.raw`${operand}(?:[-+*/]${operand})*`;
+const expression = `${operand}(?:[-+*/]${operand})*`;
+/** Characters of the longest calculation whose result may be rounded. */
+const longestRounded = 200;
 /** Not what is a part of something longer, as in "2x + 3 + 1 = 6". */
 const chain = new RegExp(
   String.raw`(?<![\p{L}\d.,+*/)(-])${expression}(?:=${expression})+(?![\p{L}\d+*/(-])`,
@@ -44,15 +46,10 @@ function listEquations(text: string): (readonly [string, string])[] {
 
 function isTrue(left: string, right: string): boolean {
   if (equalAnswers(left, right)) return true;
-  const decimals = /\.(\d+)$/.exec(right)?.[1]?.length;
-  if (decimals === undefined) return false;
+  const [, decimals] = /\.(\d+)$/.exec(right) ?? [];
+  if (decimals === undefined || left.length > longestRounded) return false;
   const exact = parseAnswer(left);
-  const value = isExpression(exact) ? evaluateExactly(exact, { left: 1000 }) : undefined;
-  return (
-    value !== undefined &&
-    value
-      .sub(right.replaceAll(",", ""))
-      .abs()
-      .compare(0.5 * 10 ** -decimals) <= 0
-  );
+  const value = isExpression(exact) ? evaluateExactly(exact, { left: 100_000 }) : undefined;
+  const off = value?.sub(right.replaceAll(",", "")).abs();
+  return off !== undefined && off.compare(0.5 * 10 ** -decimals.length) <= 0;
 }
