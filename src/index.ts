@@ -175,6 +175,7 @@ export {
   type StepScores,
 } from "./prm/step-scorer.ts";
 export type {
+  Cost,
   CurvePoint,
   DifficultyBin,
   SolvedProblem,
@@ -192,6 +193,7 @@ export {
   type ReasoningProgress,
   runReasoning,
 } from "./reasoning/run-reasoning.ts";
+export { ruleScorer, type Scorer, type Scores } from "./reasoning/scorer.ts";
 export { parseStrategy, type StrategyOptions } from "./reasoning/strategies/strategies.ts";
 export type {
   Question,
@@ -275,6 +277,18 @@ export {
 export type { Isolation } from "./sandbox/confinement.ts";
 export type { ProbeKind } from "./sandbox/probes.ts";
 export type { InterpreterName } from "./sandbox/tiers.ts";
+export { type Aggregation, aggregateRewards, type WeightedVote, weightedVote } from "./search/ranking.ts";
+export {
+  type DrawnStep,
+  type ScoredStep,
+  type SearchBudget,
+  type SearchOptions,
+  type SearchResult,
+  search,
+} from "./search/search.ts";
+export { beam, levin, type NodeSelection } from "./search/selection.ts";
+export { type ShowOptions, showTree } from "./search/show-tree.ts";
+export { pathTo, type SearchNode, type SearchTree } from "./search/tree.ts";
 export * from "./server/index.ts";
 export type { Calibration, ReliabilityBin } from "./statistics/calibration.ts";
 export type { Estimate, Interval } from "./statistics/wilson.ts";

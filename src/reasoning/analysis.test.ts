@@ -11,6 +11,7 @@ const solvedBy = (strategy: string, places: readonly Place[], more: Partial<Solv
       ...{ strategy, task: "sums", id: String(i), question: "?", gold: "7", steps: 1 + (i % 3) },
       ...{ answer: "7", isRight, isCut: false, text: "7", target: null, details: {}, trace: [] },
       usage: { ...createMeter(), completionTokens: tokens, seconds: 1 },
+      computedTokens: 2 * tokens + 10,
       ...more,
     }),
   );
@@ -48,6 +49,13 @@ test("on the baselines' own line, equal tokens and equal accuracy say nothing is
       expect(tokensFor(accuracyAt(tokens, points), points)).toBeCloseTo(tokens, 9);
     }),
   );
+});
+
+test("curves are over written tokens, or over all that there were to compute", () => {
+  const rows = solvedBy("cot", level(16, 100));
+  expect(drawCurve([facts("cot")], [rows])[0]!.tokens.value).toBe(100);
+  expect(drawCurve([facts("cot")], [rows], "computed")[0]!.tokens.value).toBe(210);
+  expect(binByDifficulty([rows], "computed")[0]!.points[0]!.tokens).toBe(210);
 });
 
 test("a saving is a saving against the baselines, with an interval, and oracles are on no front", () => {

@@ -1,6 +1,7 @@
 /** @file From solved problems to curves of accuracy against tokens, with intervals over the problems as pairs. */
 
 import { paretoFront } from "../reporting/pareto.ts";
+import type { SearchTree } from "../search/tree.ts";
 import { mean } from "../statistics/estimates.ts";
 import { pairedBootstrap } from "../statistics/paired-bootstrap.ts";
 import { type Estimate, wilsonInterval } from "../statistics/wilson.ts";
@@ -23,8 +24,22 @@ export interface SolvedProblem {
   readonly target: { readonly tokens: number; readonly used: number } | null;
   readonly details: Readonly<Record<string, number | string | boolean>>;
   readonly usage: Readonly<Meter>;
+  /** What there was to compute: the tokens of each conversation once, and all that were written and scored. */
+  readonly computedTokens: number;
+  /** The trees of steps that were searched, if any were. */
+  readonly trees?: readonly SearchTree[];
   /** The texts on the way, in the order in which they were known. */
   readonly trace: readonly { readonly after?: string; readonly text: string; readonly tokens: number }[];
+}
+
+/**
+ * Which tokens are a strategy's cost: those that were written, or all that there were to compute, which are also those of the
+ * question and of scores.
+ */
+export type Cost = "written" | "computed";
+
+function tokensOf({ usage, computedTokens }: SolvedProblem, cost: Cost): number {
+  return cost === "written" ? usage.completionTokens : computedTokens;
 }
 
 /** A strategy's place on the curve of a task. */
@@ -36,7 +51,7 @@ export interface CurvePoint {
   readonly isOracle: boolean;
   /** The share of right answers, with Wilson's 95 % interval. */
   readonly accuracy: Estimate;
-  /** Written tokens a problem: the mean, with a bootstrap interval over the problems. */
+  /** Tokens a problem, by the cost that is asked for: the mean, with a bootstrap interval over the problems. */
   readonly tokens: Estimate;
   /** Means over the problems; of the seconds the sum. */
   readonly usage: Readonly<Meter>;
@@ -73,10 +88,11 @@ const resamples = 2000;
 export function drawCurve(
   strategies: readonly StrategyFacts[],
   solved: readonly (readonly SolvedProblem[])[],
+  cost: Cost = "written",
 ): CurvePoint[] {
   const measured = solved.map((rows) => ({
     right: Float64Array.from(rows, ({ isRight }) => Number(isRight)),
-    tokens: Float64Array.from(rows, ({ usage }) => usage.completionTokens),
+    tokens: Float64Array.from(rows, (row) => tokensOf(row, cost)),
   }));
   const n = solved[0]!.length;
   const all = Uint32Array.from({ length: n }, (_, i) => i);
@@ -214,7 +230,10 @@ const bins = [
 ];
 
 /** None if the right solutions of a task show no calculations. */
-export function binByDifficulty(solved: readonly (readonly SolvedProblem[])[]): DifficultyBin[] {
+export function binByDifficulty(
+  solved: readonly (readonly SolvedProblem[])[],
+  cost: Cost = "written",
+): DifficultyBin[] {
   return bins.flatMap(({ label, least, most }) => {
     const isOfBin = ({ steps }: SolvedProblem) => steps !== null && steps >= least && steps <= most;
     const ofBin = solved.map((rows) => rows.filter(isOfBin));
@@ -223,7 +242,7 @@ export function binByDifficulty(solved: readonly (readonly SolvedProblem[])[]): 
     const points = ofBin.map((rows) => ({
       strategy: rows[0]!.strategy,
       accuracy: mean(rows.map(({ isRight }) => Number(isRight))),
-      tokens: mean(rows.map(({ usage }) => usage.completionTokens)),
+      tokens: mean(rows.map((row) => tokensOf(row, cost))),
     }));
     return [{ label, problems, points }];
   });

@@ -1,8 +1,13 @@
 import { afterAll, expect, test } from "vitest";
 import { openModel } from "../node/models/open-model.ts";
 import { openDevice } from "../node/runtime/onnx-runtime.ts";
+import type { SearchTree } from "../search/tree.ts";
 import { createLocalWriter } from "./local-writer.ts";
-import type { TextRequest, Written } from "./writer.ts";
+import { promptOf } from "./prompts.ts";
+import { ruleScorer } from "./scorer.ts";
+import { problem, solve } from "./scripted-writer.fixture.ts";
+import { parseStrategy } from "./strategies/strategies.ts";
+import type { TextRequest, Writer, Written } from "./writer.ts";
 
 const model = await openModel("fixtures/embedded-model");
 const device = openDevice("cpu", { threads: 1 });
@@ -34,6 +39,31 @@ test("texts drawn with the same seed are the same, and with another are others",
   const [one, again, other] = await Promise.all([draw(1), draw(1), draw(2)]);
   expect(again.text).toBe(one.text);
   expect(other.text).not.toBe(one.text);
+});
+
+test("a search counts what the model computes: the question once, and each token that it writes", async () => {
+  let written = 0;
+  const counting: Writer = {
+    ...writer,
+    async write(...given) {
+      const answer = await writer.write(...given);
+      written += answer.tokens;
+      return answer;
+    },
+  };
+  const settings = { stepTokens: 16, instruction: "", temperature: 1 };
+  const strategy = parseStrategy("mstar-levin:4@400");
+  const { solution, computed } = await solve(strategy, counting, settings, {
+    scorer: ruleScorer("equations"),
+  });
+  const [{ nodes }] = solution.trees as [SearchTree];
+  expect(nodes.reduce((sum, { writtenTokens }) => sum + writtenTokens, 0)).toBe(written);
+  const question = { messages: promptOf(problem.question), maxTokens: 1, seed: 0 };
+  const { promptTokens } = await writer.write(question, signal);
+  expect(writer.countPrompt!(question.messages)).toBe(promptTokens);
+  expect(computed).toBe(promptTokens + written);
+  expect(computed).toBeLessThanOrEqual(400);
+  expect(nodes.filter(({ state }) => state === "dead end").map(({ text }) => text)).not.toEqual([]);
 });
 
 test("the log-probability of what is written is that of the same text given", async () => {

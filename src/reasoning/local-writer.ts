@@ -96,6 +96,7 @@ export function createLocalWriter(
     chat: inChat,
     abilities: ["continue", "logprobs", "score"],
     countTokens: (text) => tokenizer.encode(text).length,
+    countPrompt: (messages) => encodeText(tokenizer, render(messages)).length,
 
     async write(request, signal) {
       const promptIds = encode(request);
@@ -125,11 +126,13 @@ export function createLocalWriter(
       const endsThoughts = request.stopAfterThoughts === true && generation.ids.at(-1) === think?.end;
       const reason: Written["reason"] =
         finishReason === "length" ? "length" : endsThoughts ? "thoughts" : "stop";
-      const isWhole = reason !== "stop" || generation.ids.at(-1) === tokenizer.eosTokenId;
+      const isEnded = generation.ids.at(-1) === tokenizer.eosTokenId;
+      const isWhole = reason !== "stop" || isEnded;
       const ids = reason === "length" ? [...generation.ids] : generation.ids.slice(0, -1);
       return {
         text,
         reason,
+        ...(reason === "stop" && { isEnded }),
         tokens: completionTokens,
         promptTokens: promptIds.length,
         computedPromptTokens,

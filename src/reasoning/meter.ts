@@ -8,7 +8,7 @@ export interface Meter {
   computedPromptTokens: number;
   /** Tokens that models wrote, those of probes and of texts that were thrown away included. */
   completionTokens: number;
-  /** Tokens of given texts whose log-probabilities were asked for. */
+  /** Tokens of given texts whose log-probabilities were asked for, and those that a scorer of steps computed. */
   verifierTokens: number;
   /** Texts written or scored. */
   calls: number;

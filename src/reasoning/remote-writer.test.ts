@@ -247,6 +247,24 @@ test("thoughts that a server gives apart, and those that it breaks off, are seen
   expect((await write({ stopAfterThoughts: true })).reason).toBe("thoughts");
 });
 
+test("whether the model has ended a text is known of servers that say which stop string has", async () => {
+  const usage = { prompt_tokens: 9, completion_tokens: 5 };
+  let choice: object = {};
+  const address = await serveShim(async () => [200, { choices: [{ text: "so 5", ...choice }], usage }]);
+  const client = await openClient({ baseURL: address, model: "m" });
+  const writer = createRemoteWriter(client, { model: "m", chat: false });
+  const request = { messages: [{ role: "user", content: "?" }], maxTokens: 5, stop: ["\n"], seed: 0 };
+  const isEnded = async (given: object) => {
+    choice = given;
+    return (await writer.write(request, new AbortController().signal)).isEnded;
+  };
+  expect(await isEnded({ finish_reason: "stop", stop_reason: "\n" })).toBe(false);
+  expect(await isEnded({ finish_reason: "stop", stop_reason: null })).toBe(true);
+  expect(await isEnded({ finish_reason: "stop", stop_reason: 2 })).toBe(true);
+  expect(await isEnded({ finish_reason: "stop" })).toBeUndefined();
+  expect(await isEnded({ finish_reason: "length", stop_reason: null })).toBeUndefined();
+});
+
 test("an address is one of a server, or of none", () => {
   expect(parseServerAddress("HuggingFaceTB/SmolLM2-135M")).toBeUndefined();
   expect(parseServerAddress("openai:https://example.org/v1/#org/model:7b")).toEqual({

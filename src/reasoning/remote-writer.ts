@@ -126,15 +126,20 @@ const usageSchema = z.object({
   prompt_tokens_details: z.object({ cached_tokens: z.number().nullish() }).nullish(),
 });
 
+/** Some servers, such as vLLM, say which stop string has ended a text; null if none has. */
+const stopReason = { stop_reason: z.union([z.string(), z.number()]).nullish() };
+
 const chatChoice = z.object({
   message: z.object({ content: z.string().nullable(), reasoning_content: z.string().nullish() }),
   finish_reason: z.string().nullish(),
+  ...stopReason,
   logprobs: z.object({ content: z.array(z.object({ logprob: z.number() })).nullish() }).nullish(),
 });
 
 const textChoice = z.object({
   text: z.string(),
   finish_reason: z.string().nullish(),
+  ...stopReason,
   logprobs: z.object({ token_logprobs: z.array(z.number().nullable()).nullish() }).nullish(),
 });
 
@@ -155,11 +160,14 @@ function asWritten(
     "text" in choice
       ? choice.logprobs?.token_logprobs?.map((logprob) => logprob ?? 0)
       : choice.logprobs?.content?.map(({ logprob }) => logprob);
-  // A server does not say which of several things has ended a text.
+  // Not every server says which of several things has ended a text.
   const endsThoughts = request.stopAfterThoughts === true && openThoughts !== undefined;
+  const reason = choice.finish_reason === "length" ? "length" : endsThoughts ? "thoughts" : "stop";
+  const stopReason = choice.stop_reason;
   return {
     text,
-    reason: choice.finish_reason === "length" ? "length" : endsThoughts ? "thoughts" : "stop",
+    reason,
+    ...(reason === "stop" && stopReason !== undefined && { isEnded: typeof stopReason !== "string" }),
     tokens: usage.completion_tokens,
     promptTokens: usage.prompt_tokens,
     computedPromptTokens: usage.prompt_tokens - (usage.prompt_tokens_details?.cached_tokens ?? 0),

@@ -18,7 +18,13 @@ import {
 } from "../reporting/sections.ts";
 import { excludesZero } from "../statistics/estimates.ts";
 import type { Estimate } from "../statistics/wilson.ts";
-import { type CurvePoint, chooseShown, type ShownSolution, type SolvedProblem } from "./analysis.ts";
+import {
+  type Cost,
+  type CurvePoint,
+  chooseShown,
+  type ShownSolution,
+  type SolvedProblem,
+} from "./analysis.ts";
 import type { Curve, ReasoningResults } from "./results.ts";
 
 /** Colours, and shapes, of marks. */
@@ -27,14 +33,14 @@ const looksInARow = 7;
 const shownText = 1200;
 
 export function reasoningReport(results: ReasoningResults, solutions: readonly SolvedProblem[]): Report {
-  const { model, adapter, tasks, curves } = results;
+  const { model, adapter, tasks, curves, cost } = results;
   const counted = tasks.map(({ name, problems }) => `${problems} problems of ${name}`).join(" and ");
   return {
     title: `Accuracy against tokens: ${model}${adapter === null ? "" : ` with ${adapter}`}`,
     about: `${curves[0]!.points.length} strategies on ${counted}.`,
     answer: curves.flatMap(describeCurve),
     sections: [
-      { id: "curves", title: "Curves", blocks: curveBlocks(curves) },
+      { id: "curves", title: "Curves", blocks: curveBlocks(curves, cost) },
       ...curves.map((curve) => ({
         id: `table-${curve.task}`,
         title: `Strategies on ${curve.task}`,
@@ -79,22 +85,29 @@ function describeCurve({ task, points }: Curve): string[] {
   ];
 }
 
+const tokensCounted: Readonly<Record<Cost, string>> = {
+  written:
+    "all that were written, those of probes and of samples that lost the vote included; prompts stand in the table",
+  computed:
+    "all that there were to compute: those of the question once, and all that were written or scored, those of steps and samples that lost included",
+};
+
 /** A chart of each task, with a mark for each strategy. */
-export function curveBlocks(curves: readonly Curve[]): Block[] {
+export function curveBlocks(curves: readonly Curve[], cost: Cost = "written"): Block[] {
   const looks = curves[0]!.points.map(({ strategy }, i) => ({ label: strategy, ...lookOf(i), filled: true }));
   const charts = curves.map(({ task, points }): Chart => {
     const marks = points.map((point, i) => asMark(point, i));
     const front = marks.filter((_, i) => points[i]!.isOnFront).sort((a, b) => a.x - b.x);
     return {
       title: task,
-      svg: scatterPlot(marks, { x: "tokens written a problem", y: "accuracy, %" }, front),
+      svg: scatterPlot(marks, { x: `tokens ${cost} a problem`, y: "accuracy, %" }, front),
     };
   });
   return [
     key(lookKey(looks)),
     figures(charts),
     note(
-      "Each mark is a strategy, with 95 % intervals of both. Filled marks are on the Pareto front, which the dashed line joins; oracles, which know what is right, cannot be. Tokens are all that were written, those of probes and of samples that lost the vote included; prompts stand in the table.",
+      `Each mark is a strategy, with 95 % intervals of both. Filled marks are on the Pareto front, which the dashed line joins; oracles, which know what is right, cannot be. Tokens are ${tokensCounted[cost]}.`,
     ),
   ];
 }
@@ -222,8 +235,9 @@ function shorten(text: string): string {
   return text.length <= shownText ? text : `${text.slice(0, shownText)} …`;
 }
 
-function settingsSection({ settings, seed, model, adapter, slimtune, date }: ReasoningResults): Section {
-  const { maxTokens, temperature, topP, instruction, examples, answerCue } = settings;
+function settingsSection(results: ReasoningResults): Section {
+  const { settings, seed, model, adapter, scorer, slimtune, date } = results;
+  const { maxTokens, temperature, topP, instruction, examples, answerCue, stepTokens, maxSteps } = settings;
   return {
     id: "provenance",
     title: "How it was made",
@@ -232,6 +246,11 @@ function settingsSection({ settings, seed, model, adapter, slimtune, date }: Rea
         `Model ${model}, ${adapter === null ? "no adapter" : `adapter ${adapter}`}; slimtune ${slimtune}, ${date}.`,
         `Solutions of ${maxTokens} tokens at most; samples at temperature ${temperature}, top-p ${topP}, seed ${seed}. Strategies share the samples that they ask for alike, and each pays for them.`,
         `${examples} solved examples before each question; under it ${JSON.stringify(instruction)}, unless a strategy has an instruction of its own. Answers are asked for by ${JSON.stringify(answerCue)} where thoughts are over.`,
+        ...(scorer === null
+          ? []
+          : [
+              `Steps are scored by ${scorer}. In searches a step has ${stepTokens} tokens at most, and a solution ${maxSteps} steps.`,
+            ]),
       ]),
     ],
   };

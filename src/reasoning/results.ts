@@ -1,6 +1,6 @@
 /** @file What a run found, as its results.json holds it. */
 
-import type { CurvePoint, DifficultyBin } from "./analysis.ts";
+import type { Cost, CurvePoint, DifficultyBin } from "./analysis.ts";
 import type { ReasoningSettings } from "./strategy.ts";
 
 export interface ReasoningResults {
@@ -12,6 +12,10 @@ export interface ReasoningResults {
   readonly adapter: string | null;
   readonly seed: number;
   readonly settings: ReasoningSettings;
+  /** What scored steps, for people; null if nothing was there to. */
+  readonly scorer: string | null;
+  /** Which tokens the curves are over. */
+  readonly cost: Cost;
   readonly tasks: readonly { readonly name: string; readonly problems: number }[];
   /** Of each task. */
   readonly curves: readonly Curve[];

@@ -82,6 +82,38 @@ test("one that is killed between two texts goes on with the next", async () => {
   expect(whole.asked.length).toBeGreaterThan(5);
 });
 
+test("a search that is killed in the middle of its trees has the same ones once it goes on", async () => {
+  /** Two lines of different numbers, then the answer. */
+  const stepping = () =>
+    scriptedWriter(({ begun = [], seed }) => {
+      const depth = begun.join("").split("\n").length - 1;
+      return depth < 2 ? { text: `${seed % 5} + 1 = ${(seed % 7) + 1}`, isEnded: false } : `#### ${seed % 3}`;
+    });
+  const search = { strategies: ["mstar-levin:3@400", "forest:2:2"], scorer: "equations", stepTokens: 20 };
+  const whole = stepping();
+  const expected = await run({ ...search, model: whole });
+  expect(expected.solutions[0]!.trees![0]!.nodes.length).toBeGreaterThan(6);
+  const out = newFolder();
+  const controller = new AbortController();
+  const dying = stepping();
+  const { write } = dying;
+  dying.write = async (...given) => {
+    if (dying.asked.length === 60) controller.abort(new Error("killed"));
+    given[1].throwIfAborted();
+    return write(...given);
+  };
+  await expect(run({ ...search, out, model: dying, signal: controller.signal })).rejects.toThrow("killed");
+  const rest = stepping();
+  const found = await run({ ...search, out, model: rest });
+  expect(found.solutions.map(({ trees }) => trees)).toEqual(expected.solutions.map(({ trees }) => trees));
+  expect(dying.asked.length + rest.asked.length).toBe(whole.asked.length);
+  expect(rest.asked.length).toBeGreaterThan(20);
+  const [line] = readFileSync(join(out, "solutions.jsonl"), "utf8").split("\n");
+  expect(JSON.parse(line!).trees).toEqual(expected.solutions[0]!.trees);
+  for (const { computedTokens, usage } of found.solutions)
+    expect(computedTokens).toBe(10 + usage.completionTokens);
+});
+
 test("a strategy of one's own is given the tools, its costs are metered, and what it does wrong is told with the problem", async () => {
   const likeliest: Strategy = {
     name: "likeliest",
@@ -122,6 +154,23 @@ test("what cannot be done is refused before the start", async () => {
     [
       { strategies: ["tir"] },
       "The strategy tir runs a model's programs, but no runner of code is given; make one with createCodeRunner, or leave it out.",
+    ],
+    [
+      { strategies: ["mstar-beam:4"] },
+      'The strategy mstar-beam:4 needs a scorer of steps, but none is given; give one, such as "equations", or leave it out.',
+    ],
+    [{ scorer: "equation" }, 'There is no scorer "equation"; do you mean equations?'],
+    [
+      { strategies: ["mstar-beam:4@64"], scorer: "equations" },
+      "The strategy mstar-beam:4@64: a budget of 64 tokens is too small for the first step, which may take 96; give a larger one, or allow shorter steps.",
+    ],
+    [
+      { strategies: ["mstar-beam:4@105"], scorer: "equations" },
+      "The strategy mstar-beam:4@105 fails at problem 0 of sums: its budget leaves 95 tokens beside the question, but the first step may take 96; give a larger one, or allow shorter steps.",
+    ],
+    [
+      { stepTokens: 0 },
+      "Solutions of 16 steps of 0 tokens cannot be searched; take whole numbers from 1 on.",
     ],
     [{ strategies: [] }, "No strategy is named; name at least one, such as cot."],
     [{ strategies: ["cot", "cot"] }, "The strategy cot is named twice; name it once."],

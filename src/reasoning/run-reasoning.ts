@@ -12,12 +12,13 @@ import { withLock } from "../node/files/lock.ts";
 import { writeWhole } from "../node/files/write.ts";
 import { type ReportFiles, writeReport } from "../reporting/write-report.ts";
 import type { CodeRunner } from "../sandbox/code-runner.ts";
-import { binByDifficulty, drawCurve, type SolvedProblem, type StrategyFacts } from "./analysis.ts";
+import { binByDifficulty, type Cost, drawCurve, type SolvedProblem, type StrategyFacts } from "./analysis.ts";
 import { type AnswerJudge, mathematicalJudge } from "./judge.ts";
 import { openWriter, type WriterOptions } from "./open-writer.ts";
 import { type Problem, readProblems } from "./problem.ts";
 import { mostExamples } from "./prompts.ts";
 import type { ReasoningResults } from "./results.ts";
+import { ruleScorer, type Scorer } from "./scorer.ts";
 import { isBaseline, parseStrategy, type StrategyOptions } from "./strategies/strategies.ts";
 import type { ReasoningSettings, Strategy } from "./strategy.ts";
 import { createTools, type Workshop } from "./tools.ts";
@@ -40,12 +41,16 @@ export interface ReasoningOptions extends WriterOptions, StrategyOptions, Partia
   readonly dataDir?: string;
   /** Names, such as "sc:8", or one's own. The first is what the others are compared with. */
   readonly strategies: readonly (string | Strategy)[];
+  /** Which tokens the curves are over. Default "written". */
+  readonly cost?: Cost;
   /** Of the draws. Default 0. */
   readonly seed?: number;
   /** Finds and compares answers. Default: those to mathematical problems. */
   readonly judge?: AnswerJudge;
   /** Runs the programs of strategies that write some. */
   readonly runner?: Pick<CodeRunner, "run">;
+  /** Says how good steps are, to strategies that ask: a name such as "equations", or what else scores. */
+  readonly scorer?: string | Scorer;
   /** Folder of the run: what was answered there before is not asked again. */
   readonly out: string;
   /** Ends the run; every answer so far is kept. */
@@ -82,6 +87,8 @@ export const defaultSettings: ReasoningSettings = {
   topP: 0.95,
   instruction: "Let's think step by step.",
   examples: 0,
+  stepTokens: 96,
+  maxSteps: 16,
   answerCue: "\n\nThe answer is",
 };
 
@@ -105,9 +112,10 @@ export async function runReasoning(
   options: ReasoningOptions,
   events: ReasoningEvents = {},
 ): Promise<ReasoningOutcome> {
-  const { out, judge = mathematicalJudge, seed = 0, runner } = options;
+  const { out, judge = mathematicalJudge, cost = "written", seed = 0, runner } = options;
   const settings = readSettings(options);
   const strategies = readStrategies(options);
+  const scorer = typeof options.scorer === "string" ? ruleScorer(options.scorer) : options.scorer;
   events.onStage?.("reading the problems");
   const tasks = await readTasks(options);
 
@@ -129,14 +137,14 @@ export async function runReasoning(
       for (const name of new Set(strategies.flatMap(({ models = [] }) => models))) {
         writers.set(name, await openWriter(name, undefined, options));
       }
-      for (const strategy of strategies) checkStrategy(strategy, writer, settings, runner);
+      for (const strategy of strategies) checkStrategy(strategy, writer, settings, { runner, scorer });
       const needs = [...new Set(strategies.flatMap(({ needs = [] }) => needs))];
       for (const [name, each] of writers) await each.check?.(name === "" ? needs : []);
 
       const described = tasks.map(([{ task }, ...rest]) => ({ name: task, problems: rest.length + 1 }));
       events.onPlan?.({ folder: out, tasks: described });
       const workshop: Workshop = {
-        ...{ settings, writer, others: writers, log, judge, runner, seed },
+        ...{ settings, writer, others: writers, log, judge, runner, scorer, seed },
         signal: options.signal ?? new AbortController().signal,
       };
       const solved: SolvedProblem[][] = [];
@@ -163,10 +171,16 @@ export async function runReasoning(
         adapter: options.adapter ?? null,
         seed,
         settings,
+        scorer: scorer?.name ?? null,
+        cost,
         tasks: described,
         curves: described.map(({ name }) => {
           const ofTask = solved.map((rows) => rows.filter(({ task }) => task === name));
-          return { task: name, points: drawCurve(facts, ofTask), difficulty: binByDifficulty(ofTask) };
+          return {
+            task: name,
+            points: drawCurve(facts, ofTask, cost),
+            difficulty: binByDifficulty(ofTask, cost),
+          };
         }),
       };
       const lines = solved.flat().map((row) => `${JSON.stringify(row)}\n`);
@@ -179,6 +193,7 @@ export async function runReasoning(
     } finally {
       log.close();
       for (const writer of writers.values()) await writer.release();
+      await scorer?.release?.();
     }
   });
 }
@@ -217,7 +232,7 @@ async function solveAll(
   return Promise.all(
     problems.map((problem) =>
       attempt(problem, async () => {
-        const { tools, meter, steps } = createTools(own, strategy, problem);
+        const { tools, meter, steps, countComputed } = createTools(own, strategy, problem);
         const { task, id, question, gold } = problem;
         const {
           answer,
@@ -225,6 +240,7 @@ async function solveAll(
           isCut = false,
           target,
           details = {},
+          trees,
         } = await strategy.solve({ task, id, question }, tools);
         onSolved(0, ++solved);
         return {
@@ -233,6 +249,8 @@ async function solveAll(
           isRight: answer !== undefined && workshop.judge.equal(answer, gold),
           ...{ isCut, text, target: target ?? null, details },
           usage: { ...meter },
+          computedTokens: countComputed(),
+          ...(trees && { trees }),
           trace: [...steps],
         };
       }),
@@ -252,7 +270,7 @@ function readSettings(options: ReasoningOptions): ReasoningSettings {
   const names = Object.keys(defaultSettings) as (keyof ReasoningSettings)[];
   const given = names.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]);
   const settings: ReasoningSettings = { ...defaultSettings, ...Object.fromEntries(given) };
-  const { examples, maxTokens, temperature } = settings;
+  const { examples, maxTokens, stepTokens, maxSteps, temperature } = settings;
   if (!Number.isInteger(examples) || examples < 0 || examples > mostExamples) {
     throw new InputError(
       `There are ${mostExamples} solved examples, so ${examples} cannot be given; take 0 to ${mostExamples}.`,
@@ -261,6 +279,11 @@ function readSettings(options: ReasoningOptions): ReasoningSettings {
   if (!Number.isSafeInteger(maxTokens) || maxTokens < 1) {
     throw new InputError(
       `A solution of ${maxTokens} tokens cannot be asked for; take a whole number from 1 on.`,
+    );
+  }
+  if (![stepTokens, maxSteps].every((value) => Number.isSafeInteger(value) && value >= 1)) {
+    throw new InputError(
+      `Solutions of ${maxSteps} steps of ${stepTokens} tokens cannot be searched; take whole numbers from 1 on.`,
     );
   }
   if (!(temperature > 0)) {
@@ -302,7 +325,7 @@ function checkStrategy(
   strategy: Strategy,
   writer: Writer,
   settings: ReasoningSettings,
-  runner: ReasoningOptions["runner"],
+  { runner, scorer }: Pick<Workshop, "runner" | "scorer">,
 ): void {
   const lacking = strategy.needs?.find((need) => !writer.abilities.includes(need));
   if (lacking !== undefined) {
@@ -313,6 +336,11 @@ function checkStrategy(
   if (strategy.runsCode && !runner) {
     throw new InputError(
       `The strategy ${strategy.name} runs a model's programs, but no runner of code is given; make one with createCodeRunner, or leave it out.`,
+    );
+  }
+  if (strategy.scoresSteps && !scorer) {
+    throw new InputError(
+      `The strategy ${strategy.name} needs a scorer of steps, but none is given; give one, such as "equations", or leave it out.`,
     );
   }
   const { name, countTokens } = writer;

@@ -24,6 +24,7 @@ export function scriptedWriter(script: (request: TextRequest, number: number) =>
     chat: true,
     abilities: ["continue", "logprobs", "score"],
     countTokens: countWords,
+    countPrompt: () => 10,
     async write(request) {
       asked.push({ ...request, after: begunText(request.begun) });
       const line = script(request, asked.length - 1);
@@ -67,7 +68,7 @@ export async function solve(
     signal: new AbortController().signal,
     ...more,
   };
-  const { tools, meter, steps } = createTools(workshop, strategy, problem);
+  const { tools, meter, steps, countComputed } = createTools(workshop, strategy, problem);
   const solution = await strategy.solve(problem, tools);
-  return { solution, meter, steps };
+  return { solution, meter, steps, computed: countComputed() };
 }

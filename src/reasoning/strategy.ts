@@ -3,9 +3,11 @@
 import type { Random } from "../core/random.ts";
 import type { ChatMessage } from "../core/tokenization/chat-template.ts";
 import type { ProgramResult } from "../sandbox/code-runner.ts";
+import type { SearchTree } from "../search/tree.ts";
 import type { Meter } from "./meter.ts";
 import type { Problem } from "./problem.ts";
 import type { PromptOptions } from "./prompts.ts";
+import type { Scores } from "./scorer.ts";
 import type { Ability, ScoredText, WriteRequest, Written } from "./writer.ts";
 
 /** What a strategy sees of a problem. */
@@ -19,6 +21,10 @@ export interface Strategy {
   readonly needs?: readonly Ability[];
   /** Whether it runs code. Default false. */
   readonly runsCode?: boolean;
+  /** Whether it asks how good steps are. Default false. */
+  readonly scoresSteps?: boolean;
+  /** The most tokens that may be computed for a problem; see {@link Tools.room}. Default: as many as it takes. */
+  readonly budget?: number;
   /** Whether it asks which answers are right, so that it says what could be reached, and not what is. Default false. */
   readonly isOracle?: boolean;
   /** Names of models beside the run's that write for it. Default: none. */
@@ -48,6 +54,8 @@ export interface Solution {
   readonly isCut?: boolean;
   /** The number of tokens that were to be used, where the strategy has such an aim, and how many were. */
   readonly target?: { readonly tokens: number; readonly used: number };
+  /** The trees of steps that were searched. */
+  readonly trees?: readonly SearchTree[];
   /** What else is worth knowing, such as how many samples were drawn. */
   readonly details?: Readonly<Record<string, number | string | boolean>>;
 }
@@ -63,6 +71,10 @@ export interface ReasoningSettings {
   readonly instruction: string;
   /** Solved examples before each question. */
   readonly examples: number;
+  /** The most tokens of a step, where solutions are searched step by step. */
+  readonly stepTokens: number;
+  /** The most steps of a solution there. */
+  readonly maxSteps: number;
   /** What asks for the answer once thoughts are over, in models without a token for it. */
   readonly answerCue: string;
 }
@@ -85,6 +97,17 @@ export interface Tools {
   write(request: Omit<WriteRequest, "samples">): Promise<Written>;
   /** Several texts side by side, drawn with the run's temperature unless told. */
   sample(request: WriteRequest): Promise<Written[]>;
+  /** How good steps are that may follow a path, each by itself; only for strategies that say so. */
+  scoreSteps(question: Question, path: readonly string[], steps: readonly string[]): Promise<Scores>;
+  /** How good each step of a solution is; only for strategies that say so. */
+  judgeSteps(question: Question, steps: readonly string[]): Promise<Scores>;
+  /** The most tokens that are computed to score steps of which so many tokens were written. */
+  mostScored(written: number): number;
+  /**
+   * Tokens of the strategy's budget that are left; infinite without one. What was written and scored has been taken from it, and the
+   * question, once, where it is known how many tokens it takes.
+   */
+  room(messages: readonly ChatMessage[]): number;
   /** How likely the model is to go on with a text; needs "score". */
   score(request: Pick<WriteRequest, "messages" | "begun">, text: string): Promise<ScoredText>;
   /** Runs a program; only for strategies that say so. */

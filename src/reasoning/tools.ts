@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import type { z } from "zod";
+import { InputError } from "../core/errors.ts";
 import { createRandom } from "../core/random.ts";
 import type { AnswerLog } from "../evaluation/answer-log.ts";
 import type { CodeRunner } from "../sandbox/code-runner.ts";
@@ -9,6 +10,7 @@ import type { AnswerJudge } from "./judge.ts";
 import { createMeter, type Meter } from "./meter.ts";
 import type { Problem } from "./problem.ts";
 import { promptOf } from "./prompts.ts";
+import { type Scorer, type Scores, scoresSchema } from "./scorer.ts";
 import type { ReasoningSettings, Strategy, Tools } from "./strategy.ts";
 import {
   begunText,
@@ -30,6 +32,7 @@ export interface Workshop {
   readonly log: AnswerLog;
   readonly judge: AnswerJudge;
   readonly runner?: Pick<CodeRunner, "run"> | undefined;
+  readonly scorer?: Scorer | undefined;
   /** Of the draws. */
   readonly seed: number;
   readonly signal: AbortSignal;
@@ -50,14 +53,23 @@ export interface ProblemTools {
   readonly tools: Tools;
   readonly meter: Meter;
   readonly steps: readonly Step[];
+  /** The tokens that there were to compute: those of each conversation once, and all that were written and scored. */
+  countComputed(): number;
 }
 
 /** The most time and memory that a program has. */
 const programLimits = { timeoutMs: 5000, memoryBytes: 512 * 2 ** 20 };
 
 export function createTools(workshop: Workshop, strategy: Strategy, problem: Problem): ProblemTools {
-  const { settings, writer, log, judge, runner, seed, signal, onText } = workshop;
+  const { settings, writer, log, judge, runner, scorer, seed, signal, onText } = workshop;
   const meter = createMeter();
+  /** Models and conversations that they were asked to go on with, and tokens of these, each counted once. */
+  const asked = new Set<string>();
+  let askedTokens = 0;
+  let isScored = false;
+  const countComputed = () => askedTokens + meter.completionTokens + meter.verifierTokens;
+  const nameQuestion = ({ identity }: Writer, messages: WriteRequest["messages"]) =>
+    JSON.stringify([identity, messages]);
   const steps: Step[] = [];
 
   /** What is kept under this request, or else computed and kept. */
@@ -75,15 +87,18 @@ export function createTools(workshop: Workshop, strategy: Strategy, problem: Pro
     { model, ...request }: Omit<WriteRequest, "samples" | "firstSample">,
     sample: number,
   ) => {
-    const asked = model === undefined ? writer : workshop.others.get(model);
-    if (!asked) throw new Error(`it writes with ${model}, which is not among its models`);
+    const by = model === undefined ? writer : workshop.others.get(model);
+    if (!by) throw new Error(`it writes with ${model}, which is not among its models`);
     const isDrawn = (request.temperature ?? 0) > 0;
     const text: TextRequest = { ...request, seed: isDrawn ? seedOf(seed, problem, sample) : 0 };
-    const written = await known([asked.identity, withoutCosts(text)], writtenSchema, async () => {
-      const answer = await asked.write(text, signal);
+    const written = await known([by.identity, withoutCosts(text)], writtenSchema, async () => {
+      const answer = await by.write(text, signal);
       onText?.(answer);
       return answer;
     });
+    const asking = nameQuestion(by, text.messages);
+    if (!asked.has(asking)) askedTokens += written.promptTokens;
+    asked.add(asking);
     meter.promptTokens += written.promptTokens;
     meter.computedPromptTokens += written.computedPromptTokens;
     meter.completionTokens += written.tokens;
@@ -92,6 +107,23 @@ export function createTools(workshop: Workshop, strategy: Strategy, problem: Pro
     const after = begunText(request.begun);
     steps.push({ ...(after !== "" && { after }), text: written.text, tokens: written.tokens });
     return written;
+  };
+
+  const questionOfScorer = () => scorer?.countQuestion?.(problem.question) ?? 0;
+
+  const rate = async (request: unknown[], ask: (by: Scorer) => Promise<Scores>, steps: number) => {
+    if (!scorer || !strategy.scoresSteps) throw new Error("it scores steps, but does not say so");
+    if (!isScored) meter.verifierTokens += questionOfScorer();
+    isScored = true;
+    const scores = await known([scorer.identity, ...request], scoresSchema, () => ask(scorer));
+    if (scores.rewards.length !== steps) {
+      throw new InputError(
+        `${scorer.name} gives ${scores.rewards.length} rewards for ${steps} steps; it must give one for each.`,
+      );
+    }
+    meter.verifierTokens += scores.tokens;
+    meter.calls++;
+    return scores;
   };
 
   const tools: Tools = {
@@ -106,6 +138,18 @@ export function createTools(workshop: Workshop, strategy: Strategy, problem: Pro
     sample({ samples = 1, firstSample = 0, ...request }) {
       const drawn = { temperature: settings.temperature, topP: settings.topP, ...request };
       return Promise.all(Array.from({ length: samples }, (_, i) => writeOne(drawn, firstSample + i)));
+    },
+    scoreSteps: ({ question }, path, steps) =>
+      rate([question, path, steps], (by) => by.score(question, path, steps), steps.length),
+    judgeSteps: ({ question }, steps) =>
+      rate([question, steps], (by) => by.judge(question, steps), steps.length),
+    mostScored: (written) => scorer?.mostTokens?.(written) ?? 0,
+    room(messages) {
+      if (strategy.budget === undefined) return Number.POSITIVE_INFINITY;
+      const isNew = !asked.has(nameQuestion(writer, messages));
+      const prompt = isNew ? (writer.countPrompt?.(messages) ?? 0) : 0;
+      const scored = strategy.scoresSteps && !isScored ? questionOfScorer() : 0;
+      return strategy.budget - countComputed() - prompt - scored;
     },
     async score(request, text) {
       const score = writer.score;
@@ -128,7 +172,7 @@ export function createTools(workshop: Workshop, strategy: Strategy, problem: Pro
       return answer !== undefined && judge.equal(answer, problem.gold);
     },
   };
-  return { tools, meter, steps };
+  return { tools, meter, steps, countComputed };
 }
 
 /** A request as far as the answer depends on it: of what was written before its text and tokens. */

@@ -39,6 +39,8 @@ export const writtenSchema = z.object({
    * tokens.
    */
   reason: z.enum(["stop", "thoughts", "length"]),
+  /** Of a text that stops: whether the model ended it, and not a stop string; absent if that is not known. */
+  isEnded: z.boolean().exactOptional(),
   /** Tokens written, with that which ended the text. */
   tokens: z.number(),
   promptTokens: z.number(),
@@ -88,6 +90,8 @@ export interface Writer {
   check?(needs: readonly Ability[]): Promise<void>;
   /** How many tokens a text within the assistant's turn takes; absent if that is not known. */
   countTokens?(text: string): number;
+  /** How many tokens a conversation takes before the assistant's turn; absent if that is not known. */
+  countPrompt?(messages: readonly ChatMessage[]): number;
   /**
    * Writes one text; those that are asked for at the same time are written side by side.
    *

@@ -1,10 +1,12 @@
-/** @file The options of a strategy, which stand behind its name and are parted by colons: "sc:8", "force:200:2". */
+/** @file The options of a strategy, which stand behind its name and are parted by colons: "sc:8", "force:200:2"; and its budget, "sc:8@4000". */
 
 import { InputError } from "../../core/errors.ts";
 
 export interface StrategyArguments {
   /** The whole of it, as it was asked for. */
   readonly name: string;
+  /** The most tokens that may be computed for a problem, if that is limited. */
+  readonly budget?: number;
   /** A whole number of at least `least` that must be given, unless there is a default. @param what it is, for errors */
   whole(index: number, what: string, least: number, byDefault?: number): number;
   /** A number above 0. */
@@ -20,7 +22,8 @@ export interface StrategyArguments {
  * @throws InputError if there are more options, and from each of the methods if one is missing or none that it could be
  */
 export function readArguments(text: string, usage: string): StrategyArguments {
-  const [, ...given] = text.split(":");
+  const { words, budget } = splitBudget(text);
+  const [, ...given] = words.split(":");
   const refuse = (problem: string): never => {
     throw new InputError(`The strategy ${text}: ${problem}; it is asked for as ${usage}.`);
   };
@@ -35,6 +38,7 @@ export function readArguments(text: string, usage: string): StrategyArguments {
   };
   return {
     name: text,
+    ...(budget !== undefined && { budget }),
     whole(index, what, least, byDefault) {
       const value = number(index, what, byDefault);
       if (Number.isSafeInteger(value) && value >= least) return value;
@@ -58,4 +62,10 @@ export function readArguments(text: string, usage: string): StrategyArguments {
       return option === "" ? refuse(`${what} is missing`) : option;
     },
   };
+}
+
+/** A strategy's name with its options, and the budget behind it. */
+export function splitBudget(text: string): { readonly words: string; readonly budget?: number } {
+  const [, words, budget] = /^(.*)@(\d+)$/.exec(text) ?? [];
+  return words === undefined ? { words: text } : { words, budget: Number(budget) };
 }

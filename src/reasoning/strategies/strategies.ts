@@ -2,15 +2,18 @@
 
 import { closest } from "fastest-levenshtein";
 import { InputError } from "../../core/errors.ts";
+import { aggregations } from "../../search/ranking.ts";
 import type { Strategy } from "../strategy.ts";
-import { readArguments, type StrategyArguments } from "./arguments.ts";
+import { readArguments, type StrategyArguments, splitBudget } from "./arguments.ts";
 import { bestOfN } from "./best-of-n.ts";
 import { budgetForcing, hardBudget } from "./budget.ts";
 import { type DynasorSetting, dynasor, dynasorSettings } from "./dynasor.ts";
 import { chainOfDraft, chainOfThought, conciseThought, cutThought } from "./prompted.ts";
+import { bestByReward, weightedBestOfN } from "./ranked-samples.ts";
 import { route } from "./route.ts";
 import { estimatedBudget, searchedBudget } from "./tale.ts";
 import { toolLoop } from "./tool-loop.ts";
+import { diverseTrees, forest, mindStarBeam, mindStarLevin } from "./tree-search.ts";
 import { adaptiveConsistency, earlyStop, randomStop, sameInWindow, selfConsistency } from "./voting.ts";
 
 export interface StrategyEntry {
@@ -20,6 +23,8 @@ export interface StrategyEntry {
   readonly description: string;
   /** Whether it is what a claim of saving tokens has to beat. Default false. */
   readonly isBaseline?: boolean;
+  /** Whether it can be held to a budget of computed tokens, as in "sc:8@4000". Default false. */
+  readonly takesBudget?: boolean;
   create(given: StrategyArguments, options: StrategyOptions): Strategy;
 }
 
@@ -32,6 +37,8 @@ export interface StrategyOptions {
 }
 
 const samples = "the number of samples";
+const draws = "the number of draws a step";
+const by = "the reward of a solution";
 
 /** By the word that each name begins with. */
 export const strategies: Readonly<Record<string, StrategyEntry>> = {
@@ -39,13 +46,21 @@ export const strategies: Readonly<Record<string, StrategyEntry>> = {
     usage: "cot",
     description: "Chain of thought: one solution under the run's instruction.",
     isBaseline: true,
-    create: ({ name }) => chainOfThought(name),
+    takesBudget: true,
+    create: chainOfThought,
   },
   cut: {
     usage: "cut:N",
     description: "The same, cut at N tokens.",
     isBaseline: true,
     create: (given) => cutThought(given.name, given.whole(0, "the number of tokens", 1)),
+  },
+  greedy: {
+    usage: "greedy",
+    description: "cot by another name: the likeliest solution.",
+    isBaseline: true,
+    takesBudget: true,
+    create: chainOfThought,
   },
   cod: {
     usage: "cod",
@@ -83,7 +98,8 @@ export const strategies: Readonly<Record<string, StrategyEntry>> = {
     usage: "sc:N",
     description: "Self-consistency: the answer that most of N samples give.",
     isBaseline: true,
-    create: (given) => selfConsistency(given.name, given.whole(0, samples, 1)),
+    takesBudget: true,
+    create: (given) => selfConsistency(given, given.whole(0, samples, 1)),
   },
   "sc-early": {
     usage: "sc-early:N[:CERTAINTY[:LEAST]]",
@@ -144,7 +160,55 @@ export const strategies: Readonly<Record<string, StrategyEntry>> = {
   bon: {
     usage: "bon:N",
     description: "The sample of N with the highest mean log-probability of its tokens.",
-    create: (given) => bestOfN(given.name, given.whole(0, samples, 1)),
+    takesBudget: true,
+    create: (given) => bestOfN(given, given.whole(0, samples, 1)),
+  },
+  "prm-bon": {
+    usage: "prm-bon:N[:BY]",
+    description:
+      "The sample of N whose steps have the highest reward: the last (default), the min, or the product.",
+    takesBudget: true,
+    create: (given) =>
+      bestByReward(given, given.whole(0, samples, 1), given.word(1, by, aggregations, "last")),
+  },
+  "weighted-bon": {
+    usage: "weighted-bon:N[:BY]",
+    description: "The answer whose samples, of N, have the highest sum of such rewards.",
+    takesBudget: true,
+    create: (given) =>
+      weightedBestOfN(given, given.whole(0, samples, 1), given.word(1, by, aggregations, "last")),
+  },
+  "mstar-beam": {
+    usage: "mstar-beam:N[:WIDTH]",
+    description:
+      "MindStar: of N drawn steps the best (or WIDTH of them) are gone on from, and none is gone back to.",
+    takesBudget: true,
+    create: (given) => mindStarBeam(given, given.whole(0, draws, 1), given.whole(1, "the width", 1, 1)),
+  },
+  "mstar-levin": {
+    usage: "mstar-levin:N",
+    description:
+      "MindStar: N steps after the node of least depth / product of rewards, wherever it is in the tree.",
+    takesBudget: true,
+    create: (given) => mindStarLevin(given, given.whole(0, draws, 1)),
+  },
+  forest: {
+    usage: "forest:K[:N[:RULE]]",
+    description: "MindStar: K trees of N (16) draws a step by beam (default) or levin, whose answers vote.",
+    takesBudget: true,
+    create: (given) =>
+      forest(
+        given,
+        given.whole(0, "the number of trees", 1),
+        given.whole(1, draws, 1, 16),
+        given.word(2, "the rule", ["beam", "levin"], "beam"),
+      ),
+  },
+  dvts: {
+    usage: "dvts:N[:WIDTH]",
+    description: "Diverse verifier tree search: N / WIDTH independent beams with WIDTH (4) draws a step.",
+    takesBudget: true,
+    create: (given) => diverseTrees(given, given.whole(0, draws, 1), given.whole(1, "the width", 1, 4)),
   },
   tir: {
     usage: "tir",
@@ -162,7 +226,8 @@ export const strategies: Readonly<Record<string, StrategyEntry>> = {
  * const strategy = parseStrategy("sc-early:16:0.9");
  */
 export function parseStrategy(text: string, options: StrategyOptions = {}): Strategy {
-  const [name = ""] = text.split(":");
+  const { words, budget } = splitBudget(text);
+  const [name = ""] = words.split(":");
   const entry = Object.hasOwn(strategies, name) ? strategies[name] : undefined;
   if (!entry) {
     const known = Object.keys(strategies);
@@ -170,11 +235,17 @@ export function parseStrategy(text: string, options: StrategyOptions = {}): Stra
       `There is no strategy "${name}"; do you mean ${closest(name, known)}? There are ${known.join(", ")}.`,
     );
   }
+  if (budget !== undefined && !entry.takesBudget) {
+    const able = Object.keys(strategies).filter((each) => strategies[each]!.takesBudget);
+    throw new InputError(
+      `The strategy ${name} cannot be held to a budget of ${budget} tokens; ${able.join(", ")} can.`,
+    );
+  }
   return entry.create(readArguments(text, entry.usage), options);
 }
 
 /** Whether a strategy of this name is what a claim of saving tokens has to beat. */
 export function isBaseline(name: string): boolean {
-  const [word = ""] = name.split(":");
+  const [word = ""] = splitBudget(name).words.split(":");
   return Object.hasOwn(strategies, word) && strategies[word]!.isBaseline === true;
 }

@@ -3,6 +3,7 @@
 import type { Question, Solution, Strategy, Tools } from "../strategy.ts";
 import { certainty, countVotes, leadProbability, type Vote } from "../votes.ts";
 import type { WriteRequest, Written } from "../writer.ts";
+import { drawAffordable, type Named } from "./affordable.ts";
 
 /** Decides, from the votes among the samples so far, whether they are enough. */
 interface StopRule {
@@ -13,8 +14,11 @@ interface StopRule {
 }
 
 /** Self-consistency: the answer that most of n drawn solutions give (Wang et al. 2022, arXiv 2203.11171). */
-export function selfConsistency(name: string, n: number): Strategy {
-  return vote(name, n, () => ({ window: n, isEnough: () => true }));
+export function selfConsistency({ name, budget }: Named, n: number): Strategy {
+  return {
+    ...vote(name, n, () => ({ window: n, isEnough: () => true })),
+    ...(budget !== undefined && { budget }),
+  };
 }
 
 /** Stops when the {@link certainty} of at least `least` solutions reaches a threshold (Certaindex). */
@@ -78,15 +82,18 @@ function vote(name: string, n: number, ruleFor: (tools: Tools) => StopRule): Str
   };
 }
 
-/** Solutions drawn under the run's instruction, from the sample of this number on. */
+/** Solutions drawn under the run's instruction, from the sample of this number on: so many, or fewer if the budget is used up. */
 export function sampleSolutions(
   question: Question,
   tools: Tools,
   samples: number,
-  options: Pick<WriteRequest, "firstSample" | "logprobs"> = {},
+  { firstSample = 0, ...options }: Pick<WriteRequest, "firstSample" | "logprobs"> = {},
 ): Promise<Written[]> {
   const messages = tools.prompt(question);
-  return tools.sample({ messages, maxTokens: tools.settings.maxTokens, samples, ...options });
+  const { maxTokens } = tools.settings;
+  return drawAffordable(messages, tools, { count: samples, mostTokens: maxTokens }, (count, drawn) =>
+    tools.sample({ messages, maxTokens, samples: count, firstSample: firstSample + drawn, ...options }),
+  );
 }
 
 /** The answer with the most votes, with the first solution that gives it. */
