@@ -193,7 +193,8 @@ export {
   type ReasoningProgress,
   runReasoning,
 } from "./reasoning/run-reasoning.ts";
-export { ruleScorer, type Scorer, type Scores } from "./reasoning/scorer.ts";
+export { ruleScorer, type SolutionScorer, type SolutionScores } from "./reasoning/scorer.ts";
+export { readSearched, type SearchedFilter, type SearchedProblem } from "./reasoning/searched-problem.ts";
 export { parseStrategy, type StrategyOptions } from "./reasoning/strategies/strategies.ts";
 export type {
   Question,
@@ -277,7 +278,12 @@ export {
 export type { Isolation } from "./sandbox/confinement.ts";
 export type { ProbeKind } from "./sandbox/probes.ts";
 export type { InterpreterName } from "./sandbox/tiers.ts";
-export { type Aggregation, aggregateRewards, type WeightedVote, weightedVote } from "./search/ranking.ts";
+export {
+  aggregateRewards,
+  type RewardAggregation,
+  type WeightedVote,
+  weightedVote,
+} from "./search/ranking.ts";
 export {
   type DrawnStep,
   type ScoredStep,

@@ -39,3 +39,8 @@ export function parseList(text: string): string[] {
   if (parts.includes("")) throw new InvalidArgumentError("A name in the list is empty.");
   return parts;
 }
+
+/** "1000,4000" as whole numbers from 1 on. */
+export function parseWholes(text: string): number[] {
+  return parseList(text).map(parseWhole(1));
+}

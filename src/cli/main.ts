@@ -24,6 +24,8 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   study: async () => (await import("./study.ts")).addStudyCommand,
   report: async () => (await import("./report.ts")).addReportCommand,
   reason: async () => (await import("./reason.ts")).addReasonCommand,
+  search: async () => (await import("./search.ts")).addSearchCommand,
+  show: async () => (await import("./show.ts")).addShowCommand,
   sample: async () => (await import("./sample.ts")).addSampleCommand,
   select: async () => (await import("./select.ts")).addSelectCommand,
   programs: async () => (await import("./programs.ts")).addProgramsCommand,

@@ -53,8 +53,8 @@ export function addWeightOptions(command: Command): Command {
 
 /** What --bits and --exact say. */
 export function readBits(options: {
-  readonly bits?: string;
-  readonly exact?: boolean;
+  readonly bits?: string | undefined;
+  readonly exact?: boolean | undefined;
 }): Pick<GeneratorOptions, "bits"> {
   if (options.exact) return { bits: "exact" };
   return options.bits === undefined ? {} : { bits: Number(options.bits) as 4 | 8 };

@@ -18,7 +18,7 @@ import { openWriter, type WriterOptions } from "./open-writer.ts";
 import { type Problem, readProblems } from "./problem.ts";
 import { mostExamples } from "./prompts.ts";
 import type { ReasoningResults } from "./results.ts";
-import { ruleScorer, type Scorer } from "./scorer.ts";
+import { ruleScorer, type SolutionScorer } from "./scorer.ts";
 import { isBaseline, parseStrategy, type StrategyOptions } from "./strategies/strategies.ts";
 import type { ReasoningSettings, Strategy } from "./strategy.ts";
 import { createTools, type Workshop } from "./tools.ts";
@@ -50,7 +50,7 @@ export interface ReasoningOptions extends WriterOptions, StrategyOptions, Partia
   /** Runs the programs of strategies that write some. */
   readonly runner?: Pick<CodeRunner, "run">;
   /** Says how good steps are, to strategies that ask: a name such as "equations", or what else scores. */
-  readonly scorer?: string | Scorer;
+  readonly scorer?: string | SolutionScorer;
   /** Folder of the run: what was answered there before is not asked again. */
   readonly out: string;
   /** Ends the run; every answer so far is kept. */
@@ -171,7 +171,7 @@ export async function runReasoning(
         adapter: options.adapter ?? null,
         seed,
         settings,
-        scorer: scorer?.name ?? null,
+        scorer: scorer && strategies.some(({ scoresSteps }) => scoresSteps) ? scorer.name : null,
         cost,
         tasks: described,
         curves: described.map(({ name }) => {

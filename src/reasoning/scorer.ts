@@ -13,10 +13,10 @@ export const scoresSchema = z.object({
 });
 
 /** How good steps are, and what it costs to know. */
-export type Scores = z.output<typeof scoresSchema>;
+export type SolutionScores = z.output<typeof scoresSchema>;
 
 /** What is asked at the same time may be computed side by side. */
-export interface Scorer {
+export interface SolutionScorer {
   /** All that its scores depend on apart from the request, as a text. */
   readonly identity: string;
   /** For people. */
@@ -27,9 +27,9 @@ export interface Scorer {
    * @param path the steps before, lines without their ends
    * @throws InputError if they are too long for it
    */
-  score(question: string, path: readonly string[], steps: readonly string[]): Promise<Scores>;
-  /** How good each step of a solution is, after those before it. @throws InputError as {@link Scorer.score} */
-  judge(question: string, steps: readonly string[]): Promise<Scores>;
+  score(question: string, path: readonly string[], steps: readonly string[]): Promise<SolutionScores>;
+  /** How good each step of a solution is, after those before it. @throws InputError as {@link SolutionScorer.score} */
+  judge(question: string, steps: readonly string[]): Promise<SolutionScores>;
   /** Tokens of a question, which are computed once for all steps after it. Default: none. */
   countQuestion?(question: string): number;
   /** The most tokens that it computes for steps of which so many tokens were written. Default: none. */
@@ -42,7 +42,7 @@ export interface Scorer {
 const unknown = 0.5;
 
 /** The share of the equations so far that are true; a half where there are none. It computes no tokens. */
-const equationScorer: Scorer = {
+const equationScorer: SolutionScorer = {
   identity: "equations",
   name: "the share of true equations",
   score: async (_, path, steps) => ({
@@ -62,7 +62,7 @@ function shareOfTrue(steps: readonly string[]): number {
   return equations === 0 ? unknown : valid / equations;
 }
 
-const rules: Readonly<Record<string, Scorer>> = { equations: equationScorer };
+const rules: Readonly<Record<string, SolutionScorer>> = { equations: equationScorer };
 
 /** Scorers that need no model, by name. */
 export const ruleNames: readonly string[] = Object.keys(rules);
@@ -77,7 +77,7 @@ export const ruleNames: readonly string[] = Object.keys(rules);
  * const { rewards } = await ruleScorer("equations").score("What is 3 + 4 - 2?", ["3 + 4 = 7"], ["7 - 2 = 5", "7 - 2 = 4"]);
  * console.log(rewards); // [ 1, 0.5 ]
  */
-export function ruleScorer(name: string): Scorer {
+export function ruleScorer(name: string): SolutionScorer {
   const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
   if (rule) return rule;
   throw new InputError(

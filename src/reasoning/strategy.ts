@@ -7,7 +7,7 @@ import type { SearchTree } from "../search/tree.ts";
 import type { Meter } from "./meter.ts";
 import type { Problem } from "./problem.ts";
 import type { PromptOptions } from "./prompts.ts";
-import type { Scores } from "./scorer.ts";
+import type { SolutionScores } from "./scorer.ts";
 import type { Ability, ScoredText, WriteRequest, Written } from "./writer.ts";
 
 /** What a strategy sees of a problem. */
@@ -98,9 +98,9 @@ export interface Tools {
   /** Several texts side by side, drawn with the run's temperature unless told. */
   sample(request: WriteRequest): Promise<Written[]>;
   /** How good steps are that may follow a path, each by itself; only for strategies that say so. */
-  scoreSteps(question: Question, path: readonly string[], steps: readonly string[]): Promise<Scores>;
+  scoreSteps(question: Question, path: readonly string[], steps: readonly string[]): Promise<SolutionScores>;
   /** How good each step of a solution is; only for strategies that say so. */
-  judgeSteps(question: Question, steps: readonly string[]): Promise<Scores>;
+  judgeSteps(question: Question, steps: readonly string[]): Promise<SolutionScores>;
   /** The most tokens that are computed to score steps of which so many tokens were written. */
   mostScored(written: number): number;
   /**

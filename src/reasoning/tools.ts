@@ -10,7 +10,7 @@ import type { AnswerJudge } from "./judge.ts";
 import { createMeter, type Meter } from "./meter.ts";
 import type { Problem } from "./problem.ts";
 import { promptOf } from "./prompts.ts";
-import { type Scorer, type Scores, scoresSchema } from "./scorer.ts";
+import { type SolutionScorer, type SolutionScores, scoresSchema } from "./scorer.ts";
 import type { ReasoningSettings, Strategy, Tools } from "./strategy.ts";
 import {
   begunText,
@@ -32,7 +32,7 @@ export interface Workshop {
   readonly log: AnswerLog;
   readonly judge: AnswerJudge;
   readonly runner?: Pick<CodeRunner, "run"> | undefined;
-  readonly scorer?: Scorer | undefined;
+  readonly scorer?: SolutionScorer | undefined;
   /** Of the draws. */
   readonly seed: number;
   readonly signal: AbortSignal;
@@ -111,7 +111,11 @@ export function createTools(workshop: Workshop, strategy: Strategy, problem: Pro
 
   const questionOfScorer = () => scorer?.countQuestion?.(problem.question) ?? 0;
 
-  const rate = async (request: unknown[], ask: (by: Scorer) => Promise<Scores>, steps: number) => {
+  const rate = async (
+    request: unknown[],
+    ask: (by: SolutionScorer) => Promise<SolutionScores>,
+    steps: number,
+  ) => {
     if (!scorer || !strategy.scoresSteps) throw new Error("it scores steps, but does not say so");
     if (!isScored) meter.verifierTokens += questionOfScorer();
     isScored = true;

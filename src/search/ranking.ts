@@ -1,9 +1,9 @@
 /** @file Whole solutions compared by the rewards of their steps. */
 
 /** How the rewards of a solution's steps become one: that of its last step, the least, or their product. */
-export type Aggregation = "last" | "min" | "product";
+export type RewardAggregation = "last" | "min" | "product";
 
-export const aggregations = ["last", "min", "product"] as const satisfies readonly Aggregation[];
+export const aggregations = ["last", "min", "product"] as const satisfies readonly RewardAggregation[];
 
 /**
  * The reward of a whole solution; 0 of one without steps.
@@ -12,7 +12,7 @@ export const aggregations = ["last", "min", "product"] as const satisfies readon
  * const { aggregateRewards } = await import("slimtune");
  * console.log(aggregateRewards([0.5, 0.5, 1], "product")); // 0.25
  */
-export function aggregateRewards(rewards: readonly number[], by: Aggregation): number {
+export function aggregateRewards(rewards: readonly number[], by: RewardAggregation): number {
   const last = rewards.at(-1);
   if (last === undefined) return 0;
   if (by === "last") return last;

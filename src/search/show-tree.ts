@@ -1,6 +1,6 @@
 /** @file A tree of steps as text for a terminal. */
 
-import { childrenOf, pathTo, type SearchNode, type SearchTree } from "./tree.ts";
+import { pathTo, type SearchNode, type SearchTree } from "./tree.ts";
 
 export interface ShowOptions {
   /** The most characters of a line. Default 100. */
@@ -24,8 +24,16 @@ export function showTree(tree: SearchTree, { width = 100 }: ShowOptions = {}): s
   const marks = { answer: "=", "dead end": "x", cut: "x", open: "", expanded: "" };
   const chosen = new Set(tree.answer === null ? [] : pathTo(tree, tree.answer).map(({ id }) => id));
   const order = new Map(tree.expanded.map((id, i) => [id, i + 1]));
-  const lines = [`. [1]`];
-  const show = (node: SearchNode, indent: string, isLast: boolean) => {
+  const children = new Map<number | null, SearchNode[]>();
+  for (const node of tree.nodes) {
+    const siblings = children.get(node.parent);
+    if (siblings) siblings.push(node);
+    else children.set(node.parent, [node]);
+  }
+  const lines = [". [1]"];
+  const open = listBranches(children.get(0), "");
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const { node, indent, isLast } = next;
     const place = order.get(node.id);
     const parts = [
       chosen.has(node.id) ? "*" : marks[node.state],
@@ -36,12 +44,12 @@ export function showTree(tree: SearchTree, { width = 100 }: ShowOptions = {}): s
     ];
     const line = `${indent}${isLast ? "└ " : "├ "}${parts.filter((part) => part !== "").join(" ")}`;
     lines.push(line.length <= width ? line : `${line.slice(0, width - 1)}…`);
-    showChildren(node, indent + (isLast ? "  " : "│ "));
-  };
-  const showChildren = ({ id }: SearchNode, indent: string) => {
-    const children = childrenOf(tree, id);
-    for (const [i, child] of children.entries()) show(child, indent, i === children.length - 1);
-  };
-  showChildren(tree.nodes[0]!, "");
+    open.push(...listBranches(children.get(node.id), indent + (isLast ? "  " : "│ ")));
+  }
   return lines.join("\n");
+}
+
+/** The first one last. */
+function listBranches(nodes: readonly SearchNode[] = [], indent: string) {
+  return nodes.map((node, i) => ({ node, indent, isLast: i === nodes.length - 1 })).reverse();
 }

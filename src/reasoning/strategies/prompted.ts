@@ -3,15 +3,10 @@
 import type { PromptOptions } from "../prompts.ts";
 import type { Question, Solution, Strategy, Tools } from "../strategy.ts";
 import type { Written } from "../writer.ts";
-import { countAffordable, type Named } from "./affordable.ts";
 
 /** Chain of thought: the likeliest solution to the question under the run's instruction (Wei et al. 2022, arXiv 2201.11903). */
-export function chainOfThought({ name, budget }: Named): Strategy {
-  return {
-    name,
-    ...(budget !== undefined && { budget }),
-    solve: (question, tools) => solveOnce(question, tools),
-  };
+export function chainOfThought(name: string): Strategy {
+  return { name, solve: (question, tools) => solveOnce(question, tools) };
 }
 
 /**
@@ -57,9 +52,7 @@ export async function solveOnce(
   options: PromptOptions = {},
 ): Promise<Solution> {
   const messages = tools.prompt(question, options);
-  countAffordable(messages, tools, 1);
-  const maxTokens = Math.min(tools.settings.maxTokens, tools.room(messages));
-  return asSolution(await tools.write({ messages, maxTokens }), tools);
+  return asSolution(await tools.write({ messages, maxTokens: tools.settings.maxTokens }), tools);
 }
 
 /** A text of a model as a solution. */

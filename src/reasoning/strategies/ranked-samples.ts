@@ -1,18 +1,18 @@
 /** @file Whole solutions chosen by the rewards of their steps. */
 
-import { type Aggregation, aggregateRewards, weightedVote } from "../../search/ranking.ts";
+import { aggregateRewards, type RewardAggregation, weightedVote } from "../../search/ranking.ts";
 import type { Question, Solution, Strategy, Tools } from "../strategy.ts";
 import type { Written } from "../writer.ts";
 import { drawAffordable, type Named } from "./affordable.ts";
 import { splitSteps } from "./steps.ts";
 
 /** The solution with the highest reward, of n. */
-export function bestByReward(named: Named, n: number, by: Aggregation): Strategy {
+export function bestByReward(named: Named, n: number, by: RewardAggregation): Strategy {
   return ranked(named, n, by, (rated) => rated);
 }
 
 /** The answer whose solutions have the highest sum of rewards, of n. */
-export function weightedBestOfN(named: Named, n: number, by: Aggregation): Strategy {
+export function weightedBestOfN(named: Named, n: number, by: RewardAggregation): Strategy {
   return ranked(named, n, by, (rated, { equal }) => {
     const [heaviest] = weightedVote(
       rated.map(({ answer, reward }) => ({ answer, weight: reward })),
@@ -33,7 +33,7 @@ interface Rated {
 function ranked(
   { name, budget }: Named,
   n: number,
-  by: Aggregation,
+  by: RewardAggregation,
   eligible: (rated: readonly Rated[], tools: Tools) => readonly Rated[],
 ): Strategy {
   return {

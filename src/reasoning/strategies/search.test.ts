@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { InputError } from "../../core/errors.ts";
 import type { SearchNode } from "../../search/tree.ts";
-import { ruleScorer, type Scorer } from "../scorer.ts";
+import { ruleScorer, type SolutionScorer } from "../scorer.ts";
 import { type ScriptedWriter, scriptedWriter, solve as solveWith } from "../scripted-writer.fixture.ts";
 import type { Writer, Written } from "../writer.ts";
 import { splitSteps } from "./steps.ts";
@@ -14,7 +14,7 @@ const scriptedScorer = (rewards: Readonly<Record<string, number>>) => {
     rewards: steps.map((step) => rewards[step] ?? 0.5),
     tokens: steps.reduce((sum, step) => sum + step.length, 0),
   });
-  const scorer: Scorer = {
+  const scorer: SolutionScorer = {
     ...{ identity: "scripted", name: "a script" },
     async score(_, path, steps) {
       asked.push({ path, steps });
@@ -225,15 +225,7 @@ describe("whole solutions by rewards", () => {
 });
 
 describe("a budget", () => {
-  const names = [
-    "greedy",
-    "sc:40",
-    "bon:40",
-    "prm-bon:40",
-    "weighted-bon:40",
-    "mstar-beam:8",
-    "mstar-levin:8",
-  ];
+  const names = ["sc:40", "bon:40", "prm-bon:40", "weighted-bon:40", "mstar-beam:8", "mstar-levin:8"];
   const answering = () =>
     scriptedWriter(({ begun = [], seed }) => {
       const depth = begun.join("").split("\n").length - 1;
@@ -246,7 +238,7 @@ describe("a budget", () => {
     for (const budget of [541, 700, 1300]) {
       const { computed } = await solve(`${name}@${budget}`, answering(), {}, settings);
       expect(computed).toBeLessThanOrEqual(budget);
-      // What is left has not room for another text with its scores; a greedy solution or a search may also be done.
+      // What is left has not room for another text with its scores; a search may also be done.
       if (["sc:40", "bon:40"].includes(name)) expect(computed).toBeGreaterThan(Math.min(budget - 30, 200));
     }
   });
@@ -254,7 +246,6 @@ describe("a budget", () => {
   test("that has no room for the first text is refused with numbers", async () => {
     const settings = { maxTokens: 30, stepTokens: 12 };
     const refusals = [
-      ["greedy@10", "its budget leaves 0 tokens beside the question, of which the first text may take 1;"],
       ["sc:4@35", "its budget leaves 25 tokens beside the question, of which the first text may take 30;"],
       [
         "prm-bon:4@300",
@@ -276,7 +267,7 @@ describe("a budget", () => {
   test("only some strategies can be held to one", () => {
     expect(parseStrategy("sc:8@4000")).toMatchObject({ name: "sc:8@4000", budget: 4000 });
     expect(() => parseStrategy("cod@400")).toThrow(
-      /^The strategy cod cannot be held to a budget of 400 tokens; cot, greedy, sc, bon, /,
+      /^The strategy cod cannot be held to a budget of 400 tokens; sc, bon, prm-bon, /,
     );
     expect(() => parseStrategy("dvts:6:4")).toThrow(
       new InputError(
@@ -299,7 +290,7 @@ test("the rule of true equations scores what was calculated so far", async () =>
 
 test("a scorer that gives too few rewards is told from one that works", async () => {
   const none = async () => ({ rewards: [], tokens: 0 });
-  const scorer: Scorer = { identity: "short", name: "a short scorer", score: none, judge: none };
+  const scorer: SolutionScorer = { identity: "short", name: "a short scorer", score: none, judge: none };
   await expect(solveWith(parseStrategy("mstar-beam:1"), writing(trap), {}, { scorer })).rejects.toThrow(
     "a short scorer gives 0 rewards for 1 steps; it must give one for each.",
   );

@@ -46,8 +46,7 @@ export const strategies: Readonly<Record<string, StrategyEntry>> = {
     usage: "cot",
     description: "Chain of thought: one solution under the run's instruction.",
     isBaseline: true,
-    takesBudget: true,
-    create: chainOfThought,
+    create: ({ name }) => chainOfThought(name),
   },
   cut: {
     usage: "cut:N",
@@ -59,8 +58,7 @@ export const strategies: Readonly<Record<string, StrategyEntry>> = {
     usage: "greedy",
     description: "cot by another name: the likeliest solution.",
     isBaseline: true,
-    takesBudget: true,
-    create: chainOfThought,
+    create: ({ name }) => chainOfThought(name),
   },
   cod: {
     usage: "cod",
