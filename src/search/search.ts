@@ -88,13 +88,13 @@ export async function search(options: SearchOptions): Promise<SearchResult> {
   let drawn = 0;
   for (;;) {
     const taken = growing.flatMap((one) => takeNodes(one, selection).map((node) => ({ ...one, node })));
+    if (taken.length === 0) break;
     const paths = taken.map(({ tree, node }) => pathTo(tree, node.id).map(({ text }) => text));
     const mostTokens = (draws: number) =>
       budget ? paths.reduce((sum, path) => sum + budget.mostTokens(path, draws), 0) : 0;
     const left = budget ? budget.tokens - tokens.written - tokens.scored : 0;
     let draws = children;
     while (draws > 0 && mostTokens(draws) > left) draws--;
-    if (taken.length === 0) break;
     if (draws === 0) {
       if (drawn === 0) throw tooSmall(budget!.tokens, count, mostTokens(1));
       for (const { tree, frontier, node } of taken) {
