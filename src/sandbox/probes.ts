@@ -121,15 +121,17 @@ export const probes: readonly Probe[] = [
     ({ folder, token }) =>
       `import os\nplace = "."\nfor _ in range(12):\n    if os.path.exists(place + ${text(`${folder}/secret.txt`)}):\n        print(${text(token)})\n    place += "/.."`,
   ),
-  files(
-    "follows a symbolic link",
-    ({ folder }) =>
-      `import os, tempfile\n${each(
-        `print(open(${text(`${folder}/link`)}).read())`,
-        `os.symlink(${text(folder)}, "/tmp/link")\nprint(open("/tmp/link/secret.txt").read())`,
-        `os.link(${text(`${folder}/secret.txt`)}, "/tmp/hard")\nprint(open("/tmp/hard").read())`,
-      )}`,
-  ),
+  files("follows a symbolic link", ({ folder, port }) => {
+    // A name that is new, for a link that goes again.
+    const link = `/tmp/link-${port}`;
+    const read = (path: string) =>
+      `try:\n    print(open("${path}").read())\nfinally:\n    os.remove("${link}")`;
+    return `import os\n${each(
+      `print(open(${text(`${folder}/link`)}).read())`,
+      `os.symlink(${text(folder)}, "${link}")\n${read(`${link}/secret.txt`)}`,
+      `os.link(${text(`${folder}/secret.txt`)}, "${link}")\n${read(link)}`,
+    )}`;
+  }),
   files(
     "goes through /proc/self",
     ({ folder, token }) =>
