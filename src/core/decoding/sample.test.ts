@@ -55,6 +55,51 @@ test.each<[SamplingOptions, number[]]>([
     expect(Math.abs(share - expected[id]!)).toBeLessThan(0.015);
 });
 
+/** Draws as {@link strategyOf} does, of tokens that are all put in order. */
+function drawOfAll(
+  logits: Float32Array,
+  { topK = logits.length, topP = 1, minP = 0, temperature = 1 }: SamplingOptions,
+  seed: number,
+): number {
+  const best = Math.max(...logits);
+  const weights = [...logits].map((logit) => Math.exp((logit - best) / temperature));
+  const ordered = weights.toSorted((a, b) => b - a).slice(0, topK);
+  const enough = topP * ordered.reduce((sum, weight) => sum + weight, 0);
+  let mass = 0;
+  const last = ordered.findIndex((weight, i) => {
+    mass += weight;
+    return mass >= enough || i === ordered.length - 1;
+  });
+  const least = Math.max(topP < 1 || topK < logits.length ? ordered[last]! : 0, minP);
+  const left = weights.map((weight) => (weight >= least ? weight : 0));
+  let draw = createRandom(seed).uniform() * left.reduce((sum, weight) => sum + weight, 0);
+  return left.findIndex((weight) => {
+    draw -= weight;
+    return weight > 0 && draw < 0;
+  });
+}
+
+test("what is drawn is what it would be with the whole vocabulary in order", () => {
+  const option = (least: number, most: number) =>
+    fc.option(fc.double({ min: least, max: most, noNaN: true }), { nil: undefined });
+  fc.assert(
+    fc.property(
+      fc.array(fc.double({ min: -40, max: 40, noNaN: true }), { minLength: 1, maxLength: 300 }),
+      fc.option(fc.integer({ min: 1, max: 310 }), { nil: undefined }),
+      option(0.05, 0.999),
+      option(0, 0.5),
+      fc.constantFrom(0.3, 0.7, 1, 4),
+      fc.nat(1000),
+      (values, topK, topP, minP, temperature, seed) => {
+        const given = { topK, topP, minP, temperature };
+        const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+        const some = Float32Array.from(values);
+        expect(strategyOf(options)(stateOf(seed), some.slice())).toBe(drawOfAll(some, options, seed));
+      },
+    ),
+  );
+});
+
 test("a repetition penalty divides positive logits and multiplies negative ones, once per token", () => {
   const penalized = [...logits].map((l, id) => (id === 1 ? l / 1.5 : id === 2 ? l * 1.5 : l));
   const expected = softmaxOf(penalized, () => true);

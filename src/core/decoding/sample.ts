@@ -87,9 +87,11 @@ export function sampling({
   topK = Number.POSITIVE_INFINITY,
   minP = 0,
 }: Omit<SamplingOptions, "repetitionPenalty">): DecodingStrategy {
+  /** Of a text's tokens one after the other. */
+  let weights = new Float64Array(0);
   return ({ random }, logits) => {
     const best = argmax(logits);
-    const weights = new Float64Array(logits.length);
+    if (weights.length !== logits.length) weights = new Float64Array(logits.length);
     for (let id = 0; id < weights.length; id++)
       weights[id] = Math.exp((logits[id]! - logits[best]!) / temperature);
     const least = leastWeight(weights, topK, topP, minP);
@@ -131,13 +133,40 @@ export function checkLogits(logits: Float32Array): void {
 
 /** The least weight that is drawn from: that of the last token which top-k, top-p and min-p leave. */
 function leastWeight(weights: Float64Array, topK: number, topP: number, minP: number): number {
-  if (topK >= weights.length && topP === 1) return minP;
-  const descending = weights.slice().sort().reverse().subarray(0, topK);
-  const enough = topP * descending.reduce((sum, weight) => sum + weight, 0);
+  const isAll = topK >= weights.length;
+  if (isAll && topP === 1) return minP;
+  let enough = isAll ? topP * sumOf(weights) : Number.POSITIVE_INFINITY;
+  const descending = heaviest(weights, (count, mass) => count >= topK || mass >= enough).subarray(0, topK);
+  if (!isAll) enough = topP * sumOf(descending);
   let mass = 0;
   let last = 0;
   while (last < descending.length - 1 && mass + descending[last]! < enough) mass += descending[last++]!;
   return Math.max(minP, descending[last]!);
+}
+
+/**
+ * The heaviest weights, of which the first is 1, in falling order: so many that their number and sum are enough. Few are put in order,
+ * since few of a vocabulary's tokens have most of the weight.
+ */
+function heaviest(weights: Float64Array, isEnough: (count: number, mass: number) => boolean): Float64Array {
+  for (let bound = 2 ** -8; ; bound /= 2 ** 8) {
+    const heavy: number[] = [];
+    let mass = 0;
+    for (let id = 0; id < weights.length; id++) {
+      const weight = weights[id]!;
+      if (weight < bound) continue;
+      heavy.push(weight);
+      mass += weight;
+    }
+    if (heavy.length === weights.length || isEnough(heavy.length, mass))
+      return Float64Array.from(heavy).sort().reverse();
+  }
+}
+
+function sumOf(values: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]!;
+  return sum;
 }
 
 export function argmax(values: Float32Array): number {
