@@ -18,7 +18,15 @@ export interface AnswerFormat {
   /** The first event of a choice, if it has one before the first piece. */
   opening(index: number): object | undefined;
   piece(index: number, piece: Piece): object;
-  ending(index: number, finishReason: Generation["finishReason"]): object;
+  ending(index: number, generation: Generation): object;
+}
+
+/** How a choice has ended, if it has: OpenAI's field, and vLLM's for the stop string that ended it. */
+export function describeEnd(generation?: Generation): object {
+  return {
+    finish_reason: generation?.finishReason ?? null,
+    stop_reason: generation?.stopString ?? null,
+  };
 }
 
 export interface AnswerContext {
@@ -103,7 +111,7 @@ function streamAnswer(asked: Answer, client: AbortSignal, context: AnswerContext
     };
     const onPiece = (piece: Piece) => sendNext(format.piece(index, piece));
     const generation = await generate(context, request, { signal, onPiece });
-    sendNext(format.ending(index, generation.finishReason));
+    sendNext(format.ending(index, generation));
     return generation;
   }
 

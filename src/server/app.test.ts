@@ -50,6 +50,10 @@ const post = (path: string, body: unknown, headers: Record<string, string> = {})
 const complete = (prompt: string, options: Partial<OpenAI.CompletionCreateParamsNonStreaming> = {}) =>
   client.completions.create({ model: "small", prompt, max_tokens: 500, ...options });
 
+interface Answered {
+  readonly choices: readonly [{ readonly finish_reason: string | null; readonly stop_reason: string | null }];
+}
+
 async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {
   const items: T[] = [];
   for await (const item of stream) items.push(item);
@@ -160,6 +164,33 @@ describe("with OpenAI's client", () => {
     expect(chunks.map(({ choices }) => choices[0]!.text).join("")).toBe(text + text);
     expect(chunks.at(-1)!.choices[0]!.finish_reason).toBe("stop");
   });
+
+  test.each(["chat/completions", "completions"])(
+    "%s says which stop string has ended a text",
+    async (path) => {
+      const asked = { model: "small", max_tokens: 500, prompt: text };
+      const { prompt, ...chat } = { ...asked, messages: [{ role: "user", content: text }] };
+      const body = path === "completions" ? asked : chat;
+      const third = tokenizer.decode(tokenizer.encode(text).slice(3, 4));
+      const reasons = async (options: object) => {
+        const whole = (await (await post(`/v1/${path}`, { ...body, ...options })).json()) as Answered;
+        const stream = await (await post(`/v1/${path}`, { ...body, ...options, stream: true })).text();
+        const events = stream
+          .split("\n\n")
+          .filter((event) => event.startsWith("data: {"))
+          .map((event) => JSON.parse(event.slice("data: ".length)) as Answered);
+        for (const { choices } of events.slice(0, -1))
+          expect(choices[0]).toMatchObject({ finish_reason: null, stop_reason: null });
+        return [whole, events.at(-1)!].map(({ choices: [choice] }) => [
+          choice.finish_reason,
+          choice.stop_reason,
+        ]);
+      };
+      expect(await reasons({ stop: ["none", third] })).toEqual(Array(2).fill(["stop", third]));
+      expect(await reasons({ stop: "none" })).toEqual(Array(2).fill(["stop", null]));
+      expect(await reasons({ stop: third, max_tokens: 2 })).toEqual(Array(2).fill(["length", null]));
+    },
+  );
 
   test("log-probabilities of a chat", async () => {
     const { choices } = await client.chat.completions.create({

@@ -1,7 +1,7 @@
 /** @file Answers of POST /v1/chat/completions, after OpenAI's API reference ("Create chat completion"). */
 
 import type { GeneratedToken } from "../core/decoding/generator.ts";
-import type { AnswerFormat } from "./answer.ts";
+import { type AnswerFormat, describeEnd } from "./answer.ts";
 import { chatLogprobs } from "./logprobs.ts";
 import type { PreparedRequest } from "./prepare-request.ts";
 
@@ -12,20 +12,20 @@ export function formatChat({ settings }: PreparedRequest): AnswerFormat {
     index,
     delta,
     logprobs,
-    finish_reason: null,
+    ...describeEnd(),
   });
   return {
     idPrefix: "chatcmpl-",
     object: "chat.completion",
     chunkObject: "chat.completion.chunk",
-    whole: (index, { text, finishReason, tokens }) => ({
+    whole: (index, generation) => ({
       index,
-      message: { role: "assistant", content: text, refusal: null },
-      logprobs: describe(tokens),
-      finish_reason: finishReason,
+      message: { role: "assistant", content: generation.text, refusal: null },
+      logprobs: describe(generation.tokens),
+      ...describeEnd(generation),
     }),
     opening: (index) => delta(index, { role: "assistant", content: "" }),
     piece: (index, { text, tokens }) => delta(index, { content: text }, describe(tokens)),
-    ending: (index, finishReason) => ({ ...delta(index, {}), finish_reason: finishReason }),
+    ending: (index, generation) => ({ ...delta(index, {}), ...describeEnd(generation) }),
   };
 }

@@ -1,7 +1,7 @@
 /** @file Answers of POST /v1/completions, after OpenAI's API reference ("Create completion", legacy). */
 
-import type { GeneratedToken } from "../core/decoding/generator.ts";
-import type { AnswerFormat } from "./answer.ts";
+import type { GeneratedToken, Generation } from "../core/decoding/generator.ts";
+import { type AnswerFormat, describeEnd } from "./answer.ts";
 import { completionLogprobs, lengthOf } from "./logprobs.ts";
 import type { PreparedRequest } from "./prepare-request.ts";
 
@@ -15,23 +15,23 @@ export function formatCompletion({ prompts, n, settings }: PreparedRequest): Ans
     offsets[index] = tokens.reduce((end, { text }) => end + lengthOf(text), start);
     return completionLogprobs(tokens, start);
   };
-  const choice = (index: number, text: string, logprobs: object | null, finishReason: string | null) => ({
+  const choice = (index: number, text: string, logprobs: object | null, generation?: Generation) => ({
     index,
     text,
     logprobs,
-    finish_reason: finishReason,
+    ...describeEnd(generation),
   });
   return {
     idPrefix: "cmpl-",
     object: "text_completion",
     chunkObject: "text_completion",
-    whole: (index, { text, tokens, finishReason }) =>
-      choice(index, echo(index) + text, describe(index, tokens), finishReason),
+    whole: (index, generation) =>
+      choice(index, echo(index) + generation.text, describe(index, generation.tokens), generation),
     opening(index) {
       const text = echo(index);
-      return text === "" ? undefined : choice(index, text, null, null);
+      return text === "" ? undefined : choice(index, text, null);
     },
-    piece: (index, { text, tokens }) => choice(index, text, describe(index, tokens), null),
-    ending: (index, finishReason) => choice(index, "", null, finishReason),
+    piece: (index, { text, tokens }) => choice(index, text, describe(index, tokens)),
+    ending: (index, generation) => choice(index, "", null, generation),
   };
 }

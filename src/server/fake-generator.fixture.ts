@@ -1,4 +1,4 @@
-/** @file A generator for tests: it repeats the prompt, a token at a time. */
+/** @file A generator for tests: it repeats the prompt, a token at a time, up to a token that is a stop string. */
 
 import { setTimeout } from "node:timers/promises";
 import type { GeneratedToken, Generator } from "../core/decoding/generator.ts";
@@ -19,11 +19,12 @@ export function createFakeGenerator(tokenizer: Tokenizer): FakeGenerator {
     pause: 0,
     running: 0,
     aborted: 0,
-    async generate({ promptIds, maxNewTokens, logprobs }, { signal, onPiece } = {}) {
+    async generate({ promptIds, maxNewTokens, logprobs, stop = [] }, { signal, onPiece } = {}) {
       fake.running++;
       try {
         const ids = promptIds.filter((id) => !tokenizer.isSpecial(id));
-        const written = ids.slice(0, maxNewTokens);
+        const end = stop.length === 0 ? -1 : ids.findIndex((id) => stop.includes(tokenizer.decode([id])));
+        const written = ids.slice(0, Math.min(maxNewTokens, end < 0 ? ids.length : end));
         const tokens: GeneratedToken[] = [];
         let text = "";
         for (const [i, id] of written.entries()) {
@@ -40,10 +41,11 @@ export function createFakeGenerator(tokenizer: Tokenizer): FakeGenerator {
           onPiece?.({ text: whole.slice(text.length), tokens: logprobs === undefined ? [] : [token] });
           text = whole;
         }
-        const complete = written.length === ids.length && ids.length < maxNewTokens;
+        const complete = written.length < maxNewTokens;
         return {
           text,
           finishReason: complete ? "stop" : "length",
+          stopString: complete && end >= 0 ? tokenizer.decode([ids[end]!]) : null,
           computedPromptTokens: promptIds.length,
           completionTokens: written.length + (complete ? 1 : 0),
           ids: written,

@@ -237,13 +237,14 @@ export function createGenerator(
       throw new InputError(`The strategy chose token ${id}, which is not in the vocabulary.`);
     ids.push(id);
     if (endsText(tokenizer, id, request)) {
-      finish(job, "stop");
+      const token = tokenizer.tokenOf(id) ?? "";
+      finish(job, "stop", "", request.stop?.includes(token) ? token : null);
       return true;
     }
     if (describe) job.tokens.push({ start: stream.text.length, token: describe(id) });
     const text = stream.push(id);
-    if (stream.stopped) {
-      finish(job, "stop", text);
+    if (stream.stop !== undefined) {
+      finish(job, "stop", text, stream.stop);
       return true;
     }
     const full = ids.length === request.maxNewTokens || request.promptIds.length + ids.length === context;
@@ -261,13 +262,19 @@ export function createGenerator(
     if (text !== "" || known.length > job.given) job.onPiece?.({ text, tokens: known.slice(job.given) });
     job.given = known.length;
   };
-  const finish = (job: Job, finishReason: Generation["finishReason"], text = "") => {
+  const finish = (
+    job: Job,
+    finishReason: Generation["finishReason"],
+    text = "",
+    stopString: string | null = null,
+  ) => {
     const rest = text + job.stream.finish();
     // A stop string takes the tokens in which it stands with it; otherwise even those without text are given.
-    give(job, rest, job.stream.stopped ? job.stream.released : Number.POSITIVE_INFINITY);
+    give(job, rest, job.stream.stop === undefined ? Number.POSITIVE_INFINITY : job.stream.released);
     job.resolve({
       text: job.stream.text,
       finishReason,
+      stopString,
       completionTokens: job.ids.length,
       ids: job.ids,
       computedPromptTokens: job.computedPromptTokens,
@@ -284,6 +291,7 @@ export function createGenerator(
         return {
           text: "",
           finishReason: "length",
+          stopString: null,
           completionTokens: 0,
           ids: [],
           computedPromptTokens: 0,

@@ -45,6 +45,8 @@ export interface Generation {
   readonly text: string;
   /** "stop": the end-of-sequence token, a stop string or a stop token; "length": no room for more tokens. */
   readonly finishReason: "stop" | "length";
+  /** The stop string that ended the text; null where a token did that is none, or its length. */
+  readonly stopString: string | null;
   /** Tokens written, the end-of-sequence token included. */
   readonly completionTokens: number;
   /** These tokens. */

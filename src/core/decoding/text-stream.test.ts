@@ -10,7 +10,7 @@ function streamAll(text: string, stop: readonly string[]) {
   const pieces: string[] = [];
   for (const id of tokenizer.encode(text)) {
     pieces.push(stream.push(id));
-    if (stream.stopped) break;
+    if (stream.stop !== undefined) break;
   }
   pieces.push(stream.finish());
   return { pieces, stream };
@@ -44,7 +44,8 @@ test("the text ends before the stop string that is complete first, and nothing o
         const end = Math.min(...found);
         const { pieces, stream } = streamAll(text, stop);
         expect(pieces.join("")).toBe(text.slice(0, end));
-        expect(stream.stopped).toBe(true);
+        expect(stop).toContain(stream.stop);
+        expect(whole.startsWith(stream.stop!, stream.text.length)).toBe(true);
       },
     ),
   );
@@ -62,7 +63,7 @@ test("a long stop string that nearly occurs at every place costs a look at each 
   const { pieces, stream } = streamAll(text, Array(16).fill(`${"a".repeat(100_000)}b`));
   expect(performance.now() - started).toBeLessThan(5000);
   expect(pieces.join("")).toBe(text);
-  expect(stream.stopped).toBe(false);
+  expect(stream.stop).toBeUndefined();
 
   const repeated = streamAll("abababac", ["ababac"]);
   expect(repeated.pieces.join("")).toBe("ab");

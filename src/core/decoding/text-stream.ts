@@ -14,8 +14,8 @@ export interface TextStream {
   push(id: number): string;
   /** The text that was held back, at the end. */
   finish(): string;
-  /** Whether a stop string stands in the text. */
-  readonly stopped: boolean;
+  /** The stop string before which the text ends; undefined if none stands in it. */
+  readonly stop: string | undefined;
   /** The text so far, including what is held back, without the stop string. */
   readonly text: string;
   /** Length of the text that has been given out. */
@@ -30,7 +30,7 @@ export function createTextStream(tokenizer: Tokenizer, stop: readonly string[]):
   let decodedEnd = 0;
   let text = "";
   let released = 0;
-  let end: number | undefined;
+  let end: { readonly start: number; readonly stop: string } | undefined;
   let searches: readonly Search[] | undefined;
   const decode = (from: number, to: number) =>
     tokenizer.decode(ids.slice(from, to), { skipSpecialTokens: true });
@@ -45,8 +45,8 @@ export function createTextStream(tokenizer: Tokenizer, stop: readonly string[]):
     for (const search of searches) {
       const found = search.advance(piece);
       if (found === undefined) continue;
-      const start = text.length + found - search.length;
-      if (end === undefined || start < end) end = start;
+      const start = text.length + found - search.string.length;
+      if (end === undefined || start < end.start) end = { start, stop: search.string };
     }
     text += piece;
   };
@@ -54,11 +54,11 @@ export function createTextStream(tokenizer: Tokenizer, stop: readonly string[]):
   const heldBack = () => Math.max(0, ...(searches ?? []).map(({ matched }) => matched));
 
   return {
-    get stopped() {
-      return end !== undefined;
+    get stop() {
+      return end?.stop;
     },
     get text() {
-      return text.slice(0, end);
+      return text.slice(0, end?.start);
     },
     get released() {
       return released;
@@ -71,19 +71,19 @@ export function createTextStream(tokenizer: Tokenizer, stop: readonly string[]):
       contextStart = decodedEnd;
       decodedEnd = ids.length;
       append(whole.slice(known.length));
-      return release(end ?? text.length - heldBack());
+      return release(end?.start ?? text.length - heldBack());
     },
     finish() {
       if (end === undefined && decodedEnd < ids.length)
         append(decode(contextStart, ids.length).slice(decode(contextStart, decodedEnd).length));
-      return release(end ?? text.length);
+      return release(end?.start ?? text.length);
     },
   };
 }
 
 /** The search for one string in a text that comes piece by piece. */
 interface Search {
-  readonly length: number;
+  readonly string: string;
   /** Length of the longest end of the text with which the string begins. */
   readonly matched: number;
   /** @returns where in the piece the first occurrence of the string ends; undefined if there is none */
@@ -103,7 +103,7 @@ function createSearch(string: string): Search {
 
   let matched = 0;
   return {
-    length: string.length,
+    string,
     get matched() {
       return matched;
     },

@@ -74,6 +74,7 @@ function createScripted(): LocalGenerator {
       return {
         text: ids.join(" "),
         finishReason: ids.at(-1) === end ? "stop" : "length",
+        stopString: null,
         completionTokens: ids.length,
         ids,
         computedPromptTokens: 0,
