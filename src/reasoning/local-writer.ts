@@ -1,7 +1,7 @@
 /** @file A model on this machine as a writer. */
 
 import { type AdaptedModel, noAdapter } from "../core/adapters/adapted-model.ts";
-import { createGenerator } from "../core/decoding/batch-generator.ts";
+import { createGenerator, type GeneratorOptions } from "../core/decoding/batch-generator.ts";
 import { encodeText, renderChat } from "../core/decoding/prompt.ts";
 import { findThinkTokens, isThinking } from "../core/decoding/thinking.ts";
 import { createDecoder, type Decoder } from "../core/engine/decoder.ts";
@@ -17,7 +17,7 @@ import { createSharedClock } from "./meter.ts";
 import { plainPrompt, plainStops } from "./prompts.ts";
 import type { WriteRequest, Writer, Written } from "./writer.ts";
 
-export interface LocalWriterOptions extends LocalModelOptions {
+export interface LocalWriterOptions extends LocalModelOptions, Pick<GeneratorOptions, "keptBytes"> {
   /** All that the model's answers depend on. */
   readonly identity: string;
   /** Whether conversations are put into the model's chat template, or into plain text. Default: if it has a template. */

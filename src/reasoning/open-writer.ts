@@ -1,7 +1,7 @@
 /** @file The writer that a model's name stands for. */
 
 import { createHash } from "node:crypto";
-import { defaultBits } from "../core/decoding/batch-generator.ts";
+import { defaultBits, type GeneratorOptions } from "../core/decoding/batch-generator.ts";
 import type { Storage } from "../core/models/linear.ts";
 import { type ChatSettings, printsDate } from "../core/tokenization/chat-template.ts";
 import { isoDay } from "../core/tokenization/strftime.ts";
@@ -14,7 +14,7 @@ import { createRemoteWriter } from "./remote-writer.ts";
 import type { Writer } from "./writer.ts";
 
 /** How a model writes. */
-export interface WriterOptions extends ChatSettings, DeviceChoice {
+export interface WriterOptions extends ChatSettings, DeviceChoice, Pick<GeneratorOptions, "keptBytes"> {
   /** How weights are kept. Default "float32". */
   readonly storage?: Storage;
   /** With which weights texts are written. Default: those that are kept, or 8 bits if these are quantized. */
@@ -42,7 +42,7 @@ export async function openWriter(
   adapter: string | undefined,
   options: WriterOptions = {},
 ): Promise<Writer> {
-  const { storage = "float32", batchSize = 16, chat } = options;
+  const { storage = "float32", batchSize = 16, keptBytes, chat } = options;
   const address = parseServerAddress(name);
   if (address) {
     checkServedOptions(name, { ...options, adapter });
@@ -66,6 +66,7 @@ export async function openWriter(
     identity: createHash("sha256").update(JSON.stringify(key)).digest("hex"),
     bits,
     batchSize,
+    ...(keptBytes !== undefined && { keptBytes }),
     ...(chat !== undefined && { chat }),
     ...(device && { device }),
   });

@@ -92,15 +92,55 @@ test("what a prompt shares with a text written before is not computed again", as
   await fresh.close();
 });
 
+test("a prompt that several texts begin with is computed once, and copied to each", async () => {
+  const fresh = createGenerator(device, model, { batchSize: 2 });
+  const draw = (promptIds: readonly number[], seed: number) =>
+    request(promptIds, { temperature: 1, seed, maxNewTokens: 4 + seed });
+  const orders = [0, 2, 0, 0, 2, 0, 0].map((prompt, seed) => draw(prompts[prompt]!, seed));
+  const texts = await Promise.all(orders.map((order) => fresh.generate(order)));
+  const computed = texts.map(({ computedPromptTokens }) => computedPromptTokens);
+  expect(computed.filter((count) => count > 0)).toHaveLength(2);
+  expect(computed[0]).toBe(prompts[0]!.length);
+  await fresh.close();
+  const alone = createGenerator(device, model, { batchSize: 1, keptBytes: 0 });
+  for (const [i, order] of orders.entries()) {
+    const { text, computedPromptTokens } = await alone.generate(order);
+    expect(texts[i]!.text).toBe(text);
+    // Even where nothing is kept, the prompt before is at hand.
+    const isAtHand = orders[i - 1]?.promptIds === order.promptIds;
+    expect(computedPromptTokens).toBe(isAtHand ? 0 : order.promptIds.length);
+  }
+  await alone.close();
+});
+
+test("many more beginnings are kept than texts are written at a time, as far as there is room", async () => {
+  const bytesPerToken = 2 * config.numHiddenLayers * config.numKeyValueHeads * config.headDim * 4;
+  const long = Array.from({ length: 12 }, (_, i) => [...prompts[2]!, ...prompts[3]!].map((id) => id + i));
+  const goOn = async (keptBytes: number) => {
+    const fresh = createGenerator(device, model, { batchSize: 2, keptBytes });
+    const first = await Promise.all(long.map((ids) => fresh.generate(request(ids, { maxNewTokens: 5 }))));
+    const longer = first.map(({ ids }, i) => [...long[i]!, ...ids]);
+    const second = await Promise.all(longer.map((ids) => fresh.generate(request(ids, { maxNewTokens: 5 }))));
+    await fresh.close();
+    return second;
+  };
+  const all = await goOn(2 ** 30);
+  // The token that was written last has not been read.
+  for (const { computedPromptTokens } of all) expect(computedPromptTokens).toBe(1);
+  const few = await goOn(100 * bytesPerToken);
+  expect(few.map(({ text }) => text)).toEqual(all.map(({ text }) => text));
+  expect(few.some(({ computedPromptTokens }) => computedPromptTokens > 20)).toBe(true);
+});
+
 test("pieces make up the text, and tokens have the log-probabilities of the softmax", async () => {
   const pieces: Piece[] = [];
-  const { text, tokens, completionTokens, finishReason } = await generator.generate(
+  const { text, tokens, completionTokens, finishReason, stopString } = await generator.generate(
     request(prompts[0]!, { logprobs: 2, maxNewTokens: 12 }),
     { onPiece: (piece) => pieces.push(piece) },
   );
   expect(pieces.map((piece) => piece.text).join("")).toBe(text);
   expect(pieces.flatMap((piece) => piece.tokens)).toEqual(tokens);
-  expect(finishReason).toBe("length");
+  expect([finishReason, stopString]).toEqual(["length", null]);
   expect(completionTokens).toBe(12);
   const { logprobs } = await continueGreedily(prompts[0]!, 12);
   expect(tokens).toHaveLength(12);
@@ -156,10 +196,23 @@ test("a text ends before a stop string, even if it begins within a token and end
     );
     expect(stopped.text).toBe(text.slice(0, text.indexOf(stop)));
     expect(pieces.join("")).toBe(stopped.text);
-    expect(stopped.finishReason).toBe("stop");
+    expect(stopped).toMatchObject({ finishReason: "stop", stopString: stop });
     const written = stopped.tokens.map((token) => token.text).join("");
     expect(written.startsWith(stopped.text)).toBe(true);
   }
+});
+
+test("a special token that is a stop string is named as one, and the end of the text is not", async () => {
+  const turn = tokenizer.idOf("<|turn|>")!;
+  const end = (id: number) =>
+    generator.generate(
+      request(prompts[0]!, {
+        stop: ["<|turn|>"],
+        strategy: ({ ids }, logits) => (ids.length < 2 ? argmax(logits) : id),
+      }),
+    );
+  expect(await end(turn)).toMatchObject({ finishReason: "stop", stopString: "<|turn|>" });
+  expect(await end(tokenizer.eosTokenId!)).toMatchObject({ finishReason: "stop", stopString: null });
 });
 
 test("draws follow the seed and the options", async () => {

@@ -36,6 +36,12 @@ export interface GeneratorOptions {
   /** Texts that are written at a time, for each adapter. Default 8. */
   readonly batchSize?: number;
   /**
+   * What prompts and texts that were written may take, for each adapter, so that others which begin alike need not compute it again:
+   * bytes of keys and values, beside those of the texts that are being written. What was used last longest ago goes first; the last text
+   * stays however long it is, but with 0 nothing is kept. Default 1 GiB.
+   */
+  readonly keptBytes?: number;
+  /**
    * Writes with weights quantized to so many bits, which is faster for few texts at a time and not the same model.
    * Default: {@link defaultBits}.
    */
@@ -110,11 +116,13 @@ interface Lane {
 export function createGenerator(
   device: Device,
   model: AdaptedModel,
-  { adapters = {}, batchSize = 8, bits = defaultBits(model) }: GeneratorOptions = {},
+  { adapters = {}, batchSize = 8, keptBytes = 2 ** 30, bits = defaultBits(model) }: GeneratorOptions = {},
 ): LocalGenerator {
   const { config, tokenizer } = model;
   const context = longestCachedText(config);
   const lanes = new Map<string, Lane>();
+  const createRows = (decoder: Decoder) =>
+    createCachedRows(config, decoder, { capacity: batchSize, keptBytes });
   let running: Promise<void> | undefined;
   let closed = false;
 
@@ -130,8 +138,7 @@ export function createGenerator(
           : undefined;
     if (!adapter) throw new InputError(`There is no adapter "${name}".`);
     const decoder = createDecoder(device, model, adapter, bits === "exact" ? {} : { stepBits: bits });
-    const rows = createCachedRows(config, decoder, batchSize);
-    const lane: Lane = { rows, decoder, queue: [], active: [], beginning: undefined };
+    const lane: Lane = { rows: createRows(decoder), decoder, queue: [], active: [], beginning: undefined };
     lanes.set(key, lane);
     return lane;
   };
@@ -167,7 +174,7 @@ export function createGenerator(
       const { job, known } = lane.beginning;
       const { promptIds } = job.request;
       const end = known + nextChunk(promptIds.length - known, active.some(isWatched));
-      await rows.extend(promptIds.slice(known, end));
+      if (end > known) await rows.extend(promptIds.slice(known, end));
       lane.beginning.known = end;
       if (end === promptIds.length) {
         const logits = await rows.logits();
@@ -321,7 +328,7 @@ export function createGenerator(
     refresh() {
       for (const lane of lanes.values()) {
         lane.decoder.refresh();
-        lane.rows = createCachedRows(config, lane.decoder, batchSize);
+        lane.rows = createRows(lane.decoder);
       }
     },
     async close() {
@@ -346,7 +353,8 @@ const shortChunk = 256;
 
 /** Tokens of a prompt that are computed next: its rest is divided evenly, for a small piece is slow for its size. */
 function nextChunk(rest: number, watched: boolean): number {
-  return Math.ceil(rest / Math.ceil(rest / (watched ? shortChunk : longChunk)));
+  const chunks = Math.ceil(rest / (watched ? shortChunk : longChunk));
+  return Math.ceil(rest / Math.max(1, chunks));
 }
 
 function isBusy({ queue, active, beginning }: Lane): boolean {

@@ -79,7 +79,7 @@ export function createBranches(device: Device, model: AdaptedModel, options: Bra
     model.adapter ?? noAdapter,
     bits === "exact" ? {} : { stepBits: bits },
   );
-  const rows = createCachedRows(model.config, decoder, capacity);
+  const rows = createCachedRows(model.config, decoder, { capacity, keptBytes: 0 });
 
   const checkCount = (count: number) => {
     if (count <= capacity) return;

@@ -10,32 +10,46 @@ import {
   firstRows,
   type KeyValues,
   reorderRows,
-  swapRows,
 } from "../engine/key-values.ts";
-import type { HostTensor } from "../runtime/device.ts";
+import { float32, type HostTensor } from "../runtime/device.ts";
+import { createBeginnings } from "./beginnings.ts";
 
 /** Room in a row grows by so many tokens at a time. */
 const lengthStep = 128;
 /** A shared beginning shorter than this is computed again rather than copied. */
 const leastShared = 16;
 
-/**
- * Rows of tokens whose keys and values are known. The first {@link CachedRows.active} are being written; those after
- * them were, and are kept for prompts that begin alike until their place is needed.
- */
+export interface CachedRowsOptions {
+  /** Rows that may be active at a time. */
+  readonly capacity: number;
+  /** What prompts, and rows that have ended, may take for others that begin alike, in bytes. With 0 nothing is kept. */
+  readonly keptBytes: number;
+}
+
+/** A prompt, as far as it is known. */
+interface Begun {
+  readonly ids: readonly number[];
+  readonly known: KeyValues;
+  /** The last block's output for some last tokens of it, float32 [1, length, hiddenSize]. */
+  readonly hidden?: HostTensor;
+  /** After its last token, once they were asked for. */
+  logits?: Float32Array;
+}
+
+/** Rows of tokens whose keys and values are known, of which those that are active are being written. */
 export interface CachedRows {
   readonly active: number;
   /**
-   * Begins a row for a prompt: the longest beginning that another row shares is copied.
+   * Begins with a prompt: the longest beginning that is kept, or that an active row shares, is copied.
    *
-   * @returns how many of the prompt's tokens are known
+   * @returns how many of the prompt's tokens are known: all of them if just this prompt is kept
    */
   begin(prompt: readonly number[]): number;
-  /** Computes the next tokens of the row last begun. */
+  /** Computes the next tokens of what was last begun. */
   extend(ids: readonly number[]): Promise<void>;
-  /** Logits after the last token of the row last begun. */
+  /** Logits after the last token of what was last begun, which is kept from now on; they may be changed. */
   logits(): Promise<Float32Array>;
-  /** Makes the row last begun active. */
+  /** Makes what was last begun an active row; another one each time. */
   activate(): void;
   /** The tokens of an active row. */
   ids(row: number): readonly number[];
@@ -47,42 +61,28 @@ export interface CachedRows {
   append(row: number, ids: readonly number[]): Promise<Float32Array>;
   /** Makes the active rows those of these numbers, in this order; one that is named twice is copied. */
   reorder(rows: readonly number[]): void;
-  /** Ends an active row; the last active row takes its number. */
+  /** Ends an active row, which is kept; the last active row takes its number. */
   end(row: number): void;
 }
 
-export function createCachedRows(config: ModelConfig, decoder: Decoder, capacity: number): CachedRows {
-  /** The tokens of each row that are in the cache. */
-  const tokens: number[][] = Array.from({ length: capacity }, () => []);
-  /** When each idle row ended, counted in ends. */
-  const endedAt: number[] = tokens.map(() => 0);
-  let ends = 0;
+export function createCachedRows(
+  config: ModelConfig,
+  decoder: Decoder,
+  { capacity, keptBytes }: CachedRowsOptions,
+): CachedRows {
+  /** The tokens of each active row that are in the cache. */
+  let tokens: number[][] = [];
+  /** With a prompt the last block's output for its last token, [hiddenSize], from which the logits of the next follow. */
+  const beginnings = createBeginnings<Float32Array>(config, keptBytes);
   let cache = createKeyValues(config, capacity, 0);
-  let active = 0;
-  let begun: { known: KeyValues; ids: number[]; hidden?: HostTensor } | undefined;
+  let begun: Begun | undefined;
 
   const makeRoom = (length: number) => {
     if (length <= cache.length) return;
     const larger = createKeyValues(config, capacity, Math.ceil(length / lengthStep) * lengthStep);
-    for (const [row, ids] of tokens.entries()) {
-      if (ids.length > 0) copyTokens(config, cache, { row, start: 0 }, larger, { row, start: 0 }, ids.length);
-    }
+    for (const [row, ids] of tokens.entries())
+      copyTokens(config, cache, { row, start: 0 }, larger, { row, start: 0 }, ids.length);
     cache = larger;
-  };
-  const swap = (a: number, b: number) => {
-    if (a === b) return;
-    swapRows(cache, a, b);
-    [tokens[a], tokens[b]] = [tokens[b]!, tokens[a]!];
-    [endedAt[a], endedAt[b]] = [endedAt[b]!, endedAt[a]!];
-  };
-  /** The idle row that is overwritten next: an empty one, or that which ended first. */
-  const oldestIdle = (): number => {
-    let oldest = active;
-    for (let row = active; row < capacity; row++) {
-      if (tokens[row]!.length === 0) return row;
-      if (endedAt[row]! < endedAt[oldest]!) oldest = row;
-    }
-    return oldest;
   };
   const part = (row: number, length: number): KeyValues => {
     const known = createKeyValues(config, 1, length);
@@ -92,22 +92,29 @@ export function createCachedRows(config: ModelConfig, decoder: Decoder, capacity
 
   return {
     get active() {
-      return active;
+      return tokens.length;
     },
     begin(prompt) {
-      let best = oldestIdle();
-      let shared = 0;
-      for (const [row, ids] of tokens.entries()) {
+      // Prompts of several texts come one after the other.
+      if (begun?.logits && isSame(begun.ids, prompt)) return prompt.length;
+      const { length, value: output, copyTo } = beginnings.find(prompt);
+      if (output) {
+        const known = createKeyValues(config, 1, length);
+        copyTo(known, 0, length);
+        begun = { known, ids: prompt, hidden: float32(output, [1, 1, config.hiddenSize]) };
+        return length;
+      }
+      let row: number | undefined;
+      let shared = length;
+      for (const [other, ids] of tokens.entries()) {
         const common = commonLength(ids, prompt);
-        if (common > shared) [best, shared] = [row, common];
+        if (common > shared) [row, shared] = [other, common];
       }
       // The last token is computed in any case, since its logits are wanted.
       shared = shared < leastShared ? 0 : Math.min(shared, prompt.length - 1);
-      if (best >= active) {
-        swap(best, active);
-        best = active;
-      }
-      begun = { known: part(best, shared), ids: prompt.slice(0, shared) };
+      const known = row === undefined ? createKeyValues(config, 1, shared) : part(row, shared);
+      if (row === undefined) copyTo(known, 0, shared);
+      begun = { known, ids: prompt.slice(0, shared) };
       return shared;
     },
     async extend(ids) {
@@ -116,18 +123,21 @@ export function createCachedRows(config: ModelConfig, decoder: Decoder, capacity
       const longer = appendTokens(config, known, keyValues);
       begun = { known: longer, ids: [...before, ...ids], hidden };
     },
-    logits() {
-      const hidden = begun!.hidden!;
-      return decoder.logits(hidden, Int32Array.of(hidden.dims[1]! - 1));
+    async logits() {
+      const prompt = begun!;
+      if (!prompt.logits) {
+        const hidden = prompt.hidden!;
+        const output = (hidden.data as Float32Array).slice(-config.hiddenSize);
+        beginnings.keep(prompt.ids, { keyValues: prompt.known, row: 0 }, output);
+        prompt.logits = await decoder.logits(hidden, Int32Array.of(hidden.dims[1]! - 1));
+      }
+      return prompt.logits.slice();
     },
     activate() {
       const { known, ids } = begun!;
-      begun = undefined;
-      tokens[active] = [];
       makeRoom(ids.length + 1);
-      copyTokens(config, known, start, cache, { row: active, start: 0 }, ids.length);
-      tokens[active] = ids;
-      active++;
+      copyTokens(config, known, start, cache, { row: tokens.length, start: 0 }, ids.length);
+      tokens.push([...ids]);
     },
     ids: (row) => tokens[row]!,
     past: part,
@@ -141,17 +151,14 @@ export function createCachedRows(config: ModelConfig, decoder: Decoder, capacity
     },
     reorder(rows) {
       reorderRows(cache, rows);
-      const before = [...tokens];
-      for (const [place, row] of rows.entries()) tokens[place] = before[row]!.slice();
-      for (let row = rows.length; row < active; row++) endedAt[row] = ++ends;
-      active = rows.length;
+      tokens = rows.map((row) => [...tokens[row]!]);
     },
     async step(ids) {
       const filled = Int32Array.from(ids, (_, row) => tokens[row]!.length);
       makeRoom(Math.max(...filled) + 1);
       const { logits, keyValues } = await decoder.step(
-        { rows: active, length: 1, inputIds: Int32Array.from(ids), positionIds: filled },
-        firstRows(cache, active),
+        { rows: ids.length, length: 1, inputIds: Int32Array.from(ids), positionIds: filled },
+        firstRows(cache, ids.length),
         filled,
       );
       for (const [row, id] of ids.entries()) {
@@ -161,11 +168,17 @@ export function createCachedRows(config: ModelConfig, decoder: Decoder, capacity
       return logits;
     },
     end(row) {
-      endedAt[row] = ++ends;
-      active--;
-      swap(row, active);
+      beginnings.keep(tokens[row]!, { keyValues: cache, row });
+      const last = tokens.pop()!;
+      if (row === tokens.length) return;
+      copyTokens(config, cache, { row: tokens.length, start: 0 }, cache, { row, start: 0 }, last.length);
+      tokens[row] = last;
     },
   };
 }
 
 const start = { row: 0, start: 0 };
+
+function isSame(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && commonLength(a, b) === a.length;
+}

@@ -57,16 +57,6 @@ export function copyTokens(
   copy(source.values, target.values);
 }
 
-/** Exchanges two rows. */
-export function swapRows(keyValues: KeyValues, a: number, b: number): void {
-  for (const data of [...keyValues.keys, ...keyValues.values]) {
-    const size = data.length / keyValues.rows;
-    const first = data.slice(a * size, (a + 1) * size);
-    data.copyWithin(a * size, b * size, (b + 1) * size);
-    data.set(first, b * size);
-  }
-}
-
 /** Overwrites the first rows: each place gets what the row of the number that it names has now. */
 export function reorderRows(keyValues: KeyValues, rows: readonly number[]): void {
   const moved = [...rows.entries()].filter(([place, row]) => place !== row);
