@@ -99,6 +99,7 @@ test("what is asked for at the same time has the same rewards side by side as al
 test("what no longer fits in the cache is computed again", async () => {
   const small = createStepScorer(model, { device, cacheBytes: 1 });
   const once = await small.judge(question, steps);
+  await small.judge("Anna has 5 books.", steps);
   const again = await small.judge(question, steps);
   await small.release();
   expectClose(again.rewards, once.rewards);

@@ -1,11 +1,11 @@
 /** @file A process reward model: how right each step of a solution is, of which what was computed before is kept. */
 
 import { type AdaptedModel, noAdapter } from "../core/adapters/adapted-model.ts";
-import type { ModelConfig } from "../core/architectures/architecture.ts";
 import { tokenizePrompt } from "../core/data/tokenize-prompt.ts";
 import { encodeStep, stepChoices } from "../core/data/tokenize-steps.ts";
+import { createBeginnings } from "../core/decoding/beginnings.ts";
 import { createDecoder } from "../core/engine/decoder.ts";
-import { copyTokens, createKeyValues, type KeyValues } from "../core/engine/key-values.ts";
+import { appendTokens, createKeyValues, type KeyValues } from "../core/engine/key-values.ts";
 import { longestCachedText } from "../core/engine/layer-context.ts";
 import { InputError } from "../core/errors.ts";
 import { giveWay } from "../core/event-loop.ts";
@@ -18,7 +18,7 @@ export interface StepScorerOptions extends DeviceChoice {
   readonly separator?: string;
   /** Whether questions are turns of a chat, where the model has a template, as it was tuned. Default true. */
   readonly chat?: boolean;
-  /** Keys and values that are kept, in bytes; what was used last longest ago is computed again. Default: 1 GiB. */
+  /** Keys and values that are kept, in bytes; what was used last longest ago is computed again, but for the last text. Default: 1 GiB. */
   readonly cacheBytes?: number;
 }
 
@@ -41,13 +41,6 @@ export interface StepScorer {
   /** How right each step of a solution is, after those before it. @throws InputError as {@link StepScorer.score} */
   judge(question: string, steps: readonly string[]): Promise<StepScores>;
   release(): Promise<void>;
-}
-
-/** Tokens that are known: those of a question, or of a step after a path. */
-interface Known {
-  readonly keyValues: KeyValues;
-  /** Of a question nothing. */
-  readonly reward: number;
 }
 
 interface PathScores extends StepScores {
@@ -86,7 +79,8 @@ export function createStepScorer(
   const { config, tokenizer } = model;
   const choices = stepChoices(tokenizer);
   const decoder = createDecoder(device, model, model.adapter ?? noAdapter);
-  const known = createCache(config, cacheBytes);
+  /** With what ends in a step its reward; that of a question says nothing. */
+  const known = createBeginnings<number>(config, cacheBytes);
   const context = longestCachedText(config);
   let waiting: Asked[] = [];
   let working: Promise<void> | undefined;
@@ -102,11 +96,12 @@ export function createStepScorer(
   const encodePart = (part: string, index: number) =>
     index === 0 ? encodeQuestion(part) : encodeStep(part, tokenizer, separator);
 
-  /** Computes rows of new tokens, side by side, after a past of one row. @returns of each row what is known of its parts */
+  /** Computes rows of new tokens, side by side, after a text whose keys and values are `past`. @returns of each row its parts' rewards */
   const compute = async (
+    before: readonly number[],
     past: KeyValues,
     rows: readonly (readonly (readonly number[])[])[],
-  ): Promise<Known[][]> => {
+  ): Promise<{ readonly rewards: number[][]; readonly keyValues: KeyValues }> => {
     const tokens = rows.map((parts) => parts.flat());
     const length = Math.max(...tokens.map((ids) => ids.length));
     if (past.length + length > context) {
@@ -134,60 +129,63 @@ export function createStepScorer(
       Int32Array.from(places.flatMap(() => choices)),
     );
     let done = 0;
-    return ends.map((ofRow, row) =>
-      ofRow.map((end, i) => {
-        const start = ofRow[i - 1] ?? 0;
-        const own = createKeyValues(config, 1, end - start);
-        copyTokens(config, keyValues, { row, start }, own, { row: 0, start: 0 }, end - start);
+    const rewards = ends.map((ofRow, row) =>
+      ofRow.map((end) => {
         const reward = sigmoid(logProbabilities[done]! - logProbabilities[done + 1]!);
         done += choices.length;
-        return { keyValues: own, reward };
+        const text = [...before, ...tokens[row]!.slice(0, end)];
+        known.keep(text, { keyValues, row, from: before.length }, reward);
+        return reward;
       }),
     );
+    return { rewards, keyValues };
   };
 
-  /** Computes what of a question and steps after it is not known. @returns all parts, and the tokens computed */
-  const computePath = async (parts: readonly string[]): Promise<{ path: Known[]; tokens: number }> => {
-    const path: Known[] = [];
-    for (const i of parts.keys()) {
-      const part = known.get(parts.slice(0, i + 1));
-      if (!part) break;
-      path.push(part);
+  /** Computes what of a question and steps after it is not known. @returns rewards of all parts, keys and values, and the tokens computed */
+  const computePath = async (parts: readonly (readonly number[])[]) => {
+    const rewards: number[] = [];
+    while (rewards.length < parts.length) {
+      const { value } = known.find(parts.slice(0, rewards.length + 1).flat());
+      if (value === undefined) break;
+      rewards.push(value);
     }
-    const missing = parts.slice(path.length).map((part, i) => encodePart(part, path.length + i));
-    if (missing.length === 0) return { path, tokens: 0 };
-    const [added] = await compute(join(config, path), [missing]);
-    for (const part of added!) known.set(parts.slice(0, path.push(part)), part);
-    return { path, tokens: missing.flat().length };
+    const before = parts.slice(0, rewards.length).flat();
+    const past = createKeyValues(config, 1, before.length);
+    known.find(before).copyTo(past, 0, before.length);
+    const missing = parts.slice(rewards.length);
+    if (missing.length === 0) return { past, rewards, tokens: 0 };
+    const added = await compute(before, past, [missing]);
+    return {
+      past: appendTokens(config, past, added.keyValues),
+      rewards: [...rewards, ...added.rewards[0]!],
+      tokens: missing.flat().length,
+    };
   };
 
   /** Computes steps that are asked for after the same path. @returns the tokens of the path, and what is known of each step */
-  const computeSteps = async (parts: readonly string[], steps: ReadonlySet<string>) => {
-    const { path, tokens } = await computePath(parts);
+  const computeSteps = async (path: readonly string[], steps: ReadonlySet<string>) => {
+    const parts = path.map(encodePart);
+    const { past, rewards, tokens } = await computePath(parts);
+    const before = parts.flat();
     const found = new Map<string, { reward: number; tokens: number }>();
     const missing: { step: string; ids: readonly number[] }[] = [];
     for (const step of steps) {
-      const before = known.get([...parts, step]);
-      if (before) found.set(step, { reward: before.reward, tokens: 0 });
-      else missing.push({ step, ids: encodePart(step, parts.length) });
+      const ids = encodePart(step, path.length);
+      const { value: reward } = known.find([...before, ...ids]);
+      if (reward === undefined) missing.push({ step, ids });
+      else found.set(step, { reward, tokens: 0 });
     }
-    const past = join(config, missing.length > 0 ? path : []);
     missing.sort((a, b) => a.ids.length - b.ids.length);
     while (missing.length > 0) {
       // Rows come in falling length, so the first decides on the padding.
       const count = Math.max(1, Math.floor(batchTokens / missing.at(-1)!.ids.length));
       const batch = missing.splice(-count);
-      const rows = await compute(
-        past,
-        batch.map(({ ids }) => [ids]),
-      );
-      for (const [i, { step, ids }] of batch.entries()) {
-        const [own] = rows[i]!;
-        known.set([...parts, step], own!);
-        found.set(step, { reward: own!.reward, tokens: ids.length });
-      }
+      const rows = batch.map(({ ids }) => [ids]);
+      const computed = await compute(before, past, rows);
+      for (const [i, { step, ids }] of batch.entries())
+        found.set(step, { reward: computed.rewards[i]![0]!, tokens: ids.length });
     }
-    return { ofPath: path.slice(1).map(({ reward }) => reward), tokens, found };
+    return { ofPath: rewards.slice(1), tokens, found };
   };
 
   /** Scores all that is asked for by the end of this turn of the event loop, and what came meanwhile. */
@@ -196,7 +194,7 @@ export function createStepScorer(
     while (waiting.length > 0) {
       const paths = new Map<string, Asked[]>();
       for (const one of waiting) {
-        const key = keyOf([one.question, ...one.path]);
+        const key = JSON.stringify([one.question, ...one.path]);
         paths.set(key, [...(paths.get(key) ?? []), one]);
       }
       waiting = [];
@@ -244,53 +242,6 @@ export function createStepScorer(
     async release() {
       await working;
       await decoder.release();
-    },
-  };
-}
-
-/** Keys and values of texts that follow each other. */
-function join(config: ModelConfig, parts: readonly Known[]): KeyValues {
-  const whole = createKeyValues(
-    config,
-    1,
-    parts.reduce((sum, { keyValues }) => sum + keyValues.length, 0),
-  );
-  let start = 0;
-  for (const { keyValues } of parts) {
-    copyTokens(config, keyValues, { row: 0, start: 0 }, whole, { row: 0, start }, keyValues.length);
-    start += keyValues.length;
-  }
-  return whole;
-}
-
-function keyOf(parts: readonly string[]): string {
-  return JSON.stringify(parts);
-}
-
-/** What was used last stays, within a number of bytes. */
-function createCache(config: ModelConfig, mostBytes: number) {
-  const entries = new Map<string, Known>();
-  const bytesPerToken = 2 * config.numHiddenLayers * config.numKeyValueHeads * config.headDim * 4;
-  let tokens = 0;
-  const touch = (key: string, entry: Known) => {
-    if (entries.delete(key)) tokens -= entry.keyValues.length;
-    entries.set(key, entry);
-    tokens += entry.keyValues.length;
-  };
-  return {
-    get(parts: readonly string[]): Known | undefined {
-      const key = keyOf(parts);
-      const entry = entries.get(key);
-      if (entry) touch(key, entry);
-      return entry;
-    },
-    set(parts: readonly string[], entry: Known): void {
-      touch(keyOf(parts), entry);
-      for (const [key, { keyValues }] of entries) {
-        if (tokens * bytesPerToken <= mostBytes || entries.size === 1) break;
-        entries.delete(key);
-        tokens -= keyValues.length;
-      }
     },
   };
 }
