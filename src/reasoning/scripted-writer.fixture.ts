@@ -52,6 +52,7 @@ export async function solve(
   writer: Writer,
   settings: Partial<ReasoningSettings> = {},
   more: Partial<Workshop> = {},
+  asked: Problem = problem,
 ) {
   const kept = new Map<string, unknown>();
   const workshop: Workshop = {
@@ -68,7 +69,7 @@ export async function solve(
     signal: new AbortController().signal,
     ...more,
   };
-  const { tools, meter, steps, countComputed } = createTools(workshop, strategy, problem);
-  const solution = await strategy.solve(problem, tools);
+  const { tools, meter, steps, countComputed } = createTools(workshop, strategy, asked);
+  const solution = await strategy.solve(asked, tools);
   return { solution, meter, steps, computed: countComputed() };
 }

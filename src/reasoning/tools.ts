@@ -67,6 +67,7 @@ export function createTools(workshop: Workshop, strategy: Strategy, problem: Pro
   const asked = new Set<string>();
   let askedTokens = 0;
   let isScored = false;
+  const rated = new Set<string>();
   const countComputed = () => askedTokens + meter.completionTokens + meter.verifierTokens;
   const nameQuestion = ({ identity }: Writer, messages: WriteRequest["messages"]) =>
     JSON.stringify([identity, messages]);
@@ -125,9 +126,13 @@ export function createTools(workshop: Workshop, strategy: Strategy, problem: Pro
         `${scorer.name} gives ${scores.rewards.length} rewards for ${steps} steps; it must give one for each.`,
       );
     }
-    meter.verifierTokens += scores.tokens;
     meter.calls++;
-    return scores;
+    // Trees of the same problem may ask alike.
+    const key = JSON.stringify(request);
+    const tokens = rated.has(key) ? 0 : scores.tokens;
+    rated.add(key);
+    meter.verifierTokens += tokens;
+    return { ...scores, tokens };
   };
 
   const tools: Tools = {
