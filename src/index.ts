@@ -167,6 +167,7 @@ export {
   type LabellingOutcome,
   labelSteps,
 } from "./prm/label-steps.ts";
+export { type ProcessRewardOptions, processRewardModel } from "./prm/process-reward-model.ts";
 export { type JudgedStep, type JudgedText, reportSteps, type StepReport } from "./prm/step-report.ts";
 export {
   createStepScorer,
@@ -193,7 +194,7 @@ export {
   type ReasoningProgress,
   runReasoning,
 } from "./reasoning/run-reasoning.ts";
-export { ruleScorer, type SolutionScorer, type SolutionScores } from "./reasoning/scorer.ts";
+export { type OpenScorer, ruleScorer, type SolutionScorer, type SolutionScores } from "./reasoning/scorer.ts";
 export { readSearched, type SearchedFilter, type SearchedProblem } from "./reasoning/searched-problem.ts";
 export { parseStrategy, type StrategyOptions } from "./reasoning/strategies/strategies.ts";
 export type {

@@ -114,8 +114,11 @@ function addJudgeCommand(prm: Command): void {
       "file or Hub id of solutions: rows with labels of steps, or with a question and a solution",
     )
     .option("--limit <n>", "only the first n solutions", parseWhole(1))
-    .option("--step-separator <text>", "what ends each step, as the model was tuned (default: a line feed)")
-    .option("--no-apply-chat-template", "questions as plain texts, as the model was tuned")
+    .option(
+      "--step-separator <text>",
+      "what ends each step (default: as the model was tuned, or a line feed)",
+    )
+    .option("--no-apply-chat-template", "questions as plain texts (default: as the model was tuned)")
     .addOption(new Option("--storage <kind>", "how weights are kept").choices(storages).default("float32"))
     .option("--json", "print one JSON object instead of text")
     .addHelpText(
@@ -130,7 +133,7 @@ function addJudgeCommand(prm: Command): void {
     const outcome = await judgeSteps({
       ...options,
       ...(stepSeparator !== undefined && { separator: stepSeparator }),
-      chat: applyChatTemplate,
+      ...(!applyChatTemplate && { chat: false }),
       onStage: status.update,
       onProgress: (done, total) => status.update(`${done}/${total} solutions`),
     }).finally(status.done);

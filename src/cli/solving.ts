@@ -1,6 +1,8 @@
 /** @file What the commands that solve problems by strategies have in common: options, progress, and what is printed. */
 
 import { type Command, Option } from "commander";
+import { InputError } from "../core/errors.ts";
+import { processRewardModel } from "../prm/process-reward-model.ts";
 import type { CurvePoint } from "../reasoning/analysis.ts";
 import { mostExamples } from "../reasoning/prompts.ts";
 import {
@@ -46,6 +48,13 @@ export function addSolvingOptions(command: Command): Command {
         .choices(ruleNames)
         .default("equations"),
     )
+    .addOption(
+      new Option(
+        "--prm <folder>",
+        "a process reward model scores them: its adapter on --model, or its run",
+      ).conflicts("scorer"),
+    )
+    .option("--prm-model <path or id>", "the model that it adapts, if that is not --model")
     .option(
       "--step-tokens <n>",
       "the most tokens of a step in searches, a line",
@@ -66,6 +75,8 @@ export function addSolvingOptions(command: Command): Command {
 /** What the options of {@link addSolvingOptions} say. */
 export interface SolvingOptions extends Omit<ReasoningOptions, "bits" | "chat" | "runner" | "strategies"> {
   readonly strategies: readonly string[];
+  readonly prm?: string;
+  readonly prmModel?: string;
   readonly json?: boolean;
   readonly exact?: boolean;
   readonly bits?: string;
@@ -76,13 +87,22 @@ export interface SolvingOptions extends Omit<ReasoningOptions, "bits" | "chat" |
 
 /** Solves the problems and prints what was found. */
 export async function solve(given: SolvingOptions): Promise<void> {
-  const { json, exact, bits, taskFile, plain, sandbox, ...options } = given;
+  const { json, exact, bits, taskFile, plain, sandbox, prm, prmModel, ...options } = given;
+  if (prmModel !== undefined && prm === undefined)
+    throw new InputError("--prm-model names the base of a process reward model; name that by --prm too.");
+  const { storage, date } = options;
+  const scoring = {
+    ...(prmModel !== undefined && { model: prmModel }),
+    ...(storage && { storage }),
+    ...(date !== undefined && { date }),
+  };
   const runsCode = options.strategies.some((name) => parseStrategy(name, options).runsCode);
   const runner = runsCode ? await createCodeRunner({ runner: sandbox }) : undefined;
   const outcome = await withProgress(options.out, (events) =>
     runReasoning(
       {
         ...options,
+        ...(prm !== undefined && { scorer: processRewardModel(prm, scoring) }),
         ...readBits({ exact, bits }),
         ...(taskFile && { taskFiles: taskFile }),
         ...(plain && { chat: false }),

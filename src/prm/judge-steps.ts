@@ -15,6 +15,7 @@ import { readRows } from "../node/formats/rows.ts";
 import { findAdapter } from "../node/training/initial-adapter.ts";
 import { type JudgedText, reportSteps, type StepReport } from "./step-report.ts";
 import { createStepScorer, type StepScorerOptions } from "./step-scorer.ts";
+import { withStepFormat } from "./with-step-format.ts";
 
 export interface JudgingOptions extends StepScorerOptions, ChatSettings {
   /** Folder, .gguf file or Hub id of the base model, or of one that is itself a process reward model. */
@@ -58,12 +59,13 @@ export interface JudgingOutcome {
  */
 export async function judgeSteps(options: JudgingOptions): Promise<JudgingOutcome> {
   const { prm, storage = "float32", chatTemplate, date, onStage, onProgress } = options;
-  onStage?.("reading the solutions");
-  const given = await readSolutions(options);
-  onStage?.("opening the model");
   const adapter = prm === undefined ? undefined : findAdapter(prm);
+  const asked = withStepFormat(adapter ?? options.model, options);
+  onStage?.("reading the solutions");
+  const given = await readSolutions(asked);
+  onStage?.("opening the model");
   const model = await openAdaptedModel(options.model, { storage, adapter, chatTemplate, date });
-  const scorer = createStepScorer(model, options);
+  const scorer = createStepScorer(model, asked);
   try {
     const solutions: JudgedText[] = [];
     let tokens = 0;

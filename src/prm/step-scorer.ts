@@ -1,7 +1,6 @@
 /** @file A process reward model: how right each step of a solution is, of which what was computed before is kept. */
 
 import { type AdaptedModel, noAdapter } from "../core/adapters/adapted-model.ts";
-import { tokenizePrompt } from "../core/data/tokenize-prompt.ts";
 import { encodeStep, stepChoices } from "../core/data/tokenize-steps.ts";
 import { createBeginnings } from "../core/decoding/beginnings.ts";
 import { createDecoder } from "../core/engine/decoder.ts";
@@ -12,6 +11,7 @@ import { giveWay } from "../core/event-loop.ts";
 import { sigmoid } from "../core/objectives/logistic.ts";
 import type { DeviceChoice } from "../node/decoding/generate.ts";
 import { openDevice } from "../node/runtime/onnx-runtime.ts";
+import { encodeQuestion } from "./encode-question.ts";
 
 export interface StepScorerOptions extends DeviceChoice {
   /** What ends each step, as the model was tuned. Default: a line feed. */
@@ -85,16 +85,8 @@ export function createStepScorer(
   let waiting: Asked[] = [];
   let working: Promise<void> | undefined;
 
-  const encodeQuestion = (question: string): readonly number[] => {
-    const plain = { prompt: question, completion: "" };
-    const asked = { messages: [{ role: "user", content: question }], plain };
-    const { ids } = tokenizePrompt(asked, tokenizer, { applyChatTemplate: chat }, "the question");
-    if (ids.length === 0)
-      throw new InputError("A question is empty, so that no step can answer it; write one.");
-    return [...ids];
-  };
   const encodePart = (part: string, index: number) =>
-    index === 0 ? encodeQuestion(part) : encodeStep(part, tokenizer, separator);
+    index === 0 ? encodeQuestion(part, tokenizer, chat) : encodeStep(part, tokenizer, separator);
 
   /** Computes rows of new tokens, side by side, after a text whose keys and values are `past`. @returns of each row its parts' rewards */
   const compute = async (

@@ -6,10 +6,12 @@ import { join } from "node:path";
 import { InputError } from "../core/errors.ts";
 import { openAnswerLog } from "../evaluation/answer-log.ts";
 import { slimtuneVersion } from "../evaluation/model-identity.ts";
+import { parseServerAddress } from "../evaluation/server-address.ts";
 import { loadTasks, type TaskRegistry } from "../evaluation/tasks/registry.ts";
 import { isNewFolder } from "../node/files/folder.ts";
 import { withLock } from "../node/files/lock.ts";
 import { writeWhole } from "../node/files/write.ts";
+import { openModel } from "../node/models/open-model.ts";
 import { type ReportFiles, writeReport } from "../reporting/write-report.ts";
 import type { CodeRunner } from "../sandbox/code-runner.ts";
 import { binByDifficulty, type Cost, drawCurve, type SolvedProblem, type StrategyFacts } from "./analysis.ts";
@@ -18,7 +20,7 @@ import { openWriter, type WriterOptions } from "./open-writer.ts";
 import { type Problem, readProblems } from "./problem.ts";
 import { mostExamples } from "./prompts.ts";
 import type { ReasoningResults } from "./results.ts";
-import { ruleScorer, type SolutionScorer } from "./scorer.ts";
+import { type OpenScorer, ruleScorer, type SolutionScorer } from "./scorer.ts";
 import { isBaseline, parseStrategy, type StrategyOptions } from "./strategies/strategies.ts";
 import type { ReasoningSettings, Strategy } from "./strategy.ts";
 import { createTools, type Workshop } from "./tools.ts";
@@ -49,8 +51,11 @@ export interface ReasoningOptions extends WriterOptions, StrategyOptions, Partia
   readonly judge?: AnswerJudge;
   /** Runs the programs of strategies that write some. */
   readonly runner?: Pick<CodeRunner, "run">;
-  /** Says how good steps are, to strategies that ask: a name such as "equations", or what else scores. */
-  readonly scorer?: string | SolutionScorer;
+  /**
+   * Says how good steps are, to strategies that ask: a name such as "equations", `processRewardModel("runs/prm")`, which shares the
+   * weights of `model`, or what else scores.
+   */
+  readonly scorer?: string | SolutionScorer | OpenScorer;
   /** Folder of the run: what was answered there before is not asked again. */
   readonly out: string;
   /** Ends the run; every answer so far is kept. */
@@ -115,7 +120,7 @@ export async function runReasoning(
   const { out, judge = mathematicalJudge, cost = "written", seed = 0, runner } = options;
   const settings = readSettings(options);
   const strategies = readStrategies(options);
-  const scorer = typeof options.scorer === "string" ? ruleScorer(options.scorer) : options.scorer;
+  const given = typeof options.scorer === "string" ? ruleScorer(options.scorer) : options.scorer;
   events.onStage?.("reading the problems");
   const tasks = await readTasks(options);
 
@@ -129,11 +134,18 @@ export async function runReasoning(
   return withLock(out, "run", async () => {
     const writers = new Map<string, Writer>();
     const log = openAnswerLog(texts);
+    let scorer: SolutionScorer | undefined;
     try {
       events.onStage?.("opening the model");
-      const { model } = options;
-      const writer = typeof model === "string" ? await openWriter(model, options.adapter, options) : model;
+      const { model, storage = "float32" } = options;
+      const isLocal = typeof model === "string" && parseServerAddress(model) === undefined;
+      const base = isLocal ? await openModel(model, { storage }) : undefined;
+      const writer =
+        typeof model === "string" ? await openWriter(base ?? model, options.adapter, options) : model;
       writers.set("", writer);
+      const scoresSteps = strategies.some(({ scoresSteps }) => scoresSteps);
+      if (typeof given !== "function") scorer = given;
+      else if (scoresSteps) scorer = await given(base);
       for (const name of new Set(strategies.flatMap(({ models = [] }) => models))) {
         writers.set(name, await openWriter(name, undefined, options));
       }
@@ -171,7 +183,7 @@ export async function runReasoning(
         adapter: options.adapter ?? null,
         seed,
         settings,
-        scorer: scorer && strategies.some(({ scoresSteps }) => scoresSteps) ? scorer.name : null,
+        scorer: scorer && scoresSteps ? scorer.name : null,
         cost,
         tasks: described,
         curves: described.map(({ name }) => {

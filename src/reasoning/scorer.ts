@@ -3,6 +3,7 @@
 import { closest } from "fastest-levenshtein";
 import { z } from "zod";
 import { InputError } from "../core/errors.ts";
+import type { Model } from "../core/models/model.ts";
 import { checkEquations } from "../mathematics/equations.ts";
 
 export const scoresSchema = z.object({
@@ -37,6 +38,13 @@ export interface SolutionScorer {
   /** Frees what it holds. */
   release?(): Promise<void>;
 }
+
+/**
+ * Opens a scorer for a run, once the model that writes is open.
+ *
+ * @param base that model without its adapter, whose weights may be shared; undefined of a server
+ */
+export type OpenScorer = (base: Model | undefined) => Promise<SolutionScorer>;
 
 /** The reward of a step before which nothing was calculated. */
 const unknown = 0.5;

@@ -5,7 +5,9 @@ import type { AdaptedModel } from "../../core/adapters/adapted-model.ts";
 import type { AdapterSettings, Yield } from "../../core/adapters/method.ts";
 import { type MethodOptions, methodOf } from "../../core/adapters/methods.ts";
 import { type Parameters, readBaseTensor } from "../../core/adapters/parameters.ts";
+import { defaultStepSeparator } from "../../core/data/tokenize-steps.ts";
 import { writeAdapter } from "../adapters/peft-files.ts";
+import { writeStepFormat } from "../adapters/step-format.ts";
 import { writeFolderWhole, writeWhole } from "../files/write.ts";
 import { hubIdOf } from "../models/hub-model.ts";
 import { writeModel } from "../models/write-model.ts";
@@ -26,10 +28,12 @@ export async function writeResult(
   initial: Parameters | undefined,
 ): Promise<string> {
   const { parameters } = model.adapter!;
+  const { step_separator = defaultStepSeparator } = config;
   const baseModel = config.base_model_name ?? (await hubIdOf(config.model));
   const write = (result: string, subject: Yield, writeTensors: (folder: string) => Promise<void>) =>
     writeFolderWhole(result, async (temporary) => {
       writeWhole(join(temporary, "README.md"), describeResult(subject, folder, config, baseModel));
+      if (config.objective === "prm") writeStepFormat(temporary, { ...config, step_separator });
       await writeTensors(temporary);
       return result;
     });
