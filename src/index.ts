@@ -179,6 +179,7 @@ export type {
   Cost,
   CurvePoint,
   DifficultyBin,
+  Gain,
   SolvedProblem,
 } from "./reasoning/analysis.ts";
 export { type AnswerJudge, mathematicalJudge } from "./reasoning/judge.ts";

@@ -120,6 +120,7 @@ function addJudgeCommand(prm: Command): void {
     )
     .option("--no-apply-chat-template", "questions as plain texts (default: as the model was tuned)")
     .addOption(new Option("--storage <kind>", "how weights are kept").choices(storages).default("float32"))
+    .option("--out <folder>", "write the judgements there, and a report with a reliability plot")
     .option("--json", "print one JSON object instead of text")
     .addHelpText(
       "after",
@@ -188,10 +189,11 @@ function describeLabels({ path, summary }: LabellingOutcome): string {
   ].join("\n");
 }
 
-function describeJudgements({ solutions, report }: JudgingOutcome, paint: Paint): string {
+function describeJudgements({ solutions, report, files }: JudgingOutcome, paint: Paint): string {
   return [
     ...solutions.map((solution) => describeSolution(solution, paint)),
     ...(report ? [describeReport(report, paint)] : []),
+    ...(files ? [`The report is in ${files.page}.`] : []),
   ].join("\n\n");
 }
 

@@ -1,5 +1,6 @@
 /** @file Solutions of a file, each step of them judged by a process reward model. */
 
+import { join } from "node:path";
 import { createExampleReader } from "../core/data/example.ts";
 import { exampleFormats, fits } from "../core/data/example-formats.ts";
 import { contentText } from "../core/data/messages.ts";
@@ -11,8 +12,11 @@ import type { Storage } from "../core/models/linear.ts";
 import type { ChatSettings } from "../core/tokenization/chat-template.ts";
 import { openAdaptedModel } from "../node/adapters/open-adapted.ts";
 import { resolveDataset } from "../node/data/hub-dataset.ts";
+import { isNewFolder } from "../node/files/folder.ts";
+import { writeWhole } from "../node/files/write.ts";
 import { readRows } from "../node/formats/rows.ts";
 import { findAdapter } from "../node/training/initial-adapter.ts";
+import { type ReportFiles, writeReport } from "../reporting/write-report.ts";
 import { type JudgedText, reportSteps, type StepReport } from "./step-report.ts";
 import { createStepScorer, type StepScorerOptions } from "./step-scorer.ts";
 import { withStepFormat } from "./with-step-format.ts";
@@ -31,6 +35,8 @@ export interface JudgingOptions extends StepScorerOptions, ChatSettings {
   readonly limit?: number;
   /** How weights are kept. Default "float32". */
   readonly storage?: Storage;
+  /** Folder for the judgements and a report of them, which is made if need be. Default: nothing is written. */
+  readonly out?: string;
   readonly onStage?: (stage: string) => void;
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -41,13 +47,15 @@ export interface JudgingOutcome {
   readonly tokens: number;
   /** Of labelled steps; undefined if there are none. */
   readonly report: StepReport | undefined;
+  /** The report's files, if they were asked for; beside them stand all judgements, as `judgements.json`. */
+  readonly files?: ReportFiles;
 }
 
 /**
  * Judges each step of solutions by a process reward model.
  *
- * @throws InputError if the model, its adapter or the data cannot be used, the adapter is of another base model, or a solution is longer
- *   than the model's context.
+ * @throws InputError if the model, its adapter or the data cannot be used, the adapter is of another base model, a solution is longer
+ *   than the model's context, or the folder `out` holds something else.
  *
  * @example
  * const { solutions, report } = await judgeSteps({
@@ -58,7 +66,10 @@ export interface JudgingOutcome {
  * console.log(solutions[0]!.steps, report?.areaUnderRoc);
  */
 export async function judgeSteps(options: JudgingOptions): Promise<JudgingOutcome> {
-  const { prm, storage = "float32", chatTemplate, date, onStage, onProgress } = options;
+  const { prm, storage = "float32", chatTemplate, date, out, onStage, onProgress } = options;
+  if (out !== undefined && !isNewFolder(out, ["judgements.json", "report.html", "report.md"])) {
+    throw new InputError(`The output folder ${out} holds something else; choose another folder.`);
+  }
   const adapter = prm === undefined ? undefined : findAdapter(prm);
   const asked = withStepFormat(adapter ?? options.model, options);
   onStage?.("reading the solutions");
@@ -86,10 +97,24 @@ export async function judgeSteps(options: JudgingOptions): Promise<JudgingOutcom
       });
       onProgress?.(solutions.length, given.length);
     }
-    return { solutions, tokens, report: reportSteps(solutions) };
+    const outcome = { solutions, tokens, report: reportSteps(solutions) };
+    return out === undefined ? outcome : { ...outcome, files: await writeJudging(out, options, outcome) };
   } finally {
     await scorer.release();
   }
+}
+
+async function writeJudging(
+  folder: string,
+  { model, prm, data }: JudgingOptions,
+  { solutions, tokens, report }: JudgingOutcome,
+): Promise<ReportFiles> {
+  // The charts' library is slow to load.
+  const { judgingReport } = await import("./judging-report.ts");
+  const files = writeReport(folder, judgingReport({ model, prm, data }, solutions, report));
+  const judgements = { model, prm: prm ?? null, data, tokens, report: report ?? null, solutions };
+  writeWhole(join(folder, "judgements.json"), `${JSON.stringify(judgements, undefined, 2)}\n`);
+  return files;
 }
 
 interface GivenSolution {

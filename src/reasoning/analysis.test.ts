@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { accuracyAt, binByDifficulty, drawCurve, type SolvedProblem, tokensFor } from "./analysis.ts";
+import {
+  accuracyAt,
+  binByDifficulty,
+  drawCurve,
+  gainsAtEqualBudget,
+  type SolvedProblem,
+  tokensFor,
+} from "./analysis.ts";
 import { createMeter } from "./meter.ts";
 
 type Place = readonly [isRight: boolean, tokens: number];
@@ -106,4 +113,31 @@ test("problems are put together by the calculations of their solutions", () => {
     { strategy: "sc", accuracy: 0, tokens: 60 },
   ]);
   expect(binByDifficulty([solvedBy("cot", level(1, 1), { steps: null })])).toEqual([]);
+});
+
+test("gains over whole solutions are pairs under the same budget, shown where their interval excludes zero", () => {
+  const held = (name: string, budget: number, drawsWholes = false) => ({
+    ...facts(name),
+    ...{ budget, drawsWholes },
+  });
+  const strategies = [
+    facts("greedy"),
+    held("sc:8@100", 100, true),
+    held("tree@100", 100),
+    held("better@100", 100),
+    held("tree@200", 200),
+  ];
+  const right = [16, 8, 8, 14, 20];
+  const solved = strategies.map(({ name }, i) => solvedBy(name, level(right[i]!, 90)));
+  const gains = gainsAtEqualBudget(strategies, solved);
+  expect(gains.map(({ strategy, against, isShown }) => [strategy, against, isShown])).toEqual([
+    ["tree@100", "sc:8@100", false],
+    ["better@100", "sc:8@100", true],
+  ]);
+  expect(gains[0]).toEqual({
+    ...{ task: "sums", strategy: "tree@100", against: "sc:8@100", budget: 100, isShown: false },
+    accuracy: { value: 0, low: 0, high: 0 },
+  });
+  expect(gains[1]!.accuracy.value).toBeCloseTo(6 / 20, 12);
+  expect(gains[1]!.accuracy.low).toBeGreaterThan(0.05);
 });

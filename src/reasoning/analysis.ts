@@ -2,7 +2,7 @@
 
 import { paretoFront } from "../reporting/pareto.ts";
 import type { SearchTree } from "../search/tree.ts";
-import { mean } from "../statistics/estimates.ts";
+import { excludesZero, mean } from "../statistics/estimates.ts";
 import { pairedBootstrap } from "../statistics/paired-bootstrap.ts";
 import { type Estimate, wilsonInterval } from "../statistics/wilson.ts";
 import type { Meter } from "./meter.ts";
@@ -75,6 +75,10 @@ export interface StrategyFacts {
   readonly name: string;
   readonly isBaseline: boolean;
   readonly isOracle: boolean;
+  /** The most tokens that may be computed for a problem. Default: as many as it takes. */
+  readonly budget?: number;
+  /** Whether it draws whole solutions. Default false. */
+  readonly drawsWholes?: boolean;
 }
 
 /** Draws of each interval: their number decides the third digit. */
@@ -142,6 +146,47 @@ export function drawCurve(
       ),
     };
   });
+}
+
+/** What a strategy gains over whole solutions under the same budget. */
+export interface Gain {
+  readonly task: string;
+  readonly strategy: string;
+  /** What draws whole solutions: self-consistency, or the best of n. */
+  readonly against: string;
+  /** Computed tokens of a problem. */
+  readonly budget: number;
+  /** Difference of the accuracies, over the problems as pairs. */
+  readonly accuracy: Estimate;
+  /** Whether its interval excludes zero. */
+  readonly isShown: boolean;
+}
+
+/**
+ * The gains of strategies that are held to a budget over others that spend as much on whole solutions, and of these over each other.
+ *
+ * @param solved of each strategy, the same problems in the same order
+ */
+export function gainsAtEqualBudget(
+  strategies: readonly StrategyFacts[],
+  solved: readonly (readonly SolvedProblem[])[],
+): Gain[] {
+  return strategies.flatMap(({ name: strategy, budget, isOracle }, i) =>
+    strategies.flatMap((other, j): Gain[] => {
+      if (budget === undefined || isOracle || i === j) return [];
+      if (other.budget !== budget || !other.drawsWholes) return [];
+      const gains = Float64Array.from(
+        solved[i]!,
+        ({ isRight }, at) => Number(isRight) - Number(solved[j]![at]!.isRight),
+      );
+      const accuracy = {
+        value: mean([...gains]),
+        ...pairedBootstrap(gains.length, (drawn) => meanOf(gains, drawn), { resamples }),
+      };
+      const { task } = solved[i]![0]!;
+      return [{ task, strategy, against: other.name, budget, accuracy, isShown: excludesZero(accuracy) }];
+    }),
+  );
 }
 
 type Point = readonly [tokens: number, accuracy: number];

@@ -1,7 +1,7 @@
 /** @file The report of a run: curves of accuracy against tokens, tables, and solutions side by side. */
 
 import { type Chart, lookKey, type Mark, scatterPlot } from "../reporting/charts.ts";
-import { formatNumber, formatRange, formatSeconds, formatSigned } from "../reporting/format.ts";
+import { formatNumber, formatRange, formatSeconds, formatSigned, joinWords } from "../reporting/format.ts";
 import { html } from "../reporting/html.ts";
 import {
   type Block,
@@ -22,10 +22,13 @@ import {
   type Cost,
   type CurvePoint,
   chooseShown,
+  type Gain,
   type ShownSolution,
   type SolvedProblem,
 } from "./analysis.ts";
 import type { Curve, ReasoningResults } from "./results.ts";
+import { splitBudget } from "./strategies/arguments.ts";
+import { treeBlocks, treeStyle } from "./tree-report.ts";
 
 /** Colours, and shapes, of marks. */
 const looksInARow = 7;
@@ -33,14 +36,22 @@ const looksInARow = 7;
 const shownText = 1200;
 
 export function reasoningReport(results: ReasoningResults, solutions: readonly SolvedProblem[]): Report {
-  const { model, adapter, tasks, curves, cost } = results;
+  const { model, adapter, tasks, curves, cost, gains } = results;
   const counted = tasks.map(({ name, problems }) => `${problems} problems of ${name}`).join(" and ");
   return {
     title: `Accuracy against tokens: ${model}${adapter === null ? "" : ` with ${adapter}`}`,
     about: `${curves[0]!.points.length} strategies on ${counted}.`,
-    answer: curves.flatMap(describeCurve),
+    answer: [
+      ...curves.flatMap((curve) => describeCurve(curve, gains)),
+      ...curves.flatMap(({ task }) => describeGains(gains.filter((gain) => gain.task === task))),
+    ],
     sections: [
       { id: "curves", title: "Curves", blocks: curveBlocks(curves, cost) },
+      ...curves.map(({ task }) => ({
+        id: `gains-${task}`,
+        title: `At equal budgets on ${task}`,
+        blocks: gainBlocks(gains.filter((gain) => gain.task === task)),
+      })),
       ...curves.map((curve) => ({
         id: `table-${curve.task}`,
         title: `Strategies on ${curve.task}`,
@@ -52,18 +63,26 @@ export function reasoningReport(results: ReasoningResults, solutions: readonly S
         blocks: difficultyBlocks(curve),
       })),
       ...curves.map(({ task }) => ({
+        id: `trees-${task}`,
+        title: `Trees: ${task}`,
+        blocks: treeBlocks(solutions.filter((solution) => solution.task === task)),
+      })),
+      ...curves.map(({ task }) => ({
         id: `solutions-${task}`,
         title: `Solutions side by side: ${task}`,
         blocks: solutionBlocks(chooseShown(solutions.filter((solution) => solution.task === task))),
       })),
       settingsSection(results),
     ],
+    ...(solutions.some(({ trees }) => trees) && { style: treeStyle }),
   };
 }
 
-/** What the data say of each strategy but the first, in a sentence. */
-function describeCurve({ task, points }: Curve): string[] {
-  const [first, ...others] = points;
+/** What the data say of each strategy but the first, in a sentence; of those that are compared at equal budgets, their gains do. */
+function describeCurve({ task, points }: Curve, gains: readonly Gain[]): string[] {
+  const [first, ...rest] = points;
+  const compared = new Set(gains.map(({ strategy }) => strategy));
+  const others = rest.filter(({ strategy }) => !compared.has(strategy));
   const front = points.filter(({ isOnFront }) => isOnFront).map(({ strategy }) => strategy);
   return [
     `${task}: no other strategy beats ${front.join(", ")} in both accuracy and tokens.`,
@@ -85,6 +104,46 @@ function describeCurve({ task, points }: Curve): string[] {
   ];
 }
 
+/** In a sentence for each way to spend a budget on whole solutions. */
+function describeGains(gains: readonly Gain[]): string[] {
+  return rivalsOf(gains).map((rival) => {
+    const against = `${gains[0]!.task}: against ${rival} at the same budget`;
+    const shown = gains
+      .filter(({ against, isShown }) => isShown && splitBudget(against).words === rival)
+      .map(({ strategy, accuracy }) => `${strategy} (${formatSigned(100 * accuracy.value, 1)} points)`);
+    return shown.length === 0
+      ? `${against} no difference in accuracy is shown.`
+      : `${against} a difference in accuracy is shown for ${joinWords(shown)}, and for no other.`;
+  });
+}
+
+/** The ways to spend a budget on whole solutions, without their budgets. */
+function rivalsOf(gains: readonly Gain[]): string[] {
+  return [...new Set(gains.map(({ against }) => splitBudget(against).words))];
+}
+
+/** Each strategy against what else its budget buys. */
+function gainBlocks(gains: readonly Gain[]): Block[] {
+  if (gains.length === 0) return [];
+  const rivals = rivalsOf(gains);
+  const names = [...new Set(gains.map(({ strategy }) => strategy))];
+  const cell = (strategy: string, rival: string) => {
+    const gain = gains.find((one) => one.strategy === strategy && splitBudget(one.against).words === rival);
+    if (!gain) return "–";
+    return `${withSignedRange(gain.accuracy, 100, 1)} ${gain.isShown ? "shown" : "not shown"}`;
+  };
+  return [
+    table({
+      headings: ["strategy", ...rivals.map((rival) => `against ${rival}, points`)],
+      rows: names.map((strategy) => [strategy, ...rivals.map((rival) => cell(strategy, rival))]),
+      numeric: true,
+    }),
+    note(
+      "Differences of the accuracies at the same budget of computed tokens, with 95 % bootstrap intervals over the problems as pairs: shown if the interval excludes zero, and not adjusted for the number of comparisons. A strategy may leave a part of its budget unused; what it took is in the tables.",
+    ),
+  ];
+}
+
 const tokensCounted: Readonly<Record<Cost, string>> = {
   written:
     "all that were written, those of probes and of samples that lost the vote included; prompts stand in the table",
@@ -94,9 +153,13 @@ const tokensCounted: Readonly<Record<Cost, string>> = {
 
 /** A chart of each task, with a mark for each strategy. */
 export function curveBlocks(curves: readonly Curve[], cost: Cost = "written"): Block[] {
-  const looks = curves[0]!.points.map(({ strategy }, i) => ({ label: strategy, ...lookOf(i), filled: true }));
+  const { points } = curves[0]!;
+  // A strategy looks alike under all budgets.
+  const names = [...new Set(points.map(({ strategy }) => splitBudget(strategy).words))];
+  const isJoined = names.length < points.length;
+  const looks = names.map((label, i) => ({ label, ...lookOf(i), filled: true }));
   const charts = curves.map(({ task, points }): Chart => {
-    const marks = points.map((point, i) => asMark(point, i));
+    const marks = points.map((point) => asMark(point, names));
     const front = marks.filter((_, i) => points[i]!.isOnFront).sort((a, b) => a.x - b.x);
     return {
       title: task,
@@ -107,17 +170,18 @@ export function curveBlocks(curves: readonly Curve[], cost: Cost = "written"): B
     key(lookKey(looks)),
     figures(charts),
     note(
-      `Each mark is a strategy, with 95 % intervals of both. Filled marks are on the Pareto front, which the dashed line joins; oracles, which know what is right, cannot be. Tokens are ${tokensCounted[cost]}.`,
+      `Each mark is a strategy, with 95 % intervals of both${isJoined ? "; lines join what it reaches under several budgets" : ""}. Filled marks are on the Pareto front, which the dashed line joins; oracles, which know what is right, cannot be. Tokens are ${tokensCounted[cost]}.`,
     ),
   ];
 }
 
-function asMark(point: CurvePoint, index: number): Mark {
-  const { strategy, accuracy, tokens, isOnFront } = point;
+function asMark({ strategy, accuracy, tokens, isOnFront }: CurvePoint, names: readonly string[]): Mark {
+  const { words, budget } = splitBudget(strategy);
   return {
     ...{ x: tokens.value, y: 100 * accuracy.value, low: 100 * accuracy.low, high: 100 * accuracy.high },
     across: tokens,
-    ...{ ...lookOf(index), filled: isOnFront },
+    ...{ ...lookOf(names.indexOf(words)), filled: isOnFront },
+    ...(budget !== undefined && { series: words }),
     title: `${strategy}: ${points1(accuracy.value)} % with ${formatNumber(tokens.value, 0)} tokens`,
   };
 }

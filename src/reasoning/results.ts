@@ -1,6 +1,6 @@
 /** @file What a run found, as its results.json holds it. */
 
-import type { Cost, CurvePoint, DifficultyBin } from "./analysis.ts";
+import type { Cost, CurvePoint, DifficultyBin, Gain } from "./analysis.ts";
 import type { ReasoningSettings } from "./strategy.ts";
 
 export interface ReasoningResults {
@@ -19,6 +19,8 @@ export interface ReasoningResults {
   readonly tasks: readonly { readonly name: string; readonly problems: number }[];
   /** Of each task. */
   readonly curves: readonly Curve[];
+  /** Over whole solutions at the same budget; empty if none were drawn under one. */
+  readonly gains: readonly Gain[];
 }
 
 /** Accuracy against tokens. */

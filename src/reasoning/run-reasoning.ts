@@ -14,14 +14,21 @@ import { writeWhole } from "../node/files/write.ts";
 import { openModel } from "../node/models/open-model.ts";
 import { type ReportFiles, writeReport } from "../reporting/write-report.ts";
 import type { CodeRunner } from "../sandbox/code-runner.ts";
-import { binByDifficulty, type Cost, drawCurve, type SolvedProblem, type StrategyFacts } from "./analysis.ts";
+import {
+  binByDifficulty,
+  type Cost,
+  drawCurve,
+  gainsAtEqualBudget,
+  type SolvedProblem,
+  type StrategyFacts,
+} from "./analysis.ts";
 import { type AnswerJudge, mathematicalJudge } from "./judge.ts";
 import { openWriter, type WriterOptions } from "./open-writer.ts";
 import { type Problem, readProblems } from "./problem.ts";
 import { mostExamples } from "./prompts.ts";
 import type { ReasoningResults } from "./results.ts";
 import { type OpenScorer, ruleScorer, type SolutionScorer } from "./scorer.ts";
-import { isBaseline, parseStrategy, type StrategyOptions } from "./strategies/strategies.ts";
+import { drawsWholes, isBaseline, parseStrategy, type StrategyOptions } from "./strategies/strategies.ts";
 import type { ReasoningSettings, Strategy } from "./strategy.ts";
 import { createTools, type Workshop } from "./tools.ts";
 import { abilityNames, type Writer } from "./writer.ts";
@@ -176,6 +183,7 @@ export async function runReasoning(
       }
 
       const facts = strategies.map(describeStrategy);
+      const ofTask = (name: string) => solved.map((rows) => rows.filter(({ task }) => task === name));
       const results: ReasoningResults = {
         slimtune: slimtuneVersion,
         date: new Date().toISOString(),
@@ -186,14 +194,12 @@ export async function runReasoning(
         scorer: scorer && scoresSteps ? scorer.name : null,
         cost,
         tasks: described,
-        curves: described.map(({ name }) => {
-          const ofTask = solved.map((rows) => rows.filter(({ task }) => task === name));
-          return {
-            task: name,
-            points: drawCurve(facts, ofTask, cost),
-            difficulty: binByDifficulty(ofTask, cost),
-          };
-        }),
+        curves: described.map(({ name }) => ({
+          task: name,
+          points: drawCurve(facts, ofTask(name), cost),
+          difficulty: binByDifficulty(ofTask(name), cost),
+        })),
+        gains: described.flatMap(({ name }) => gainsAtEqualBudget(facts, ofTask(name))),
       };
       const lines = solved.flat().map((row) => `${JSON.stringify(row)}\n`);
       writeWhole(join(out, "solutions.jsonl"), lines.join(""));
@@ -359,6 +365,7 @@ function checkStrategy(
   strategy.check?.({ name, settings, ...(countTokens && { countTokens }) });
 }
 
-function describeStrategy({ name, isOracle = false }: Strategy): StrategyFacts {
-  return { name, isBaseline: isBaseline(name), isOracle };
+function describeStrategy({ name, isOracle = false, budget }: Strategy): StrategyFacts {
+  const facts = { name, isBaseline: isBaseline(name), isOracle, drawsWholes: drawsWholes(name) };
+  return budget === undefined ? facts : { ...facts, budget };
 }

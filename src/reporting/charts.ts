@@ -43,6 +43,8 @@ export interface Mark extends Look {
   readonly high: number;
   readonly across?: { readonly low: number; readonly high: number };
   readonly title: string;
+  /** Marks of one series are joined by a line of their colour. Default: the mark stands alone. */
+  readonly series?: string;
 }
 
 /** Names of the axes. */
@@ -80,6 +82,10 @@ export function scatterPlot(
       Plot.frame({ stroke: "#d0d0d0" }),
       Plot.ruleY([0], { stroke: grey }),
       Plot.line(line, { x: "x", y: "y", curve, stroke: grey, strokeDasharray: "3 3" }),
+      Plot.line(
+        marks.filter(({ series }) => series !== undefined),
+        { x: "x", y: "y", z: "series", stroke, strokeOpacity: 0.6 },
+      ),
       Plot.ruleX(marks, { x: "x", y1: "low", y2: "high", stroke, strokeOpacity: 0.45 }),
       ...(wide.length > 0
         ? [Plot.ruleY(wide, { y: "y", x1: "low", x2: "high", stroke, strokeOpacity: 0.45 })]
@@ -96,6 +102,33 @@ export function scatterPlot(
       inset: 8,
     },
     y: { label: axes.y, nice: true, grid: true, ticks: 6 },
+  });
+}
+
+/** A share that was predicted, and the share that came true, with its interval. */
+export interface PredictedShare {
+  readonly predicted: number;
+  readonly observed: number;
+  readonly low: number;
+  readonly high: number;
+  readonly title: string;
+}
+
+/** What was observed of what was predicted, beside the line on which the two are equal. */
+export function reliabilityPlot(shares: readonly PredictedShare[], axes: Axes): Html {
+  const place = { x: "predicted", y: "observed" } as const;
+  const stroke = pick(colours, 0);
+  const percent = { domain: [0, 100], ticks: 6, percent: true };
+  return draw({
+    marks: [
+      Plot.frame({ stroke: "#d0d0d0" }),
+      Plot.line([0, 1], { x: Plot.identity, y: Plot.identity, stroke: grey, strokeDasharray: "3 3" }),
+      Plot.ruleX(shares, { x: "predicted", y1: "low", y2: "high", stroke, strokeOpacity: 0.45 }),
+      Plot.line(shares, { ...place, stroke, strokeOpacity: 0.6 }),
+      Plot.dot(shares, { ...place, r: 5, fill: stroke, title: "title" }),
+    ],
+    x: { label: axes.x, ...percent, inset: 8 },
+    y: { label: axes.y, ...percent, grid: true },
   });
 }
 

@@ -5,7 +5,7 @@ import { pageStyle } from "./page-style.ts";
 import type { Report } from "./sections.ts";
 
 /** The page of a report, whose texts are escaped. */
-export function renderPage({ title, about, answer, sections }: Report): string {
+export function renderPage({ title, about, answer, sections, style }: Report): string {
   const shown = sections.flatMap(({ blocks, ...section }) => {
     const parts = blocks.flatMap((block) => block.html ?? []);
     return parts.length > 0 ? [{ ...section, parts }] : [];
@@ -17,7 +17,7 @@ export function renderPage({ title, about, answer, sections }: Report): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>${title}</title>
-${pageStyle}
+${pageStyle}${style}
 </head>
 <body>
 <header>

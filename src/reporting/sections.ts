@@ -11,6 +11,8 @@ export interface Report {
   /** What was found, in sentences. */
   readonly answer: readonly string[];
   readonly sections: readonly Section[];
+  /** A `<style>` for pictures that this report alone has. */
+  readonly style?: Html;
 }
 
 /** A section is left out of the page, or of the Markdown, if it has nothing for it. */

@@ -159,6 +159,10 @@ test.each([
     'a "lama" model, which is not supported; did you mean "llama"? Supported are llama,',
   ],
   [
+    { architectures: ["Qwen2ForProcessRewardModel"] },
+    'describes a "Qwen2ForProcessRewardModel", which is no language model',
+  ],
+  [
     { architectures: ["Qwen3ForCausalLM"] },
     'mixes two families: its "model_type" is "llama", but "Qwen3ForCausalLM"',
   ],

@@ -98,7 +98,10 @@ const classNames = z.array(z.string()).nullish();
 /** Refuses models with another head than the one that predicts the next token, and classes of another family. */
 function checkClass(given: unknown, { modelType, className }: Architecture, file: string): void {
   const names = parseFields(classNames, given, file, "architectures") ?? [];
-  const other = names.find((name) => !/(?:ForCausalLM|Model|ForConditionalGeneration)$/i.test(name));
+  const isLanguage = (name: string) =>
+    /(?:ForCausalLM|ForConditionalGeneration)$/i.test(name) ||
+    (/Model$/i.test(name) && !/For[A-Z]/.test(name));
+  const other = names.find((name) => !isLanguage(name));
   if (other !== undefined) {
     throw new InputError(
       `${file} describes a ${quote(other)}, which is no language model; choose one "…ForCausalLM".`,

@@ -25,6 +25,8 @@ export interface StrategyEntry {
   readonly isBaseline?: boolean;
   /** Whether it can be held to a budget of computed tokens, as in "sc:8@4000". Default false. */
   readonly takesBudget?: boolean;
+  /** Whether it draws whole solutions, which a search over steps has to beat at the same budget. Default false. */
+  readonly drawsWholes?: boolean;
   create(given: StrategyArguments, options: StrategyOptions): Strategy;
 }
 
@@ -97,6 +99,7 @@ export const strategies: Readonly<Record<string, StrategyEntry>> = {
     description: "Self-consistency: the answer that most of N samples give.",
     isBaseline: true,
     takesBudget: true,
+    drawsWholes: true,
     create: (given) => selfConsistency(given, given.whole(0, samples, 1)),
   },
   "sc-early": {
@@ -159,6 +162,7 @@ export const strategies: Readonly<Record<string, StrategyEntry>> = {
     usage: "bon:N",
     description: "The sample of N with the highest mean log-probability of its tokens.",
     takesBudget: true,
+    drawsWholes: true,
     create: (given) => bestOfN(given, given.whole(0, samples, 1)),
   },
   "prm-bon": {
@@ -166,6 +170,7 @@ export const strategies: Readonly<Record<string, StrategyEntry>> = {
     description:
       "The sample of N whose steps have the highest reward: the last (default), the min, or the product.",
     takesBudget: true,
+    drawsWholes: true,
     create: (given) =>
       bestByReward(given, given.whole(0, samples, 1), given.word(1, by, aggregations, "last")),
   },
@@ -173,6 +178,7 @@ export const strategies: Readonly<Record<string, StrategyEntry>> = {
     usage: "weighted-bon:N[:BY]",
     description: "The answer whose samples, of N, have the highest sum of such rewards.",
     takesBudget: true,
+    drawsWholes: true,
     create: (given) =>
       weightedBestOfN(given, given.whole(0, samples, 1), given.word(1, by, aggregations, "last")),
   },
@@ -244,6 +250,16 @@ export function parseStrategy(text: string, options: StrategyOptions = {}): Stra
 
 /** Whether a strategy of this name is what a claim of saving tokens has to beat. */
 export function isBaseline(name: string): boolean {
+  return entryOf(name)?.isBaseline === true;
+}
+
+/** Whether a strategy of this name is what a search over steps has to beat at the same budget. */
+export function drawsWholes(name: string): boolean {
+  return entryOf(name)?.drawsWholes === true;
+}
+
+/** Undefined of a strategy of one's own. */
+function entryOf(name: string): StrategyEntry | undefined {
   const [word = ""] = splitBudget(name).words.split(":");
-  return Object.hasOwn(strategies, word) && strategies[word]!.isBaseline === true;
+  return Object.hasOwn(strategies, word) ? strategies[word] : undefined;
 }
