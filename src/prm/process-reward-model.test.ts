@@ -2,6 +2,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { readStepFormat } from "../node/adapters/step-format.ts";
+import { mergeRun } from "../node/export/export-model.ts";
 import { openModel } from "../node/models/open-model.ts";
 import { fineTune } from "../node/training/fine-tune.ts";
 import type { SolvedProblem } from "../reasoning/analysis.ts";
@@ -55,6 +57,16 @@ describe("a process reward model is asked as it was tuned", () => {
     expect(tuned).not.toEqual(await judge({ chat: false }));
     const { rewards } = await (await open(prm)).judge(question, steps);
     for (const [i, reward] of rewards.entries()) expect(reward).toBeCloseTo(tuned[i]!, 5);
+  });
+
+  test("also once it is merged", async () => {
+    const merged = join(scratch, "merged");
+    await mergeRun(prm, merged);
+    const [told, kept] = [merged, join(prm, "adapter")].map((folder) => readStepFormat(folder));
+    expect(told).toEqual(kept);
+    const { solutions } = await judgeSteps({ model: merged, data, limit: 1 });
+    const { rewards } = await (await open(prm)).judge(question, steps);
+    for (const [i, { reward }] of solutions[0]!.steps.entries()) expect(reward).toBeCloseTo(rewards[i]!, 4);
   });
 
   test("by its run as by its adapter, and what changes its scores changes its identity", async () => {

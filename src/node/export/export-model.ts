@@ -9,6 +9,7 @@ import type { GgufFileType } from "../../core/models/gguf-tensor-types.ts";
 import type { Model } from "../../core/models/model.ts";
 import type { Device } from "../../core/runtime/device.ts";
 import { loadAdapter } from "../adapters/load-adapter.ts";
+import { readStepFormat } from "../adapters/step-format.ts";
 import { hubIdOf } from "../models/hub-model.ts";
 import { openModel } from "../models/open-model.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
@@ -85,8 +86,10 @@ export async function mergeRun(run: string, out: string): Promise<LogitCheck> {
   const base = await openBase(config);
   const examples = await readFirstExamples(config, base);
   const baseModel = config.base_model_name ?? (await hubIdOf(config.model));
+  const stepFormat = readStepFormat(folder.adapter);
   return mergeAdapter(openDevice(config.device), await loadAdapter(base, folder.adapter), out, {
     card: describeResult("model", folder, config, baseModel),
+    ...(stepFormat && { stepFormat }),
     ...(examples && { examples }),
   });
 }

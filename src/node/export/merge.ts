@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { AdaptedModel } from "../../core/adapters/adapted-model.ts";
 import { InputError } from "../../core/errors.ts";
 import type { Device } from "../../core/runtime/device.ts";
+import { type StepFormat, writeStepFormat } from "../adapters/step-format.ts";
 import { checkNewFolder } from "../files/folder.ts";
 import { writeFolderWhole, writeWhole } from "../files/write.ts";
 import { openModel } from "../models/open-model.ts";
@@ -14,6 +15,8 @@ import { mergeWeights } from "./merged-weights.ts";
 export interface MergeOptions extends Pick<LogitCheckOptions, "examples"> {
   /** The merged model's card (README.md). Default: none. */
   readonly card?: string;
+  /** How it reads solutions, if it is a process reward model. */
+  readonly stepFormat?: StepFormat;
 }
 
 /**
@@ -29,13 +32,14 @@ export async function mergeAdapter(
   device: Device,
   model: AdaptedModel,
   folder: string,
-  { card, examples }: MergeOptions = {},
+  { card, stepFormat, examples }: MergeOptions = {},
 ): Promise<LogitCheck> {
   if (!model.adapter) throw new InputError("The model has no adapter, so there is nothing to merge.");
   checkNewFolder(folder);
   const merged = mergeWeights(device, model);
   return writeFolderWhole(folder, async (temporary) => {
     if (card !== undefined) writeWhole(join(temporary, "README.md"), card);
+    if (stepFormat) writeStepFormat(temporary, stepFormat);
     await writeModel(temporary, model, (name) => merged.tensor(name));
     await merged.release();
     return checkLogits(device, model, await openModel(temporary), {
