@@ -50,6 +50,24 @@ test("a model that is tuned on labels of steps tells right ones from wrong ones,
   expect(after.tokens).toBeLessThan(3 * 64);
 });
 
+test("judgements and a report with their reliability are written into a folder, and into no other's", async () => {
+  const out = join(scratch, "judged");
+  const { files, report, solutions } = await judgeSteps({ model, prm: join(scratch, "run"), data, out });
+  const kept = JSON.parse(readFileSync(join(out, "judgements.json"), "utf8"));
+  expect(kept).toMatchObject(JSON.parse(JSON.stringify({ model, data, solutions, report })));
+  const page = readFileSync(files!.page, "utf8");
+  for (const part of ["Scores and what came true", 'aria-label="dot"', "base rate", "3 + 4 = 7"])
+    expect(page).toContain(part);
+  expect(readFileSync(files!.markdown, "utf8")).toMatch(/0\.\d to [01]\.\d +\| +6 /);
+  // The same again may be written over it.
+  await judgeSteps({ model, data: file("unlabelled.jsonl", [{ question, text: "7" }]), out });
+  expect(readFileSync(files!.page, "utf8")).toContain("No step has a label");
+  writeFileSync(join(out, "notes.txt"), "mine");
+  await expect(judgeSteps({ model, data, out })).rejects.toThrow(
+    "judged holds something else; choose another",
+  );
+});
+
 test("solutions without labels are split into steps", async () => {
   const texts = file("texts.jsonl", [
     { question, text: "3 + 4 = 7\n\nHe has 7 pens.\n#### 7", prompt: "Say why." },

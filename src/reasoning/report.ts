@@ -117,9 +117,11 @@ function describeGains(gains: readonly Gain[]): string[] {
   });
 }
 
-/** The ways to spend a budget on whole solutions, without their budgets. */
+/** The ways to spend a budget on whole solutions, without their budgets; of those that were named, the first one first. */
 function rivalsOf(gains: readonly Gain[]): string[] {
-  return [...new Set(gains.map(({ against }) => splitBudget(against).words))];
+  const rivals = new Set(gains.map(({ against }) => splitBudget(against).words));
+  const named = gains.map(({ strategy }) => splitBudget(strategy).words);
+  return [...new Set([...named.filter((name) => rivals.has(name)), ...rivals])];
 }
 
 /** Each strategy against what else its budget buys. */

@@ -116,7 +116,7 @@ test("a tree has its rewards, its order, the path to the answer, and the best of
   );
 });
 
-test("a browser shows it within the page, on a screen, a phone and paper", async ({ skip }) => {
+test("a browser shows it within the page, on a screen and on a phone", async ({ skip }) => {
   skip(chromium === undefined, "there is no browser; on Debian install chromium");
   const deep = grow(
     Array.from({ length: 16 }, (_, i): [number, string, object] => [
