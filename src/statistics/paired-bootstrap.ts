@@ -1,6 +1,7 @@
 /** @file The interval of a statistic over items that were measured in pairs. */
 
 import { createRandom } from "../core/random.ts";
+import { quantile } from "./quantile.ts";
 import type { Interval } from "./wilson.ts";
 
 export interface BootstrapOptions {
@@ -48,11 +49,4 @@ export function pairedBootstrap(
 export function percentileInterval(draws: Float64Array, level = 0.95): Interval {
   const ascending = draws.filter((value) => !Number.isNaN(value)).sort();
   return { low: quantile(ascending, (1 - level) / 2), high: quantile(ascending, (1 + level) / 2) };
-}
-
-function quantile(ascending: Float64Array, share: number): number {
-  const place = share * (ascending.length - 1);
-  const below = ascending[Math.floor(place)]!;
-  const above = ascending[Math.ceil(place)]!;
-  return below + (above - below) * (place - Math.floor(place));
 }
