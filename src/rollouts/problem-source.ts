@@ -16,6 +16,8 @@ export interface SourceProblem {
   readonly question: string;
   /** A text that ends with the right answer, or is it. */
   readonly solution: string;
+  /** A Python program that prints the right answer, if the row has one in its field "program". */
+  readonly program?: string;
   /** Names the row in errors. */
   readonly where: string;
 }
@@ -66,6 +68,7 @@ async function readSplit(
     id: String(index),
     question: findText(doc, questionFields, where),
     solution: renderTarget(definition, doc, where),
+    ...programIn(doc),
     where,
   }));
 }
@@ -87,6 +90,7 @@ async function readFile({ data }: ProblemSource): Promise<SourceProblem[]> {
       id: String(line),
       question: findText(fields, questionFields, where),
       solution: findText(fields, answerFields, where),
+      ...programIn(fields),
       where,
     });
   }
@@ -109,4 +113,8 @@ function findText(
       ? `${where}: there is no field ${names.map((name) => `"${name}"`).join(" or ")}; give each row a question and its answer.`
       : `${where}: the field "${name}" is no text, or an empty one; correct it.`,
   );
+}
+
+function programIn({ program }: Readonly<Record<string, unknown>>): { readonly program?: string } {
+  return typeof program === "string" && program.trim() !== "" ? { program: program.trim() } : {};
 }

@@ -43,6 +43,11 @@ export function toProgram(question: string, solution: string): string | undefine
   return [...lines, `print(${[...taken].at(-1)})`].join("\n");
 }
 
+/** A solution without its annotations, which are for a calculator, and cost tokens. */
+export function withoutAnnotations(solution: string): string {
+  return solution.replaceAll(/<<[^<>]*>>/g, "");
+}
+
 function listCalculations(solution: string): Calculation[] | undefined {
   const calculations: Calculation[] = [];
   for (const match of solution.matchAll(/<<([^<>]*)>>/g)) {

@@ -3,10 +3,9 @@
 import { dirname, extname } from "node:path";
 import { InputError } from "../../core/errors.ts";
 import { makeFolder, writeWhole } from "../../node/files/write.ts";
-import { mathematicalJudge } from "../../reasoning/judge.ts";
 import type { CodeRunner } from "../../sandbox/code-runner.ts";
 import { type ProblemSource, readSourceProblems } from "../problem-source.ts";
-import { toProgram } from "./solution-program.ts";
+import { type Failure, solveByProgram } from "./program-solution.ts";
 
 export interface SolutionProgramOptions extends ProblemSource {
   /** Runs the programs. */
@@ -26,11 +25,7 @@ export interface SolutionProgramReport {
   /** Problems whose program gives the right answer: the rows. */
   readonly rows: number;
   /** Of the others. */
-  readonly leftOut: {
-    readonly "without calculations that can be read": number;
-    readonly "with a program that fails": number;
-    readonly "with another result than the right answer": number;
-  };
+  readonly leftOut: Readonly<Record<Failure, number>>;
 }
 
 /** A question and its solution by a program, in the form in which the strategy `tir` goes on after one (TATA, Xu et al. 2025). */
@@ -38,8 +33,6 @@ export interface ProgramRow {
   readonly question: string;
   readonly answer: string;
 }
-
-const limits = { timeoutMs: 5000, memoryBytes: 2 ** 28 };
 
 /**
  * Turns the annotated calculations of worked solutions (`toProgram`) into programs, runs them, and writes a row for each that gives
@@ -62,23 +55,21 @@ export async function writePrograms(options: SolutionProgramOptions): Promise<So
   }
   const problems = await readSourceProblems(options);
   const rows: ProgramRow[] = [];
-  let [unreadable, failed, different] = [0, 0, 0];
-  for (const [done, { question, solution, where }] of problems.entries()) {
+  const leftOut: Record<Failure, number> = {
+    "without calculations that can be read": 0,
+    "with a program that fails": 0,
+    "with another result than the right answer": 0,
+  };
+  for (const [done, problem] of problems.entries()) {
     onProgress?.(done, problems.length);
-    const gold = mathematicalJudge.extract(solution);
-    if (gold === undefined) throw new InputError(`${where}: the solution gives no answer; correct it.`);
-    const code = toProgram(question, solution);
-    if (code === undefined) {
-      unreadable++;
-      continue;
-    }
-    const { stdout, reason } = await runner.run(code, { ...limits, signal });
-    if (reason !== "ok") failed++;
-    else if (!mathematicalJudge.equal(stdout.trim(), gold)) different++;
-    else {
-      const asked = instruction === "" ? question : `${question}\n${instruction}`;
-      rows.push({ question: asked, answer: writeSolution(code, stdout.trim(), gold) });
-    }
+    const { question } = problem;
+    const solved = await solveByProgram(problem, runner, signal);
+    if (solved.failure !== undefined) leftOut[solved.failure]++;
+    else
+      rows.push({
+        question: instruction === "" ? question : `${question}\n${instruction}`,
+        answer: solved.solution,
+      });
   }
   if (rows.length === 0) {
     throw new InputError(
@@ -87,18 +78,5 @@ export async function writePrograms(options: SolutionProgramOptions): Promise<So
   }
   makeFolder(dirname(out));
   writeWhole(out, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
-  return {
-    data,
-    problems: problems.length,
-    rows: rows.length,
-    leftOut: {
-      "without calculations that can be read": unreadable,
-      "with a program that fails": failed,
-      "with another result than the right answer": different,
-    },
-  };
-}
-
-function writeSolution(code: string, output: string, answer: string): string {
-  return `\`\`\`python\n${code}\n\`\`\`\n\`\`\`output\n${output}\n\`\`\`\nThe answer is \\boxed{${answer}}.`;
+  return { data, problems: problems.length, rows: rows.length, leftOut };
 }

@@ -7,6 +7,7 @@ import { openModel } from "../../node/models/open-model.ts";
 import { mathematicalJudge } from "../../reasoning/judge.ts";
 import { plainPrompt, promptOf } from "../../reasoning/prompts.ts";
 import { type ProblemSource, readSourceProblems, type SourceProblem } from "../../rollouts/problem-source.ts";
+import { withoutAnnotations } from "../../rollouts/programs/solution-program.ts";
 import { writePrograms } from "../../rollouts/programs/write-programs.ts";
 import { parseRule } from "../../rollouts/rules/rules.ts";
 import { selectRows } from "../../rollouts/select-rows.ts";
@@ -85,9 +86,4 @@ function rightAnswer({ solution, where }: SourceProblem): string {
   const answer = mathematicalJudge.extract(solution);
   if (answer === undefined) throw new InputError(`${where}: the solution gives no answer; correct it.`);
   return answer;
-}
-
-/** GSM8K's calculations, such as <<48/2=24>>, are for a calculator, and cost tokens. */
-function withoutAnnotations(solution: string): string {
-  return solution.replaceAll(/<<[^<>]*>>/g, "");
 }
