@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { methodOf } from "../core/adapters/methods.ts";
 import type { Storage } from "../core/models/linear.ts";
 import { readJson } from "../node/files/structured.ts";
 import { writeWhole } from "../node/files/write.ts";
@@ -26,6 +27,13 @@ export function findTunedModel(options: RunOptions): ModelChoice | undefined {
   if (!existsSync(run.adapter)) return undefined;
   const { model, storage } = parseRunConfig(options, "The study");
   return { model, adapter: run.adapter, storage };
+}
+
+/** The model, and perhaps the adapter, with which another run goes on where this one ends. */
+export function goOnAfter(options: RunOptions): Pick<RunOptions, "model" | "adapter"> {
+  const { method, model } = parseRunConfig(options, "The study");
+  const run = runFolder(options.out);
+  return methodOf(method).yields === "adapter" ? { model, adapter: run.path } : { model: run.model };
 }
 
 const runSummarySchema = z

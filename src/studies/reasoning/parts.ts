@@ -2,10 +2,8 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { methodOf } from "../../core/adapters/methods.ts";
 import { readWhole } from "../../node/files/read.ts";
-import { parseRunConfig, type RunOptions } from "../../node/training/run-config.ts";
-import { runFolder } from "../../node/training/run-folder.ts";
+import type { RunOptions } from "../../node/training/run-config.ts";
 import { runReasoning } from "../../reasoning/run-reasoning.ts";
 import { parseStrategy } from "../../reasoning/strategies/strategies.ts";
 import { readSettings, rolloutFolder } from "../../rollouts/rollout.ts";
@@ -13,7 +11,7 @@ import { sampleSolutions } from "../../rollouts/sample-solutions.ts";
 import { createCodeRunner } from "../../sandbox/code-runner.ts";
 import { baseId, type StudyFolder } from "../study-folder.ts";
 import type { Part, PartEvents, PartList } from "../study-kind.ts";
-import { findTunedModel, type ModelChoice, tuneModel } from "../tuning.ts";
+import { findTunedModel, goOnAfter, type ModelChoice, tuneModel } from "../tuning.ts";
 import { instructionOf, listModels, runOptionsOf, strategiesOf, type TunedModel } from "./models.ts";
 import { type ReasoningConfig, sampledProblems } from "./options.ts";
 import { rolloutsFolder, rowsFile, writeRows } from "./rows.ts";
@@ -114,16 +112,8 @@ export function runOf(config: ReasoningConfig, folder: StudyFolder, model: Tuned
 
 /** The model, and perhaps the adapter, that a run begins with. */
 function beginning(config: ReasoningConfig, folder: StudyFolder, { from }: TunedModel) {
-  const { model } = config;
   const before = listModels(config).find(({ id }) => id === from);
-  if (!before) return { model };
-  const { method } = parseRunConfig(
-    { model, data: "d", out: "o", ...runOptionsOf(config, before) },
-    "The study",
-  );
-  const isAdapter = methodOf(method).yields === "adapter";
-  const { path, model: whole } = runFolder(folder.run(from));
-  return isAdapter ? { model, adapter: path } : { model: whole };
+  return before ? goOnAfter(runOf(config, folder, before)) : { model: config.model };
 }
 
 /** @throws Error before the model's run is finished. */
