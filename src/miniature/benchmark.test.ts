@@ -53,3 +53,27 @@ describe.each(DOMAINS)("the benchmark of the %s domain", (domain) => {
     expect(again).toEqual(rows);
   });
 });
+
+describe("the benchmark of small and large numbers", () => {
+  const rows = readRows<BenchmarkRow>("benchmarks/sizes.jsonl");
+
+  it("is drawn again the same, and shares no question with the tuning set", () => {
+    expect(drawBenchmark("sizes", 200, createRandom(2024, 4, 2))).toEqual(rows);
+    const trained = new Set(readRows<{ question: string }>("sizes-train.jsonl").map(({ question }) => question));
+    expect(rows.filter(({ question }) => trained.has(question))).toEqual([]);
+  });
+
+  it("has annotated calculations that are right, half of them products of two digits each", () => {
+    const solutions = rows.flatMap((row) => ("answer" in row ? [row.answer] : []));
+    const products = solutions.flatMap((answer) => {
+      const [, left, operator, right, result] = /<<(\d+)([-+*])(\d+)=(\d+)>>/.exec(answer)!.map(String);
+      const [a, b] = [Number(left), Number(right)];
+      expect(Number(result)).toBe({ "+": a + b, "-": a - b, "*": a * b }[operator!]);
+      expect(answer.endsWith(`#### ${result}`)).toBe(true);
+      return operator === "*" ? [Math.min(a, b)] : [];
+    });
+    expect(products.length).toBeGreaterThan(70);
+    expect(products.length).toBeLessThan(130);
+    for (const factor of products) expect(factor).toBeGreaterThan(11);
+  });
+});

@@ -1,7 +1,7 @@
-/** @file The benchmarks of the three domains: held-out questions, with choices where answers are not worked out. */
+/** @file The benchmarks of subjects: held-out questions, with choices where answers are not worked out. */
 
 import type { Random } from "../core/random.ts";
-import { type Domain, drawTuningSet } from "./tuning-set.ts";
+import { drawTuningSet, type Subject } from "./tuning-set.ts";
 
 /** One line of a benchmark. */
 export type BenchmarkRow =
@@ -17,13 +17,13 @@ export type BenchmarkRow =
 const CHOICES = 4;
 
 /**
- * Draws `size` held-out questions of a domain: their wordings, and the numbers or things asked about, are in no tuning set.
+ * Draws `size` held-out questions of a subject: their wordings, and the numbers or things asked about, are in no tuning set.
  * Word problems are answered in writing, the others by choosing.
  *
- * @throws RangeError when the domain cannot supply so many different questions.
+ * @throws RangeError when the subject cannot supply so many different questions.
  */
-export function drawBenchmark(domain: Domain, size: number, random: Random): BenchmarkRow[] {
-  return drawTuningSet(domain, "held-out", size, random).map(({ question, answer, wrongAnswers }) => {
+export function drawBenchmark(subject: Subject, size: number, random: Random): BenchmarkRow[] {
+  return drawTuningSet(subject, "held-out", size, random).map(({ question, answer, wrongAnswers }) => {
     if (wrongAnswers.length === 0) return { question, answer };
     const choices = drawDifferent(wrongAnswers, CHOICES - 1, random);
     const label = random.below(choices.length + 1);

@@ -45,7 +45,7 @@ const APPLY: Record<Operator, (left: number, right: number) => number> = {
 const INVERSE: Record<Operator, Operator> = { "+": "-", "-": "+", "*": "/", "/": "*" };
 
 /** A kind of problem: numbers joined by operators, calculated from left to right. */
-interface Kind {
+export interface Kind {
   operators: readonly Operator[];
   drawNumbers: (random: Random) => number[];
   table: readonly Countable[];
@@ -53,7 +53,7 @@ interface Kind {
 }
 
 /** A line of a calculation. */
-interface Step {
+export interface Step {
   left: number;
   operator: Operator;
   right: number;
@@ -91,7 +91,7 @@ function writeThinking(random: Random, numbers: readonly number[], steps: readon
   return `${opening}${checked.join("")}#### ${steps.at(-1)!.result}`;
 }
 
-const GAIN: Kind = {
+export const GAIN: Kind = {
   operators: ["+"],
   drawNumbers: (random) => [between(random, 2, 12), between(random, 1, 9)],
   table: COUNTABLES,
@@ -121,7 +121,7 @@ const GAIN: Kind = {
   },
 };
 
-const LOSS: Kind = {
+export const LOSS: Kind = {
   operators: ["-"],
   drawNumbers: (random) => {
     const start = between(random, 3, 20);
@@ -251,15 +251,15 @@ const GROUPS_THEN_LOSS: Kind = {
 
 const KINDS: readonly Kind[] = [GAIN, LOSS, GROUPS, SHARES, GAIN_THEN_LOSS, GROUPS_THEN_LOSS];
 
-interface Problem {
+export interface Problem {
   numbers: readonly number[];
   steps: readonly Step[];
   question: string;
   key: string;
 }
 
-function drawProblem(random: Random, split: Split): Problem {
-  const kind = pick(random, KINDS);
+export function drawProblem(random: Random, split: Split, kinds: readonly Kind[]): Problem {
+  const kind = pick(random, kinds);
   const numbers = kind.drawNumbers(random);
   const scene = drawScene(random, kind.table, numbers);
   return {
@@ -272,12 +272,12 @@ function drawProblem(random: Random, split: Split): Problem {
 
 /** Draws a word problem; its key is the calculation, such as `3 * 4 - 2`. */
 export const drawMathItem: DrawItem = (random, split) => {
-  const { steps, question, key } = drawProblem(random, split);
+  const { steps, question, key } = drawProblem(random, split, KINDS);
   return { key, question, answer: writeWorking(steps), wrongAnswers: [] };
 };
 
 /** The same problems, answered with up to two checks of each line. */
 export const drawThinkingItem: DrawItem = (random, split) => {
-  const { numbers, steps, question, key } = drawProblem(random, split);
+  const { numbers, steps, question, key } = drawProblem(random, split, KINDS);
   return { key, question, answer: writeThinking(random, numbers, steps), wrongAnswers: [] };
 };

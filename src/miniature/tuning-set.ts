@@ -6,18 +6,20 @@ import { drawComputingItem } from "./computing-questions.ts";
 import { type Split, splitOf } from "./drawing.ts";
 import { drawMathItem, drawThinkingItem } from "./math-questions.ts";
 import type { DrawItem, Item } from "./questions.ts";
+import { drawSizesItem } from "./sizes-questions.ts";
 
 /** The three domains that a miniature model can be tuned on. */
 export const DOMAINS = ["math", "commonsense", "computing"] as const;
 
 export type Domain = (typeof DOMAINS)[number];
 
-/** What tuning sets there are: of the domains, and of word problems that are thought about too much. */
-export type Subject = Domain | "thinking";
+/** What tuning sets there are: of the domains, of word problems that are thought about too much, and of those with small and large numbers. */
+export type Subject = Domain | "thinking" | "sizes";
 
 const DRAW_ITEM: Record<Subject, DrawItem> = {
   math: drawMathItem,
   thinking: drawThinkingItem,
+  sizes: drawSizesItem,
   commonsense: drawCommonsenseItem,
   computing: drawComputingItem,
 };

@@ -1,6 +1,6 @@
 /**
- * @file Writes the miniature files: `write-corpus.ts tuning <folder>` the tuning sets of the three domains and of thinking,
- * `write-corpus.ts benchmarks <folder>` their benchmarks,
+ * @file Writes the miniature files: `write-corpus.ts tuning <folder>` the tuning sets of all subjects,
+ * `write-corpus.ts benchmarks <folder>` the benchmarks of the three domains and of sizes,
  * `write-corpus.ts pretraining <file.jsonl> <documents>` a pretraining corpus of that many documents.
  */
 
@@ -17,13 +17,15 @@ const HELD_OUT_ROWS = 100;
 
 const BENCHMARK_ROWS = 200;
 
+/** The number of each is that of its stream of draws. */
+const SUBJECTS: readonly Subject[] = [...DOMAINS, "thinking", "sizes"];
+
 const toJsonLines = (rows: readonly object[]): string =>
   rows.map((row) => `${JSON.stringify(row)}\n`).join("");
 
 function writeTuningSets(folder: string): void {
   makeFolder(folder);
-  const subjects: readonly Subject[] = [...DOMAINS, "thinking"];
-  subjects.forEach((subject, stream) => {
+  SUBJECTS.forEach((subject, stream) => {
     for (const [split, size] of [
       ["train", TRAIN_ROWS],
       ["held-out", HELD_OUT_ROWS],
@@ -40,9 +42,10 @@ function writeTuningSets(folder: string): void {
 
 function writeBenchmarks(folder: string): void {
   makeFolder(folder);
-  DOMAINS.forEach((domain, stream) => {
-    const rows = drawBenchmark(domain, BENCHMARK_ROWS, createRandom(SEED, stream, 2));
-    writeWhole(join(folder, `${domain}.jsonl`), toJsonLines(rows));
+  SUBJECTS.forEach((subject, stream) => {
+    if (subject === "thinking") return;
+    const rows = drawBenchmark(subject, BENCHMARK_ROWS, createRandom(SEED, stream, 2));
+    writeWhole(join(folder, `${subject}.jsonl`), toJsonLines(rows));
   });
 }
 
