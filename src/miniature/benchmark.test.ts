@@ -59,7 +59,9 @@ describe("the benchmark of small and large numbers", () => {
 
   it("is drawn again the same, and shares no question with the tuning set", () => {
     expect(drawBenchmark("sizes", 200, createRandom(2024, 4, 2))).toEqual(rows);
-    const trained = new Set(readRows<{ question: string }>("sizes-train.jsonl").map(({ question }) => question));
+    const trained = new Set(
+      readRows<{ question: string }>("sizes-train.jsonl").map(({ question }) => question),
+    );
     expect(rows.filter(({ question }) => trained.has(question))).toEqual([]);
   });
 

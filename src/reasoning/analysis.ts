@@ -274,14 +274,18 @@ const bins = [
   { label: "5 or more", least: 5, most: Number.POSITIVE_INFINITY },
 ];
 
+/** The label of the bin that a problem is in; undefined if its right solution shows no calculations. */
+export function difficultyOf({ steps }: Pick<SolvedProblem, "steps">): string | undefined {
+  return steps === null ? undefined : bins.find(({ least, most }) => steps >= least && steps <= most)?.label;
+}
+
 /** None if the right solutions of a task show no calculations. */
 export function binByDifficulty(
   solved: readonly (readonly SolvedProblem[])[],
   cost: Cost = "written",
 ): DifficultyBin[] {
-  return bins.flatMap(({ label, least, most }) => {
-    const isOfBin = ({ steps }: SolvedProblem) => steps !== null && steps >= least && steps <= most;
-    const ofBin = solved.map((rows) => rows.filter(isOfBin));
+  return bins.flatMap(({ label }) => {
+    const ofBin = solved.map((rows) => rows.filter((row) => difficultyOf(row) === label));
     const problems = ofBin[0]!.length;
     if (problems === 0) return [];
     const points = ofBin.map((rows) => ({

@@ -45,6 +45,8 @@ export interface Mark extends Look {
   readonly title: string;
   /** Marks of one series are joined by a line of their colour. Default: the mark stands alone. */
   readonly series?: string;
+  /** In pixels. Default 5. */
+  readonly radius?: number;
 }
 
 /** Names of the axes. */
@@ -73,7 +75,8 @@ export function scatterPlot(
   const isNarrow = high - low < 0.01 * Math.abs(high) && low < high;
   const stroke = ({ colour }: Pick<Mark, "colour">) => pick(colours, colour);
   const dot = {
-    ...{ x: "x", y: "y", r: 5, title: "title" },
+    ...{ x: "x", y: "y", title: "title" },
+    r: marks.some(({ radius }) => radius !== undefined) ? ({ radius = 5 }: Mark) => radius : 5,
     symbol: ({ shape }: Mark) => pick(shapes, shape),
     stroke,
   } as const;
@@ -102,6 +105,7 @@ export function scatterPlot(
       inset: 8,
     },
     y: { label: axes.y, nice: true, grid: true, ticks: 6 },
+    r: { type: "identity" },
   });
 }
 

@@ -84,6 +84,6 @@ export function joinWords(words: readonly string[]): string {
 }
 
 /** "1 item", "2 items" */
-export function countOf(count: number, noun: string): string {
-  return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
+export function countOf(count: number, noun: string, plural = `${noun}s`): string {
+  return `${formatCount(count)} ${count === 1 ? noun : plural}`;
 }

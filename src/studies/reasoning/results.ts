@@ -52,7 +52,7 @@ export const answersSchema = z.object({
 export const efficiencyFields = z.object({ seconds: z.number(), peakMemoryBytes: z.number() });
 
 /** A solution as the report shows it. */
-const solutionSchema: z.ZodType<ShownSolution> = z.object({
+export const solutionSchema: z.ZodType<ShownSolution> = z.object({
   strategy: z.string(),
   task: z.string(),
   id: z.string(),
