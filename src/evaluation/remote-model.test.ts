@@ -1,35 +1,22 @@
-import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import OpenAI from "openai";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { InputError } from "../core/errors.ts";
 import { openModel } from "../node/models/open-model.ts";
+import { serveModel } from "../server/serve-command.fixture.ts";
 import { evaluate } from "./evaluate.ts";
 import { createLocalModel } from "./local-model.ts";
 import { type PreparationOptions, prepareTasks } from "./prepare.ts";
 import { createRemoteModel, type OpenAIClient } from "./remote-model.ts";
 import { type EvaluationOptions, type EvaluationOutcome, runEvaluation } from "./run-evaluation.ts";
 
-// Asks the built command (npm test builds it first): the engine's process is one of built files.
-const server = spawn(
-  process.execPath,
-  ["bin/slimtune.js", "serve", "--port", "0", "--model", "fixtures/embedded-model"],
-  { stdio: ["ignore", "pipe", "inherit"] },
-);
-let client: OpenAI;
-beforeAll(async () => {
-  let output = "";
-  server.stdout.on("data", (chunk) => {
-    output += chunk;
-  });
-  const baseURL = await vi.waitFor(() => /at (http:\S+\/v1);/.exec(output)![1]!, { timeout: 20_000 });
-  client = new OpenAI({ baseURL, apiKey: "none", maxRetries: 0 });
-});
+const server = await serveModel("fixtures/embedded-model");
+const client = new OpenAI({ baseURL: server.baseURL, apiKey: "none", maxRetries: 0 });
 const local = createLocalModel(await openModel("fixtures/embedded-model"));
 afterAll(async () => {
-  server.kill("SIGKILL");
+  server.stop();
   await local.release();
 });
 

@@ -1,15 +1,15 @@
-import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import OpenAI from "openai";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { InputError } from "../core/errors.ts";
 import { openClient, parseServerAddress } from "../evaluation/server-address.ts";
 import { createGenerator } from "../node/decoding/generate.ts";
 import { openModel } from "../node/models/open-model.ts";
+import { serveModel } from "../server/serve-command.fixture.ts";
 import type { Problem } from "./problem.ts";
 import { createRemoteWriter } from "./remote-writer.ts";
 import { type ReasoningOptions, runReasoning } from "./run-reasoning.ts";
@@ -18,26 +18,12 @@ import type { TextRequest } from "./writer.ts";
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-reasoning-"));
 let folders = 0;
 
-// Asks the built command (npm test builds it first): the engine's process is one of built files.
-const served = spawn(
-  process.execPath,
-  ["bin/slimtune.js", "serve", "--port", "0", "--model", "fixtures/embedded-model"],
-  { stdio: ["ignore", "pipe", "inherit"] },
-);
-let address = "";
-beforeAll(async () => {
-  let output = "";
-  served.stdout.on("data", (chunk) => {
-    output += chunk;
-  });
-  address = await vi.waitFor(() => /at (http:\S+\/v1);/.exec(output)![1]!, { timeout: 20_000 });
-}, 30_000);
-
+const served = await serveModel("fixtures/embedded-model");
 const model = await openModel("fixtures/embedded-model");
 const generator = createGenerator(model);
 const shims: Server[] = [];
 afterAll(async () => {
-  served.kill("SIGKILL");
+  served.stop();
   for (const shim of shims) shim.close().closeAllConnections();
   await generator.close();
   rmSync(scratch, { recursive: true });
@@ -96,7 +82,7 @@ const solveBy = async (name: string, options: Partial<ReasoningOptions> = {}) =>
 
 test("what our server writes is what the model itself does, in chats as in plain text", async () => {
   // The probes are drawn, and with the same seeds alike.
-  const server = `openai:${address}#embedded-model`;
+  const server = `openai:${served.baseURL}#embedded-model`;
   expect(await solveBy(server)).toEqual(await solveBy("fixtures/embedded-model"));
   const plain = { chat: false };
   expect(await solveBy(server, plain)).toEqual(await solveBy("fixtures/embedded-model", plain));

@@ -1,7 +1,6 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { AdaptedModel } from "../../core/adapters/adapted-model.ts";
 import { encodeChat } from "../../core/decoding/prompt.ts";
@@ -12,51 +11,22 @@ import { openModel } from "../models/open-model.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { fineTune } from "../training/fine-tune.ts";
 import { exportGguf, exportGgufAdapter } from "./gguf.ts";
+import { hasLlamaCpp, type Llama, nearTie, openLlamaCpp } from "./llama-cpp.fixture.ts";
 import { describeCheck } from "./logit-check.ts";
 import { mergeAdapter } from "./merge.ts";
 import { openTinyModel, tinyAdapters, tinyModels } from "./tiny-models.fixture.ts";
 
-const { SLIMTUNE_SMOLLM2_GGUF: file, SLIMTUNE_NODE_LLAMA_CPP } = process.env;
-const llamaPath = resolve(SLIMTUNE_NODE_LLAMA_CPP ?? "node_modules/node-llama-cpp", "dist/index.js");
-const hasLlama = existsSync(llamaPath);
-if (!hasLlama)
+const { SLIMTUNE_SMOLLM2_GGUF: file } = process.env;
+if (!hasLlamaCpp)
   console.warn("Exports are not tested with llama.cpp: see CONTRIBUTING.md for SLIMTUNE_NODE_LLAMA_CPP.");
 if (!file) console.warn("Exports of SmolLM2 are not tested: see CONTRIBUTING.md for SLIMTUNE_SMOLLM2_GGUF.");
-
-/** What is used of node-llama-cpp 3.22. */
-interface Llama {
-  loadModel(options: { modelPath: string }): Promise<{
-    createContext(options: { contextSize: number; threads: number; lora?: string }): Promise<{
-      getSequence(): {
-        clearHistory(): Promise<void>;
-        evaluate(
-          tokens: readonly number[],
-          options: { temperature: 0; yieldEogToken: true },
-        ): AsyncIterable<number>;
-      };
-      dispose(): Promise<void>;
-    }>;
-    dispose(): Promise<void>;
-  }>;
-  dispose(): Promise<void>;
-}
-
-/**
- * Two tokens nearer than this, in nats, may change places: llama.cpp rounds keys and values to float16, and what it
- * multiplies by quantized weights to 8 bits. That moves the logits of SmolLM2 by as much as rounding its weights to 8 bits
- * does, up to half a nat.
- */
-const sixteenBits = 0.01;
-const eightBits = 0.5;
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-llama-cpp-"));
 const path = (name: string) => join(scratch, name);
 const device = openDevice("cpu");
 let llama: Llama | undefined;
 beforeAll(async () => {
-  if (!hasLlama) return;
-  const module = await import(pathToFileURL(llamaPath).href);
-  llama = await module.getLlama({ gpu: false, build: "never", logLevel: "error" });
+  if (hasLlamaCpp) llama = await openLlamaCpp();
 }, 600_000);
 afterAll(async () => {
   await llama?.dispose();
@@ -111,7 +81,7 @@ async function partings(
   return gaps;
 }
 
-describe.runIf(hasLlama)("tiny models", async () => {
+describe.runIf(hasLlamaCpp)("tiny models", async () => {
   const prompts = [
     [5, 9, 23, 44],
     [60, 3, 3],
@@ -124,7 +94,7 @@ describe.runIf(hasLlama)("tiny models", async () => {
     const exported = path(`${name}.gguf`);
     await exportGguf(device, model, exported, { type: "f32" });
     const answers = await writeByLlamaCpp(exported, prompts, { length: lengthOf(name), end: 0 });
-    for (const gap of await partings(model, prompts, answers)) expect(gap).toBeLessThan(sixteenBits);
+    for (const gap of await partings(model, prompts, answers)) expect(gap).toBeLessThan(nearTie.sixteenBits);
   });
 
   test.each(tinyAdapters)("the adapter %s: llama.cpp writes what we write", async (name) => {
@@ -135,12 +105,12 @@ describe.runIf(hasLlama)("tiny models", async () => {
     await exportGgufAdapter(device, base, folder, lora);
     const answers = await writeByLlamaCpp(model, prompts, { length: 24, end: 0, lora });
     const gaps = await partings(await loadAdapter(base, folder), prompts, answers);
-    for (const gap of gaps) expect(gap).toBeLessThan(sixteenBits);
+    for (const gap of gaps) expect(gap).toBeLessThan(nearTie.sixteenBits);
     expect(await writeByLlamaCpp(model, prompts, { length: 24, end: 0 })).not.toEqual(answers);
   });
 });
 
-describe.runIf(hasLlama && file)("SmolLM2-135M-Instruct, tuned and exported", () => {
+describe.runIf(hasLlamaCpp && file)("SmolLM2-135M-Instruct, tuned and exported", () => {
   const questions = [
     "Tom has 3 pens and buys 4 pens. How many pens has Tom?",
     "A baker fills 7 trays with 24 rolls each and sells 95 rolls. How many are left?",
@@ -180,7 +150,8 @@ describe.runIf(hasLlama && file)("SmolLM2-135M-Instruct, tuned and exported", ()
       console.info(
         `${type}: ${describeCheck(check)}; answers part at ${gaps.length} of ${prompts.length} prompts, gaps ${gaps} nats`,
       );
-      for (const gap of gaps) expect(gap).toBeLessThan(type.startsWith("q") ? eightBits : sixteenBits);
+      for (const gap of gaps)
+        expect(gap).toBeLessThan(type.startsWith("q") ? nearTie.eightBits : nearTie.sixteenBits);
     },
   );
 
@@ -193,8 +164,8 @@ describe.runIf(hasLlama && file)("SmolLM2-135M-Instruct, tuned and exported", ()
     const onFile = await write(file!, exported);
     const rounded = await partings(adapted, prompts, onFile);
     console.info(`adapter: answers part at gaps of ${exact} nats, on the 4-bit file of ${rounded}`);
-    for (const gap of exact) expect(gap).toBeLessThan(sixteenBits);
-    for (const gap of rounded) expect(gap).toBeLessThan(eightBits);
+    for (const gap of exact) expect(gap).toBeLessThan(nearTie.sixteenBits);
+    for (const gap of rounded) expect(gap).toBeLessThan(nearTie.eightBits);
     expect(await write(file!)).not.toEqual(onFile);
   });
 
@@ -212,6 +183,6 @@ describe.runIf(hasLlama && file)("SmolLM2-135M-Instruct, tuned and exported", ()
     original.close();
     again.close();
     const gaps = await partings(await openModel(exported), prompts, await write(exported));
-    for (const gap of gaps) expect(gap).toBeLessThan(sixteenBits);
+    for (const gap of gaps) expect(gap).toBeLessThan(nearTie.sixteenBits);
   });
 });
