@@ -109,6 +109,7 @@ export { type AnswerMarker, type ExtractionOptions, extractAnswer } from "./math
 export { judge } from "./mathematics/judge.ts";
 export { loadAdapter } from "./node/adapters/load-adapter.ts";
 export { type OpenAdaptedOptions, openAdaptedModel } from "./node/adapters/open-adapted.ts";
+export type { StepFormat } from "./node/adapters/step-format.ts";
 export {
   type DataInspection,
   type InspectionOptions,
@@ -220,6 +221,7 @@ export { readNeutralText, writeNeutralText } from "./retention/neutral-text.ts";
 export type { Reward, Rollout } from "./rewards/reward.ts";
 export { createReward } from "./rewards/rewards.ts";
 export type { ProblemSource } from "./rollouts/problem-source.ts";
+export type { ProgramFailure } from "./rollouts/programs/program-solution.ts";
 export { toProgram } from "./rollouts/programs/solution-program.ts";
 export {
   type SolutionProgramOptions,

@@ -7,7 +7,7 @@ import type { SourceProblem } from "../problem-source.ts";
 import { toProgram } from "./solution-program.ts";
 
 /** Why a problem has no such solution. */
-export type Failure =
+export type ProgramFailure =
   | "without calculations that can be read"
   | "with a program that fails"
   | "with another result than the right answer";
@@ -26,7 +26,7 @@ export async function solveByProgram(
   signal: AbortSignal,
 ): Promise<
   | { readonly gold: string; readonly solution: string; readonly failure?: undefined }
-  | { readonly gold: string; readonly failure: Failure }
+  | { readonly gold: string; readonly failure: ProgramFailure }
 > {
   const gold = mathematicalJudge.extract(solution);
   if (gold === undefined) throw new InputError(`${where}: the solution gives no answer; correct it.`);

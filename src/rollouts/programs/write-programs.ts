@@ -5,7 +5,7 @@ import { InputError } from "../../core/errors.ts";
 import { makeFolder, writeWhole } from "../../node/files/write.ts";
 import type { CodeRunner } from "../../sandbox/code-runner.ts";
 import { type ProblemSource, readSourceProblems } from "../problem-source.ts";
-import { type Failure, solveByProgram } from "./program-solution.ts";
+import { type ProgramFailure, solveByProgram } from "./program-solution.ts";
 
 export interface SolutionProgramOptions extends ProblemSource {
   /** Runs the programs. */
@@ -25,7 +25,7 @@ export interface SolutionProgramReport {
   /** Problems whose program gives the right answer: the rows. */
   readonly rows: number;
   /** Of the others. */
-  readonly leftOut: Readonly<Record<Failure, number>>;
+  readonly leftOut: Readonly<Record<ProgramFailure, number>>;
 }
 
 /** A question and its solution by a program, in the form in which the strategy `tir` goes on after one (TATA, Xu et al. 2025). */
@@ -55,7 +55,7 @@ export async function writePrograms(options: SolutionProgramOptions): Promise<So
   }
   const problems = await readSourceProblems(options);
   const rows: ProgramRow[] = [];
-  const leftOut: Record<Failure, number> = {
+  const leftOut: Record<ProgramFailure, number> = {
     "without calculations that can be read": 0,
     "with a program that fails": 0,
     "with another result than the right answer": 0,
