@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -121,7 +121,13 @@ test("the report names the machine that computed the study, wherever it is rebui
 });
 
 test("a study that is killed in the middle of a run, and resumed, finds the same", async () => {
+  // All but one model's parts are done.
   const out = join(scratch, "killed");
+  cpSync(whole, out, { recursive: true });
+  const { run: runFolder, evaluation } = studyFolder(out);
+  for (const part of [runFolder("lora-math"), evaluation("lora-math"), join(out, "study.json")])
+    rmSync(part, { recursive: true });
+  rmSync(join(out, "report.html"));
   const child = spawn(process.execPath, words(out), { stdio: "ignore", env });
   const ended = new Promise((resolve) => child.on("exit", resolve));
   const checkpoint = join(out, "runs", "lora-math", "checkpoint");
