@@ -122,7 +122,7 @@ export function createLocalWriter(
         { signal },
       );
       const seconds = leave();
-      const { text, finishReason, completionTokens, computedPromptTokens, tokens } = generation;
+      const { text, finishReason, completionTokens, computedPromptTokens, tokens, stopString } = generation;
       const endsThoughts = request.stopAfterThoughts === true && generation.ids.at(-1) === think?.end;
       const reason: Written["reason"] =
         finishReason === "length" ? "length" : endsThoughts ? "thoughts" : "stop";
@@ -133,6 +133,7 @@ export function createLocalWriter(
         text,
         reason,
         ...(reason === "stop" && { isEnded }),
+        ...(stopString !== null && { stopString }),
         tokens: completionTokens,
         promptTokens: promptIds.length,
         computedPromptTokens,

@@ -168,6 +168,7 @@ function asWritten(
     text,
     reason,
     ...(reason === "stop" && stopReason !== undefined && { isEnded: typeof stopReason !== "string" }),
+    ...(typeof stopReason === "string" && { stopString: stopReason }),
     tokens: usage.completion_tokens,
     promptTokens: usage.prompt_tokens,
     computedPromptTokens: usage.prompt_tokens - (usage.prompt_tokens_details?.cached_tokens ?? 0),

@@ -41,6 +41,8 @@ export const writtenSchema = z.object({
   reason: z.enum(["stop", "thoughts", "length"]),
   /** Of a text that stops: whether the model ended it, and not a stop string; absent if that is not known. */
   isEnded: z.boolean().exactOptional(),
+  /** The stop string that ended the text; absent if none did, or that is not known. */
+  stopString: z.string().exactOptional(),
   /** Tokens written, with that which ended the text. */
   tokens: z.number(),
   promptTokens: z.number(),

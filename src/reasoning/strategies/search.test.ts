@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { InputError } from "../../core/errors.ts";
+import { showTree } from "../../search/show-tree.ts";
 import type { SearchNode } from "../../search/tree.ts";
 import { ruleScorer, type SolutionScorer } from "../scorer.ts";
 import { type ScriptedWriter, scriptedWriter, solve as solveWith } from "../scripted-writer.fixture.ts";
-import type { Writer, Written } from "../writer.ts";
+import { begunText, type Writer, type Written } from "../writer.ts";
 import { splitSteps } from "./steps.ts";
 import { parseStrategy } from "./strategies.ts";
 
@@ -110,7 +111,7 @@ describe("MindStar", () => {
       meter.completionTokens,
       meter.verifierTokens,
     ]);
-    for (const { maxTokens, stop } of writer.asked) expect([maxTokens, stop]).toEqual([96, ["\n"]]);
+    for (const { maxTokens, stop } of writer.asked) expect([maxTokens, stop]).toEqual([96, ["\n\n", "\n"]]);
   });
 
   test("trees of a forest vote with the products of their rewards", async () => {
@@ -151,6 +152,18 @@ describe("a step is a line", () => {
     expect(solution.trees![0]!.nodes[1]).toMatchObject({ text: "3 + 4 = 7", writtenTokens: 12 });
     expect(meter.completionTokens).toBe(16);
     expect(splitSteps("\r\n3 + 4 = 7\r\n\r\n#### 7\n")).toEqual(["3 + 4 = 7", "#### 7"]);
+  });
+
+  test("a blank line that was written with its end stays in the path, and is not scored", async () => {
+    const lines: Readonly<Record<string, { text: string; stopString?: string }>> = {
+      "": { text: "3 + 4 = 7", stopString: "\n\n" },
+      "3 + 4 = 7\n\n": { text: "The answer is: 7" },
+    };
+    const writer = scriptedWriter(({ begun }) => ({ ...lines[begunText(begun)]!, isEnded: false }));
+    const { solution, meter } = await solve("mstar-beam:1", writer, {});
+    expect(solution).toMatchObject({ answer: "7", text: "3 + 4 = 7\n\nThe answer is: 7" });
+    expect(meter.verifierTokens).toBe(3 + "3 + 4 = 7".length + "The answer is: 7".length);
+    expect(showTree(solution.trees![0]!).split("\n")).toHaveLength(3);
   });
 
   test("a text may end behind the last line's end, and an answer that is marked is complete with its line", async () => {

@@ -12,8 +12,15 @@ export function splitSteps(text: string): string[] {
     .filter((line) => line !== "");
 }
 
+/** A step without the blank line that may stand after it. */
+export function lineOf(step: string): string {
+  return step.trimEnd();
+}
+
 /**
- * Draws a line that goes on from others. Blank lines before it are part of its cost, and left out of the path.
+ * Draws a line that goes on from others. Blank lines before it are part of its cost, and left out of the path. Where the line's end and a
+ * blank line were written at once, the step ends with that: many tokenizers have one token for both, after which a model goes on otherwise
+ * than after the end of a line.
  *
  * @param draw the number of the draw, which decides what is drawn
  */
@@ -28,18 +35,19 @@ export async function drawStep(
   let left = tools.settings.stepTokens;
   for (;;) {
     const [written] = await tools.sample({
-      ...{ messages, begun: [begun], maxTokens: left, stop: ["\n"], firstSample: draw },
+      ...{ messages, begun: [begun], maxTokens: left, stop: ["\n\n", "\n"], firstSample: draw },
     });
     left -= written!.tokens;
     const text = written!.text.trimEnd();
+    const blank = written!.stopString === "\n\n" ? "\n" : "";
     const tokens = tools.settings.stepTokens - left;
     // Of a server that does not say what has ended a text, nothing is the end.
     const isEnded = written!.isEnded ?? text === "";
     if (written!.reason === "length") return { text, tokens, ending: "cut" };
     if (isEnded || written!.reason === "thoughts") return { text, tokens, ending: "end" };
-    if (text !== "") return { text, tokens };
+    if (text !== "") return { text: text + blank, tokens };
     if (left === 0) return { text, tokens, ending: "cut" };
-    begun += "\n";
+    begun += `\n${blank}`;
   }
 }
 

@@ -7,7 +7,7 @@ import { beam, levin, type NodeSelection } from "../../search/selection.ts";
 import { childrenOf, pathTo, type SearchNode, type SearchTree } from "../../search/tree.ts";
 import type { Solution, Strategy, Tools } from "../strategy.ts";
 import type { Named } from "./affordable.ts";
-import { drawStep, isAnswered } from "./steps.ts";
+import { drawStep, isAnswered, lineOf } from "./steps.ts";
 
 /** MindStar with beam search: of n steps the best, or so many, are gone on from. */
 export function mindStarBeam(named: Named, n: number, width: number): Strategy {
@@ -99,7 +99,7 @@ function treeSearch({ name, budget }: Named, { candidates, ...options }: TreeOpt
             Array.from({ length: draws }, (_, i) => drawStep(question, path, firstDraw + i, tools)),
           ),
         async score(path, step) {
-          const { rewards, tokens } = await tools.scoreSteps(question, path, [step]);
+          const { rewards, tokens } = await tools.scoreSteps(question, path.map(lineOf), [lineOf(step)]);
           return { reward: rewards[0]!, tokens };
         },
         isAnswer: (path, last) => isAnswered(path, last, tools),
