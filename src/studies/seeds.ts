@@ -9,13 +9,14 @@ import { meanInterval } from "../statistics/mean-interval.ts";
 import { type Cell, listCells } from "./grid/cells.ts";
 import { collectGrid, collectRun, describeCell, describeItems } from "./grid/collect.ts";
 import { checkGrid, checkGridInputs, gridOptions } from "./grid/options.ts";
-import { gridParts, isEvaluated, tunedModel } from "./grid/parts.ts";
+import { gridParts, isEvaluated } from "./grid/parts.ts";
 import { describeGrid, gridProvenance } from "./grid/report-sections.ts";
 import { checkBaseScores, gridCellFields, gridResultFields, tuningOf } from "./grid/results.ts";
 import { failures, limits } from "./report-sections.ts";
 import type { StudyFolder } from "./study-folder.ts";
 import type { Found, PartList, StudyKind } from "./study-kind.ts";
 import { estimateSchema, type Immutable } from "./study-results.ts";
+import { tunedModel } from "./tuning.ts";
 
 const options = z.strictObject({
   kind: z.literal("seeds"),
@@ -85,7 +86,7 @@ async function listParts(config: SeedsConfig, folder: StudyFolder): Promise<Part
     cells: cells.map(({ id }) => id),
     parts: [
       baseEvaluation(),
-      ...cells.flatMap((cell) => [tuning(cell), evaluation(cell.id, () => tunedModel(cell))]),
+      ...cells.flatMap((cell) => [tuning(cell), evaluation(cell.id, () => tunedModel(cell.id, cell.run))]),
     ],
   };
 }

@@ -29,6 +29,13 @@ export function findTunedModel(options: RunOptions): ModelChoice | undefined {
   return { model, adapter: run.adapter, storage };
 }
 
+/** The model that a run tuned. @throws Error before it is finished. */
+export function tunedModel(id: string, options: RunOptions): ModelChoice {
+  const found = findTunedModel(options);
+  if (!found) throw new Error(`The run of ${id} is not finished.`);
+  return found;
+}
+
 /** The model, and perhaps the adapter, with which another run goes on where this one ends. */
 export function goOnAfter(options: RunOptions): Pick<RunOptions, "model" | "adapter"> {
   const { method, model } = parseRunConfig(options, "The study");

@@ -9,10 +9,9 @@ import { chatTemplateText, day, parseRunConfig } from "../../node/training/run-c
 import { readProblems } from "../../reasoning/problem.ts";
 import { defaultSettings } from "../../reasoning/run-reasoning.ts";
 import { readSourceProblems } from "../../rollouts/problem-source.ts";
+import { checkNamedOnce, checkUndecided, runOptions } from "../option-checks.ts";
 import { parseDecision } from "./decision.ts";
 import { listModels, runOptionsOf, warmUpId } from "./models.ts";
-
-const runOptions = z.record(z.string(), z.unknown());
 
 export const aptitudeOptions = z.strictObject({
   kind: z.literal("aptitude"),
@@ -116,22 +115,14 @@ export function checkAptitude(config: AptitudeConfig, origin: string): void {
   if (tasksOf(config).length === 0) {
     throw new InputError(`${origin}: no task is named, and ${config.data} is no split of one; name "tasks".`);
   }
-  for (const [name, values] of Object.entries({ tasks: tasksOf(config), decisions })) {
-    const repeated = values.find((value, i) => values.indexOf(value) !== i);
-    if (repeated !== undefined)
-      throw new InputError(`${origin}: "${name}" names ${repeated} twice; name it once.`);
-  }
+  checkNamedOnce({ tasks: tasksOf(config), decisions }, origin);
   for (const decision of decisions) parseDecision(decision, origin);
   const models = [warmUpId, ...listModels(config).map(({ id }) => id)];
   const unknown = Object.keys(runs).find((name) => !models.includes(name));
   if (unknown !== undefined) {
     throw new InputError(`${origin}: "runs" names ${unknown}, which is none of ${models.join(", ")}.`);
   }
-  for (const [setter, given] of Object.entries({ run, ...runs })) {
-    const taken = Object.keys(given).find((key) => decided.includes(key));
-    if (taken !== undefined)
-      throw new InputError(`${origin}: "${setter}" sets "${taken}", which the study decides.`);
-  }
+  checkUndecided(Object.entries({ run, ...runs }), decided, origin);
   for (const id of models) {
     const options = { model: "m", data: "d", out: "o", ...runOptionsOf(config, id) };
     parseRunConfig(options, `${origin}, for ${id}`);

@@ -6,7 +6,7 @@ import { runReasoning } from "../../reasoning/run-reasoning.ts";
 import { createCodeRunner } from "../../sandbox/code-runner.ts";
 import type { StudyFolder } from "../study-folder.ts";
 import type { Part, PartEvents, PartList } from "../study-kind.ts";
-import { findTunedModel, goOnAfter, type ModelChoice, tuneModel } from "../tuning.ts";
+import { findTunedModel, goOnAfter, type ModelChoice, tunedModel, tuneModel } from "../tuning.ts";
 import { anchorsFile, chooseAnchors } from "./anchors.ts";
 import { type Asking, aptitudesFile, measureAptitudes } from "./aptitudes.ts";
 import { answersFolder, bestDecision, heldOutFolder, isAnswered } from "./choice.ts";
@@ -142,14 +142,7 @@ function runFor(config: AptitudeConfig, folder: StudyFolder, id: string) {
 /** The model whose aptitudes are measured, and with which all others begin. */
 function base(config: AptitudeConfig, folder: StudyFolder): ModelChoice {
   if (config.warm_up === 0) return { model: config.model };
-  return finished(warmUpRun(config, folder), warmUpId);
-}
-
-/** @throws Error before the run is finished. */
-function finished(run: RunOptions, id: string): ModelChoice {
-  const tuned = findTunedModel(run);
-  if (!tuned) throw new Error(`The run of ${id} is not finished.`);
-  return tuned;
+  return tunedModel(warmUpId, warmUpRun(config, folder));
 }
 
 /** Asks a model, which may answer in words or run programs. */
@@ -160,7 +153,7 @@ async function askModel(
   problems: Pick<Parameters<typeof runReasoning>[0], "tasks" | "out">,
   { onProgress, signal }: PartEvents,
 ): Promise<void> {
-  const choice = finished(runOf(config, folder, model), model.id);
+  const choice = tunedModel(model.id, runOf(config, folder, model));
   await withAsking(config, choice, signal, async (asking) => {
     await runReasoning(
       { ...asking, ...problems, strategies: ["tir"] },

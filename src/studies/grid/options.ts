@@ -7,6 +7,7 @@ import { loadTasks } from "../../evaluation/tasks/registry.ts";
 import { openCheckpoint } from "../../node/models/checkpoint.ts";
 import { resolveModel } from "../../node/models/hub-model.ts";
 import { chatTemplateText, day, parseRunConfig } from "../../node/training/run-config.ts";
+import { checkNamedOnce, checkUndecided, runOptions } from "../option-checks.ts";
 import { checkData } from "./study-data.ts";
 import { checkScoreNames } from "./task-scores.ts";
 
@@ -15,7 +16,6 @@ const name = z
   .string()
   .regex(/^[a-zA-Z\d][\w.+-]{0,63}$/, "names are letters, digits, and _ . + -, at most 64");
 const variantName = name.regex(/^[a-zA-Z]/, "names of variants begin with a letter");
-const runOptions = z.record(z.string(), z.unknown());
 
 /** The fields of a grid's options, to which a kind of study adds its own. */
 export const gridOptions = {
@@ -92,26 +92,19 @@ export function checkGrid(config: GridConfig, origin: string): void {
       `${origin}: there is a "chat_template", but "apply_chat_template" is false; set it, or leave the template out.`,
     );
   }
-  for (const list of ["methods", "tasks", "seeds"] as const) {
-    const values: readonly unknown[] = config[list];
-    const repeated = values.find((value, i) => values.indexOf(value) !== i);
-    if (repeated !== undefined)
-      throw new InputError(`${origin}: "${list}" names ${repeated} twice; name it once.`);
-  }
+  const { methods, tasks, seeds } = config;
+  checkNamedOnce({ methods, tasks, seeds }, origin);
   for (const data of Object.keys(config.aligned)) {
     if (!Object.hasOwn(config.data, data))
       throw new InputError(`${origin}: "aligned" names ${data}, which is no set of data.`);
   }
   const variants = Object.keys(config.variants ?? {});
-  for (const [setter, given] of [
+  const settings = [
     ["run", config.run],
     ...Object.entries({ ...config.method_options }),
     ...Object.entries({ ...config.variants }),
-  ] as const) {
-    const taken = Object.keys(given).find((key) => decided.includes(key));
-    if (taken !== undefined)
-      throw new InputError(`${origin}: "${setter}" sets "${taken}", which the study decides.`);
-  }
+  ] as const;
+  checkUndecided(settings, decided, origin);
   const runs = Object.keys(config.data).flatMap((data) => variants.map((variant) => `${data}-${variant}`));
   const alike = runs.find((run, i) => runs.indexOf(run) !== i);
   if (alike !== undefined) {
@@ -119,7 +112,7 @@ export function checkGrid(config: GridConfig, origin: string): void {
       `${origin}: two runs would be called "${alike}", by the names of their data and variant; rename one.`,
     );
   }
-  for (const method of config.methods) {
+  for (const method of methods) {
     for (const variant of variants.length > 0 ? variants : [undefined]) {
       const options = { model: "m", data: "d", out: "o", method, ...optionsOf(method, config, variant) };
       parseRunConfig(

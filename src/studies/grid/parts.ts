@@ -52,13 +52,6 @@ export function isEvaluated(folder: StudyFolder, id: string): boolean {
   return existsSync(outputFolder(folder.evaluation(id)).results);
 }
 
-/** The tuned model of a cell. @throws Error before its run is finished. */
-export function tunedModel({ id, run }: Cell): ModelChoice {
-  const found = findTunedModel(run);
-  if (!found) throw new Error(`The run of ${id} is not finished.`);
-  return found;
-}
-
 async function evaluate(
   config: GridConfig,
   tuned: ModelChoice,

@@ -10,10 +10,10 @@ import { readProblems } from "../../reasoning/problem.ts";
 import { defaultSettings } from "../../reasoning/run-reasoning.ts";
 import { parseStrategy } from "../../reasoning/strategies/strategies.ts";
 import { type ProblemSource, readSourceProblems } from "../../rollouts/problem-source.ts";
+import { checkNamedOnce, checkUndecided, runOptions } from "../option-checks.ts";
 import { baseId } from "../study-folder.ts";
 import { checkTraining, listModels, runOptionsOf } from "./models.ts";
 
-const runOptions = z.record(z.string(), z.unknown());
 const strategyNames = z.array(z.string()).min(1);
 
 export const reasoningOptions = z.strictObject({
@@ -122,11 +122,7 @@ const decided = ["model", "data", "adapter", "objective", "out", "chat_template"
  */
 export function checkReasoning(config: ReasoningConfig, origin: string): void {
   const { training, strategies, strategies_of, run, runs } = config;
-  for (const [name, values] of Object.entries({ tasks: config.tasks, training })) {
-    const repeated = values.find((value, i) => values.indexOf(value) !== i);
-    if (repeated !== undefined)
-      throw new InputError(`${origin}: "${name}" names ${repeated} twice; name it once.`);
-  }
+  checkNamedOnce({ tasks: config.tasks, training }, origin);
   for (const name of training) checkTraining(name, origin);
   for (const [setter, names] of Object.entries({ strategies_of, runs })) {
     const known = setter === "runs" ? training : [baseId, ...training];
@@ -135,11 +131,7 @@ export function checkReasoning(config: ReasoningConfig, origin: string): void {
       throw new InputError(`${origin}: "${setter}" names ${unknown}, which is none of ${known.join(", ")}.`);
   }
   for (const name of [...strategies, ...Object.values(strategies_of).flat()]) parseStrategy(name, {});
-  for (const [setter, given] of Object.entries({ run, ...runs })) {
-    const taken = Object.keys(given).find((key) => decided.includes(key));
-    if (taken !== undefined)
-      throw new InputError(`${origin}: "${setter}" sets "${taken}", which the study decides.`);
-  }
+  checkUndecided(Object.entries({ run, ...runs }), decided, origin);
   for (const model of listModels(config)) {
     const options = { model: "m", data: "d", out: "o", ...runOptionsOf(config, model) };
     parseRunConfig(options, `${origin}, for ${model.name}`);

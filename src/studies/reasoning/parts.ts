@@ -11,7 +11,7 @@ import { sampleSolutions } from "../../rollouts/sample-solutions.ts";
 import { createCodeRunner } from "../../sandbox/code-runner.ts";
 import { baseId, type StudyFolder } from "../study-folder.ts";
 import type { Part, PartEvents, PartList } from "../study-kind.ts";
-import { findTunedModel, goOnAfter, type ModelChoice, tuneModel } from "../tuning.ts";
+import { findTunedModel, goOnAfter, type ModelChoice, tunedModel, tuneModel } from "../tuning.ts";
 import { instructionOf, listModels, runOptionsOf, strategiesOf, type TunedModel } from "./models.ts";
 import { type ReasoningConfig, sampledProblems } from "./options.ts";
 import { rolloutsFolder, rowsFile, writeRows } from "./rows.ts";
@@ -120,9 +120,7 @@ function beginning(config: ReasoningConfig, folder: StudyFolder, { from }: Tuned
 function chooseModel(config: ReasoningConfig, folder: StudyFolder, id: string): ModelChoice {
   const model = listModels(config).find((one) => one.id === id);
   if (!model) return { model: config.model };
-  const tuned = findTunedModel(runOf(config, folder, model));
-  if (!tuned) throw new Error(`The run of ${id} is not finished.`);
-  return tuned;
+  return tunedModel(id, runOf(config, folder, model));
 }
 
 /** How models write. */

@@ -16,12 +16,12 @@ import { parseRunConfig } from "../../node/training/run-config.ts";
 import { measureDivergence } from "../../retention/kl-divergence.ts";
 import { readNeutralText, writeNeutralText } from "../../retention/neutral-text.ts";
 import { type Cell, listCells } from "../grid/cells.ts";
-import { gridParts, tunedModel } from "../grid/parts.ts";
+import { gridParts } from "../grid/parts.ts";
 import { prepareData, studyTasks } from "../grid/study-data.ts";
 import type { StudyFolder } from "../study-folder.ts";
 import type { Part, PartEvents, PartList } from "../study-kind.ts";
 import { estimateSchema } from "../study-results.ts";
-import type { ModelChoice } from "../tuning.ts";
+import { type ModelChoice, tunedModel } from "../tuning.ts";
 import type { SlimmingConfig } from "./options.ts";
 
 /**
@@ -49,7 +49,7 @@ export async function listSlimmingParts(config: SlimmingConfig, folder: StudyFol
       return [evaluation(id, choose), divergence(id, folder.evaluation(id), choose)];
     }),
     ...cells.flatMap((cell) => {
-      const choose = () => tunedModel(cell);
+      const choose = () => tunedModel(cell.id, cell.run);
       return [tuning(cell), evaluation(cell.id, choose), divergence(cell.id, folder.run(cell.id), choose)];
     }),
   ];
