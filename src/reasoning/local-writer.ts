@@ -9,6 +9,7 @@ import { longestCachedText } from "../core/engine/layer-context.ts";
 import { InputError } from "../core/errors.ts";
 import { giveWay } from "../core/event-loop.ts";
 import type { ChatMessage } from "../core/tokenization/chat-template.ts";
+import { encodeUnfinished } from "../core/tokenization/unfinished.ts";
 import type { LocalModelOptions } from "../evaluation/local-model.ts";
 import { type SequenceScore, scoreSequences, type TokenSequence } from "../evaluation/scoring.ts";
 import { openDevice } from "../node/runtime/onnx-runtime.ts";
@@ -84,10 +85,10 @@ export function createLocalWriter(
         text += typeof part === "string" ? part : part.text;
         continue;
       }
-      turn.push(...tokenizer.encode(text), ...part.ids);
+      turn.push(...encodeUnfinished(tokenizer, text), ...part.ids);
       text = "";
     }
-    return [...prompt, ...turn, ...tokenizer.encode(text)];
+    return [...prompt, ...turn, ...encodeUnfinished(tokenizer, text)];
   };
 
   return {

@@ -40,7 +40,7 @@ export function showTree(tree: SearchTree, { width = 100 }: ShowOptions = {}): s
       node.reward?.toFixed(2) ?? "",
       place === undefined ? "" : `[${place}]`,
       node.draws > 1 ? `${node.draws}×` : "",
-      node.text === "" ? "(end)" : node.text.trimEnd(),
+      node.text === "" ? "(end)" : node.text.trim(),
     ];
     const line = `${indent}${isLast ? "└ " : "├ "}${parts.filter((part) => part !== "").join(" ")}`;
     lines.push(line.length <= width ? line : `${line.slice(0, width - 1)}…`);

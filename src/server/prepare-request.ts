@@ -53,7 +53,7 @@ function prepareChat(served: ServedModel, value: unknown): PreparedRequest {
   const text = renderChat(tokenizer, before, chat_template_kwargs) + (begun?.content ?? "");
   return {
     model,
-    prompts: [{ ids: encodePrompt(served, text, "messages"), echo: "" }],
+    prompts: [{ ids: encodePrompt(served, text, "messages", begun !== undefined), echo: "" }],
     n,
     settings: body.logprobs ? { ...settings, logprobs: body.top_logprobs ?? 0 } : settings,
     stream,
@@ -119,7 +119,12 @@ const firstCharacters = 16;
  *
  * @throws ApiError as {@link checkPrompt} does.
  */
-function encodePrompt(served: ServedModel, prompt: Prompt, param: string): readonly number[] {
+function encodePrompt(
+  served: ServedModel,
+  prompt: Prompt,
+  param: string,
+  isUnfinished = false,
+): readonly number[] {
   const { tokenizer, contextLength, longestToken } = served;
   if (typeof prompt === "string") {
     if (prompt.length > contextLength * longestToken) throw tooLong(contextLength, param);
@@ -129,7 +134,7 @@ function encodePrompt(served: ServedModel, prompt: Prompt, param: string): reado
       throw tooLong(contextLength, param);
     }
   }
-  const ids = typeof prompt === "string" ? encodeText(tokenizer, prompt) : prompt;
+  const ids = typeof prompt === "string" ? encodeText(tokenizer, prompt, { isUnfinished }) : prompt;
   checkPrompt(served, ids, param);
   return ids;
 }

@@ -4,6 +4,7 @@ import { InputError } from "../errors.ts";
 import { adjustBeginning } from "../tokenization/beginning.ts";
 import { applyChatTemplate, type ChatMessage, chatOptionsOf } from "../tokenization/chat-template.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
+import { encodeUnfinished } from "../tokenization/unfinished.ts";
 
 /**
  * A conversation in the model's chat template, ready for the assistant's next turn.
@@ -45,13 +46,18 @@ export function encodeChat(
 /**
  * Token ids of a text, with one beginning-of-sequence token if the model wants one or the text has one.
  *
+ * @param options.isUnfinished whether line ends at its end are divided as where a letter follows. Default false.
  * @example
  * const { openModel } = await import("slimtune");
  * const { tokenizer } = await openModel("fixtures/embedded-model");
  * const promptIds = encodeText(tokenizer, "Once there was");
  */
-export function encodeText(tokenizer: Tokenizer, text: string): number[] {
-  const ids = tokenizer.encode(text);
+export function encodeText(
+  tokenizer: Tokenizer,
+  text: string,
+  { isUnfinished = false }: { readonly isUnfinished?: boolean } = {},
+): number[] {
+  const ids = isUnfinished ? encodeUnfinished(tokenizer, text) : tokenizer.encode(text);
   const { drop, add } = adjustBeginning(ids, tokenizer);
   return [...add, ...ids.slice(drop)];
 }

@@ -139,18 +139,25 @@ test("all answers among the last draws of independent beams vote with their last
 });
 
 describe("a step is a line", () => {
-  test("its end may be CRLF, and empty lines before it are part of its cost only", async () => {
-    const writer = writing({ "": [""], "\n": [" \r"], "\n\n": ["3 + 4 = 7\r"], "3 + 4 = 7\n": ["#### 7."] });
+  test("its end may be CRLF, and blank lines before it stay with it, cost what they cost, and are not scored", async () => {
+    const writer = writing({
+      "": [""],
+      "\n": [" \r"],
+      "\n\n": ["3 + 4 = 7\r"],
+      "\n\n3 + 4 = 7\n": ["#### 7."],
+    });
     const { solution, meter } = await solve("mstar-beam:1", writer, {});
-    expect(solution).toMatchObject({ answer: "7", text: "3 + 4 = 7\n#### 7" });
+    expect(solution).toMatchObject({ answer: "7", text: "\n\n3 + 4 = 7\n#### 7" });
     expect(writer.asked.map(({ after, maxTokens }) => [after, maxTokens])).toEqual([
       ["", 96],
       ["\n", 92],
       ["\n\n", 88],
-      ["3 + 4 = 7\n", 96],
+      ["\n\n3 + 4 = 7\n", 96],
     ]);
-    expect(solution.trees![0]!.nodes[1]).toMatchObject({ text: "3 + 4 = 7", writtenTokens: 12 });
+    expect(solution.trees![0]!.nodes[1]).toMatchObject({ text: "\n\n3 + 4 = 7", writtenTokens: 12 });
     expect(meter.completionTokens).toBe(16);
+    expect(meter.verifierTokens).toBe(3 + "3 + 4 = 7".length + "#### 7".length);
+    expect(showTree(solution.trees![0]!).split("\n")).toHaveLength(3);
     expect(splitSteps("\r\n3 + 4 = 7\r\n\r\n#### 7\n")).toEqual(["3 + 4 = 7", "#### 7"]);
   });
 

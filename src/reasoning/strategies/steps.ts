@@ -12,15 +12,14 @@ export function splitSteps(text: string): string[] {
     .filter((line) => line !== "");
 }
 
-/** A step without the blank line that may stand after it. */
+/** A step without blank lines around it. */
 export function lineOf(step: string): string {
-  return step.trimEnd();
+  return step.replace(/^\n+/, "").trimEnd();
 }
 
 /**
- * Draws a line that goes on from others. Blank lines before it are part of its cost, and left out of the path. Where the line's end and a
- * blank line were written at once, the step ends with that: many tokenizers have one token for both, after which a model goes on otherwise
- * than after the end of a line.
+ * Draws a line that goes on from others, with the blank lines that are written before it: a model goes on otherwise without them. Many
+ * tokenizers have one token for a line's end and a blank line; where these were written at once, the step ends with that.
  *
  * @param draw the number of the draw, which decides what is drawn
  */
@@ -31,23 +30,25 @@ export async function drawStep(
   tools: Tools,
 ): Promise<DrawnStep> {
   const messages = tools.prompt(question);
-  let begun = path.map((line) => `${line}\n`).join("");
+  const before = path.map((line) => `${line}\n`).join("");
+  let blank = "";
   let left = tools.settings.stepTokens;
   for (;;) {
     const [written] = await tools.sample({
-      ...{ messages, begun: [begun], maxTokens: left, stop: ["\n\n", "\n"], firstSample: draw },
+      ...{ messages, begun: [before + blank], maxTokens: left, stop: ["\n\n", "\n"], firstSample: draw },
     });
     left -= written!.tokens;
-    const text = written!.text.trimEnd();
-    const blank = written!.stopString === "\n\n" ? "\n" : "";
+    const line = written!.text.trimEnd();
+    const after = written!.stopString === "\n\n" ? "\n" : "";
+    const text = line === "" ? "" : blank + line;
     const tokens = tools.settings.stepTokens - left;
     // Of a server that does not say what has ended a text, nothing is the end.
-    const isEnded = written!.isEnded ?? text === "";
+    const isEnded = written!.isEnded ?? line === "";
     if (written!.reason === "length") return { text, tokens, ending: "cut" };
     if (isEnded || written!.reason === "thoughts") return { text, tokens, ending: "end" };
-    if (text !== "") return { text: text + blank, tokens };
+    if (line !== "") return { text: text + after, tokens };
     if (left === 0) return { text, tokens, ending: "cut" };
-    begun += `\n${blank}`;
+    blank += `\n${after}`;
   }
 }
 
