@@ -7,7 +7,7 @@ import { BELONGINGS } from "./world.ts";
 
 const PRICES: Kind = {
   operators: ["*"],
-  drawNumbers: (random) => [between(random, 12, 98), between(random, 12, 98)],
+  drawNumbers: (random) => [between(random, 11, 29), between(random, 3, 9)],
   table: BELONGINGS,
   wordings: {
     train: [
@@ -15,6 +15,10 @@ const PRICES: Kind = {
       (s) =>
         `${s.who} sells ${s.b} ${s.things.many} for ${s.a} cents each. How many cents does ${s.they} get?`,
       (s) => `A shop asks ${s.a} cents for a ${s.things.one}. ${s.who} buys ${s.b}. How many cents is that?`,
+      (s) =>
+        `${s.who} buys ${s.b} ${s.things.many} and pays ${s.a} cents for each of them. How many cents is that in all?`,
+      (s) =>
+        `For ${s.a} cents there is one ${s.things.one}. How many cents does ${s.who} pay for ${s.b} ${s.things.many}?`,
     ],
     "held-out": [
       (s) => `A ${s.things.one} costs ${s.a} cents. How many cents does ${s.who} pay for ${s.b} of them?`,
