@@ -101,6 +101,12 @@ export type { TokenizerFiles } from "./core/tokenization/hugging-face.ts";
 export type { Tokenizer } from "./core/tokenization/tokenizer.ts";
 export type { StepEstimate } from "./core/training/estimate.ts";
 export type { EvaluationMetrics, LoopOutcome, Progress, StepMetrics } from "./core/training/loop.ts";
+export { type SelectionOptions, selectDemonstrations } from "./demonstrations/select-demonstrations.ts";
+export type {
+  ChooseDemonstrations,
+  Demonstration,
+  DemonstrationSelector,
+} from "./evaluation/demonstration-selector.ts";
 export * from "./evaluation/index.ts";
 export { equalAnswers } from "./mathematics/equal-answers.ts";
 export type { EqualityOptions } from "./mathematics/equal-values.ts";
