@@ -101,11 +101,19 @@ export type { TokenizerFiles } from "./core/tokenization/hugging-face.ts";
 export type { Tokenizer } from "./core/tokenization/tokenizer.ts";
 export type { StepEstimate } from "./core/training/estimate.ts";
 export type { EvaluationMetrics, LoopOutcome, Progress, StepMetrics } from "./core/training/loop.ts";
+export type { Lms3Compat } from "./demonstrations/lms3.ts";
 export { type SelectionOptions, selectDemonstrations } from "./demonstrations/select-demonstrations.ts";
+export {
+  createDemonstrationSelector,
+  type SelectorName,
+  type SelectorOptions,
+} from "./demonstrations/selectors.ts";
 export type {
   ChooseDemonstrations,
   Demonstration,
   DemonstrationSelector,
+  OpenSelector,
+  SelectorModels,
 } from "./evaluation/demonstration-selector.ts";
 export * from "./evaluation/index.ts";
 export { equalAnswers } from "./mathematics/equal-answers.ts";

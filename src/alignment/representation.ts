@@ -2,14 +2,12 @@
 
 import { noAdapter } from "../core/adapters/adapted-model.ts";
 import { createDecoder } from "../core/engine/decoder.ts";
-import { createKeyValues } from "../core/engine/key-values.ts";
 import type { Model } from "../core/models/model.ts";
 import type { Device } from "../core/runtime/device.ts";
+import { readHiddenStates } from "./hidden-states.ts";
 
 /** Tokens of a text that are looked at, from its first. */
 const textTokens = 128;
-/** Tokens that are computed at a time, padding included. */
-const batchTokens = 1024;
 
 export interface Representation {
   /** One vector [hiddenSize] a text, in the order of the texts. */
@@ -26,39 +24,16 @@ export interface Representation {
 export function createRepresentation(device: Device, { config, tokenizer, weights }: Model): Representation {
   const lowerHalf = { ...config, numHiddenLayers: Math.ceil(config.numHiddenLayers / 2) };
   const decoder = createDecoder(device, { config: lowerHalf, weights }, noAdapter);
-  const nothing = createKeyValues(lowerHalf, 1, 0);
-  const { hiddenSize } = config;
-
   return {
     async embed(texts, onText) {
       const tokens = texts.map((text) =>
         tokenizer.encode(text, { addSpecialTokens: true }).slice(0, textTokens),
       );
-      const longestFirst = [...tokens.keys()].sort((a, b) => tokens[b]!.length - tokens[a]!.length);
       const vectors = new Array<Float32Array>(texts.length);
-      for (let start = 0; start < texts.length; ) {
-        const length = tokens[longestFirst[start]!]!.length;
-        const batch = longestFirst.slice(start, start + Math.max(1, Math.floor(batchTokens / length)));
-        const inputIds = new Int32Array(batch.length * length);
-        for (const [row, index] of batch.entries()) inputIds.set(tokens[index]!, row * length);
-        const { hidden } = await decoder.extend(
-          {
-            rows: batch.length,
-            length,
-            inputIds,
-            positionIds: Int32Array.from(inputIds.keys(), (place) => place % length),
-          },
-          nothing,
-          new Int32Array(batch.length),
-        );
-        for (const [row, index] of batch.entries()) {
-          const offset = row * length * hiddenSize;
-          const states = hidden.data.subarray(offset, offset + tokens[index]!.length * hiddenSize);
-          vectors[index] = meanDirection(states as Float32Array, hiddenSize);
-        }
-        start += batch.length;
-        onText?.(start);
-      }
+      const visit = (index: number, states: Float32Array) => {
+        vectors[index] = meanDirection(states, config.hiddenSize);
+      };
+      await readHiddenStates(decoder, lowerHalf, tokens, visit, onText);
       return vectors;
     },
     release: () => decoder.release(),

@@ -1,7 +1,9 @@
 /** @file `slimtune evaluate`: a model's scores on tasks, as lm-evaluation-harness computes them. */
 
 import { stdout } from "node:process";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import { createDemonstrationSelector, selectorKinds } from "../demonstrations/selectors.ts";
+import type { SelectorModels } from "../evaluation/demonstration-selector.ts";
 import { describeLimits, renderItems, renderTable } from "../evaluation/report.ts";
 import {
   type EvaluationOutcome,
@@ -39,6 +41,12 @@ export function addEvaluateCommand(program: Command): void {
       "examples before each item, in place of the tasks' own number",
       parseWhole(0),
     )
+    .addOption(
+      new Option(
+        "--fewshot-by <name>",
+        "choose the examples of each item for it, in place of drawing them, by the model that is asked",
+      ).choices(Object.keys(selectorKinds)),
+    )
     .option("--apply-chat-template", "ask in the model's chat template")
     .option("--fewshot-as-multiturn", "examples as turns of the chat (the default with a chat template)")
     .option("--no-fewshot-as-multiturn", "all examples in the one message of the user")
@@ -59,28 +67,34 @@ Example:
     );
   addChatOptions(command);
   addWeightOptions(command);
-  command.action(async ({ show, json, exact, bits, taskFile, verbose: _, ...options }, command: Command) => {
-    // Commander's default for --no-… is true; here it depends on the chat template.
-    if (command.getOptionValueSource("fewshotAsMultiturn") === "default") delete options.fewshotAsMultiturn;
-    const outcome = await withProgress((events) =>
-      runEvaluation(
-        {
-          ...options,
-          ...readBits({ exact, bits }),
-          ...(taskFile && { taskFiles: taskFile }),
-        },
-        events,
-      ),
-    );
-    if (json) print(`${JSON.stringify(toPlain(outcome, show))}\n`);
-    else {
-      const paint = createPaint(stdout);
-      const next = listNextSteps(command, options.adapter, outcome.folder.path);
-      print(`${toText(outcome, show, paint)}\n${renderNextSteps(next, paint)}\n`, {
-        coloured: wantsColour(stdout),
-      });
-    }
-  });
+  command.action(
+    async ({ show, json, exact, bits, taskFile, fewshotBy, verbose: _, ...options }, command: Command) => {
+      // Commander's default for --no-… is true; here it depends on the chat template.
+      if (command.getOptionValueSource("fewshotAsMultiturn") === "default") delete options.fewshotAsMultiturn;
+      const outcome = await withProgress((events) =>
+        runEvaluation(
+          {
+            ...options,
+            ...readBits({ exact, bits }),
+            ...(taskFile && { taskFiles: taskFile }),
+            ...(fewshotBy && {
+              fewshotBy: (models: SelectorModels) =>
+                createDemonstrationSelector(fewshotBy, { ...models, seed: options.seed }),
+            }),
+          },
+          events,
+        ),
+      );
+      if (json) print(`${JSON.stringify(toPlain(outcome, show))}\n`);
+      else {
+        const paint = createPaint(stdout);
+        const next = listNextSteps(command, options.adapter, outcome.folder.path);
+        print(`${toText(outcome, show, paint)}\n${renderNextSteps(next, paint)}\n`, {
+          coloured: wantsColour(stdout),
+        });
+      }
+    },
+  );
 }
 
 /** Runs with a progress line; Ctrl-C ends the process at once, since every answer is already kept. */

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import { selectForAll } from "../evaluation/demonstration-selector.ts";
 import { randomSelector } from "./random.ts";
-import { selectDemonstrations, selectForAll } from "./select-demonstrations.ts";
+import { selectDemonstrations } from "./select-demonstrations.ts";
 
 const pool = [
   { text: "Tom has 3 pens and buys 4. How many has he?", solution: "3 + 4 = 7\n#### 7" },
@@ -52,6 +53,9 @@ test("what cannot be chosen is refused in a sentence", async () => {
   );
   await expect(select(pool, 0.5)).rejects.toThrow("0.5 demonstrations cannot be chosen");
   await expect(selectDemonstrations(pool, query, { by: "best" as "bm25" })).rejects.toThrow(
-    'There is no way "best" to choose demonstrations without a model; take random, bm25, complexity, or make a selector.',
+    'There is no way "best" to choose demonstrations; take one of random, bm25, complexity, knn, mmr, dpp, lms3, likelihood.',
+  );
+  await expect(selectDemonstrations(pool, query, { by: "lms3" })).rejects.toThrow(
+    "lms3 reads texts with the weights of a model, which a server does not give; choose by a model on this machine",
   );
 });

@@ -42,6 +42,14 @@ export function questionOf({ text, choices = [] }: RenderedDoc): string {
   return question;
 }
 
+/** Fields in which tasks hold their bare questions. */
+export const questionFields = ["question", "problem"];
+
+/** The question without what a prompt puts around it, if a document has one. */
+export function findBareQuestion(doc: Doc): string | undefined {
+  return questionFields.map((field) => doc[field]).find((value) => typeof value === "string");
+}
+
 function inField<T>(name: string, render: () => T): T {
   try {
     return render();

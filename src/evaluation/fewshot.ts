@@ -4,7 +4,8 @@ import { isDeepStrictEqual } from "node:util";
 import { InputError } from "../core/errors.ts";
 import { createPythonRandom } from "../core/python/random.ts";
 import type { SourceDoc, TaskData } from "./dataset-location.ts";
-import { type DocFields, questionOf, renderDoc } from "./doc-rendering.ts";
+import { type Demonstration, type DemonstrationSelector, selectForAll } from "./demonstration-selector.ts";
+import { type DocFields, findBareQuestion, questionOf, renderDoc } from "./doc-rendering.ts";
 import { assemblePrompt, type ChatFormat, joinSystem, type PromptParts, type Shot } from "./prompt.ts";
 import type { ItemSource } from "./requests/output-type.ts";
 import { outputTypes } from "./requests/output-types.ts";
@@ -31,18 +32,65 @@ export async function readPool({ definition, readSplit }: TaskData, evaluated: r
   return others === undefined ? evaluated : readSplit(others);
 }
 
-/** The examples of an item. Items are asked for in their order, on which the draws depend. */
-type Draw = (doc: Doc) => readonly SourceDoc[];
+/** Documents that may stand before items, in place of those of a task's own. */
+export interface FewshotPool {
+  readonly docs: readonly SourceDoc[];
+  /** How they are rendered. Default: as the task's own examples. */
+  readonly fields?: DocFields;
+}
 
-/** @throws InputError if there are too few documents. */
-export function createDraw(
+/**
+ * A document as what is chosen by, or chosen for: its bare question if it has one, else as it is asked.
+ *
+ * @throws InputError if a field of it cannot be rendered
+ */
+export function toDemonstration(fields: DocFields, source: SourceDoc): Demonstration {
+  try {
+    const { text, choices = [] } = renderDoc(fields, source.doc);
+    // Where a choice's number stands for the question, that choice would tell the answer.
+    const asked = typeof text === "number" ? choices.join("\n") : text;
+    return {
+      text: (findBareQuestion(source.doc) ?? asked).trim(),
+      solution: renderShot(fields, source).answer,
+    };
+  } catch (error) {
+    throw new InputError(`${source.where}: ${(error as Error).message.replace(/\.?$/, ".")}`);
+  }
+}
+
+/**
+ * Chooses each item's examples by a selector.
+ *
+ * @throws InputError as {@link selectForAll}, or if the task has no examples
+ */
+export async function chooseExamples(
   definition: TaskDefinition,
+  items: readonly SourceDoc[],
+  { docs, fields = shotFields(definition) }: FewshotPool,
+  selector: DemonstrationSelector,
+  count: number,
+): Promise<(readonly SourceDoc[])[]> {
+  const toTexts = (sources: readonly SourceDoc[], as: DocFields) =>
+    sources.map((source) => toDemonstration(as, source));
+  const chosen = await selectForAll(toTexts(docs, fields), toTexts(items, definition), selector, count);
+  return chosen.map((places) => places.map((place) => docs[place]!));
+}
+
+/**
+ * Draws each item's examples as the harness does.
+ *
+ * @param items in their order, on which the draws depend
+ * @throws InputError if there are too few documents.
+ */
+export function drawExamples(
+  definition: TaskDefinition,
+  items: readonly SourceDoc[],
   pool: readonly SourceDoc[],
   count: number,
   seed: number,
   task: string,
-): Draw {
-  if (count === 0) return () => [];
+): (readonly SourceDoc[])[] {
+  if (count === 0) return items.map(() => []);
   const { fewshot_config, fewshot_split, test_split } = definition;
   const isFirst = fewshot_config?.sampler === "first_n";
   // The harness takes the item for one of the pool if neither is named, too.
@@ -53,14 +101,14 @@ export function createDraw(
       `The task ${task} has ${pool.length} examples, of which ${drawn} are to be drawn for each item; ask for fewer.`,
     );
   }
-  if (isFirst) return () => pool.slice(0, count);
+  if (isFirst) return items.map(() => pool.slice(0, count));
   const random = createPythonRandom(seed);
-  return (item) => {
+  return items.map((item) => {
     const examples = random.sample(pool, drawn);
     return mayDrawItem
-      ? examples.filter(({ doc }) => !isDeepStrictEqual(doc, item)).slice(0, count)
+      ? examples.filter(({ doc }) => !isDeepStrictEqual(doc, item.doc)).slice(0, count)
       : examples;
-  };
+  });
 }
 
 /** Puts an item's question after what stands before all questions; examples are rendered when it is first asked. */
@@ -68,6 +116,7 @@ export function createPrompt(
   definition: TaskDefinition,
   doc: Doc,
   examples: readonly SourceDoc[],
+  exampleFields: DocFields,
   systemInstruction: string,
   chat: ChatFormat | undefined,
 ): ItemSource["prompt"] {
@@ -80,7 +129,7 @@ export function createPrompt(
         Object.hasOwn(doc, description) ? String(doc[description]) : renderTaskTemplate(description, doc),
         fewshot_delimiter,
       ),
-      shots: examples.map((example) => renderShot(shotFields(definition), example)),
+      shots: examples.map((example) => renderShot(exampleFields, example)),
       targetDelimiter: fewshot_config?.target_delimiter ?? target_delimiter,
       fewshotDelimiter: fewshot_config?.fewshot_delimiter ?? fewshot_delimiter,
     };

@@ -12,6 +12,7 @@ export {
   type ScoreComparison,
   type ScoreName,
 } from "./compare.ts";
+export type { SourceDoc } from "./dataset-location.ts";
 export type { DocFields, RenderedDoc } from "./doc-rendering.ts";
 export {
   type Evaluation,
@@ -25,6 +26,7 @@ export {
   type TaskGroup,
 } from "./evaluate.ts";
 export type { RecordedItem } from "./evaluation-folder.ts";
+export type { FewshotPool } from "./fewshot.ts";
 export type {
   Answer,
   GenerateUntilRequest,
@@ -51,6 +53,7 @@ export {
   type TaskMetric,
 } from "./metrics/metrics.ts";
 export type { Bits, ModelIdentity } from "./model-identity.ts";
+export type { AskingOptions } from "./open-model-to-ask.ts";
 export type { OutputFolder } from "./output-folder.ts";
 export type { ItemPair } from "./paired-items.ts";
 export { type PreparationOptions, prepareTask, prepareTasks } from "./prepare.ts";

@@ -5,9 +5,18 @@ import { InputError } from "../core/errors.ts";
 import { compilePythonRegExp } from "../core/python/regexp.ts";
 import type { HubOptions } from "../node/hub/hub.ts";
 import { locateData, type SourceDoc } from "./dataset-location.ts";
+import type { DemonstrationSelector } from "./demonstration-selector.ts";
 import { type DocFields, renderDoc } from "./doc-rendering.ts";
 import type { TaskGroup } from "./evaluate.ts";
-import { countShots, createDraw, createPrompt, readPool, shotFields } from "./fewshot.ts";
+import {
+  chooseExamples,
+  countShots,
+  createPrompt,
+  drawExamples,
+  type FewshotPool,
+  readPool,
+  shotFields,
+} from "./fewshot.ts";
 import { goldOf, withoutGold } from "./gold.ts";
 import { argumentsOf, type LanguageModel } from "./language-model.ts";
 import { metrics, metricsOf } from "./metrics/metrics.ts";
@@ -24,6 +33,10 @@ export interface PreparationOptions {
   readonly limit?: number;
   /** Of the draws of examples. Default 1234, as in the harness. */
   readonly seed?: number;
+  /** Chooses the examples of each item, in place of the harness's draws. */
+  readonly fewshotBy?: DemonstrationSelector;
+  /** Where it chooses from. Default: where the harness draws from. */
+  readonly fewshotPool?: FewshotPool;
   /** If given, prompts are conversations in the model's chat template. */
   readonly applyChatTemplate?: LanguageModel["applyChatTemplate"];
   /** Whether examples are turns of the conversation; else they stand in the one user's message. Default true. */
@@ -70,10 +83,19 @@ export async function prepareTask(entry: TaskEntry, options: PreparationOptions 
   if (split === undefined) throw new InputError(`The task ${entry.name} has no split to evaluate.`);
   const docs = await data.readSplit(split);
   const evaluated = docs.slice(0, checkLimit(entry.limit ?? options.limit));
-  const pool = numFewshot > 0 ? await readPool(data, docs) : [];
+  const { fewshotBy } = options;
+  const pool = options.fewshotPool ?? { docs: numFewshot > 0 ? await readPool(data, docs) : [] };
+  const { fields: exampleFields = shotFields(definition) } = pool;
   checkFields(definition, evaluated);
-  checkFields(shotFields(definition), pool);
-  const draw = createDraw(definition, pool, numFewshot, options.seed ?? 1234, entry.name);
+  checkFields(exampleFields, pool.docs);
+  if (fewshotBy && numFewshot === 0) {
+    throw new InputError(
+      `No examples stand before the items of ${entry.name}, so that none can be chosen; ask for a number of them (--num-fewshot), or leave the task out if it takes none.`,
+    );
+  }
+  const examples = fewshotBy
+    ? await chooseExamples(definition, evaluated, pool, fewshotBy, numFewshot)
+    : drawExamples(definition, evaluated, pool.docs, numFewshot, options.seed ?? 1234, entry.name);
 
   const taskMetrics = metricsOf(definition);
   const asksGold = taskMetrics.some(({ metric }) => metrics[metric].scoreGold);
@@ -85,7 +107,7 @@ export async function prepareTask(entry: TaskEntry, options: PreparationOptions 
       if (typeof rendered.text !== textType) {
         throw new Error("doc_to_text is a choice's number for some items and a text for others");
       }
-      const prompt = createPrompt(definition, doc, draw(doc), systemInstruction, chat);
+      const prompt = createPrompt(definition, doc, examples[docId]!, exampleFields, systemInstruction, chat);
       const targetDelimiter = chat ? "" : target_delimiter;
       const item = outputType.prepare({ definition, doc, rendered, prompt, targetDelimiter });
       const instance = { docId, doc, target: rendered.target, ...item };

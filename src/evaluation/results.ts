@@ -18,6 +18,8 @@ export interface EvaluationSettings {
   readonly fewshot_as_multiturn: boolean;
   readonly system_instruction: string | null;
   readonly fewshot_seed: number;
+  /** What chooses the examples of each item; absent where they are drawn. */
+  readonly fewshot_by?: string;
   /** Of a template in place of the model's own. */
   readonly chat_template_sha?: string;
   /** The day that prompts name, if the chat template prints one. */
@@ -138,6 +140,7 @@ export function describeResults(
       version: slimtuneVersion,
       model,
       num_fewshot: settings.num_fewshot,
+      ...(settings.fewshot_by !== undefined && { fewshot_by: settings.fewshot_by }),
       apply_chat_template: settings.apply_chat_template,
       date: settings.date ?? null,
       prompt_hashes: ofTasks(({ task }) => task.promptHash),

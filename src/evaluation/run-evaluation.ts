@@ -1,21 +1,13 @@
 /** @file An evaluation from start to end: model, tasks, the folder that it is kept in, and its results. */
 
-import { defaultBits } from "../core/decoding/batch-generator.ts";
 import { InputError } from "../core/errors.ts";
-import type { Storage } from "../core/models/linear.ts";
-import { adjustChat } from "../core/models/model.ts";
-import { printsDate } from "../core/tokenization/chat-template.ts";
-import { isoDay } from "../core/tokenization/strftime.ts";
-import { loadAdapter } from "../node/adapters/load-adapter.ts";
 import { watchResources } from "../node/efficiency/resource-watch.ts";
 import { withLock } from "../node/files/lock.ts";
-import { openModel } from "../node/models/open-model.ts";
 import { openAnswerLog } from "./answer-log.ts";
 import { cachedModel } from "./cached-model.ts";
+import type { DemonstrationSelector, OpenSelector } from "./demonstration-selector.ts";
 import { type Evaluation, type EvaluationProgress, evaluate } from "./evaluate.ts";
-import type { LanguageModel } from "./language-model.ts";
-import { createLocalModel } from "./local-model.ts";
-import { type Bits, identifyModel, type ModelIdentity } from "./model-identity.ts";
+import { type AskingOptions, openModelToAsk } from "./open-model-to-ask.ts";
 import {
   answerCache,
   defaultFolder,
@@ -27,24 +19,12 @@ import {
   writeResults,
 } from "./output-folder.ts";
 import { prepareTasks } from "./prepare.ts";
-import { createRemoteModel } from "./remote-model.ts";
 import { describeResults, type EvaluationSettings, type Results } from "./results.ts";
 import { describeSample, hash, type SampleLine } from "./samples.ts";
-import { checkServedOptions, openClient, parseServerAddress, type ServerAddress } from "./server-address.ts";
 import type { PreparedTask } from "./task.ts";
 import { loadTasks, type TaskRegistry } from "./tasks/registry.ts";
 
-export interface EvaluationOptions {
-  /** Folder, .gguf file or Hub id, or a server: "openai:http://127.0.0.1:8000/v1#name". */
-  readonly model: string;
-  /** Folder of an adapter in PEFT's layout. */
-  readonly adapter?: string;
-  /** How weights are kept. Default "float32". */
-  readonly storage?: Storage;
-  /** With which weights texts are written. Default: those that are kept, or 8 bits if these are quantized. */
-  readonly bits?: Bits;
-  /** Texts that are written at a time. */
-  readonly batchSize?: number;
+export interface EvaluationOptions extends AskingOptions {
   /** Names of tasks and groups. */
   readonly tasks: readonly string[];
   /** YAML files of further tasks. */
@@ -55,11 +35,11 @@ export interface EvaluationOptions {
   readonly limit?: number;
   /** Examples before each item. Default: each task's own number. */
   readonly numFewshot?: number;
+  /** Chooses the examples of each item, or makes what does from the model that is asked. Default: they are drawn as the harness draws them. */
+  readonly fewshotBy?: DemonstrationSelector | OpenSelector;
   /** Whether prompts are conversations in the model's chat template. Default false. */
   readonly applyChatTemplate?: boolean;
-  /** A Jinja template in place of the model's own. */
-  readonly chatTemplate?: string;
-  /** The day that the chat template prints as today's. Default: that of the folder's evaluation, or today. */
+  /** Default: that of the folder's evaluation, or today. */
   readonly date?: string;
   /** Whether examples are turns of the conversation. Default: as `applyChatTemplate`. */
   readonly fewshotAsMultiturn?: boolean;
@@ -132,16 +112,25 @@ export async function runEvaluation(
   registry.select(options.tasks);
 
   events.onStage?.("reading the model");
-  const opened = await openModelToAsk(options, applyChatTemplate);
+  const recorded = options.date ?? recordedDate(options.out);
+  const opened = await openModelToAsk(
+    { ...options, ...(recorded !== undefined && { date: recorded }) },
+    applyChatTemplate,
+  );
   const { model, identity, date } = opened;
   try {
     events.onStage?.("preparing the tasks");
+    const fewshotBy =
+      typeof options.fewshotBy === "function"
+        ? options.fewshotBy({ model: opened.base, languageModel: model })
+        : options.fewshotBy;
     const { tasks, groups } = await prepareTasks(
       options.tasks,
       {
         seed,
         fewshotAsMultiturn,
         maxLength: model.maxLength,
+        ...(fewshotBy && { fewshotBy }),
         ...(options.numFewshot !== undefined && { numFewshot: options.numFewshot }),
         ...(options.limit !== undefined && { limit: options.limit }),
         ...(applyChatTemplate && { applyChatTemplate: model.applyChatTemplate }),
@@ -157,6 +146,7 @@ export async function runEvaluation(
       fewshot_as_multiturn: fewshotAsMultiturn,
       system_instruction: options.systemInstruction ?? null,
       fewshot_seed: seed,
+      ...(fewshotBy && { fewshot_by: fewshotBy.name }),
       ...(options.chatTemplate !== undefined && { chat_template_sha: hash(options.chatTemplate) }),
       ...(date !== undefined && { date }),
     };
@@ -204,59 +194,4 @@ export async function runEvaluation(
   } finally {
     await opened.release();
   }
-}
-
-/** A model that is asked, and all that its answers depend on. */
-interface OpenedModel {
-  readonly model: LanguageModel;
-  readonly identity: ModelIdentity;
-  /** The day that its prompts name, if they name one. */
-  readonly date?: string;
-  /** Whether the identity is that of its weights. What stands behind a server's name may change. */
-  readonly isFixed: boolean;
-  release(): Promise<void>;
-}
-
-async function openModelToAsk(options: EvaluationOptions, applyChatTemplate: boolean): Promise<OpenedModel> {
-  const address = parseServerAddress(options.model);
-  if (address) return openServedModel(address, options);
-  const { storage = "float32" } = options;
-  const base = await openModel(options.model, { storage });
-  const adapted = options.adapter === undefined ? base : await loadAdapter(base, options.adapter);
-  const date = options.date ?? recordedDate(options.out) ?? isoDay(new Date());
-  const model = adjustChat(adapted, { chatTemplate: options.chatTemplate, date });
-  if (applyChatTemplate && model.tokenizer.chatTemplate === undefined) {
-    throw new InputError(
-      `The model ${options.model} has no chat template that could be applied; evaluate it with plain prompts.`,
-    );
-  }
-  const namesDate = applyChatTemplate && printsDate(model.tokenizer.chatTemplate!);
-  const bits = options.bits ?? defaultBits(model);
-  const identity = await identifyModel(base, { storage, bits, adapter: options.adapter });
-  const local = createLocalModel(model, {
-    bits,
-    ...(options.batchSize !== undefined && { batchSize: options.batchSize }),
-  });
-  return {
-    model: local,
-    identity,
-    ...(namesDate && { date }),
-    isFixed: true,
-    release: () => local.release(),
-  };
-}
-
-async function openServedModel(address: ServerAddress, options: EvaluationOptions): Promise<OpenedModel> {
-  const { model: name, batchSize } = options;
-  checkServedOptions(name, options);
-  const { baseURL, model } = address;
-  return {
-    model: createRemoteModel(await openClient(address), {
-      model,
-      ...(batchSize !== undefined && { concurrency: batchSize }),
-    }),
-    identity: { name, sha256: hash(`${baseURL} ${model}`), storage: "served", bits: "exact", adapter: null },
-    isFixed: false,
-    release: async () => {},
-  };
 }

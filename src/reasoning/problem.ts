@@ -2,7 +2,7 @@
 
 import { InputError } from "../core/errors.ts";
 import { locateData, type SourceDoc } from "../evaluation/dataset-location.ts";
-import { renderDoc } from "../evaluation/doc-rendering.ts";
+import { findBareQuestion, questionFields, renderDoc } from "../evaluation/doc-rendering.ts";
 import type { TaskEntry } from "../evaluation/tasks/task-entry.ts";
 import type { HubOptions } from "../node/hub/hub.ts";
 import { mathematicalJudge } from "./judge.ts";
@@ -18,9 +18,6 @@ export interface Problem {
   /** How many calculations the right solution makes, if it shows them. */
   readonly steps?: number;
 }
-
-/** Fields in which tasks hold their bare questions. */
-const questionFields = ["question", "problem"];
 
 /**
  * The first problems of the split that a task is evaluated on.
@@ -56,8 +53,8 @@ export async function readProblems(
 }
 
 function toProblem({ name, definition }: TaskEntry, { doc, where }: SourceDoc, index: number): Problem {
-  const question = questionFields.map((field) => doc[field]).find((value) => typeof value === "string");
-  if (typeof question !== "string") {
+  const question = findBareQuestion(doc);
+  if (question === undefined) {
     throw new InputError(
       `${where}: there is no field ${questionFields.map((field) => `"${field}"`).join(" or ")}, so the task ${name} has no question that could be asked in other words; leave it out.`,
     );

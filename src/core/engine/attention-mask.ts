@@ -106,7 +106,7 @@ export interface NewTokens {
   readonly positionIds: Int32Array;
   /**
    * Number of the continuation that a token belongs to, [rows * length]; 0 for what they share. Continuations of one
-   * row do not see each other. Default: all 0.
+   * row do not see each other. A token with a number below 0 is seen by none, itself included. Default: all 0.
    */
   readonly branchIds?: Int32Array;
 }
@@ -131,7 +131,8 @@ export function createCacheMask(
       const branch = branchIds?.[row * length + query];
       for (let key = 0; key <= query; key++) {
         const index = row * length + key;
-        if (branchIds && branchIds[index] !== 0 && branchIds[index] !== branch) continue;
+        const keyBranch = branchIds?.[index] ?? 0;
+        if (keyBranch < 0 || (keyBranch > 0 && keyBranch !== branch)) continue;
         if (positionIds[index]! >= first) mask[offset + pastLength + key] = 0;
       }
     }
