@@ -102,12 +102,27 @@ export type { Tokenizer } from "./core/tokenization/tokenizer.ts";
 export type { StepEstimate } from "./core/training/estimate.ts";
 export type { EvaluationMetrics, LoopOutcome, Progress, StepMetrics } from "./core/training/loop.ts";
 export type { Lms3Compat } from "./demonstrations/lms3.ts";
+export type {
+  ArmComparison,
+  ArmScore,
+  ChosenForItem,
+  DemonstrationArm,
+  DemonstrationResults,
+  DemonstrationScore,
+  DemonstrationTask,
+} from "./demonstrations/results.ts";
 export { type SelectionOptions, selectDemonstrations } from "./demonstrations/select-demonstrations.ts";
 export {
   createDemonstrationSelector,
   type SelectorName,
   type SelectorOptions,
 } from "./demonstrations/selectors.ts";
+export {
+  type DemonstrationOutcome,
+  type DemonstrationStudyEvents,
+  type DemonstrationStudyOptions,
+  studyDemonstrations,
+} from "./demonstrations/study-demonstrations.ts";
 export type {
   ChooseDemonstrations,
   Demonstration,

@@ -23,6 +23,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   compare: async () => (await import("./compare.ts")).addCompareCommand,
   study: async () => (await import("./study.ts")).addStudyCommand,
   report: async () => (await import("./report.ts")).addReportCommand,
+  demos: async () => (await import("./demos.ts")).addDemosCommand,
   reason: async () => (await import("./reason.ts")).addReasonCommand,
   search: async () => (await import("./search.ts")).addSearchCommand,
   show: async () => (await import("./show.ts")).addShowCommand,

@@ -69,10 +69,17 @@ export async function chooseExamples(
   { docs, fields = shotFields(definition) }: FewshotPool,
   selector: DemonstrationSelector,
   count: number,
+  onText?: (done: number, total: number) => void,
 ): Promise<(readonly SourceDoc[])[]> {
   const toTexts = (sources: readonly SourceDoc[], as: DocFields) =>
     sources.map((source) => toDemonstration(as, source));
-  const chosen = await selectForAll(toTexts(docs, fields), toTexts(items, definition), selector, count);
+  const chosen = await selectForAll(
+    toTexts(docs, fields),
+    toTexts(items, definition),
+    selector,
+    count,
+    onText,
+  );
   return chosen.map((places) => places.map((place) => docs[place]!));
 }
 

@@ -35,6 +35,8 @@ export interface PreparationOptions {
   readonly seed?: number;
   /** Chooses the examples of each item, in place of the harness's draws. */
   readonly fewshotBy?: DemonstrationSelector;
+  /** Called with how many texts a model has read to choose, of how many. */
+  readonly onChoosing?: (task: string, done: number, total: number) => void;
   /** Where it chooses from. Default: where the harness draws from. */
   readonly fewshotPool?: FewshotPool;
   /** If given, prompts are conversations in the model's chat template. */
@@ -94,7 +96,9 @@ export async function prepareTask(entry: TaskEntry, options: PreparationOptions 
     );
   }
   const examples = fewshotBy
-    ? await chooseExamples(definition, evaluated, pool, fewshotBy, numFewshot)
+    ? await chooseExamples(definition, evaluated, pool, fewshotBy, numFewshot, (done, total) =>
+        options.onChoosing?.(entry.name, done, total),
+      )
     : drawExamples(definition, evaluated, pool.docs, numFewshot, options.seed ?? 1234, entry.name);
 
   const taskMetrics = metricsOf(definition);

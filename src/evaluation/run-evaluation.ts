@@ -131,6 +131,8 @@ export async function runEvaluation(
         fewshotAsMultiturn,
         maxLength: model.maxLength,
         ...(fewshotBy && { fewshotBy }),
+        onChoosing: (task, done, total) =>
+          events.onStage?.(`choosing examples of ${task}: text ${done} of ${total}`),
         ...(options.numFewshot !== undefined && { numFewshot: options.numFewshot }),
         ...(options.limit !== undefined && { limit: options.limit }),
         ...(applyChatTemplate && { applyChatTemplate: model.applyChatTemplate }),

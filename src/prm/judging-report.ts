@@ -1,8 +1,7 @@
 /** @file The report of judged solutions: how far the scores of steps are to be trusted, and the first solutions with theirs. */
 
-import { withRange } from "../reasoning/report.ts";
 import { type PredictedShare, reliabilityPlot } from "../reporting/charts.ts";
-import { countOf, formatNumber } from "../reporting/format.ts";
+import { countOf, formatNumber, withRange } from "../reporting/format.ts";
 import { type Block, code, figures, note, paragraph, type Report, table } from "../reporting/sections.ts";
 import { wilsonInterval } from "../statistics/wilson.ts";
 import type { JudgedText, StepReport } from "./step-report.ts";

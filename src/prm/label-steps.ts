@@ -12,6 +12,7 @@ import { parseFields } from "../core/parse-fields.ts";
 import { createRandom } from "../core/random.ts";
 import type { ChatMessage } from "../core/tokenization/chat-template.ts";
 import { isoDay } from "../core/tokenization/strftime.ts";
+import { keepSettings } from "../evaluation/begun-settings.ts";
 import { slimtuneVersion } from "../evaluation/model-identity.ts";
 import { openAppendLog } from "../node/files/append-log.ts";
 import { isNewFolder } from "../node/files/folder.ts";
@@ -23,7 +24,6 @@ import { mathematicalJudge } from "../reasoning/judge.ts";
 import { openWriter } from "../reasoning/open-writer.ts";
 import { promptOf } from "../reasoning/prompts.ts";
 import type { Writer } from "../reasoning/writer.ts";
-import { keepSettings } from "../rollouts/begun-settings.ts";
 import {
   type JudgedRollout,
   type RolloutSettings,

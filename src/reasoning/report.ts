@@ -1,7 +1,14 @@
 /** @file The report of a run: curves of accuracy against tokens, tables, and solutions side by side. */
 
 import { type Chart, lookKey, type Mark, scatterPlot } from "../reporting/charts.ts";
-import { formatNumber, formatRange, formatSeconds, formatSigned, joinWords } from "../reporting/format.ts";
+import {
+  formatNumber,
+  formatSeconds,
+  formatSigned,
+  joinWords,
+  withRange,
+  withSignedRange,
+} from "../reporting/format.ts";
 import { html } from "../reporting/html.ts";
 import {
   type Block,
@@ -17,7 +24,6 @@ import {
   table,
 } from "../reporting/sections.ts";
 import { excludesZero } from "../statistics/estimates.ts";
-import type { Estimate } from "../statistics/wilson.ts";
 import {
   type Cost,
   type CurvePoint,
@@ -329,20 +335,4 @@ function lookOf(index: number) {
 
 function points1(share: number): string {
   return formatNumber(100 * share, 1);
-}
-
-/** "33.5 (27.3 to 40.3)" */
-export function withRange({ value, low, high }: Estimate, scale: number, digits: number): string {
-  return `${formatNumber(scale * value, digits)} ${formatRange({ low: scale * low, high: scale * high }, digits)}`;
-}
-
-/** The same of a difference, with its sign; a dash where there is none. */
-export function withSignedRange(
-  estimate: Estimate | null | undefined,
-  scale: number,
-  digits: number,
-): string {
-  if (!estimate) return "–";
-  const { value, low, high } = estimate;
-  return `${formatSigned(scale * value, digits)} ${formatRange({ low: scale * low, high: scale * high }, digits)}`;
 }

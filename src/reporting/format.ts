@@ -27,6 +27,22 @@ export function formatRange({ low, high }: Interval, digits?: number): string {
   return `[${formatNumber(low, digits)}, ${formatNumber(high, digits)}]`;
 }
 
+/** "33.5 (27.3 to 40.3)" */
+export function withRange({ value, low, high }: Estimate, scale: number, digits: number): string {
+  return `${formatNumber(scale * value, digits)} ${formatRange({ low: scale * low, high: scale * high }, digits)}`;
+}
+
+/** The same of a difference, with its sign; a dash where there is none. */
+export function withSignedRange(
+  estimate: Estimate | null | undefined,
+  scale: number,
+  digits: number,
+): string {
+  if (!estimate) return "–";
+  const { value, low, high } = estimate;
+  return `${formatSigned(scale * value, digits)} ${formatRange({ low: scale * low, high: scale * high }, digits)}`;
+}
+
 /** Whole numbers with their thousands apart. */
 export function formatCount(value: number): string {
   return Math.round(value).toLocaleString("en-US");

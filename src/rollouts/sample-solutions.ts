@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { InputError } from "../core/errors.ts";
 import { createRandom } from "../core/random.ts";
 import { isoDay } from "../core/tokenization/strftime.ts";
+import { keepSettings } from "../evaluation/begun-settings.ts";
 import { slimtuneVersion } from "../evaluation/model-identity.ts";
 import { openAppendLog } from "../node/files/append-log.ts";
 import { isNewFolder } from "../node/files/folder.ts";
@@ -16,7 +17,6 @@ import { openWriter, type WriterOptions } from "../reasoning/open-writer.ts";
 import { plainPrompt, promptOf } from "../reasoning/prompts.ts";
 import { defaultSettings } from "../reasoning/run-reasoning.ts";
 import type { Writer } from "../reasoning/writer.ts";
-import { keepSettings } from "./begun-settings.ts";
 import { type ProblemSource, readSourceProblems } from "./problem-source.ts";
 import {
   formatRollout,

@@ -49,6 +49,16 @@ export type TaskMetric = {
   } & SettingsOf<(typeof table)[N]>;
 }[MetricName];
 
+/** By which a task is judged, those before others: of filters the flexible one, which does not count the format. */
+export const preferredScores: readonly (readonly [metric: string, filter?: string])[] = [
+  ["acc_norm"],
+  ["acc"],
+  ["exact_match", "flexible-extract"],
+  ["exact_match"],
+  ["judged"],
+  ["word_perplexity"],
+];
+
 export type ItemScores = Readonly<Partial<Record<MetricName, ItemScore>>>;
 
 /** The metric of a name in results, which other harnesses may have written; undefined if it is none of ours. */

@@ -1,6 +1,6 @@
 /** @file The report of a study of aptitude. */
 
-import { solutionBlocks, withRange, withSignedRange } from "../../reasoning/report.ts";
+import { solutionBlocks } from "../../reasoning/report.ts";
 import { lookKey, type Mark, scatterPlot } from "../../reporting/charts.ts";
 import {
   countOf,
@@ -9,6 +9,8 @@ import {
   formatNumber,
   formatSeconds,
   formatShare,
+  withRange,
+  withSignedRange,
 } from "../../reporting/format.ts";
 import {
   type Block,

@@ -2,18 +2,9 @@
 
 import { InputError } from "../../core/errors.ts";
 import type { ScoreComparison, ScoreName } from "../../evaluation/compare.ts";
-import { metricsOf } from "../../evaluation/metrics/metrics.ts";
+import { metricsOf, preferredScores } from "../../evaluation/metrics/metrics.ts";
 import type { TaskRegistry } from "../../evaluation/tasks/registry.ts";
 import type { GridConfig } from "./options.ts";
-
-const preferences: readonly (readonly [metric: string, filter?: string])[] = [
-  ["acc_norm"],
-  ["acc"],
-  ["exact_match", "flexible-extract"],
-  ["exact_match"],
-  ["judged"],
-  ["word_perplexity"],
-];
 
 /** The score of this name. */
 export function findScore(scores: readonly ScoreComparison[], name: ScoreName): ScoreComparison | undefined {
@@ -33,7 +24,7 @@ export function chooseScore(
 ): ScoreName {
   const ofTask = scores.filter((score) => score.task === task);
   const named = metrics[task];
-  const wanted = named === undefined ? preferences : [[named] as const];
+  const wanted = named === undefined ? preferredScores : [[named] as const];
   for (const [name, filter] of wanted) {
     const found = ofTask.find(
       (score) =>

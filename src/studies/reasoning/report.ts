@@ -1,13 +1,6 @@
 /** @file The report of a study of reasoning. */
 
-import {
-  curveBlocks,
-  difficultyBlocks,
-  solutionBlocks,
-  tableBlocks,
-  withRange,
-  withSignedRange,
-} from "../../reasoning/report.ts";
+import { curveBlocks, difficultyBlocks, solutionBlocks, tableBlocks } from "../../reasoning/report.ts";
 import type { Curve } from "../../reasoning/results.ts";
 import { type Chart, lookKey, type Mark, scatterPlot } from "../../reporting/charts.ts";
 import {
@@ -17,6 +10,8 @@ import {
   formatNumber,
   formatSeconds,
   formatShare,
+  withRange,
+  withSignedRange,
 } from "../../reporting/format.ts";
 import {
   type Block,
