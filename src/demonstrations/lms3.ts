@@ -107,7 +107,7 @@ function checkReleased({ config, tokenizer }: Model): void {
 }
 
 /** The state of each text's last token behind the final norm. */
-async function readLastStates(
+export async function readLastStates(
   device: Device,
   { config, tokenizer, weights }: Model,
   texts: readonly string[],
