@@ -49,6 +49,17 @@ test("what differs from none and from random demonstrations is shown, and what d
   expect(scores![4]!.comparisons[0]!.difference).toEqual({ value: 0, low: 0, high: 0 });
 });
 
+test("of five items nothing is shown, however alike their differences are", () => {
+  const few = (values: Float64Array) => values.slice(0, 5);
+  const arms = measured.arms.map((arm) => ({ ...arm, values: arm.values.map(few) }));
+  const [scores] = compareArms([{ ...measured, sizes: few(sizes), arms }]);
+  const [againstNone] = scores![2]!.comparisons;
+  expect(againstNone!.difference.high).toBeLessThan(0);
+  // Of the 32 assignments of signs two go as far.
+  expect(againstNone!.p).toBeGreaterThan(0.05);
+  expect(againstNone!.verdict).toBe("no difference shown");
+});
+
 test("of answers more is better, and p-values are adjusted over all tasks of a score", () => {
   const answers: MeasuredArms = { ...measured, score: "answers" };
   const verdictOf = (all: ReturnType<typeof compareArms>) => all.at(-1)![2]!.comparisons[0]!;

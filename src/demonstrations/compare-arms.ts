@@ -2,7 +2,9 @@
 
 import { judgeFamily } from "../evaluation/compare.ts";
 import { crossedBootstrap, pNotZero } from "../statistics/crossed-bootstrap.ts";
+import { mean } from "../statistics/estimates.ts";
 import { percentileInterval } from "../statistics/paired-bootstrap.ts";
+import { signFlipTest } from "../statistics/sign-flip.ts";
 import type { Estimate } from "../statistics/wilson.ts";
 import { type ArmScore, type DemonstrationScore, nameArm } from "./results.ts";
 
@@ -30,9 +32,11 @@ interface ComparedPair {
 }
 
 /**
- * Estimates the score of each arm, and its differences from "zero-shot" and from "random" with as many demonstrations. Intervals and
- * p-values are of one bootstrap over items and draws, in which all arms have the same draws; an arm of a single draw counts as
- * if it had given the same in all of them. p-values are adjusted over all measurements together, which are of one score.
+ * Estimates the score of each arm, and its differences from "zero-shot" and from "random" with as many demonstrations. Intervals are
+ * of one bootstrap over items and draws, in which all arms have the same draws; an arm of a single draw counts as if it had given the
+ * same in all of them. p is the larger of two: that of this bootstrap, which promises too much of few items, and that of the sign-flip
+ * test of the items' mean differences, which knows nothing of the draws. p-values are adjusted over all measurements together, which
+ * are of one score.
  *
  * @returns of each measurement, the score of each of its arms
  */
@@ -84,7 +88,7 @@ function examine({ score, sizes, arms }: MeasuredArms) {
           arm: i,
           against: nameArm(base),
           difference: { value: values[i]! - values[j]!, ...percentileInterval(differences) },
-          p: pNotZero(differences),
+          p: Math.max(pNotZero(differences), signFlipTest(meanDifferences(all[i]!, all[j]!))),
           higherIsBetter: score === "answers",
         },
       ];
@@ -92,4 +96,9 @@ function examine({ score, sizes, arms }: MeasuredArms) {
   );
   const estimates = means.map((draws, i): Estimate => ({ value: values[i]!, ...percentileInterval(draws) }));
   return { score, pairs, estimates };
+}
+
+/** Of each item, the mean over the draws of the one less the other. */
+function meanDifferences(one: readonly Float64Array[], other: readonly Float64Array[]): number[] {
+  return Array.from(one[0]!, (_, item) => mean(one.map((run, draw) => run[item]! - other[draw]![item]!)));
 }
