@@ -31,6 +31,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   select: async () => (await import("./select.ts")).addSelectCommand,
   programs: async () => (await import("./programs.ts")).addProgramsCommand,
   prm: async () => (await import("./prm.ts")).addPrmCommands,
+  assess: async () => (await import("./assess.ts")).addAssessCommand,
   align: async () => (await import("./align.ts")).addAlignCommand,
   sandbox: async () => (await import("./sandbox.ts")).addSandboxCommand,
   chat: async () => (await import("./chat.ts")).addChatCommand,

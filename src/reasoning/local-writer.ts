@@ -96,6 +96,7 @@ export function createLocalWriter(
     name: model.name,
     chat: inChat,
     abilities: ["continue", "logprobs", "score"],
+    context,
     countTokens: (text) => tokenizer.encode(text).length,
     countPrompt: (messages) => encodeText(tokenizer, render(messages)).length,
 

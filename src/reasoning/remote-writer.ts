@@ -97,6 +97,7 @@ export function createRemoteWriter(client: WritingClient, options: RemoteWriterO
   return {
     identity: `${client.baseURL} ${model} ${chat ? "chat" : "plain"}`,
     name: `${model} at ${client.baseURL}`,
+    server: client.baseURL,
     chat,
     abilities: ["continue", "logprobs"],
     async check(needs) {

@@ -85,9 +85,13 @@ export interface Writer {
   readonly identity: string;
   /** For people. */
   readonly name: string;
+  /** The address that all that is asked goes to; absent if it stays on this machine. */
+  readonly server?: string;
   /** Whether conversations are turns of a chat, or plain text. */
   readonly chat: boolean;
   readonly abilities: readonly Ability[];
+  /** The most tokens of a conversation with what is written; absent if that is not known. */
+  readonly context?: number;
   /** Asks for a token, to see whether a server is there and does what is needed. @throws InputError if it does not */
   check?(needs: readonly Ability[]): Promise<void>;
   /** How many tokens a text within the assistant's turn takes; absent if that is not known. */
