@@ -41,56 +41,88 @@ const resamples = 2000;
 export function measureAgreement(texts: readonly RatedText[]): Agreement | null {
   if (texts.length === 0) return null;
   const levels = texts.flatMap(({ level }) => (level === null ? [] : [level]));
-  const references = texts.map(({ reference }) => reference);
-  const measure = (statistic: (texts: readonly RatedText[]) => number | undefined) =>
-    measureOverGroups(texts, statistic);
+  const values = texts.map(({ group, reference, level }) => ({ group, value: { reference, level } }));
+  const kappa = measureKappa(texts);
   return {
     texts: texts.length,
-    kappa: measure(kappaOf),
-    whyNoKappa:
-      kappaOf(texts) === undefined
-        ? levels.length === 0
-          ? "no text has a level"
-          : new Set(levels).size === 1
-            ? `all levels given are ${levels[0]}, so that agreement beyond chance is not to be seen`
-            : `all levels of the reference are ${references[0]}, so that agreement beyond chance is not to be seen`
-        : null,
-    exact: measure(
-      (texts) => texts.filter(({ level, reference }) => level === reference).length / texts.length,
-    )!,
-    macroF1: measure((texts) =>
+    kappa,
+    whyNoKappa: kappa ? null : explainMissing(levels, texts[0]!.reference),
+    exact: measureOverGroups(values, (pairs, counts) => {
+      const right = counts.filter((_, place) => pairs[place]!.level === pairs[place]!.reference);
+      return sumOf(right) / sumOf(counts);
+    })!,
+    macroF1: measureOverGroups(values, (pairs, counts) =>
       macroF1(
-        texts.map(({ reference }) => reference),
-        texts.map(({ level }) => level ?? undefined),
+        pairs.map(({ reference }) => reference),
+        pairs.map(({ level }) => level ?? undefined),
+        counts,
       ),
     )!,
-    alpha: measure((texts) =>
-      krippendorffAlpha(texts.map(({ reference, level }) => [reference, level ?? undefined])),
+    alpha: measureOverGroups(values, (pairs, counts) =>
+      krippendorffAlpha(
+        pairs.map(({ reference, level }) => [reference, level ?? undefined]),
+        counts,
+      ),
     ),
   };
 }
 
-/** A statistic with the interval of the bootstrap over groups, which are drawn whole. @returns null if there is none */
-export function measureOverGroups<T extends { readonly group: string }>(
-  items: readonly T[],
-  statistic: (items: readonly T[]) => number | undefined,
-): Measured | null {
-  const value = statistic(items);
-  if (value === undefined) return null;
-  const groups = byGroup(items);
-  if (groups.length < 2) return { value, interval: null };
-  const ofDraw = (drawn: Uint32Array) =>
-    statistic(Array.from(drawn, (place) => groups[place]!).flat()) ?? Number.NaN;
-  const interval = pairedBootstrap(groups.length, ofDraw, { resamples });
-  return { value, interval: Number.isNaN(interval.low) ? null : interval };
+/** Quadratic weighted kappa over the texts that have a level; null where it is not known. */
+export function measureKappa(texts: readonly RatedText[]): Measured | null {
+  const rated = texts.flatMap(({ group, reference, level }) =>
+    level === null ? [] : [{ group, value: { reference, level } }],
+  );
+  return measureOverGroups(rated, (pairs, counts) =>
+    quadraticKappa(
+      pairs.map(({ reference }) => reference),
+      pairs.map(({ level }) => level),
+      counts,
+    ),
+  );
 }
 
-function kappaOf(texts: readonly RatedText[]): number | undefined {
-  const rated = texts.filter(({ level }) => level !== null);
-  return quadraticKappa(
-    rated.map(({ reference }) => reference),
-    rated.map(({ level }) => level!),
-  );
+function sumOf(counts: Float64Array): number {
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+function explainMissing(levels: readonly number[], reference: number): string {
+  if (levels.length === 0) return "no text has a level";
+  const whose = levels.every((level) => level === levels[0])
+    ? `given are ${levels[0]}`
+    : `of the reference are ${reference}`;
+  return `all levels ${whose}, so that agreement beyond chance is not to be seen`;
+}
+
+/**
+ * A statistic with the interval of the bootstrap over groups, which are drawn whole.
+ *
+ * @param statistic of different values, and how often each stands
+ * @returns null if there is none
+ */
+export function measureOverGroups<T>(
+  items: readonly { readonly group: string; readonly value: T }[],
+  statistic: (values: readonly T[], counts: Float64Array) => number | undefined,
+): Measured | null {
+  const places = new Map<string, number>();
+  const values: T[] = [];
+  const placeOf = (value: T) => {
+    const key = JSON.stringify(value);
+    const place = places.get(key) ?? values.push(value) - 1;
+    places.set(key, place);
+    return place;
+  };
+  const groups = byGroup(items).map((group) => group.map(({ value }) => placeOf(value)));
+  const counts = new Float64Array(values.length);
+  const ofDraw = (drawn: Iterable<number>) => {
+    counts.fill(0);
+    for (const group of drawn) for (const place of groups[group]!) counts[place]!++;
+    return statistic(values, counts) ?? Number.NaN;
+  };
+  const value = ofDraw(groups.keys());
+  if (Number.isNaN(value)) return null;
+  if (groups.length < 2) return { value, interval: null };
+  const interval = pairedBootstrap(groups.length, ofDraw, { resamples });
+  return { value, interval: Number.isNaN(interval.low) ? null : interval };
 }
 
 /** How alike several runs of a model are. The definition is this project's: the paper's was not found. */

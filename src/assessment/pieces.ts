@@ -62,14 +62,21 @@ export function combine(dimension: Dimension, findings: readonly Finding[]): Sco
   const known = findings.flatMap(({ distribution }) => (distribution ? [distribution] : []));
   const probabilities =
     known.length === findings.length ? mapDistribution(sumOfIndependent(known), levels.length, place) : null;
-  const described = probabilities && describeDistribution(probabilities);
   const turns = findings.flatMap(({ turns = [] }) => turns);
   return {
     level: least === most ? lowest + least : null,
-    probabilities,
-    expected: described && lowest + described.mean,
-    deviation: described?.deviation ?? null,
+    ...describeLevels(dimension, probabilities),
     evidence: findings.flatMap(({ evidence }) => evidence),
     ...(findings.every(({ turns }) => turns) && { turns }),
   };
+}
+
+/** Mean and standard deviation of the level. @param probabilities of each level, the lowest first; null if they are not known */
+export function describeLevels(
+  { levels }: Dimension,
+  probabilities: readonly number[] | null,
+): Pick<Scored, "probabilities" | "expected" | "deviation"> {
+  if (!probabilities) return { probabilities, expected: null, deviation: null };
+  const { mean, deviation } = describeDistribution(probabilities);
+  return { probabilities, expected: levels[0]!.level + mean, deviation };
 }

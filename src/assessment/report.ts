@@ -21,6 +21,7 @@ import type { AssessedText } from "./texts.ts";
 const shownTexts = 30;
 
 const style = html`<style>
+#texts h3 { margin-top: 1.4rem; }
 .turn { max-width: 52rem; margin: 0; padding: .2rem .6rem; border-left: 4px solid transparent; }
 .turn.marked { margin: .15rem 0; border-left-color: #0b5a97; background: #e8f1f8; }
 .turn small { display: inline; margin-left: .5rem; padding: .05rem .4rem; border: 1px solid #0b5a97; border-radius: 3px; color: #0b5a97; white-space: nowrap; }
@@ -34,7 +35,7 @@ export function assessmentReport(
   texts: readonly AssessedText[],
 ): Report {
   const { model, adapter, rubric } = results;
-  const asked = results.ways.filter(({ isBaseline }) => !isBaseline);
+  const asked = results.ways.filter(({ asked }) => asked);
   const chosen = best(asked);
   const marking = findMarking(asked, chosen, scores);
   const by = adapter === null ? model : `${model} with ${adapter}`;
@@ -89,7 +90,7 @@ function findMarking(
   scores: readonly TextScore[],
 ): WayResults | undefined {
   const marks = (way: WayResults) =>
-    scores.some(({ way: name, evidence }) => name === way.name && evidence.some(({ turn }) => turn !== null));
+    scores.some(({ way: name, evidence }) => name === way.name && evidence.length > 0);
   if (marks(chosen)) return chosen;
   const others = ways.filter(marks);
   return others.length > 0 ? best(others) : undefined;
@@ -110,7 +111,7 @@ function describeTrust(results: AssessmentResults, chosen: WayResults): string[]
     texts.training === 0
       ? ""
       : ` Examples and baselines come from ${countOf(texts.training, "other text")} of ${countOf(texts.trainingGroups, "other group")}.`;
-  const learnt = ways.filter(({ isBaseline }) => isBaseline);
+  const learnt = ways.filter(({ asked }) => !asked);
   return [
     `${source}: ${countOf(texts.assessed, "text")} of ${countOf(texts.assessedGroups, "group")}.${split}`,
     ...chosen.dimensions.map(({ dimension, agreement }) => {
@@ -244,8 +245,7 @@ function wayBlocks({ ways, reference }: AssessmentResults, name: string): Block[
     const found = dimensions.find(({ dimension }) => dimension === name);
     return found ? [{ way, found }] : [];
   });
-  const nameOf = (way: Omit<WayResults, "dimensions">) =>
-    way.isBaseline ? `${way.name} (no model)` : way.name;
+  const nameOf = (way: Omit<WayResults, "dimensions">) => (way.asked ? way.name : `${way.name} (no model)`);
   const agreement: Block[] =
     reference === null
       ? []
@@ -338,7 +338,10 @@ function rubricSection({ rubric, ways }: AssessmentResults): Section {
       ]),
       list([
         ...new Map(
-          ways.map(({ name, description }) => [description, `${name.split(",")[0]}: ${description}`]),
+          ways.map(({ name, asked, description }) => [
+            description,
+            `${asked?.formulation ?? name}: ${description}`,
+          ]),
         ).values(),
       ]),
     ],
@@ -346,7 +349,7 @@ function rubricSection({ rubric, ways }: AssessmentResults): Section {
 }
 
 function provenanceSection(results: AssessmentResults): Section {
-  const { model, adapter, slimtune, date, reading, selection, temperature, seed, rubric } = results;
+  const { model, adapter, slimtune, date, reading, selection, temperature, seed, rubric, ways } = results;
   return {
     id: "provenance",
     title: "How it was made",
@@ -356,7 +359,12 @@ function provenanceSection(results: AssessmentResults): Section {
         reading === "likelihoods"
           ? "Answers that are one of several are read from how likely the model takes each of them, whole; quotes are written."
           : "Answers are read as the model writes them; what cannot be read is no level.",
-        `Texts are written at temperature ${temperature}; examples are chosen ${selection === "random" ? "at random" : `by ${selection}`}, half of them turns or texts that show what is asked, half hard negatives; seed ${seed}.`,
+        `Texts are written at temperature ${temperature}; seed ${seed}.`,
+        ...(ways.some(({ asked }) => asked && asked.shots > 0)
+          ? [
+              `Examples are chosen ${selection === "random" ? "at random" : `by ${selection}`}: half of them turns or texts that show what is asked, half hard negatives.`,
+            ]
+          : []),
         "Counts of pieces are added before the rubric gives the level; a level of a piece stands for the smallest count that it has. Levels that stand for no counts are averaged.",
         ...(rubric.windowWords === undefined
           ? []

@@ -43,7 +43,12 @@ export interface WayResults {
   readonly name: string;
   /** In a sentence. */
   readonly description: string;
-  readonly isBaseline: boolean;
+  /** How a model was asked; null without a model. `pieceTokens` is null where texts were shown whole. */
+  readonly asked: {
+    readonly formulation: string;
+    readonly pieceTokens: number | null;
+    readonly shots: number;
+  } | null;
   /** Runs with other draws; 1 where nothing is drawn, so that another run would be the same. */
   readonly runs: number;
   readonly dimensions: readonly DimensionResults[];

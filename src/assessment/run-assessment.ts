@@ -15,7 +15,7 @@ import { anonymize } from "./anonymize.ts";
 import { createAssessor } from "./assessor.ts";
 import { baselines, labelledLevel } from "./baselines.ts";
 import { allRows, drawnRows } from "./judge-rows.ts";
-import type { Scored } from "./pieces.ts";
+import { describeLevels, type Scored } from "./pieces.ts";
 import { lowerMedian, type Ratings, readRatings } from "./ratings.ts";
 import type { Reading } from "./respondent.ts";
 import type { AssessmentResults, TextScore } from "./results.ts";
@@ -176,13 +176,13 @@ export async function runAssessment(
         ...{ reading: assessor.reading, selection: select, temperature, seed },
         ways: [
           ...ways.map((way) => {
-            const { name, formulation } = way;
-            const ofWay = rows.filter((row) => row.way === way);
-            const facts = { name, description: formulation.description, isBaseline: false };
-            return summarize(facts, ofWay, assessed, rubric);
+            const { name, formulation, pieceTokens = null, shots } = way;
+            const asked = { formulation: formulation.name, pieceTokens, shots };
+            const own = rows.filter((row) => row.way === way);
+            return summarize({ name, description: formulation.description, asked }, own, assessed, rubric);
           }),
           ...learnt.map(({ name, description, rows }) =>
-            summarize({ name, description, isBaseline: true }, rows, assessed, rubric),
+            summarize({ name, description, asked: null }, rows, assessed, rubric),
           ),
         ],
       };
@@ -231,13 +231,22 @@ function scoreOf(
   ratings: Ratings | undefined,
 ): TextScore {
   const levels = runs.flatMap(({ level }) => (level === null ? [] : [level]));
+  const { evidence, turns } = runs[0]!;
   return {
     ...{ text: text.id, group: text.group, dimension: dimension.name, way },
-    ...runs[0]!,
     level: levels.length === 0 ? null : lowerMedian(levels),
+    ...describeLevels(dimension, averageOf(runs.map(({ probabilities }) => probabilities))),
+    ...{ evidence, ...(turns && { turns }) },
     reference: referenceOf(text, dimension, ratings),
     runs: runs.map(({ level }) => level),
   };
+}
+
+function averageOf(distributions: readonly (readonly number[] | null)[]): number[] | null {
+  const [first] = distributions;
+  if (!first || distributions.includes(null)) return null;
+  const sumAt = (place: number) => distributions.reduce((sum, one) => sum + one![place]!, 0);
+  return first.map((_, place) => sumAt(place) / distributions.length);
 }
 
 /** The level that others are compared with; null if none is known. */

@@ -19,10 +19,8 @@ export function splitTexts(
   { trainShare = 0.5, seed = 0, limit }: SplitOptions,
 ): { readonly assessed: AssessedText[]; readonly training: AssessedText[] } {
   const says = texts.some(({ split }) => split !== undefined);
-  const isTraining = (text: AssessedText) =>
-    says
-      ? text.split === "train"
-      : isLabelled(text) && seedOf(seed, "split", text.group) / 2 ** 32 < trainShare;
+  const drawn = drawGroups(texts.filter(isLabelled), trainShare, seed);
+  const isTraining = ({ split, group }: AssessedText) => (says ? split === "train" : drawn.has(group));
   const training = texts.filter(isTraining);
   const assessed = texts.filter((text) => !isTraining(text)).slice(0, limit);
   const unlabelled = training.find((text) => !isLabelled(text));
@@ -43,4 +41,12 @@ export function splitTexts(
       "All texts are learnt from, so that none is assessed; lower --train-share, or give more.",
     );
   return { assessed, training };
+}
+
+/** So many of the groups, in the order of a hash. */
+function drawGroups(texts: readonly AssessedText[], share: number, seed: number): ReadonlySet<string> {
+  const groups = [...new Set(texts.map(({ group }) => group))]
+    .map((group) => ({ group, place: seedOf(seed, "split", group) }))
+    .sort((a, b) => a.place - b.place);
+  return new Set(groups.slice(0, Math.floor(share * groups.length)).map(({ group }) => group));
 }

@@ -2,9 +2,8 @@
 
 import type { Meter } from "../reasoning/meter.ts";
 import { krippendorffAlpha } from "../statistics/krippendorff-alpha.ts";
-import { quadraticKappa } from "../statistics/quadratic-kappa.ts";
 import { areaUnderRoc } from "../statistics/roc.ts";
-import { measureAgreement, measureConsistency, measureOverGroups } from "./agreement.ts";
+import { measureAgreement, measureConsistency, measureKappa, measureOverGroups } from "./agreement.ts";
 import type { Ratings } from "./ratings.ts";
 import type { AssessmentResults, DimensionResults, TextScore, WayResults } from "./results.ts";
 import type { Dimension, Rubric } from "./rubric.ts";
@@ -22,14 +21,14 @@ export function agreementOfPeople(
   ratings: Ratings,
 ): AssessmentResults["people"] {
   return rubric.dimensions.map(({ name }) => {
-    const rated = texts.map(({ id, group }) => ({ group, levels: ratings.get(id)?.get(name) ?? [] }));
-    const alpha = measureOverGroups(rated, (texts) => krippendorffAlpha(texts.map(({ levels }) => levels)));
+    const rated = texts.map(({ id, group }) => ({ group, value: ratings.get(id)?.get(name) ?? [] }));
+    const alpha = measureOverGroups(rated, krippendorffAlpha);
     return { dimension: name, alpha };
   });
 }
 
 export function summarize(
-  facts: Pick<WayResults, "name" | "description" | "isBaseline">,
+  facts: Pick<WayResults, "name" | "description" | "asked">,
   rows: readonly MeteredScore[],
   texts: readonly AssessedText[],
   rubric: Rubric,
@@ -62,15 +61,7 @@ function summarizeDimension(
     dimension: dimension.name,
     failed: scores.filter(({ level }) => level === null).length / scores.length,
     agreement: measureAgreement(rated),
-    expectedKappa:
-      expected.length === 0
-        ? null
-        : measureOverGroups(expected, (texts) =>
-            quadraticKappa(
-              texts.map(({ reference }) => reference),
-              texts.map(({ level }) => level),
-            ),
-          ),
+    expectedKappa: measureKappa(expected),
     turnArea: measureTurns(dimension, scores, texts),
     consistency: runs[0]!.length > 1 ? measureConsistency(runs) : null,
     quotes:

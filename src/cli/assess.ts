@@ -12,6 +12,7 @@ import {
   runAssessment,
 } from "../assessment/run-assessment.ts";
 import { selections } from "../assessment/shots.ts";
+import { formatSeconds } from "../reporting/format.ts";
 import { parseList, parseNumber, parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
 import { formatDuration, note, print, withStatusLine } from "./output.ts";
@@ -169,7 +170,7 @@ function wayRow({ name }: WayResults, { agreement, failed, consistency, usage }:
     percent(failed),
     consistency ? percent(consistency.identical) : "–",
     (usage.promptTokens + usage.completionTokens + usage.verifierTokens).toFixed(0),
-    formatDuration(usage.seconds),
+    formatSeconds(usage.seconds),
   ];
 }
 

@@ -93,6 +93,23 @@ describe("Krippendorff's alpha", () => {
   });
 });
 
+test("counts are copies", () => {
+  const pairs = [
+    [1, 1],
+    [2, 3],
+    [4, 2],
+    [3, 3],
+  ] as const;
+  const counts = [2, 0, 1, 3];
+  const copies = pairs.flatMap((pair, i) => Array.from({ length: counts[i]! }, () => pair));
+  const split = (pairs: readonly (readonly [number, number])[]) =>
+    [pairs.map(([a]) => a), pairs.map(([, b]) => b)] as const;
+  expect(quadraticKappa(...split(pairs), counts)).toBeCloseTo(quadraticKappa(...split(copies))!, 12);
+  expect(macroF1(...split(pairs), counts)).toBeCloseTo(macroF1(...split(copies))!, 12);
+  expect(krippendorffAlpha(pairs, counts)).toBeCloseTo(krippendorffAlpha(copies)!, 12);
+  expect(quadraticKappa([1, 2, 3], [1, 2, 3], [0, 4, 0])).toBeUndefined();
+});
+
 describe("logistic regression", () => {
   test.each(golden.logistic)(
     "with $size features finds the loss and the probabilities of scikit-learn",

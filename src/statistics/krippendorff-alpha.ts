@@ -6,22 +6,26 @@
  * Items that fewer than two have rated count for nothing.
  *
  * @param items of each item the levels that raters gave it; undefined of a rater who gave none
+ * @param counts how often each item stands. Default: once
  * @returns at most 1, and 0 for chance; undefined if no item has two ratings, or all ratings are equal
  */
-export function krippendorffAlpha(items: readonly (readonly (number | undefined)[])[]): number | undefined {
+export function krippendorffAlpha(
+  items: readonly (readonly (number | undefined)[])[],
+  counts: ArrayLike<number> = items.map(() => 1),
+): number | undefined {
   const rated = items
-    .map((item) => item.filter((level) => level !== undefined))
-    .filter(({ length }) => length > 1);
-  const levels = [...new Set(rated.flat())].sort((a, b) => a - b);
-  const places = new Map(levels.map((level, place) => [level, place]));
+    .map((item, i) => ({ levels: item.filter((level) => level !== undefined), times: counts[i]! }))
+    .filter(({ levels }) => levels.length > 1);
+  const levels = [...new Set(rated.flatMap(({ levels }) => levels))].sort((a, b) => a - b);
   const size = levels.length;
   const coincidences = new Float64Array(size * size);
   const totals = new Float64Array(size);
-  for (const item of rated) {
-    for (const [i, first] of item.entries()) {
-      totals[places.get(first)!]!++;
-      for (const [j, second] of item.entries())
-        if (i !== j) coincidences[places.get(first)! * size + places.get(second)!]! += 1 / (item.length - 1);
+  for (const { levels: given, times } of rated) {
+    const places = given.map((level) => levels.indexOf(level));
+    for (const [i, first] of places.entries()) {
+      totals[first]! += times;
+      for (const [j, second] of places.entries())
+        if (i !== j) coincidences[first * size + second]! += times / (places.length - 1);
     }
   }
   const count = totals.reduce((sum, total) => sum + total, 0);
