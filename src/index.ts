@@ -14,6 +14,22 @@ export {
   type AlignmentRunOptions,
   runAlignment,
 } from "./alignment/run-alignment.ts";
+export type { Agreement, Consistency, Measured } from "./assessment/agreement.ts";
+export type { Evidence, JudgedTurn } from "./assessment/formulations/formulation.ts";
+export type { Scored } from "./assessment/pieces.ts";
+export type { Reading } from "./assessment/respondent.ts";
+export type { AssessmentResults, DimensionResults, TextScore, WayResults } from "./assessment/results.ts";
+export { type Dimension, type Level, type Rubric, readRubric } from "./assessment/rubric.ts";
+export {
+  type AssessmentEvents,
+  type AssessmentOptions,
+  type AssessmentOutcome,
+  type AssessmentPlan,
+  runAssessment,
+} from "./assessment/run-assessment.ts";
+export type { ShotSelection } from "./assessment/shots.ts";
+export type { SplitOptions } from "./assessment/split-texts.ts";
+export { type AssessedText, readTexts, type Turn } from "./assessment/texts.ts";
 export type {
   Adaptation,
   AdapterTensors,

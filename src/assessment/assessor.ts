@@ -9,7 +9,7 @@ import type { Finding, Piece } from "./formulations/formulation.ts";
 import { combine, cutIntoPieces, type Scored } from "./pieces.ts";
 import { answerTokens, createRespondents, type Reading, type Respondent } from "./respondent.ts";
 import type { Dimension, Rubric } from "./rubric.ts";
-import { type ChooseShots, prepareShots, type Selection, seedOf } from "./shots.ts";
+import { type ChooseShots, prepareShots, type ShotSelection, seedOf } from "./shots.ts";
 import type { AssessedText } from "./texts.ts";
 import type { Way } from "./ways.ts";
 
@@ -20,7 +20,7 @@ export interface AssessorOptions {
   readonly training: readonly AssessedText[];
   /** Default: from likelihoods where the model gives them. */
   readonly read?: Reading;
-  readonly select: Selection;
+  readonly select: ShotSelection;
   readonly temperature: number;
   readonly repeats: number;
   readonly seed: number;

@@ -2,7 +2,7 @@
 
 import { InputError } from "../core/errors.ts";
 import { describeDistribution, mapDistribution, sumOfIndependent } from "./distribution.ts";
-import type { Evidence, Finding, Piece } from "./formulations/formulation.ts";
+import type { Evidence, Finding, JudgedTurn, Piece } from "./formulations/formulation.ts";
 import { type Dimension, isCounted, levelOf } from "./rubric.ts";
 import { type AssessedText, renderTurns } from "./texts.ts";
 
@@ -43,8 +43,8 @@ export interface Scored {
   readonly expected: number | null;
   readonly deviation: number | null;
   readonly evidence: readonly Evidence[];
-  /** Of each turn that was asked about. */
-  readonly turns?: Finding["turns"];
+  /** Every turn that was asked about by itself. */
+  readonly turns?: readonly JudgedTurn[];
 }
 
 /**

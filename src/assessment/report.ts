@@ -149,7 +149,7 @@ function showMeasured(measured: Measured | null | undefined, scale: number, digi
 }
 
 function levelBlocks(
-  { rubric, reference }: AssessmentResults,
+  { rubric, reference, ways }: AssessmentResults,
   chosen: WayResults,
   scores: readonly TextScore[],
   texts: readonly AssessedText[],
@@ -170,7 +170,7 @@ function levelBlocks(
       numeric: true,
     }),
     note(
-      `By "${chosen.name}"${reference === null ? "" : ", which agrees best on these very texts"}. In brackets the mean of the level by how likely the model takes each, and its standard deviation. "none" stands where no level could be read from the answers.`,
+      `By "${chosen.name}"${reference === null || ways.filter(({ asked }) => asked).length === 1 ? "" : ", which agrees best on these very texts"}. In brackets the mean of the level by how likely the model takes each, and its standard deviation. "none" stands where no level could be read from the answers.`,
     ),
   ];
 }

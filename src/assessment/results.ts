@@ -72,7 +72,7 @@ export interface DimensionResults {
   readonly usage: Pick<Meter, "promptTokens" | "completionTokens" | "verifierTokens" | "calls" | "seconds">;
 }
 
-/** The level of a text by one way. */
+/** The level of a text by one way; its probabilities are means over the runs. */
 export interface TextScore extends Omit<Scored, "evidence"> {
   readonly text: string;
   readonly group: string;
@@ -83,6 +83,6 @@ export interface TextScore extends Omit<Scored, "evidence"> {
   readonly reference: number | null;
   /** The level of each run. */
   readonly runs: readonly (number | null)[];
-  /** Of the first run. */
+  /** Of the first run, as are the turns. */
   readonly evidence: readonly Evidence[];
 }

@@ -70,6 +70,9 @@ type GivenDimension = z.output<typeof schema>["dimensions"][number];
  * Reads a rubric from a YAML file.
  *
  * @throws InputError if there is none, or its levels overlap, leave a gap, or are not one above the other.
+ * @example
+ * const { dimensions } = readRubric("fixtures/miniature/assessment/rubric.yaml");
+ * for (const { name, question, levels } of dimensions) console.log(name, question, levels.length);
  */
 export function readRubric(path: string): Rubric {
   return parseRubric(readYaml(path), path);

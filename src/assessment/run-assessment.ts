@@ -20,7 +20,7 @@ import { lowerMedian, type Ratings, readRatings } from "./ratings.ts";
 import type { Reading } from "./respondent.ts";
 import type { AssessmentResults, TextScore } from "./results.ts";
 import { type Dimension, isCounted, type Rubric, readRubric } from "./rubric.ts";
-import type { Selection } from "./shots.ts";
+import type { ShotSelection } from "./shots.ts";
 import { type SplitOptions, splitTexts } from "./split-texts.ts";
 import { agreementOfPeople, type MeteredScore, summarize } from "./summarize.ts";
 import { type AssessedText, byGroup, isLabelled, readTexts } from "./texts.ts";
@@ -44,7 +44,7 @@ export interface AssessmentOptions extends WriterOptions, SplitOptions {
   /** Examples before each question. Default 0 alone. */
   readonly shots?: readonly number[];
   /** How these are chosen. Default "random". */
-  readonly select?: Selection;
+  readonly select?: ShotSelection;
   /** Runs with other draws. Default 1. */
   readonly repeats?: number;
   /** How answers that are one of several are read. Default: from likelihoods where the model gives them. */

@@ -16,7 +16,7 @@ import type { Way } from "./ways.ts";
 
 /** How examples are chosen: at random, the same for all that is asked; or for each question the most alike by their words. */
 export const selections = ["random", "bm25"] as const;
-export type Selection = (typeof selections)[number];
+export type ShotSelection = (typeof selections)[number];
 
 /** Examples that are chosen from, at most so many of each side, drawn once. */
 const mostPooled = 1000;
@@ -42,7 +42,7 @@ export function prepareShots(
   dimension: Dimension,
   rubric: Rubric,
   training: readonly AssessedText[],
-  { by, seed, countTokens }: { by: Selection; seed: number; countTokens: (text: string) => number },
+  { by, seed, countTokens }: { by: ShotSelection; seed: number; countTokens: (text: string) => number },
 ): ChooseShots {
   if (shots === 0) return async (cases) => cases.map(() => []);
   const cases = training

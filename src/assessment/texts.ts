@@ -49,6 +49,11 @@ const schema = z.object({
  * text is assessed.
  *
  * @throws InputError if a row is no text, has no turns, or a speaker has no role, naming the line; or two texts have the same id.
+ * @example
+ * const { readRubric } = await import("slimtune");
+ * const rubric = readRubric("fixtures/miniature/assessment/rubric.yaml");
+ * const lessons = await readTexts("fixtures/miniature/assessment/lessons.jsonl", rubric);
+ * console.log(lessons.map(({ id, turns }) => `${id}: ${turns.length} turns`));
  */
 export async function readTexts(path: string, rubric: Rubric): Promise<AssessedText[]> {
   const texts: AssessedText[] = [];

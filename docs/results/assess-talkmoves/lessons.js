@@ -27,6 +27,10 @@ const roleOf = ({ student_tag, teacher_tag, speaker }) => {
   return /^\s*(t\d?|teacher|m[rs]s?\b)/i.test(String(speaker)) ? "Teacher" : "Student";
 };
 
+/** A turn of more words ends with its sentence, and another begins: pieces of few tokens must hold it. */
+const longest = 80;
+const countWords = (text) => text.split(" ").length;
+
 const transcripts = new Map();
 const rows = gunzipSync(readFileSync(join(source, "talkmoves_utterances.jsonl.gz"))).toString("utf8");
 for (const line of rows.trim().split("\n")) {
@@ -42,10 +46,11 @@ for (const line of rows.trim().split("\n")) {
   const last = lesson.turns.at(-1);
   const code = codeOf(row, role === "Student" ? "student_tag" : "teacher_tag");
   const codes = code === undefined ? [] : [code];
-  if (last && last.place === place && last.speaker === role) {
+  if (last && last.place === place && last.speaker === role && last.words < longest) {
+    last.words += countWords(sentence);
     last.text += ` ${sentence}`;
     last.codes = [...new Set([...last.codes, ...codes])];
-  } else lesson.turns.push({ place, speaker: role, text: sentence, codes });
+  } else lesson.turns.push({ place, words: countWords(sentence), speaker: role, text: sentence, codes });
 }
 
 const spread = (lessons, count) =>
@@ -56,10 +61,10 @@ const excerpt = (turns) => {
   let said = 0;
   for (const turn of turns.slice(words < Number.POSITIVE_INFINITY ? Math.floor(turns.length / 3) : 0)) {
     if (said >= words) break;
-    said += turn.text.split(/\s+/).length;
+    said += turn.words;
     chosen.push(turn);
   }
-  return chosen.map(({ place: _, ...turn }) => turn);
+  return chosen.map(({ speaker, text, codes }) => ({ speaker, text, codes }));
 };
 
 const ofSubset = (subset, count) => {

@@ -21,6 +21,14 @@ export interface Evidence {
   readonly probability?: number;
 }
 
+/** A turn that was asked about. */
+export interface JudgedTurn {
+  /** Its number in the text, from 0. */
+  readonly turn: number;
+  /** How probable it is that it answers the question by yes. */
+  readonly probability: number;
+}
+
 /** What was found in a piece: counts, or where nothing is counted how many levels above the lowest. */
 export interface Finding {
   /** The number is from `least` to `most`: the same, but where answers could not be read. */
@@ -29,8 +37,8 @@ export interface Finding {
   /** How probable each number is, from 0 on; absent of answers that are not read from likelihoods. */
   readonly distribution?: readonly number[];
   readonly evidence: readonly Evidence[];
-  /** Of each turn that was asked about: how probable it is that it answers the question by yes. */
-  readonly turns?: readonly { readonly turn: number; readonly probability: number }[];
+  /** Every turn that was asked about. */
+  readonly turns?: readonly JudgedTurn[];
 }
 
 /** An answer that is one of several, or could not be read. */
