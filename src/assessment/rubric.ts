@@ -10,7 +10,7 @@ export interface Level {
   /** From 0 to 9. */
   readonly level: number;
   readonly description: string;
-  /** The smallest and the largest count that it stands for, the largest of the highest level Infinity; absent if nothing is counted. */
+  /** The smallest and the largest count that it stands for, the largest of the highest level Infinity, which is null in JSON; absent if nothing is counted. */
   readonly counts?: { readonly least: number; readonly most: number };
 }
 
