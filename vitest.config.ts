@@ -9,7 +9,12 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: "default", include: ["{src,examples}/**/*.test.ts"], testTimeout: 60_000 },
+        test: {
+          name: "default",
+          include: ["{src,examples}/**/*.test.ts"],
+          setupFiles: ["./vitest.one-thread.ts"],
+          testTimeout: 60_000,
+        },
       },
       { extends: true, test: { name: "real", include: ["src/**/*.real.ts"], testTimeout: 3_600_000 } },
     ],

@@ -34,7 +34,7 @@ const checkpoint = await openCheckpoint("fixtures/reference/models/llama");
 const { config } = checkpoint;
 const weights = await loadWeights(checkpoint);
 const adaptation = lora(loraConfigSchema.parse({ r: 4, lora_alpha: 8, lora_dropout: 0.1 }), config);
-const device = openDevice("cpu", { threads: 2 });
+const device = openDevice("cpu", { threads: 1 });
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-loop-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 

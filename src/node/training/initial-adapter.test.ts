@@ -29,7 +29,7 @@ const options = (out: string, more: Partial<RunOptions> = {}): RunOptions => ({
   learning_rate: golden.learning_rate,
   lr_scheduler_type: "constant",
   validation: 0,
-  threads: 2,
+  threads: 1,
   out: join(scratch, out),
   ...more,
 });

@@ -18,7 +18,7 @@ import type { RunOptions } from "./run-config.ts";
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-methods-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 const model = "fixtures/embedded-model";
-const device = openDevice("cpu", { threads: 2 });
+const device = openDevice("cpu", { threads: 1 });
 const data = join(scratch, "data.jsonl");
 const lines = readFileSync("fixtures/miniature/math-train.jsonl", "utf8").split("\n");
 writeFileSync(data, `${lines.slice(0, 12).join("\n")}\n`);
@@ -51,7 +51,7 @@ const options = (name: string, more: Partial<RunOptions>): RunOptions => ({
   learning_rate: 2e-3,
   warmup_ratio: 0,
   validation: 0,
-  threads: 2,
+  threads: 1,
   out: join(scratch, name.replaceAll(" ", "-")),
   ...more,
 });

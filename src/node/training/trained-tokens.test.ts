@@ -15,7 +15,7 @@ import type { RunPlan } from "./run-events.ts";
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-trained-tokens-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 const model = "fixtures/embedded-model";
-const device = openDevice("cpu", { threads: 2 });
+const device = openDevice("cpu", { threads: 1 });
 const data = join(scratch, "data.jsonl");
 const lines = ["one", "two", "three", "four"].map((word) =>
   JSON.stringify({ prompt: `Call for ${word}.`, completion: `<tool>${word}</tool>` }),
@@ -32,7 +32,7 @@ const options = (name: string, more: Partial<RunOptions> = {}): RunOptions => ({
   warmup_ratio: 0,
   validation: 0,
   apply_chat_template: false,
-  threads: 2,
+  threads: 1,
   train_tokens: ["<tool>", "</tool>", "<|turn|>"],
   out: join(scratch, name),
   ...more,

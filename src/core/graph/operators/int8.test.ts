@@ -7,7 +7,7 @@ import { vjp } from "../grad.ts";
 import { input } from "../tensor.ts";
 import { dequantizeInt8 as dequantize, matmulInt8 } from "./int8.ts";
 
-const device = openDevice("cpu", { threads: 2 });
+const device = openDevice("cpu", { threads: 1 });
 const size = (max: number) => fc.integer({ min: 1, max });
 
 test("int8 weights are dequantized to the bit, and products and derivatives use them", async () => {

@@ -7,7 +7,7 @@ import { vjp } from "../grad.ts";
 import { input } from "../tensor.ts";
 import { dequantizeNF4 as dequantize, matmulNF4, type NF4Operand } from "./nf4.ts";
 
-const device = openDevice("cpu", { threads: 2 });
+const device = openDevice("cpu", { threads: 1 });
 
 /** Sizes of which the product of the last two is a multiple of NF4's blocks. */
 const sizes = fc
