@@ -19,8 +19,11 @@ const startSeconds = 3;
  * within a factor of two where other programs do not disturb it.
  */
 export async function estimateStudy(parts: readonly Part[]): Promise<StudyEstimate> {
-  const rate = expectedEfficiency * (await measureProductRate(openDevice("cpu")));
   const seconds = { tuning: 0, evaluation: 0 };
-  for (const { work } of parts) if (work) seconds[work.type] += startSeconds + (await work.flops()) / rate;
+  const works = parts.flatMap(({ work }) => (work ? [work] : []));
+  if (works.length > 0) {
+    const rate = expectedEfficiency * (await measureProductRate(openDevice("cpu"), 3));
+    for (const work of works) seconds[work.type] += startSeconds + (await work.flops()) / rate;
+  }
   return { tuningSeconds: seconds.tuning, evaluationSeconds: seconds.evaluation };
 }
