@@ -6,6 +6,7 @@ import { PassThrough } from "node:stream";
 import { afterAll, expect, test, vi } from "vitest";
 import { type ConversationOptions, createConversation } from "../core/decoding/conversation.ts";
 import { DamagedModelError } from "../core/errors.ts";
+import { writeFirstExamples } from "../node/data/first-examples.fixture.ts";
 import { openCheckpoint } from "../node/models/checkpoint.ts";
 import { fineTune } from "../node/training/fine-tune.ts";
 import { createFakeGenerator } from "../server/fake-generator.fixture.ts";
@@ -152,7 +153,7 @@ test("the command talks to a real model", async () => {
 test("the command answers with an adapter", async () => {
   const model = "fixtures/embedded-model";
   const out = join(scratch, "run");
-  await fineTune({ model, data: "fixtures/miniature/math-train.jsonl", max_steps: 1, validation: 0, out });
+  await fineTune({ model, data: writeFirstExamples(scratch, "math"), max_steps: 1, validation: 0, out });
   const words = ["bin/slimtune.js", "chat", "--model", model, "--adapter", join(out, "adapter")];
   const { status, stdout } = spawnSync(process.execPath, [...words, "--max-new-tokens", "4"], {
     input: "Who has a dog?\n",

@@ -37,7 +37,7 @@ beforeAll(() => {
   );
   const sums = write(
     "sums.jsonl",
-    Array.from({ length: 120 }, (_, i) => ({ question: `${i} + 2`, answer: `#### ${i + 2}` })),
+    Array.from({ length: 40 }, (_, i) => ({ question: `${i} + 2`, answer: `#### ${i + 2}` })),
   );
   writeFileSync(
     choiceTask,
@@ -131,7 +131,7 @@ test("the embedded model's scores on two tasks, as a table, as JSON and in files
   expect(out).toContain("── which, item 1 ──\nWhich is 1 + 1?\n");
   expect(out).not.toContain("── which, item 2 ──");
   expect(out).toContain("1 + 1 = #### 2\n\n0 + 2 =\n── answer ──\n");
-  expect(out).toContain("Only the first items were asked (10 of 12 of which, 10 of 120 of sums), so");
+  expect(out).toContain("Only the first items were asked (10 of 12 of which, 10 of 40 of sums), so");
   expect(out).toContain("The results are in");
   expect(out).toMatch(/Next:\n {2}to compare it with a tuned model's {2}slimtune compare \S+ TUNED\n$/);
   expect(readdirSync(folder).sort()).toEqual([
@@ -293,7 +293,7 @@ describe("the built command, interrupted", () => {
     expect(last.status).toBe(0);
     const { requests } = JSON.parse(last.stdout.toString()).slimtune;
     expect(requests.found).toBeGreaterThan(first.split("\n").length - 3);
-    expect(requests.asked + requests.found).toBe(36 + 2 * 120);
+    expect(requests.asked + requests.found).toBe(36 + 2 * 40);
     expect(lastingResults(killed)).toEqual(lastingResults(whole));
     const scores = (folder: string, task: string) =>
       readSamples(folder, task).map(({ acc, exact_match }) => acc ?? exact_match);

@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { writeFirstExamples } from "../node/data/first-examples.fixture.ts";
 import { openGgufFile } from "../node/formats/gguf.ts";
 import { fineTune } from "../node/training/fine-tune.ts";
 import { captureOutput, clearOut, err, out } from "./captured-output.fixture.ts";
@@ -20,7 +21,7 @@ const run = (...words: string[]) => main(["node", "slimtune", ...words]);
 beforeAll(async () => {
   const options = {
     model,
-    data: "fixtures/miniature/math-train.jsonl",
+    data: writeFirstExamples(scratch, "math"),
     max_steps: 3,
     batch_size: 2,
     validation: 0,

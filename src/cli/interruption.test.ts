@@ -4,33 +4,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import type { StepMetrics } from "../core/training/loop.ts";
+import { writeFirstExamples } from "../node/data/first-examples.fixture.ts";
 import type { Efficiency } from "../node/efficiency/efficiency.ts";
 
 // Runs the built command (npm test builds it first) in processes that can be killed.
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-kill-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
+const data = writeFirstExamples(scratch, "math");
+
 const tune = (out: string) => [
-  ...[
-    "bin/slimtune.js",
-    "tune",
-    "--model",
-    "fixtures/embedded-model",
-    "--data",
-    "fixtures/miniature/math-train.jsonl",
-  ],
-  ...[
-    "--max-steps",
-    "12",
-    "--save-steps",
-    "1",
-    "--learning-rate",
-    "0.005",
-    "--lora-dropout",
-    "0.1",
-    "--out",
-    out,
-  ],
+  ...["bin/slimtune.js", "tune", "--model", "fixtures/embedded-model", "--data", data],
+  ...["--max-steps", "12", "--save-steps", "1", "--learning-rate", "0.005", "--lora-dropout", "0.1"],
+  ...["--out", out],
 ];
 const resultOf = (out: string) => readFileSync(join(out, "adapter", "adapter_model.safetensors"));
 

@@ -15,15 +15,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { parse, stringify } from "yaml";
+import { writeFirstExamples } from "../node/data/first-examples.fixture.ts";
 import { fillDisk } from "../node/files/disk.fixture.ts";
 import { readMetrics } from "../node/training/metrics-log.ts";
 import { captureOutput, clearErr, clearOut, err, out } from "./captured-output.fixture.ts";
 import { main } from "./main.ts";
 
+// How fast this machine is takes long to measure, and nothing here depends on it.
+vi.mock("../core/engine/product-rate.ts", () => ({ measureProductRate: async () => 1e10 }));
+
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-cli-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 const model = "fixtures/embedded-model";
-const data = "fixtures/miniature/math-train.jsonl";
+const allData = "fixtures/miniature/math-train.jsonl";
+const data = writeFirstExamples(scratch, "math");
 
 captureOutput();
 
@@ -411,7 +416,7 @@ describe("a full disk", () => {
 });
 
 test("output that nobody reads to its end is no error", async () => {
-  const words = ["bin/slimtune.js", "inspect", "--model", model, "--data", data];
+  const words = ["bin/slimtune.js", "inspect", "--model", model, "--data", allData];
   const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "pipe"] });
   child.stdout.destroy();
   let printed = "";
@@ -485,7 +490,6 @@ test("rewards are named by commas, with numbers between which there are commas, 
 });
 
 test("estimate counts what a model writes itself", async () => {
-  const data = "fixtures/miniature/math-train.jsonl";
   const words = ["--data", data, "--max-steps", "3", "--max-completion-length", "64", "--objective", "grpo"];
   expect(await run("estimate", "--model", model, "--json", ...words)).toBe(0);
   const eight = JSON.parse(out);

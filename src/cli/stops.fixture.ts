@@ -31,6 +31,8 @@ export interface Command {
 
 // A study's parts are computed in this process, in which changes to the disk are seen.
 vi.mock("../studies/run-part.ts", () => import("../studies/in-process.fixture.ts"));
+// How fast this machine is takes long to measure, and nothing here depends on it.
+vi.mock("../core/engine/product-rate.ts", () => ({ measureProductRate: async () => 1e10 }));
 
 async function run(words: readonly string[]): Promise<number> {
   clearErr();

@@ -8,6 +8,7 @@ import { initializeParameters } from "../core/adapters/parameters.ts";
 import { createEngine } from "../core/engine/engine.ts";
 import { InputError } from "../core/errors.ts";
 import { createRandom } from "../core/random.ts";
+import { writeFirstExamples } from "../node/data/first-examples.fixture.ts";
 import { openModel } from "../node/models/open-model.ts";
 import { openDevice } from "../node/runtime/onnx-runtime.ts";
 import { fineTune } from "../node/training/fine-tune.ts";
@@ -88,10 +89,11 @@ test("the divergence is the mean of that of the distributions at each position",
 });
 
 describe("after tuning", async () => {
+  const data = writeFirstExamples(scratch, "math");
   const run = (steps: number) =>
     fineTune({
       model: "fixtures/embedded-model",
-      data: "fixtures/miniature/math-train.jsonl",
+      data,
       max_steps: steps,
       learning_rate: 2e-3,
       warmup_ratio: 0,

@@ -8,6 +8,8 @@ import type { StudyOptions } from "./study-config.ts";
 import { rebuildReport } from "./study-report.ts";
 
 vi.mock("./run-part.ts", () => import("./in-process.fixture.ts"));
+// How fast this machine is takes long to measure, and nothing here depends on it.
+vi.mock("../core/engine/product-rate.ts", () => ({ measureProductRate: async () => 1e10 }));
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-seeds-"));
 afterAll(() => rmSync(scratch, { recursive: true }));

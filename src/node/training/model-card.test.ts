@@ -5,6 +5,7 @@ import { afterAll, expect, test } from "vitest";
 import { parse } from "yaml";
 import { main } from "../../cli/main.ts";
 import type { EvaluationMetrics } from "../../core/training/loop.ts";
+import { writeFirstExamples } from "../data/first-examples.fixture.ts";
 import { fineTune } from "./fine-tune.ts";
 import { readMetrics } from "./metrics-log.ts";
 import { runFolder } from "./run-folder.ts";
@@ -14,7 +15,7 @@ afterAll(() => rmSync(scratch, { recursive: true }));
 
 /** A bar ends a cell of a table, and a backtick code. */
 const data = join(scratch, "pens | `words`.jsonl");
-cpSync("fixtures/miniature/math-train.jsonl", data);
+cpSync(writeFirstExamples(scratch, "math"), data);
 const model = "fixtures/embedded-model";
 
 function readCard(folder: string): { metadata: unknown; text: string } {

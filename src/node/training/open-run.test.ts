@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { InputError } from "../../core/errors.ts";
+import { writeFirstExamples } from "../data/first-examples.fixture.ts";
 import { exportModel } from "../export/export-model.ts";
 import { fineTune } from "./fine-tune.ts";
 import { openRun } from "./open-run.ts";
@@ -13,7 +14,7 @@ afterAll(() => rmSync(scratch, { recursive: true }));
 test("a run is opened while it goes on, resumed from its folder, and says where its result is", async () => {
   const out = join(scratch, "run");
   const interrupt = new AbortController();
-  const data = "fixtures/miniature/math-train.jsonl";
+  const data = writeFirstExamples(scratch, "math");
   const options = { model: "fixtures/embedded-model", data, out, max_steps: 3, batch_size: 2, validation: 0 };
   await fineTune(options, {
     signal: interrupt.signal,

@@ -21,7 +21,7 @@ const out = join(scratch, "study");
 const shown = parse(readFileSync("docs/results/miniature-reasoning/study.yaml", "utf8"));
 const study: StudyOptions<"reasoning"> = {
   ...shown,
-  limit: 8,
+  limit: 4,
   data: "fixtures/miniature/math-train.jsonl",
   data_limit: 160,
   training: ["sft", "shortest-correct:1", "correct:each=1,correct=1", "grpo"],
