@@ -20,6 +20,7 @@ async function tuneAndEvaluate(domain: string): Promise<string> {
     tasks: ["miniature_commonsense"],
     taskFiles: ["fixtures/miniature/benchmarks"],
     applyChatTemplate: true,
+    limit: 100,
     out: `runs/examples/${domain}-evaluation`,
   });
   return folder.path;

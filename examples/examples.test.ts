@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 /** What each example prints. */
 const printed: Readonly<Record<string, readonly RegExp[]>> = {
   "compare-adapters.ts": [
-    /^Tuned on math: +\d+ % of 200 questions on common sense$/m,
+    /^Tuned on math: +\d+ % of 100 questions on common sense$/m,
     /^(better|worse|no difference shown): -?\d+ % \(-?\d+ % to -?\d+ %\), p = [\d.]+$/m,
   ],
   "own-method.ts": [/^step 5: loss [\d.]+$(\n.*){2}\nstep 20: loss [\d.]+\n\S/m],

@@ -13,8 +13,8 @@ const { results, report } = await runStudy(
     task_files: ["fixtures/miniature/benchmarks"],
     metrics: { miniature_commonsense: "acc" },
     apply_chat_template: true,
-    limit: 100,
-    run: { max_steps: 20, learning_rate: 3e-3, validation: 0 },
+    limit: 40,
+    run: { max_steps: 10, learning_rate: 3e-3, validation: 0 },
   },
   "runs/examples/study",
   {

@@ -14,6 +14,8 @@ export const chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr
 export interface BrowserPage {
   /** Calls a method of the DevTools protocol. */
   call(method: string, parameters?: object): Promise<Record<string, unknown>>;
+  /** Goes to another page and waits until it is loaded. */
+  navigate(url: string): Promise<void>;
   /** What an expression, or its promise, gives in the page, as JSON carries it. */
   evaluate(expression: string): Promise<unknown>;
   /** Lays the page out anew. */
@@ -83,12 +85,16 @@ export async function openPage(url: string): Promise<BrowserPage> {
   const { sessionId } = await send("Target.attachToTarget", { targetId, flatten: true });
   const call = (method: string, parameters: object = {}) => send(method, parameters, sessionId as string);
   await call("Page.enable");
-  const loaded = new Promise<void>((resolve) => listeners.set("Page.loadEventFired", resolve));
-  await call("Page.navigate", { url });
-  await loaded;
+  const navigate = async (url: string) => {
+    const loaded = new Promise<void>((resolve) => listeners.set("Page.loadEventFired", resolve));
+    await call("Page.navigate", { url });
+    await loaded;
+  };
+  await navigate(url);
 
   return {
     call,
+    navigate,
     async evaluate(expression) {
       const { result, exceptionDetails } = await call("Runtime.evaluate", {
         expression,

@@ -5,7 +5,7 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import OpenAI from "openai";
-import { afterAll, afterEach, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { lora, loraConfigSchema } from "../core/adapters/lora.ts";
 import { loraFormat } from "../core/adapters/lora-methods.ts";
 import { initializeParameters } from "../core/adapters/parameters.ts";
@@ -16,10 +16,10 @@ import { openModel } from "../node/models/open-model.ts";
 // Runs the built command (npm test builds it first): the engine's process is one of built files.
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-serve-"));
 const started: ChildProcess[] = [];
-afterEach(() => {
-  for (const server of started.splice(0)) server.kill("SIGKILL");
+afterAll(() => {
+  for (const server of started) server.kill("SIGKILL");
+  rmSync(scratch, { recursive: true });
 });
-afterAll(() => rmSync(scratch, { recursive: true }));
 
 interface Started {
   readonly server: ChildProcess;
@@ -70,6 +70,12 @@ async function makeAdapter(): Promise<string> {
   return folder;
 }
 
+/** One that several tests ask, which answers one text at a time. */
+let shared: Started;
+beforeAll(async () => {
+  shared = await start("--batch-size", "1");
+});
+
 test("a real model answers many at a time as it does each alone, whole and in pieces, with its adapter and without", async () => {
   const { server, client, url, enginePid, ended } = await start("--adapter", `other=${await makeAdapter()}`);
   const ask = async (model: string, content: string) => {
@@ -83,7 +89,7 @@ test("a real model answers many at a time as it does each alone, whole and in pi
     return choices[0]!.message.content!;
   };
   const questions = Array.from(
-    { length: 10 },
+    { length: 5 },
     (_, i) => `Tom has ${i + 2} pens and buys ${i + 3}. How many has he?`,
   );
   const asked = questions.flatMap((question) => [
@@ -120,7 +126,7 @@ test("a real model answers many at a time as it does each alone, whole and in pi
 });
 
 test("while the engine computes, HTTP answers; a client that goes away leaves it free", async () => {
-  const { client, url } = await start("--batch-size", "1");
+  const { client, url } = shared;
   const stream = await client.completions.create({
     model: "embedded-model",
     prompt: "1",
@@ -137,7 +143,7 @@ test("while the engine computes, HTTP answers; a client that goes away leaves it
 });
 
 test("no body keeps the server from saying that it is well, and no client that leaves is told of as a fault", async () => {
-  const { client, url, output } = await start();
+  const { client, url, output } = shared;
   const letters = Array(400_000).fill("a");
   const bodies = [
     { prompt: letters.slice(0, 128), n: 128 },
@@ -182,7 +188,7 @@ test("no body keeps the server from saying that it is well, and no client that l
 });
 
 test("the example with OpenAI's client in docs/serving.md runs as it stands, but for the names", async () => {
-  const { url } = await start();
+  const { url } = shared;
   const code = /```js\n([\s\S]*?)```/.exec(readFileSync("docs/serving.md", "utf8"))![1]!;
   const { status, stdout, stderr } = spawnSync(process.execPath, ["--input-type=module"], {
     input: code.replace("http://127.0.0.1:8000", url).replace('"math"', '"embedded-model"'),
@@ -194,7 +200,7 @@ test("the example with OpenAI's client in docs/serving.md runs as it stands, but
 });
 
 test("when the engine's process is killed, those who wait get 503, and the server ends with exit code 1", async () => {
-  const { client, enginePid, ended, output } = await start();
+  const { client, enginePid, ended, output } = shared;
   const waiting = client.completions.create({ model: "embedded-model", prompt: "1", max_tokens: 480, n: 60 });
   const failed = expect(waiting).rejects.toMatchObject({ status: 503, code: "engine_lost" });
   await new Promise((resolve) => setTimeout(resolve, 200));

@@ -104,6 +104,8 @@ function relativeDifference(actual: ArrayLike<number>, expected: ArrayLike<numbe
   );
 }
 
+const largest = (values: Float32Array) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+
 /** The derivative at 0, from four values around it. */
 async function differentiate(f: (x: number) => Promise<number>, h = 0.01): Promise<number> {
   const rise = async (x: number) => (await f(x)) - (await f(-x));
@@ -157,7 +159,9 @@ describe.each(students)("a student %s", async (name, open) => {
 
   describe.each(engines)("in segments %s", (_segments, engine) => {
     test.each(
-      divergences.flatMap((divergence) => [1, 2].map((t) => [divergence.name, t, divergence] as const)),
+      divergences.flatMap((divergence) =>
+        (engine === segmented ? [1, 2] : [2]).map((t) => [divergence.name, t, divergence] as const),
+      ),
     )(
       "%s at temperature %s, and its gradients, follow from the logits",
       async (_name, temperature, divergence) => {
@@ -265,8 +269,7 @@ describe.each(students)("a student %s", async (name, open) => {
       const none = { ...batch, ...noLabels };
       const { divergences } = await segmented.accumulate(none, parameters, gradients, options);
       for (const value of divergences) expect(Math.abs(value)).toBeLessThan(1e-6);
-      for (const { data } of gradients.values())
-        for (const value of data) expect(Math.abs(value)).toBeLessThan(1e-5);
+      for (const { data } of gradients.values()) expect(largest(data)).toBeLessThan(1e-5);
     }
   });
 });

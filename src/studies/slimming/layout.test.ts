@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, expect, test } from "vitest";
-import { chromium, openPage } from "../../reporting/headless-browser.fixture.ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type BrowserPage, chromium, openPage } from "../../reporting/headless-browser.fixture.ts";
 import { writeReport } from "../../reporting/write-report.ts";
 import { slimmingReport } from "./report.ts";
 import {
@@ -15,7 +15,14 @@ import {
 } from "./study-results.fixture.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-layout-"));
-afterAll(() => rmSync(scratch, { recursive: true }));
+let page: BrowserPage;
+beforeAll(async () => {
+  if (chromium !== undefined) page = await openPage("about:blank");
+});
+afterAll(async () => {
+  rmSync(scratch, { recursive: true });
+  await page?.close();
+});
 
 interface Layout {
   readonly width: number;
@@ -59,25 +66,21 @@ test.for(Object.entries(studies))(
   async ([name, makeStudy], { skip }) => {
     skip(chromium === undefined, "there is no browser; on Debian install chromium");
     const { page: path } = writeReport(join(scratch, name), slimmingReport(makeStudy()));
-    const page = await openPage(pathToFileURL(path).href);
-    try {
-      for (const width of [1280, 390]) {
-        await page.resize(width, 900);
-        const layout = (await page.evaluate(measureLayout)) as Layout;
-        expect(layout.width).toBe(width);
-        expect(layout.outside).toEqual([]);
-        expect(layout.overlaps).toEqual([]);
-        expect(layout.charts.length).toBeGreaterThanOrEqual(6);
-        for (const [chartWidth, chartHeight] of layout.charts) {
-          expect(chartWidth).toBeGreaterThan(250);
-          expect(chartHeight).toBeGreaterThan(200);
-        }
-        const picture = await page.screenshot();
-        expect(picture.toString("latin1", 1, 4)).toBe("PNG");
-        expect([picture.readUInt32BE(16), picture.readUInt32BE(20)]).toEqual([width, layout.height]);
+    await page.navigate(pathToFileURL(path).href);
+    for (const width of [1280, 390]) {
+      await page.resize(width, 900);
+      const layout = (await page.evaluate(measureLayout)) as Layout;
+      expect(layout.width).toBe(width);
+      expect(layout.outside).toEqual([]);
+      expect(layout.overlaps).toEqual([]);
+      expect(layout.charts.length).toBeGreaterThanOrEqual(6);
+      for (const [chartWidth, chartHeight] of layout.charts) {
+        expect(chartWidth).toBeGreaterThan(250);
+        expect(chartHeight).toBeGreaterThan(200);
       }
-    } finally {
-      await page.close();
+      const picture = await page.screenshot();
+      expect(picture.toString("latin1", 1, 4)).toBe("PNG");
+      expect([picture.readUInt32BE(16), picture.readUInt32BE(20)]).toEqual([width, layout.height]);
     }
   },
 );
@@ -89,13 +92,9 @@ test("a browser sees the same elements whatever the texts hold", async ({ skip }
   const outlines = [];
   for (const [name, text] of Object.entries({ harmless: "harmless", hostile })) {
     const { page: path } = writeReport(join(scratch, name), slimmingReport(hostileStudy(text)));
-    const page = await openPage(pathToFileURL(path).href);
-    try {
-      outlines.push(await page.evaluate(outline));
-      expect(await page.evaluate(`document.querySelector(".answers pre").textContent`)).toBe(text);
-    } finally {
-      await page.close();
-    }
+    await page.navigate(pathToFileURL(path).href);
+    outlines.push(await page.evaluate(outline));
+    expect(await page.evaluate(`document.querySelector(".answers pre").textContent`)).toBe(text);
   }
   expect(outlines[1]).toBe(outlines[0]);
 });
