@@ -80,12 +80,15 @@ const solveBy = async (name: string, options: Partial<ReasoningOptions> = {}) =>
   }));
 };
 
+const plain = { chat: false };
+/** What the model itself writes in plain text. */
+const plainly = await solveBy("fixtures/embedded-model", plain);
+
 test("what our server writes is what the model itself does, in chats as in plain text", async () => {
   // The probes are drawn, and with the same seeds alike.
   const server = `openai:${served.baseURL}#embedded-model`;
   expect(await solveBy(server)).toEqual(await solveBy("fixtures/embedded-model"));
-  const plain = { chat: false };
-  expect(await solveBy(server, plain)).toEqual(await solveBy("fixtures/embedded-model", plain));
+  expect(await solveBy(server, plain)).toEqual(plainly);
   const [best] = await solveBy(server, { strategies: ["bon:2"] });
   expect(best!.calls).toBe(2);
 });
@@ -107,8 +110,7 @@ test("a server of another make that only completes texts, and is short of room a
     const usage = { prompt_tokens: 20, completion_tokens: completionTokens };
     return [200, { choices: [{ text, finish_reason: finishReason }], usage }];
   });
-  const plain = { chat: false };
-  expect(await solveBy(`openai:${shim}#any`, plain)).toEqual(await solveBy("fixtures/embedded-model", plain));
+  expect(await solveBy(`openai:${shim}#any`, plain)).toEqual(plainly);
   await expect(solveBy(`openai:${shim}#any`)).rejects.toThrow(/refuses a request: 404/);
   await expect(solveBy(`openai:${shim}#any`, { ...plain, strategies: ["bon:2"] })).rejects.toThrow(
     /gives no log-probabilities of what it writes; leave out the strategies that need them/,
