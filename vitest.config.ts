@@ -14,6 +14,7 @@ export default defineConfig({
           include: ["{src,examples}/**/*.test.ts"],
           setupFiles: ["./vitest.one-thread.ts"],
           testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       { extends: true, test: { name: "real", include: ["src/**/*.real.ts"], testTimeout: 3_600_000 } },
