@@ -25,6 +25,8 @@ export interface AssessorOptions {
   readonly repeats: number;
   readonly seed: number;
   readonly signal: AbortSignal;
+  /** Called after each answer. */
+  readonly onAnswer?: () => void;
 }
 
 /** What a way has found of a dimension of a text, run by run. */
@@ -38,8 +40,8 @@ export interface Assessor {
   readonly reading: Reading;
   /** Of a server that does not say, more than there are. */
   countTokens(text: string): number;
-  /** @throws InputError if what is asked about a text leaves no room for an answer. */
-  check(text: AssessedText): Promise<void>;
+  /** @returns how many questions are asked about a text @throws InputError if one leaves no room for an answer. */
+  check(text: AssessedText): Promise<number>;
   /** By every way, on every dimension. */
   assess(text: AssessedText): Promise<Assessed[]>;
 }
@@ -61,7 +63,7 @@ const charactersPerToken = 3;
 export function createAssessor(
   writer: Writer,
   log: AnswerLog,
-  { rubric, ways, training, select, temperature, repeats, seed, signal, read }: AssessorOptions,
+  { rubric, ways, training, select, temperature, repeats, seed, signal, read, onAnswer }: AssessorOptions,
 ): Assessor {
   const givesLikelihoods = writer.abilities.includes("score");
   const reading = read ?? (givesLikelihoods ? "likelihoods" : "written");
@@ -71,7 +73,10 @@ export function createAssessor(
     );
   }
   const countTokens = writer.countTokens ?? ((text: string) => Math.ceil(text.length / charactersPerToken));
-  const respond = createRespondents(writer, log, { reading, temperature, signal });
+  const respond = createRespondents(writer, log, {
+    ...{ reading, temperature, signal },
+    ...(onAnswer && { onAnswer }),
+  });
 
   /** One where nothing is drawn, since another would be the same. */
   const prepareRuns = (way: Way, dimension: Dimension): Run[] => {
@@ -116,15 +121,18 @@ export function createAssessor(
     reading,
     countTokens,
     async check(text) {
+      let questions = 0;
       for (const { way, dimension, runs } of parts) {
         for (const piece of cutIntoPieces(text, way.pieceTokens, countTokens)) {
           for (const { shots } of runs) {
             const { asked } = await layOut(piece, way, dimension, shots);
             // The last one of a piece has all its turns.
             checkRoom(writer, text, way, asked.slice(-1));
+            questions += asked.length;
           }
         }
       }
+      return questions;
     },
     assess: (text) =>
       Promise.all(

@@ -18,6 +18,8 @@ export interface RespondentOptions {
   /** Of what is written; 0 takes the likeliest tokens. */
   readonly temperature: number;
   readonly signal: AbortSignal;
+  /** Called after each answer. */
+  readonly onAnswer?: () => void;
 }
 
 /** Answers about one dimension of one text, with what they cost. */
@@ -49,9 +51,14 @@ const likelihoodsSchema = z.object({
 export function createRespondents(
   writer: Writer,
   log: AnswerLog,
-  { reading, temperature, signal }: RespondentOptions,
+  { reading, temperature, signal, onAnswer }: RespondentOptions,
 ): (seed: number) => Respondent {
   const known = async <T>(request: unknown, shape: z.ZodType<T>, compute: () => Promise<T>): Promise<T> => {
+    const answer = await find(request, shape, compute);
+    onAnswer?.();
+    return answer;
+  };
+  const find = async <T>(request: unknown, shape: z.ZodType<T>, compute: () => Promise<T>): Promise<T> => {
     const key = createHash("sha256")
       .update(JSON.stringify([writer.identity, request]))
       .digest("hex");

@@ -63,8 +63,8 @@ export interface AssessmentEvents {
   readonly onStage?: (stage: string) => void;
   /** Called before the first question; from now on the run can be interrupted and gone on with. */
   readonly onPlan?: (plan: AssessmentPlan) => void;
-  /** Called with the texts that are done by all ways. */
-  readonly onProgress?: (done: number, total: number) => void;
+  /** Called after each answer, with how many there are of all. */
+  readonly onProgress?: (answered: number, total: number) => void;
 }
 
 export interface AssessmentPlan {
@@ -128,15 +128,17 @@ export async function runAssessment(
     const writer = typeof model === "string" ? await openWriter(model, options.adapter, options) : model;
     const server = writer.server ?? null;
     const log = openAnswerLog(answers);
+    let [questions, answered] = [0, 0];
     try {
       await writer.check?.([]);
       const assessor = createAssessor(writer, log, {
         ...{ rubric, ways, training, select, temperature, repeats, seed },
         ...(options.read && { read: options.read }),
         signal: options.signal ?? new AbortController().signal,
+        onAnswer: () => events.onProgress?.(++answered, questions),
       });
       events.onStage?.("measuring the texts");
-      for (const text of assessed) await assessor.check(text);
+      for (const text of assessed) questions += await assessor.check(text);
       events.onPlan?.({
         ...{ folder: out, server, ways: ways.length },
         ...{ assessed: assessed.length, training: training.length },
@@ -152,7 +154,6 @@ export async function runAssessment(
             rows.push({ way, score, meters: runs.map(({ meter }) => meter) });
           }
         }
-        events.onProgress?.(start + slice.length, assessed.length);
       }
       const learnt = training.length > 0 ? assessByBaselines(assessed, training, rubric, ratings) : [];
       const results: AssessmentResults = {

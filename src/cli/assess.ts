@@ -15,7 +15,7 @@ import { selections } from "../assessment/shots.ts";
 import { formatSeconds } from "../reporting/format.ts";
 import { parseList, parseNumber, parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
-import { formatDuration, note, print, withStatusLine } from "./output.ts";
+import { formatDuration, print, whileAsking } from "./output.ts";
 import { addWeightOptions, addWriterOptions, readBits } from "./writing-options.ts";
 
 export function addAssessCommand(program: Command): void {
@@ -105,26 +105,19 @@ function describeFormulations(): string {
 
 /** Runs with a progress line; Ctrl-C ends the process at once, since every answer is already kept. */
 async function withProgress<T>(folder: string, run: (events: AssessmentEvents) => Promise<T>): Promise<T> {
-  let hint = "nothing was asked yet";
-  let started = performance.now();
-  return withStatusLine(
-    () => hint,
-    (status) =>
-      run({
-        onStage: (stage) => status.update(stage),
-        onPlan({ assessed, training, ways, server }) {
-          hint = `the answers so far are in ${folder}; give the same command again to go on`;
-          started = performance.now();
-          status.done();
-          const learnt = training > 0 ? `, ${training} others to learn from` : "";
-          const place = server === null ? "no text leaves this machine" : `the texts go to ${server}`;
-          note(`texts: ${assessed}${learnt}; ways: ${ways}; ${place}`);
-        },
-        onProgress(done, total) {
-          const left = ((performance.now() - started) / 1000 / done) * (total - done);
-          status.update(`${done}/${total} texts  ${formatDuration(left)} left`);
-        },
-      }),
+  return whileAsking(folder, "answers", (line) =>
+    run({
+      onStage: line.update,
+      onPlan({ assessed, training, ways, server }) {
+        const learnt = training > 0 ? `, ${training} others to learn from` : "";
+        const place = server === null ? "no text leaves this machine" : `the texts go to ${server}`;
+        line.begin(`texts: ${assessed}${learnt}; ways: ${ways}; ${place}`);
+      },
+      onProgress(answered, total) {
+        const left = (line.seconds() / answered) * (total - answered);
+        line.update(`${answered}/${total} answers  ${formatDuration(left)} left`);
+      },
+    }),
   );
 }
 

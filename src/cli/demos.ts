@@ -11,7 +11,7 @@ import {
 } from "../demonstrations/study-demonstrations.ts";
 import { parseList, parseNumber, parseWhole, parseWholes } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
-import { formatDuration, note, print, withStatusLine } from "./output.ts";
+import { formatDuration, print, whileAsking } from "./output.ts";
 import { addWeightOptions, readBits } from "./writing-options.ts";
 
 const scores = ["answers", "bits"];
@@ -96,26 +96,18 @@ async function withProgress<T>(
   folder: string,
   run: (events: DemonstrationStudyEvents) => Promise<T>,
 ): Promise<T> {
-  let hint = "nothing was asked yet; what was read to choose is kept";
-  let started = performance.now();
-  return withStatusLine(
-    () => hint,
-    (status) =>
-      run({
-        onStage: (stage) => status.update(stage),
-        onPlan({ requests }) {
-          hint = `the answers so far are in ${folder}; give the same command again to go on`;
-          started = performance.now();
-          status.done();
-          note(`${requests} requests`);
-        },
-        onProgress({ score, answered, total, tokens }) {
-          const seconds = (performance.now() - started) / 1000;
-          status.update(
-            `${score} ${answered}/${total}  ${(tokens / seconds).toFixed(0)} tokens/s  ${formatDuration(seconds)}`,
-          );
-        },
-      }),
+  let first: number | undefined;
+  return whileAsking(folder, "answers", (line) =>
+    run({
+      onStage: line.update,
+      onPlan: ({ requests }) => line.begin(`${requests} requests`),
+      onProgress({ score, answered, total, tokens }) {
+        first ??= answered;
+        const left = ((total - answered) * line.seconds()) / (answered - first + 1);
+        const speed = (tokens / line.seconds()).toFixed(0);
+        line.update(`${score} ${answered}/${total}  ${speed} tokens/s  ${formatDuration(left)} left`);
+      },
+    }),
   );
 }
 

@@ -110,3 +110,40 @@ export async function withStatusLine<T>(
     process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
   }
 }
+
+/** What is said while a model is asked. */
+export interface AskingLine {
+  update(text: string): void;
+  /** Says what is to be done. From here on time is counted, and answers are kept. */
+  begin(plan: string): void;
+  /** Seconds since then. */
+  seconds(): number;
+}
+
+/**
+ * Runs work that keeps every answer at once, with {@link withStatusLine}.
+ *
+ * @param answers what is kept, such as "texts"
+ */
+export async function whileAsking<T>(
+  folder: string,
+  answers: string,
+  run: (line: AskingLine) => Promise<T>,
+): Promise<T> {
+  let hint = `there are no ${answers} yet`;
+  let started = performance.now();
+  return withStatusLine(
+    () => hint,
+    (status) =>
+      run({
+        update: (text) => status.update(text),
+        begin(plan) {
+          hint = `the ${answers} so far are in ${folder}; give the same command again to go on`;
+          started = performance.now();
+          status.done();
+          note(plan);
+        },
+        seconds: () => (performance.now() - started) / 1000,
+      }),
+  );
+}

@@ -7,7 +7,7 @@ import { type SamplingEvents, type SamplingOutcome, sampleSolutions } from "../r
 import type { Estimate } from "../statistics/wilson.ts";
 import { parseNumber, parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
-import { formatDuration, note, print, withStatusLine } from "./output.ts";
+import { formatDuration, print, whileAsking } from "./output.ts";
 import { addWeightOptions, addWriterOptions, readBits } from "./writing-options.ts";
 
 export function addSampleCommand(program: Command): void {
@@ -56,32 +56,22 @@ Example:
 
 /** Runs with a progress line; Ctrl-C ends the process at once, since every solution is already kept. */
 async function withProgress<T>(folder: string, run: (events: SamplingEvents) => Promise<T>): Promise<T> {
-  let hint = "nothing was written yet";
-  let started = performance.now();
   let first: number | undefined;
-  return withStatusLine(
-    () => hint,
-    (status) =>
-      run({
-        onStage: (stage) => status.update(stage),
-        onPlan({ problems, n, known }) {
-          hint = `the solutions so far are in ${folder}; give the same command again to go on`;
-          started = performance.now();
-          status.done();
-          note(
-            `${n} solutions of each of ${problems} problems${known > 0 ? `; ${known} were known from before` : ""}`,
-          );
-        },
-        onProgress({ written, total, correct, tokens }) {
-          first ??= written;
-          const seconds = (performance.now() - started) / 1000;
-          const left = ((total - written) * seconds) / (written - first + 1);
-          const share = ((100 * correct) / written).toFixed(1);
-          status.update(
-            `${written}/${total}  ${share} % right  ${(tokens / seconds).toFixed(0)} tokens/s  ${formatDuration(left)} left`,
-          );
-        },
-      }),
+  return whileAsking(folder, "solutions", (line) =>
+    run({
+      onStage: line.update,
+      onPlan: ({ problems, n, known }) =>
+        line.begin(
+          `${n} solutions of each of ${problems} problems${known > 0 ? `; ${known} were known from before` : ""}`,
+        ),
+      onProgress({ written, total, correct, tokens }) {
+        first ??= written;
+        const left = ((total - written) * line.seconds()) / (written - first + 1);
+        const share = ((100 * correct) / written).toFixed(1);
+        const speed = (tokens / line.seconds()).toFixed(0);
+        line.update(`${written}/${total}  ${share} % right  ${speed} tokens/s  ${formatDuration(left)} left`);
+      },
+    }),
   );
 }
 

@@ -17,7 +17,7 @@ import { parseStrategy, strategies } from "../reasoning/strategies/strategies.ts
 import { type CodeRunnerOptions, createCodeRunner } from "../sandbox/code-runner.ts";
 import { parseList, parseNumber, parsePositive, parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
-import { formatDuration, note, print, withStatusLine } from "./output.ts";
+import { formatDuration, print, whileAsking } from "./output.ts";
 import { addSandboxOption } from "./sandbox-option.ts";
 import { addWeightOptions, addWriterOptions, readBits } from "./writing-options.ts";
 
@@ -124,24 +124,14 @@ export function describeStrategies(words: readonly string[] = Object.keys(strate
 
 /** Runs with a progress line; Ctrl-C ends the process at once, since every text is already kept. */
 async function withProgress<T>(folder: string, run: (events: ReasoningEvents) => Promise<T>): Promise<T> {
-  let hint = "nothing was written yet";
-  let started = performance.now();
-  return withStatusLine(
-    () => hint,
-    (status) =>
-      run({
-        onStage: (stage) => status.update(stage),
-        onPlan({ tasks }) {
-          hint = `the texts so far are in ${folder}; give the same command again to go on`;
-          started = performance.now();
-          status.done();
-          note(tasks.map(({ name, problems }) => `${name}: ${problems} problems`).join("; "));
-        },
-        onProgress({ strategy, solved, total, tokens }) {
-          const speed = tokens / ((performance.now() - started) / 1000);
-          status.update(`${strategy} ${solved}/${total}  ${speed.toFixed(0)} tokens/s`);
-        },
-      }),
+  return whileAsking(folder, "texts", (line) =>
+    run({
+      onStage: line.update,
+      onPlan: ({ tasks }) =>
+        line.begin(tasks.map(({ name, problems }) => `${name}: ${problems} problems`).join("; ")),
+      onProgress: ({ strategy, solved, total, tokens }) =>
+        line.update(`${strategy} ${solved}/${total}  ${(tokens / line.seconds()).toFixed(0)} tokens/s`),
+    }),
   );
 }
 

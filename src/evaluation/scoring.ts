@@ -20,6 +20,8 @@ export interface SequenceScore {
 /** A beginning is kept for others only if it has this many tokens, and so many sequences share it. */
 const leastPrefix = 64;
 const leastSharers = 8;
+/** As long a further beginning is kept for two already: rows of so many tokens and more could not be joined. */
+const longBeginning = 512;
 /** Tokens that are computed at a time: enough for products at their full rate. */
 const batchTokens = 1024;
 /** Tokens of one long text that are computed at a time: more of them would look at more that they may not see. */
@@ -59,10 +61,10 @@ export async function scoreSequences(
 ): Promise<void> {
   const entries = sequences.map(({ ids, scored }, index): Entry => ({ index, ids, scored }));
   entries.sort((a, b) => compareIds(a.ids, b.ids));
-  for (const { run, prefix } of findPrefixes(entries)) {
-    const past = await computePrefix(decoder, config, run[0]!.ids.slice(0, prefix));
-    onTokens(prefix);
-    const rows = buildRows(run, prefix).sort((a, b) => b.length - a.length);
+  const score = async (run: readonly Entry[], past: KeyValues): Promise<void> => {
+    const { longer, others } = findLongBeginnings(run, past.length);
+    for (const { run: sharers, prefix } of longer) await scoreAfter(sharers, prefix, past);
+    const rows = buildRows(others, past.length).sort((a, b) => b.length - a.length);
     for (let start = 0; start < rows.length; ) {
       const { length, entries } = rows[start]!;
       const count = Math.max(1, Math.floor(batchTokens / length));
@@ -73,7 +75,13 @@ export async function scoreSequences(
       onTokens(batch.reduce((sum, row) => sum + row.length, 0));
       start += count;
     }
-  }
+  };
+  const scoreAfter = async (run: readonly Entry[], prefix: number, past: KeyValues): Promise<void> => {
+    onTokens(prefix - past.length);
+    await score(run, await extendBeginning(decoder, config, run[0]!.ids.slice(0, prefix), past));
+  };
+  const nothing = createKeyValues(config, 1, 0);
+  for (const { run, prefix } of findPrefixes(entries)) await scoreAfter(run, prefix, nothing);
 }
 
 function compareIds(a: readonly number[], b: readonly number[]): number {
@@ -102,19 +110,44 @@ function findPrefixes(entries: readonly Entry[]): { run: Entry[]; prefix: number
   return alone.length > 0 ? [...runs, { run: alone, prefix: 0 }] : runs;
 }
 
+/** Takes out of sorted entries those that share far more than they all do, each with what it shares. */
+function findLongBeginnings(entries: readonly Entry[], prefix: number) {
+  const longer: { run: Entry[]; prefix: number }[] = [];
+  const others: Entry[] = [];
+  const least = prefix + longBeginning;
+  for (let start = 0; start < entries.length; ) {
+    let shared = readLength(entries[start]!);
+    let end = start + 1;
+    for (; end < entries.length; end++) {
+      const [last, next] = [entries[end - 1]!, entries[end]!];
+      const common = Math.min(commonLength(last.ids, next.ids), readLength(next));
+      if (Math.min(shared, common) < least) break;
+      shared = Math.min(shared, common);
+    }
+    const run = entries.slice(start, end);
+    if (run.length > 1) longer.push({ run, prefix: shared });
+    else others.push(...run);
+    start = end;
+  }
+  return { longer, others };
+}
+
 /** Tokens before the one after which the first answer is asked for. */
 function readLength({ ids, scored }: Entry): number {
   return ids.length - scored - 1;
 }
 
-async function computePrefix(
+/** @param ids all of the beginning, of which `past` is known */
+async function extendBeginning(
   decoder: Decoder,
   config: ModelConfig,
   ids: readonly number[],
+  known: KeyValues,
 ): Promise<KeyValues> {
-  let past = createKeyValues(config, 1, 0);
-  for (let start = 0; start < ids.length; start += pieceTokens) {
-    const { keyValues } = await extendText(decoder, ids.slice(start, start + pieceTokens), past);
+  let past = known;
+  while (past.length < ids.length) {
+    const piece = ids.slice(past.length, past.length + pieceTokens);
+    const { keyValues } = await extendText(decoder, piece, past);
     past = appendTokens(config, past, keyValues);
   }
   return past;
