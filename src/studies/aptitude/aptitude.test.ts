@@ -37,6 +37,7 @@ const study: StudyOptions<"aptitude"> = {
   random_draws: 2,
   max_tokens: 24,
   run: { ...shown.run, num_train_epochs: 1 },
+  runs: {},
 };
 
 const rowsOf = async (name: string) => {

@@ -4,12 +4,9 @@ import { join } from "node:path";
 import { afterAll, expect, test, vi } from "vitest";
 import { parse } from "yaml";
 import { readRows } from "../../node/formats/rows.ts";
-import { renderPage } from "../../reporting/page.ts";
 import { resumeStudy, runStudy } from "../run-study.ts";
 import { parseStudyConfig, type StudyOptions } from "../study-config.ts";
-import { readStudy, rebuildReport } from "../study-report.ts";
-import { reasoningStudyReport } from "./report.ts";
-import type { ReasoningStudyResults } from "./results.ts";
+import { rebuildReport } from "../study-report.ts";
 
 vi.mock("../run-part.ts", () => import("../in-process.fixture.ts"));
 
@@ -112,15 +109,6 @@ test("the report is written again from the folders, or from study.json alone; no
     expect(readFileSync(page, "utf8")).toBe(whole);
   }
 });
-
-test.for(["miniature-reasoning", "reasoning-smollm2"])(
-  "a study of before gives the report that the documentation shows: %s",
-  (name) => {
-    const folder = join("docs/results", name);
-    const report = reasoningStudyReport(readStudy(folder) as ReasoningStudyResults);
-    expect(renderPage(report)).toBe(readFileSync(join(folder, "report.html"), "utf8"));
-  },
-);
 
 test.for([
   [
