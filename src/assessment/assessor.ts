@@ -31,7 +31,6 @@ export interface AssessorOptions {
 
 /** What a way has found of a dimension of a text, run by run. */
 export interface Assessed {
-  readonly way: Way;
   readonly dimension: Dimension;
   readonly runs: readonly { readonly scored: Scored; readonly meter: Meter }[];
 }
@@ -42,8 +41,8 @@ export interface Assessor {
   countTokens(text: string): number;
   /** @returns how many questions are asked about a text @throws InputError if one leaves no room for an answer. */
   check(text: AssessedText): Promise<number>;
-  /** By every way, on every dimension. */
-  assess(text: AssessedText): Promise<Assessed[]>;
+  /** By a way, on every dimension. */
+  assess(text: AssessedText, way: Way): Promise<Assessed[]>;
 }
 
 /** One of the repeats of a way. */
@@ -134,12 +133,14 @@ export function createAssessor(
       }
       return questions;
     },
-    assess: (text) =>
+    assess: (text, way) =>
       Promise.all(
-        parts.map(async ({ way, dimension, runs }) => {
-          const done = await Promise.all(runs.map((run) => assess(text, way, dimension, run)));
-          return { way, dimension, runs: done };
-        }),
+        parts
+          .filter((part) => part.way === way)
+          .map(async ({ dimension, runs }) => {
+            const done = await Promise.all(runs.map((run) => assess(text, way, dimension, run)));
+            return { dimension, runs: done };
+          }),
       ),
   };
 }
