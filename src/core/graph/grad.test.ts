@@ -15,10 +15,11 @@ import {
   sigmoid,
   sqrt,
   sub,
+  tanh,
   where,
 } from "./operators/elementwise.ts";
-import { matmul } from "./operators/matmul.ts";
-import { concat, gather, reshape, split, transpose } from "./operators/movement.ts";
+import { broadcastMatmul, matmul } from "./operators/matmul.ts";
+import { concat, gather, reshape, separate, split, transpose } from "./operators/movement.ts";
 import { linearCrossEntropy, rmsNorm, rotate, silu } from "./operators/neural-network.ts";
 import { reduceMean, reduceSum, softmax } from "./operators/reduction.ts";
 import { constant, input, type Shape, scalar, type Tensor } from "./tensor.ts";
@@ -126,6 +127,7 @@ const cases: Record<string, fc.Arbitrary<Case>> = {
   log: dims.map((shape) => ({ shapes: [shape], range: [1, 2], build: log })),
   sqrt: dims.map((shape) => ({ shapes: [shape], range: [1, 2], build: sqrt })),
   sigmoid: dims.map((shape) => ({ shapes: [shape], build: sigmoid })),
+  tanh: dims.map((shape) => ({ shapes: [shape], build: tanh })),
   silu: dims.map((shape) => ({ shapes: [shape], build: silu })),
   where: broadcastPair.map(([shape, other]) => ({
     shapes: [shape, other],
@@ -150,6 +152,10 @@ const cases: Record<string, fc.Arbitrary<Case>> = {
   split: fc.tuple(size, size, size, fc.nat(1)).map(([count, part, other, axis]) => ({
     shapes: [axis === 0 ? [count * part, other] : [other, count * part]],
     build: (x) => split(x, axis, count, part).reduce((product, each) => mul(product, each)),
+  })),
+  separate: fc.tuple(size, size, size, fc.nat(1)).map(([a, b, c, which]) => ({
+    shapes: [[a, b + c]],
+    build: (x) => separate(mul(x, x), 1, int64([2], [b, c]), [b, c])[which]!,
   })),
   concat: fc.tuple(size, size, fc.nat(1)).map(([a, b, axis]) => ({
     shapes: [
@@ -177,6 +183,15 @@ const cases: Record<string, fc.Arbitrary<Case>> = {
         build: (x, y) => matmul(x, y, { transA, transB, alpha }),
       };
     }),
+  broadcastMatmul: fc
+    .tuple(size, size, size, size, size, fc.boolean(), fc.boolean(), fc.boolean())
+    .map(([a, b, m, k, n, transB, repeatsA, repeatsB]) => ({
+      shapes: [
+        [a, b, m, k],
+        [repeatsA ? 1 : a, repeatsB ? 1 : b, ...(transB ? [n, k] : [k, n])],
+      ],
+      build: (x, y) => broadcastMatmul(x, y, { transB }),
+    })),
   rmsNorm: fc.tuple(size, size, size).map(([a, b, c]) => ({
     shapes: [[a, b, c], [c]],
     range: [0.5, 2],

@@ -10,8 +10,7 @@ import {
   scalar,
   type Tensor,
 } from "../tensor.ts";
-import { reshape } from "./movement.ts";
-import { reduceSum } from "./reduction.ts";
+import { sumToShape } from "./reduction.ts";
 
 function broadcastShapes(left: Shape, right: Shape): Shape {
   const rank = Math.max(left.length, right.length);
@@ -25,17 +24,6 @@ function broadcastShapes(left: Shape, right: Shape): Shape {
     shape.push(a === 1 ? b : a);
   }
   return shape;
-}
-
-/** Undoes a broadcast: sums `gradient` over the axes along which a tensor of `shape` was repeated. */
-function sumToShape(gradient: Tensor, shape: Shape): Tensor {
-  const leading = gradient.shape.length - shape.length;
-  const axes = [...gradient.shape.keys()].filter(
-    (axis) => axis < leading || (shape[axis - leading] === 1 && gradient.shape[axis] !== 1),
-  );
-  if (axes.length === 0) return gradient;
-  const sum = reduceSum(gradient, axes, { keepDims: true });
-  return leading === 0 ? sum : reshape(sum, shape);
 }
 
 type BinaryDerivative = (a: Tensor, b: Tensor, y: Tensor, dy: Tensor) => [() => Tensor, () => Tensor];

@@ -2,6 +2,7 @@
 
 import { apply, type Dim, formatShape, type Operator, type Shape, type Tensor } from "../tensor.ts";
 import { reshape } from "./movement.ts";
+import { sumToShape } from "./reduction.ts";
 
 export interface MatmulOptions {
   /** Take the first operand with its last two axes exchanged. */
@@ -89,12 +90,17 @@ const repeatingMatMul: Operator = {
   infer: ([a, b], { transB }) => [
     { dtype: a!.dtype, shape: [...a!.shape.slice(0, -1), swapLast(b!.shape, transB === 1).at(-1)!] },
   ],
+  derivative: ({ inputs: [a, b], attributes }, [dy], needs) => {
+    const transB = attributes.transB === 1;
+    const [left, right] = transB ? [dy!, a!] : [a!, dy!];
+    return [
+      needs(0) ? broadcastMatmul(dy!, b!, { transB: !transB }) : undefined,
+      needs(1) ? sumToShape(matmul(left, right, { transA: true }), b!.shape) : undefined,
+    ];
+  },
 };
 
-/**
- * Matrix product `A B'` over the last two axes, where axes of `b` before them may be 1 and are then repeated for `a`'s.
- * It has no derivative.
- */
+/** Matrix product `A B'` over the last two axes, where axes of `b` before them may be 1 and are then repeated for `a`'s. */
 export function broadcastMatmul(
   a: Tensor,
   b: Tensor,

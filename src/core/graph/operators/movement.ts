@@ -128,9 +128,9 @@ export function separate(x: Tensor, axis: number, sizes: Tensor, dims: readonly 
   const operator: Operator = {
     onnx: { type: "Split" },
     infer: () => dims.map((dim) => ({ dtype: x.dtype, shape: replaceDim(x.shape, axis, dim) })),
-    derivative(_node, gradients) {
-      if (gradients.includes(undefined)) throw new Error("Every part must influence the outputs.");
-      return [join(gradients as Tensor[], axis, x.shape[axis]!)];
+    derivative({ outputs }, gradients) {
+      const ofParts = outputs.map((part, i) => gradients[i] ?? zerosLike(part));
+      return [join(ofParts, axis, x.shape[axis]!)];
     },
   };
   return apply(operator, [x, sizes], { axis });

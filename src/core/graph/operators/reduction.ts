@@ -36,6 +36,17 @@ function readAxes(axes: Tensor): number[] {
 /** Sum over `axes`; they are dropped from the shape unless `keepDims`. */
 export const reduceSum = reduction("ReduceSum", (x, dy) => expandLike(dy, x));
 
+/** Undoes a broadcast: sums `gradient` over the axes along which a tensor of `shape` was repeated. */
+export function sumToShape(gradient: Tensor, shape: Shape): Tensor {
+  const leading = gradient.shape.length - shape.length;
+  const axes = [...gradient.shape.keys()].filter(
+    (axis) => axis < leading || (shape[axis - leading] === 1 && gradient.shape[axis] !== 1),
+  );
+  if (axes.length === 0) return gradient;
+  const sum = reduceSum(gradient, axes, { keepDims: true });
+  return leading === 0 ? sum : reshape(sum, shape);
+}
+
 /** Euclidean norm along `axes`, kept or dropped as by {@link reduceSum}. It has no derivative. */
 export const reduceL2 = reduction("ReduceL2");
 
