@@ -18,7 +18,16 @@ from pathlib import Path
 
 import torch
 import transformers
-from peft import IA3Config, LNTuningConfig, LoraConfig, PeftModel, TrainableTokensConfig, VeraConfig, get_peft_model
+from peft import (
+    AdaptionPromptConfig,
+    IA3Config,
+    LNTuningConfig,
+    LoraConfig,
+    PeftModel,
+    TrainableTokensConfig,
+    VeraConfig,
+    get_peft_model,
+)
 from peft.optimizers import create_lorafa_optimizer, lorafa
 from safetensors.torch import load_file
 
@@ -36,6 +45,10 @@ RESIZED, NEW_TOKENS = SIZES["vocab_size"] + 2, [17, 64, 65]
 
 def lora(target_modules=("q_proj", "v_proj"), **settings):
     return LoraConfig(r=4, lora_alpha=8, target_modules=list(target_modules), **settings)
+
+
+def prompts():
+    return AdaptionPromptConfig(adapter_len=6, adapter_layers=2)
 
 
 # By name: the base model, what makes a new configuration of a seed, and options of resizing and of saving.
@@ -96,11 +109,21 @@ CASES = {
     ),
     "dora-head": ("llama", lambda _: lora(["q_proj", "lm_head"], use_dora=True), dict(save_embedding_layers=False)),
     "ln-tuning": ("llama", lambda _: LNTuningConfig()),
+    "adaption-prompt-llama": ("llama", lambda _: AdaptionPromptConfig(adapter_len=5, adapter_layers=2)),
+    "adaption-prompt-last": ("llama-multi-head", lambda seed: AdaptionPromptConfig(adapter_len=seed, adapter_layers=1)),
+    "adaption-prompt-mistral": ("mistral", lambda _: AdaptionPromptConfig(adapter_len=10, adapter_layers=2)),
+    "adaption-prompt-multi-query": (
+        "mistral-multi-query",
+        lambda _: AdaptionPromptConfig(adapter_len=4, adapter_layers=2),
+    ),
 }
+# Its result is no plain model.
+UNMERGEABLE = "ADAPTION_PROMPT"
 SEEDS = [1, 2]
 
 RUN = dict(steps=5, learning_rate=2e-2, schedule="linear", quantization=None)
 FEW_VALUES = RUN | dict(learning_rate=1e-1)
+TEN_STEPS = FEW_VALUES | dict(steps=10)
 LORA_FA = RUN | dict(eps=1e-6)
 RUNS = {
     "ia3": ("qwen2", lambda: IA3Config(), FEW_VALUES),
@@ -110,6 +133,8 @@ RUNS = {
     "modules-to-save": ("llama", lambda: lora(modules_to_save=["embed_tokens", "lm_head"]), RUN),
     "lora-head-embeddings": ("llama", lambda: lora(["embed_tokens", "lm_head"]), RUN),
     "lora-fa": ("llama", lambda: lora(), LORA_FA | dict(lora_fa="float32")),
+    "adaption-prompt": ("llama", lambda: prompts(), TEN_STEPS),
+    "adaption-prompt-mistral": ("mistral-multi-query", lambda: prompts(), TEN_STEPS),
     # As it runs by default: the projection of the gradient in bfloat16.
     "lora-fa-bfloat16": ("llama", lambda: lora(), LORA_FA | dict(lora_fa="bfloat16")),
 }
@@ -132,10 +157,15 @@ def trained_parameters(model):
     }
 
 
+MULTIPLIED = ("adaption_gate", "ia3_l", "lora_magnitude_vector", "vera_lambda_d", "vera_lambda_b")
+
+
 def draw(name, shape, generator):
-    """Around 1 for what multiplies."""
-    values = torch.randn(shape, generator=generator) * 0.2
-    return values + 1 if name.endswith(("ia3_l", "lora_magnitude_vector", "vera_lambda_d", "vera_lambda_b")) else values
+    """Around 1 for what multiplies; prompts as they begin."""
+    values = torch.randn(shape, generator=generator)
+    if name.endswith("adaption_prompt"):
+        return values
+    return values * 0.2 + 1 if name.endswith(MULTIPLIED) else values * 0.2
 
 
 def fix_order(config):
@@ -173,15 +203,18 @@ def write_case(folder, base, config, generator, resized=None, **saving):
             again.resize_token_embeddings(resized, mean_resizing=False)
         again = PeftModel.from_pretrained(again, folder)
         reloaded = (again(input_ids).logits - logits).abs().max()
-        merged_logits = model.merge_and_unload()(input_ids).logits
-    merged = (logits - merged_logits).abs().max()
+        if config.peft_type == UNMERGEABLE:
+            merging = "it is not merged"
+        else:
+            merged_logits = model.merge_and_unload()(input_ids).logits
+            merging = f"merging by {(logits - merged_logits).abs().max():.1e}"
 
     values = dict(input_ids=input_ids, labels=labels, base_logits=base_logits, logits=logits.detach(), loss=loss.detach())
     values |= {"grad." + name: parameter.grad for name, parameter in trained.items()}
     save(values, folder / "golden.safetensors")
     moved = (logits - base_logits).abs().max()
     print(
-        f"{folder.parent.name} {folder.name}: loss {loss:.4f}, moves logits by {moved:.2f}, merging by {merged:.1e}, "
+        f"{folder.parent.name} {folder.name}: loss {loss:.4f}, moves logits by {moved:.2f}, {merging}, "
         f"reloading by {reloaded:.1e}, not trained in the file: {frozen}"
     )
 
@@ -222,7 +255,7 @@ def main():
             write_case(out / case / str(seed), base, config(seed), torch.Generator().manual_seed(drawn), **dict(*options))
 
     source = windows(torch.Generator().manual_seed(5000))
-    steps_of_windows = [next(source) for _ in range(RUN["steps"])]
+    steps_of_windows = [next(source) for _ in range(TEN_STEPS["steps"])]
     runs = {
         name: write_run(out / "training", name, base, config(), settings, steps_of_windows)
         for name, (base, config, settings) in RUNS.items()
@@ -236,7 +269,7 @@ def main():
     golden = dict(settings=settings, windows=steps_of_windows, runs=runs)
     (out / "training" / "golden.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
 
-    keys = {config.__name__: fields_of(config) for config in (IA3Config, VeraConfig, TrainableTokensConfig)}
+    keys = {config.__name__: fields_of(config) for config in (IA3Config, VeraConfig, TrainableTokensConfig, AdaptionPromptConfig)}
     (out / "configuration-keys.json").write_text(json.dumps(keys, indent=2) + "\n")
 
 

@@ -62,6 +62,13 @@ MODELS = {
         intermediate_size=128,
         num_hidden_layers=1,
     ),
+    # Other layouts of heads, for what PEFT repeats by itself.
+    "llama-multi-head": dict(
+        model_type="llama", tie_word_embeddings=False, rope_theta=10000.0, num_key_value_heads=4
+    ),
+    "mistral-multi-query": dict(
+        model_type="mistral", tie_word_embeddings=False, rope_theta=10000.0, sliding_window=8, num_key_value_heads=1
+    ),
 }
 STORED_AS = {"llama-tied": torch.bfloat16, "qwen3": torch.float16}
 SHARDED = {"llama-bias": "40KB"}

@@ -33,6 +33,7 @@ export { type AssessedText, readTexts, type Turn } from "./assessment/texts.ts";
 export type {
   Adaptation,
   AdapterTensors,
+  AttentionAdapter,
   EmbeddingAdapter,
   LinearAdapter,
   ParameterSpec,
@@ -42,6 +43,7 @@ export type {
 export type { AdaptedModel, Adapter } from "./core/adapters/adapted-model.ts";
 export type { Parameter, Parameters } from "./core/adapters/parameters.ts";
 export type { LayerAttention, ModelConfig } from "./core/architectures/architecture.ts";
+export type { KeysAndValues } from "./core/architectures/attention.ts";
 export type {
   DynamicRopeScaling,
   FactorsRopeScaling,

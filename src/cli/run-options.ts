@@ -95,6 +95,14 @@ export function addRunOptions(command: Command): Command {
     .option("--use-dora", "train the lengths of the weights' rows as well")
     .addOption(new Option("--init-lora-weights <kind>", "how the adapter begins").choices(["pissa"]))
     .option("--loraplus-lr-ratio <x>", "lora+: learning rate of B over that of A", parseNumber)
+    .option("--adapter-len <n>", "adaption-prompt: prompts in each adapted layer", parseWhole(1))
+    .option("--adapter-layers <n>", "adaption-prompt: how many of the last layers are adapted", parseWhole(1))
+    .addOption(
+      new Option("--gate <kind>", "adaption-prompt: one gate for a layer, or for each head").choices([
+        "scalar",
+        "head",
+      ]),
+    )
     .option("--freeze-trainable-layers <n>", "freeze: how many of the last blocks are trained", parseWhole(1))
     .option(
       "--train-tokens <tokens>",

@@ -245,7 +245,8 @@ function listNextSteps(
   output: string,
   { model, data, method, objective }: RunConfig,
 ): NextStep[] {
-  const isAdapter = methodOf(method).yields === "adapter";
+  const { yields, isMergeable = true } = methodOf(method);
+  const isAdapter = yields === "adapter";
   const tuned = isAdapter ? ["--model", model, "--adapter", output] : ["--model", output];
   if (objective === "prm") {
     const judge = isAdapter ? ["--model", model, "--prm", output] : ["--model", output];
@@ -254,7 +255,7 @@ function listNextSteps(
   return [
     ["to talk to it", ["chat", ...tuned]],
     ["to measure it", ["evaluate", ...tuned, "--tasks", "gsm8k", "--limit", "100"]],
-    ...(isAdapter
+    ...(isAdapter && isMergeable
       ? [["to make a plain model of it", ["merge", folder, "--out", `${folder}-merged`]] satisfies NextStep]
       : []),
   ];

@@ -6,17 +6,24 @@
 export {
   type Adaptation,
   type AdapterTensors,
+  type AttentionAdapter,
   frozen,
   full,
   type LinearAdapter,
   type ParameterSpec,
 } from "./adapters/adaptation.ts";
 export { type AdaptedModel, type Adapter, noAdapter } from "./adapters/adapted-model.ts";
+export {
+  type AdaptionPromptConfig,
+  adaptionPrompt,
+  adaptionPromptSchema,
+} from "./adapters/adaption-prompt.ts";
 export { freeze } from "./adapters/freeze.ts";
 export { type LoraConfig, lora, loraConfigSchema } from "./adapters/lora.ts";
 export type { OptimizerStep, StepInputs } from "./adapters/method.ts";
 export { initializeParameters, type Parameter, type Parameters, zerosLike } from "./adapters/parameters.ts";
 export type { LayerAttention, ModelConfig } from "./architectures/architecture.ts";
+export type { KeysAndValues } from "./architectures/attention.ts";
 export {
   type Batch,
   type BatchOptions,

@@ -1,12 +1,14 @@
 /** @file What a tuning method does to a model: the tensors it trains, and how a linear layer computes with them. */
 
+import type { KeysAndValues } from "../architectures/attention.ts";
+import { InputError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { StoredWeight } from "../models/linear.ts";
 import type { Random } from "../random.ts";
 
 /** A tensor of an adapter. */
 export interface ParameterSpec {
-  /** Name within the linear layer, such as "lora_A.weight". */
+  /** Name within the adapted module, such as "lora_A.weight". */
   readonly name: string;
   readonly shape: readonly number[];
   /** Whether it stays as it begins. Default false. */
@@ -16,7 +18,7 @@ export interface ParameterSpec {
   /**
    * Its values at the start.
    *
-   * @param weight reads the base model's weight of the layer, [out, in] in row-major order
+   * @param weight reads the base model's weight of a linear layer or the embedding, [out, in] in row-major order
    */
   initialize(random: Random, weight: () => Promise<Float32Array>): Float32Array | Promise<Float32Array>;
 }
@@ -60,8 +62,29 @@ export interface LinearAdapter {
   merge(weight: Tensor, parameters: AdapterTensors): Tensor;
 }
 
-/** An adapter's tensors in the graph, by their names within the linear layer; shared ones by their full names. */
+/** An adapter's tensors in the graph, by their names within the module; shared ones by their full names. */
 export type AdapterTensors = Readonly<Record<string, Tensor>>;
+
+/** How the attention of a block is adapted. Blocks with equal signatures are computed by the same program. */
+export interface AttentionAdapter {
+  readonly signature: string;
+  readonly parameters: readonly ParameterSpec[];
+  /**
+   * The tensors that `forward` computes with, if they are not the adapter's own: values that follow from these and the
+   * block's weights alone, so that they are computed once where nothing is trained.
+   *
+   * @param project what the block's projections make of rows [1, m, hiddenSize]: keys and values [1, m, groups * headDim], not rotated
+   */
+  prepare?(tensors: AdapterTensors, project: (rows: Tensor) => KeysAndValues): AdapterTensors;
+  /**
+   * What is added to attention's output, before the output projection.
+   *
+   * @param query [B, S, heads * headDim], rotated
+   * @param tensors the adapter's tensors by name, or what `prepare` made of them
+   * @returns [B, S, heads * headDim]
+   */
+  forward(query: Tensor, tensors: AdapterTensors): Tensor;
+}
 
 /** How the embedding is adapted. */
 export interface EmbeddingAdapter {
@@ -87,6 +110,8 @@ export interface TrainedRows {
 /** Names of the modules outside the blocks. */
 export const embeddingModule = "model.embed_tokens";
 export const outputModule = "lm_head";
+/** Name of attention within a block. */
+export const attentionModule = "self_attn";
 
 /** A tuning method applied to one model. */
 export interface Adaptation {
@@ -95,6 +120,8 @@ export interface Adaptation {
    * embedding, "lm_head"), or undefined where the layer stays as it is.
    */
   adapterOf(name: string, outFeatures: number, inFeatures: number): LinearAdapter | undefined;
+  /** The adapter of the attention of block `layer`. Default: none. */
+  attentionAdapterOf?(layer: number): AttentionAdapter | undefined;
   /** Default: none. */
   readonly embedding?: EmbeddingAdapter | undefined;
   /** The trained rows of the base model's tensor `name`; those of a tied embedding are the output layer's too. Default: none. */
@@ -108,3 +135,15 @@ export const frozen: Adaptation = { adapterOf: () => undefined, trains: () => fa
 
 /** Full tuning: every weight of the base model is trained. */
 export const full: Adaptation = { adapterOf: () => undefined, trains: () => true };
+
+/**
+ * Makes sure that the weights of a plain model can compute what the adaptation does.
+ *
+ * @throws InputError if they cannot.
+ */
+export function checkMergeable({ attentionAdapterOf }: Adaptation): void {
+  if (!attentionAdapterOf) return;
+  throw new InputError(
+    "Adaption prompts add to attention what no weight of a plain model computes, so they cannot be merged, nor written as GGUF; use the base model with the adapter (--adapter).",
+  );
+}

@@ -19,6 +19,8 @@ export type AdapterSettings = Readonly<Record<string, unknown>>;
 export interface PeftFormat<Settings extends AdapterSettings = AdapterSettings> {
   /** As "peft_type" names it, such as "LORA". */
   readonly type: string;
+  /** A type of our own, under which files hold what PEFT would compute otherwise or not at all, and so refuses. Default: none. */
+  readonly own?: { readonly type: string; isNeeded(settings: Settings, model: ModelConfig): boolean };
   /** The option of a run that holds the settings, such as "lora". */
   readonly section: string;
   /** Of the settings. */
@@ -90,6 +92,8 @@ export interface Method<Given extends z.ZodRawShape = z.ZodRawShape, Options = u
   /** How the base model's linear weights are kept by default. */
   readonly storage: Storage;
   readonly yields: Yield;
+  /** Whether an adapter can be merged into a plain model. Default true. */
+  readonly isMergeable?: boolean;
   /** Its own options of a run, by their names in config.yaml; each may be left out. */
   readonly options: Given;
   /** Fills in what is left open. */

@@ -3,6 +3,7 @@
 import type { z } from "zod";
 import type { ModelConfig } from "../architectures/architecture.ts";
 import type { Adaptation } from "./adaptation.ts";
+import { adaptionPromptMethod } from "./adaption-prompt.ts";
 import { freezeMethod, fullMethod } from "./freeze.ts";
 import { ia3Method } from "./ia3.ts";
 import { lnTuningMethod } from "./ln-tuning.ts";
@@ -22,6 +23,7 @@ const methods = {
   "lora-fa": loraFaMethod,
   ia3: ia3Method,
   vera: veraMethod,
+  "adaption-prompt": adaptionPromptMethod,
   ln_tuning: lnTuningMethod,
   trainable_tokens: trainableTokensMethod,
   freeze: freezeMethod,
@@ -54,9 +56,11 @@ export function ownerOf(option: string): MethodName | undefined {
   return methodNames.find((name) => Object.hasOwn(methods[name].options, option));
 }
 
-/** The formats of PEFT's adapters, by their "peft_type". */
+/** The formats of adapters in PEFT's layout, by their "peft_type". */
 export const peftFormats: ReadonlyMap<string, PeftFormat> = new Map(
-  Object.values<Method>(methods).flatMap(({ peft }) => (peft ? [[peft.type, peft] as const] : [])),
+  Object.values<Method>(methods).flatMap(({ peft }) =>
+    peft ? [peft, ...(peft.own ? [peft.own] : [])].map(({ type }) => [type, peft] as const) : [],
+  ),
 );
 
 /** The option that holds an adapter's setting `name`: the method's own if it has one of that name, else another's. */

@@ -14,7 +14,13 @@ import { asFloat32, lookUpRows, wholeOf } from "../models/matrix-rows.ts";
 import type { ModelWeights } from "../models/weights.ts";
 import { createRandom } from "../random.ts";
 import type { RowMatrix } from "../runtime/device.ts";
-import { type Adaptation, embeddingModule, type LinearAdapter, outputModule } from "./adaptation.ts";
+import {
+  type Adaptation,
+  attentionModule,
+  embeddingModule,
+  type LinearAdapter,
+  outputModule,
+} from "./adaptation.ts";
 
 /** A tensor of an adaptation, or its gradient. */
 export interface Parameter {
@@ -81,7 +87,14 @@ export function listParameters(config: ModelConfig, adaptation: Adaptation): Lis
   );
   for (let layer = 0; layer < numHiddenLayers; layer++) {
     for (const { name, size } of listVectors(config)) base(nameInLayer(layer, name), [size]);
-    for (const [index, { name, outFeatures, inFeatures }] of listLinearModules(config).entries()) {
+    const modules = listLinearModules(config);
+    adapter(
+      nameInLayer(layer, attentionModule),
+      adaptation.attentionAdapterOf?.(layer),
+      [layer, modules.length],
+      () => Promise.reject(new Error("Attention as a whole has no weight.")),
+    );
+    for (const [index, { name, outFeatures, inFeatures }] of modules.entries()) {
       const module = nameInLayer(layer, name);
       base(`${module}.weight`, [outFeatures, inFeatures]);
       adapter(

@@ -4,7 +4,7 @@ import type { GgufFile } from "../formats/gguf.ts";
 import type { GgufValueToWrite } from "../formats/gguf-encoding.ts";
 import type { KeyTable } from "../formats/known-keys.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { Attention } from "./attention.ts";
+import type { Attention, KeysAndValues } from "./attention.ts";
 import type { Rotary } from "./rotary.ts";
 
 /**
@@ -76,6 +76,14 @@ export interface BlockParts {
   linear(name: string, x: Tensor): Tensor;
   /** The vector `name`, such as "input_layernorm.weight". */
   vector(name: string, size: number): Tensor;
+  /**
+   * What attention gives, before the output projection, with what a tuning method adds to it.
+   *
+   * @param attended [B, S, heads * headDim]
+   * @param query of the same shape, rotated
+   * @param project what the block's projections make of rows [1, m, hiddenSize]: keys and values [1, m, groups * headDim], not rotated
+   */
+  extendAttention(attended: Tensor, query: Tensor, project: (rows: Tensor) => KeysAndValues): Tensor;
 }
 
 /** A family of models. `C` is its configuration. */

@@ -182,10 +182,35 @@ export interface CachedContext {
   readonly sizes: Tensor;
 }
 
-/** Keys and values, both [B, groups, S, headDim], as the cache keeps them. */
+/** Keys and values, of the same shape; as the cache keeps them, [B, groups, S, headDim]. */
 export interface KeysAndValues {
   readonly keys: Tensor;
   readonly values: Tensor;
+}
+
+/**
+ * Attention to m prompts that belong to no text: every token sees all of them, by a softmax of their own (Zhang et al. 2023,
+ * LLaMA-Adapter, section 3.2).
+ *
+ * @param query [B, S, heads * headDim], rotated
+ * @param keys [1, m, groups * headDim], not rotated; the values too
+ * @param gate factor of what each head adds, [heads], or of what all add, [1]
+ * @returns [B, S, heads * headDim]
+ */
+export function promptAttention(
+  config: ModelConfig,
+  query: Tensor,
+  { keys, values }: KeysAndValues,
+  gate: Tensor,
+): Tensor {
+  const { numAttentionHeads: heads, attentionScale, attentionSoftcap } = config;
+  const [batch, length] = query.shape as [Dim, Dim, Dim];
+  const prompts = toCache(config, keys, values);
+  const product = broadcastMatmul(toGroups(config, query), prompts.keys, { transB: true });
+  const weights = softmax(softcap(mul(product, scalar(attentionScale)), attentionSoftcap));
+  const perHead = reshape(weights, [batch, heads, length, weights.shape[3]!]);
+  const gated = reshape(mul(perHead, reshape(gate, [gate.shape[0]!, 1, 1])), weights.shape);
+  return fromGroups(config, broadcastMatmul(gated, prompts.values), batch, length);
 }
 
 /** New tokens' keys and values as they are kept. */

@@ -5,6 +5,7 @@ import { reshape, separate } from "../graph/operators/movement.ts";
 import { rmsNorm, silu } from "../graph/operators/neural-network.ts";
 import { constant, type Dim, scalar, type Tensor } from "../graph/tensor.ts";
 import type { BlockContext, BlockParts, LinearModule, ModelConfig, VectorParameter } from "./architecture.ts";
+import type { KeysAndValues } from "./attention.ts";
 
 /** Normalizes the last axis of a tensor by the vector `name` of the block. */
 export type Norm = (name: string, x: Tensor, size?: number) => Tensor;
@@ -71,13 +72,32 @@ export function llamaModules(config: ModelConfig, biases: Biases = {}): LinearMo
  */
 export function selfAttention(
   x: Tensor,
-  { attention, rotate }: BlockContext,
+  context: BlockContext,
   parts: BlockParts,
   adjust: (projection: "q" | "k", projected: Tensor) => Tensor = (_projection, projected) => projected,
 ): Tensor {
-  const query = rotate(adjust("q", parts.linear("self_attn.q_proj", x)));
-  const key = rotate(adjust("k", parts.linear("self_attn.k_proj", x)));
-  return parts.linear("self_attn.o_proj", attention(query, key, parts.linear("self_attn.v_proj", x)));
+  return attend(x, context, parts, (rows) => ({
+    query: adjust("q", parts.linear("self_attn.q_proj", rows)),
+    keys: adjust("k", parts.linear("self_attn.k_proj", rows)),
+    values: parts.linear("self_attn.v_proj", rows),
+  }));
+}
+
+/**
+ * Attention of x [B, S, hiddenSize] by what `project` makes of it, and the output projection.
+ *
+ * @param project queries [..., heads * headDim] and keys and values [..., groups * headDim] of rows [..., hiddenSize], not rotated
+ */
+export function attend(
+  x: Tensor,
+  { attention, rotate }: BlockContext,
+  parts: BlockParts,
+  project: (rows: Tensor) => KeysAndValues & { readonly query: Tensor },
+): Tensor {
+  const { query, keys, values } = project(x);
+  const rotated = rotate(query);
+  const attended = attention(rotated, rotate(keys), values);
+  return parts.linear("self_attn.o_proj", parts.extendAttention(attended, rotated, project));
 }
 
 /** Normalizes each head of queries and keys [B, S, heads * headDim] by itself, by "self_attn.q_norm" and "self_attn.k_norm". */

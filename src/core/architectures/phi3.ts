@@ -19,7 +19,7 @@ import {
   writeSizes,
 } from "./config-file.ts";
 import { everyFamily } from "./config-keys.ts";
-import { divide, hiddenNorms, normsOf, preNormBlock } from "./parts.ts";
+import { attend, divide, hiddenNorms, normsOf, preNormBlock } from "./parts.ts";
 import { longTextLength } from "./rotary.ts";
 
 const schema = configSchema.extend({ original_max_position_embeddings: size });
@@ -76,18 +76,24 @@ export const phi3: Architecture = {
     ];
   },
   norms: (config) => hiddenNorms(config, "input_layernorm", "post_attention_layernorm"),
-  block(config, x, { attention, rotate }, parts) {
-    const { queries, keys } = projectionSizes(config);
-    const attend = (hidden: Tensor) => {
-      const [query, key, value] = divide(parts.linear("self_attn.qkv_proj", hidden), [queries, keys, keys]);
-      return parts.linear("self_attn.o_proj", attention(rotate(query!), rotate(key!), value!));
+  block(config, x, context, parts) {
+    const sizes = projectionSizes(config);
+    const project = (rows: Tensor) => {
+      const widths = [sizes.queries, sizes.keys, sizes.keys];
+      const [query, keys, values] = divide(parts.linear("self_attn.qkv_proj", rows), widths);
+      return { query: query!, keys: keys!, values: values! };
     };
     const feedForward = (hidden: Tensor) => {
       const width = config.intermediateSize;
       const [gate, up] = divide(parts.linear("mlp.gate_up_proj", hidden), [width, width]);
       return parts.linear("mlp.down_proj", mul(silu(gate!), up!));
     };
-    return preNormBlock(x, normsOf(config, parts), attend, feedForward);
+    return preNormBlock(
+      x,
+      normsOf(config, parts),
+      (hidden) => attend(hidden, context, parts, project),
+      feedForward,
+    );
   },
   gguf: {
     architecture: "phi3",

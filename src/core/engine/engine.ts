@@ -35,6 +35,7 @@ import {
   firstTrainedLayer,
   headAdapterOf,
   type LayerPlan,
+  listAdapters,
   planLayer,
   type SegmentOptions,
 } from "./segment.ts";
@@ -294,7 +295,7 @@ export function createEngine(
   const addGradients = (segment: Segment, results: Feeds, gradients: Parameters) => {
     for (const [block, plan] of segment.layers.entries()) {
       const names = [...plan.trained];
-      for (const [module, adapter] of plan.adapters)
+      for (const [module, adapter] of listAdapters(plan))
         names.push(...adapter.parameters.filter((p) => !p.isFrozen).map((p) => `${module}.${p.name}`));
       for (const name of names) {
         const gradient = results[gradientName(`${block}.${name}`)]!;

@@ -3,6 +3,8 @@
 import {
   type Adaptation,
   type AdapterTensors,
+  type AttentionAdapter,
+  attentionModule,
   type LinearAdapter,
   outputModule,
   type ParameterSpec,
@@ -28,12 +30,18 @@ export interface PlannedAdapter
   readonly shared?: readonly Pick<PlannedTensor, "name" | "shape">[];
 }
 
+/** What the programs of a block need of its attention's adapter. */
+export interface PlannedAttentionAdapter extends Pick<AttentionAdapter, "signature" | "prepare" | "forward"> {
+  readonly parameters: readonly PlannedTensor[];
+}
+
 type PlannedTensor = Omit<ParameterSpec, "initialize">;
 
 /** What a tuning method does to one decoder block. */
 export interface LayerPlan {
   /** By the linear layer's name within the block. */
   readonly adapters: ReadonlyMap<string, PlannedAdapter>;
+  readonly attentionAdapter: PlannedAttentionAdapter | undefined;
   /** Names within the block of the base tensors that are trained. */
   readonly trained: ReadonlySet<string>;
   readonly attention: AttentionKind;
@@ -53,17 +61,27 @@ export function planLayer(config: ModelConfig, layer: number, adaptation: Adapta
   ];
   const trained = new Set(names.filter((name) => adaptation.trains(nameInLayer(layer, name))));
   const attention = attentionKindOf(config, layer);
+  const attentionAdapter = adaptation.attentionAdapterOf?.(layer);
   const signature = JSON.stringify([
     attention,
+    attentionAdapter?.signature,
     [...adapters].map(([name, { signature }]) => [name, signature]),
     [...trained],
   ]);
-  return { adapters, trained, attention, signature };
+  return { adapters, attentionAdapter, trained, attention, signature };
+}
+
+/** The adapters of a block, by their modules' names within it. */
+export function listAdapters({
+  adapters,
+  attentionAdapter,
+}: LayerPlan): (readonly [module: string, Pick<PlannedAdapter, "parameters" | "shared">])[] {
+  return [...adapters, ...(attentionAdapter ? [[attentionModule, attentionAdapter] as const] : [])];
 }
 
 /** The lowest block of which anything is trained; infinite if none is. */
 export function firstTrainedLayer(plans: readonly LayerPlan[]): number {
-  const first = plans.findIndex(({ adapters, trained }) => adapters.size > 0 || trained.size > 0);
+  const first = plans.findIndex((plan) => listAdapters(plan).length > 0 || plan.trained.size > 0);
   return first < 0 ? Number.POSITIVE_INFINITY : first;
 }
 
@@ -171,7 +189,7 @@ export async function blockFeeds(
   for (const [name, tensor] of Object.entries(await weights.block(layer)))
     feeds[`${prefix}.${name}`] = tensor;
   const trained = [...plan.trained];
-  for (const [module, adapter] of plan.adapters)
+  for (const [module, adapter] of listAdapters(plan))
     trained.push(...adapter.parameters.map(({ name }) => `${module}.${name}`));
   for (const name of trained) {
     const { data, dims } = parameters.get(nameInLayer(layer, name))!;
@@ -204,11 +222,14 @@ export interface BlockPartsOptions {
 /** Inputs of a graph by name, each made once. */
 export function createSharedTensors(): BlockPartsOptions["sharedTensor"] {
   const tensors = new Map<string, Tensor>();
-  return (name, shape) => {
-    const tensor = tensors.get(name) ?? input(name, "float32", shape);
-    tensors.set(name, tensor);
-    return tensor;
-  };
+  return (name, shape) => onlyOnce(tensors, name, () => input(name, "float32", shape));
+}
+
+/** What `made` holds under a name, made if it is not there. */
+function onlyOnce<T>(made: Map<string, T>, name: string, make: () => T): T {
+  const value = made.get(name) ?? make();
+  made.set(name, value);
+  return value;
 }
 
 /** The parts of one block with what a tuning method adds to them. Inputs are named "<prefix>.<name within the block>". */
@@ -219,11 +240,17 @@ export function createBlockParts(
   { weightOf, trainedParameter, sharedTensor, dropout }: BlockPartsOptions,
 ): BlockParts {
   const modules = new Map(listLinearModules(config).map((module) => [module.name, module]));
-  const vector = (name: string, size: number) =>
-    plan.trained.has(name)
-      ? trainedParameter(`${prefix}.${name}`, [size])
-      : input(`${prefix}.${name}`, "float32", [size]);
-  const tensorsOf = (module: string, adapter: PlannedAdapter): AdapterTensors =>
+  const vectors = new Map<string, Tensor>();
+  const vector = (name: string, size: number) => {
+    const create = plan.trained.has(name)
+      ? trainedParameter
+      : (fullName: string, shape: readonly number[]) => input(fullName, "float32", shape);
+    return onlyOnce(vectors, name, () => create(`${prefix}.${name}`, [size]));
+  };
+  const tensorsOf = (
+    module: string,
+    adapter: Pick<PlannedAdapter, "parameters" | "shared">,
+  ): AdapterTensors =>
     Object.fromEntries([
       ...adapter.parameters.map(({ name, shape, isFrozen }) => {
         const fullName = `${prefix}.${module}.${name}`;
@@ -236,11 +263,12 @@ export function createBlockParts(
     const mask = input(`${prefix}.${module}.dropout`, "bool", x.shape);
     return dropInputs(x, mask, rate);
   };
+  const weights = new Map<string, StoredWeight>();
   return {
     vector,
     linear(name, x) {
       const { outFeatures, inFeatures, bias: hasBias } = modules.get(name)!;
-      const weight = weightOf(`${name}.weight`, outFeatures, inFeatures);
+      const weight = onlyOnce(weights, name, () => weightOf(`${name}.weight`, outFeatures, inFeatures));
       const bias = hasBias ? vector(`${name}.bias`, outFeatures) : undefined;
       const adapter = plan.adapters.get(name);
       if (!adapter) return bias ? add(weight.multiply(x), bias) : weight.multiply(x);
@@ -248,6 +276,13 @@ export function createBlockParts(
       const tensors = adapter.prepare?.(weight.dense(x), own) ?? own;
       const product = adapter.forward(x, dropSome(name, adapter.dropout, x), weight, tensors);
       return bias ? add(product, adapter.bias?.(bias, tensors) ?? bias) : product;
+    },
+    extendAttention(attended, query, project) {
+      const adapter = plan.attentionAdapter;
+      if (!adapter) return attended;
+      const own = tensorsOf(attentionModule, adapter);
+      const tensors = adapter.prepare?.(own, project) ?? own;
+      return add(attended, adapter.forward(query, tensors));
     },
   };
 }

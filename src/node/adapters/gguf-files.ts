@@ -1,5 +1,6 @@
 /** @file LoRA adapters in GGUF, as llama.cpp's convert_lora_to_gguf.py writes and llama.cpp applies them. */
 
+import { checkMergeable } from "../../core/adapters/adaptation.ts";
 import type { Adapter } from "../../core/adapters/adapted-model.ts";
 import { ggufAdapterKeys } from "../../core/adapters/gguf-adapter-keys.ts";
 import { lora, loraConfigSchema } from "../../core/adapters/lora.ts";
@@ -28,6 +29,7 @@ export async function writeGgufAdapter(
   { adaptation, parameters }: Adapter,
   model: ModelConfig,
 ): Promise<void> {
+  checkMergeable(adaptation);
   const architecture = ggufArchitecture(model);
   const alphas = new Map<string, number>();
   for (let layer = 0; layer < model.numHiddenLayers; layer++) {

@@ -37,6 +37,7 @@ test.each([
   ["IA3", "IA3Config"],
   ["VERA", "VeraConfig"],
   ["TRAINABLE_TOKENS", "TrainableTokensConfig"],
+  ["ADAPTION_PROMPT", "AdaptionPromptConfig"],
 ])("every field of PEFT's configuration of %s has a role", (type, name) => {
   const path = "fixtures/reference/peft-methods/configuration-keys.json";
   const fields: Record<string, object> = JSON.parse(readFileSync(path, "utf8"));

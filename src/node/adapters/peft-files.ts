@@ -73,7 +73,7 @@ export async function writeAdapter(
     [fingerprintKey]: base.fingerprint,
   });
   const config = {
-    peft_type: format.type,
+    peft_type: (format.own?.isNeeded(settings, base.config) ? format.own : format).type,
     task_type: "CAUSAL_LM",
     base_model_name_or_path: base.name,
     revision: base.revision ?? null,

@@ -1,6 +1,11 @@
 /** @file An adapter's update added into the base weights. */
 
-import { embeddingModule, type LinearAdapter, outputModule } from "../../core/adapters/adaptation.ts";
+import {
+  checkMergeable,
+  embeddingModule,
+  type LinearAdapter,
+  outputModule,
+} from "../../core/adapters/adaptation.ts";
 import { type AdaptedModel, noAdapter } from "../../core/adapters/adapted-model.ts";
 import { readBaseTensor } from "../../core/adapters/parameters.ts";
 import type { LinearModule } from "../../core/architectures/architecture.ts";
@@ -22,9 +27,12 @@ export interface MergedWeights {
  * Adds an adapter's update to the base weights as they are in memory. Of a model opened as NF4 these are the quantized
  * ones, on which the adapter was tuned. Weights that were trained themselves take the place of the base's, and a model
  * without an adapter stays as it is.
+ *
+ * @throws InputError if no plain model computes what the adapter does.
  */
 export function mergeWeights(device: Device, { config, weights, adapter }: AdaptedModel): MergedWeights {
   const { adaptation, parameters } = adapter ?? noAdapter;
+  checkMergeable(adaptation);
   const { vocabSize, hiddenSize } = config;
   const modules = new Map(listLinearModules(config).map((module) => [module.name, module]));
   const programs = new Map<string, Promise<Program>>();

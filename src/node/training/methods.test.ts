@@ -5,6 +5,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { type AdaptedModel, noAdapter } from "../../core/adapters/adapted-model.ts";
 import { freeze } from "../../core/adapters/freeze.ts";
 import { loraConfigSchema, ranksAndScales } from "../../core/adapters/lora.ts";
+import { methodOf } from "../../core/adapters/methods.ts";
 import { toLora } from "../../core/adapters/pissa.ts";
 import { createEngine } from "../../core/engine/engine.ts";
 import { loadAdapter } from "../adapters/load-adapter.ts";
@@ -35,6 +36,12 @@ const adapterMethods: Record<string, Partial<RunOptions>> = {
   ia3: { method: "ia3" },
   "ia3 on NF4": { method: "ia3", storage: "nf4" },
   vera: { method: "vera", vera: { r: 16, vera_dropout: 0.1 } },
+  "adaption-prompt": { method: "adaption-prompt" },
+  "adaption-prompt on NF4": {
+    method: "adaption-prompt",
+    storage: "nf4",
+    adaption_prompt: { adapter_len: 4, adapter_layers: 2, gate: "head" },
+  },
   "lora with a whole embedding": {
     storage: "float16",
     lora: { modules_to_save: ["embed_tokens"], lora_dropout: 0.1 },
@@ -82,7 +89,7 @@ async function runInParts(name: string, more: Partial<RunOptions>): Promise<RunR
 }
 
 describe.each(Object.entries(adapterMethods))("%s", (name, more) => {
-  test("gives an adapter for the original model, the same after an interruption, and merges", async () => {
+  test("gives an adapter for the original model, the same after an interruption, and merges if it can", async () => {
     const run = await fineTune(options(name, more));
     const resumed = await runInParts(name, more);
     const read = (path: string) => readFileSync(join(path, "adapter_model.safetensors"));
@@ -93,7 +100,12 @@ describe.each(Object.entries(adapterMethods))("%s", (name, more) => {
     const logits = await logitsOf(adapted);
     expect(largestDifference(logits, await logitsOf(run.model))).toBeLessThan(1e-3);
     expect(largestDifference(logits, await logitsOf(base))).toBeGreaterThan(1e-2);
-    await mergeAdapter(device, adapted, join(scratch, "merged", name.replaceAll(" ", "-")));
+    const merging = mergeAdapter(device, adapted, join(scratch, "merged", name.replaceAll(" ", "-")));
+    if (methodOf(more.method ?? "lora").isMergeable ?? true) await merging;
+    else
+      await expect(merging).rejects.toThrow(
+        "so they cannot be merged, nor written as GGUF; use the base model",
+      );
   });
 });
 

@@ -17,19 +17,21 @@ import { type RunFolder, readIdentity } from "./run-folder.ts";
  *
  * @param subject what the card is of: an adapter alone, or a model with the tuned weights
  * @param baseModel the base model's id on the Hub, where it is known
+ * @param isForPeft whether PEFT computes an adapter as slimtune does
  */
 export function describeResult(
   subject: Yield,
   folder: RunFolder,
   config: RunConfig,
   baseModel: string | undefined,
+  isForPeft = true,
 ): string {
   const base = baseModel ?? basename(config.model);
   const isLocal = existsSync(config.data);
   const data = isLocal ? basename(config.data) : config.data;
   const metadata = {
     ...(baseModel !== undefined && { base_model: baseModel }),
-    ...(subject === "adapter" && { library_name: "peft" }),
+    ...(subject === "adapter" && isForPeft && { library_name: "peft" }),
     pipeline_tag: "text-generation",
     ...(!isLocal && { datasets: [data] }),
     tags: ["slimtune", config.method],
@@ -43,9 +45,12 @@ export function describeResult(
     ["seed", String(config.seed)],
   ];
   const name = baseModel ?? "BASE-MODEL";
+  const withPeft = isForPeft
+    ? `PEFT loads it as well: \`PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("${name}"), "THIS-FOLDER")\`.`
+    : "PEFT does not compute such an adapter, and refuses it.";
   const use =
     subject === "adapter"
-      ? `\`\`\`\nnpx slimtune chat --model ${name} --adapter THIS-FOLDER\n\`\`\`\n\nPEFT loads it as well: \`PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("${name}"), "THIS-FOLDER")\`.`
+      ? `\`\`\`\nnpx slimtune chat --model ${name} --adapter THIS-FOLDER\n\`\`\`\n\n${withPeft}`
       : "```\nnpx slimtune chat --model THIS-FOLDER\n```\n\nIt is an ordinary model folder, which Transformers loads as well.";
   return `---
 ${stringify(metadata)}---

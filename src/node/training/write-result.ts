@@ -30,19 +30,21 @@ export async function writeResult(
   const { parameters } = model.adapter!;
   const { step_separator = defaultStepSeparator } = config;
   const baseModel = config.base_model_name ?? (await hubIdOf(config.model));
+  const { peft: format, finish } = methodOf(config.method);
+  const settings = format && (config[format.section as keyof MethodOptions] as AdapterSettings);
+  const isForPeft = !(settings && format.own?.isNeeded(settings, model.config));
   const write = (result: string, subject: Yield, writeTensors: (folder: string) => Promise<void>) =>
     writeFolderWhole(result, async (temporary) => {
-      writeWhole(join(temporary, "README.md"), describeResult(subject, folder, config, baseModel));
+      const card = describeResult(subject, folder, config, baseModel, isForPeft);
+      writeWhole(join(temporary, "README.md"), card);
       if (config.objective === "prm") writeStepFormat(temporary, { ...config, step_separator });
       await writeTensors(temporary);
       return result;
     });
-  const { peft: format, finish } = methodOf(config.method);
-  if (!format) {
+  if (!settings) {
     const tensor = (name: string) => parameters.get(name)?.data ?? readBaseTensor(model.weights, name);
     return write(folder.model, "model", (temporary) => writeModel(temporary, model, tensor));
   }
-  const settings = config[format.section as keyof MethodOptions] as AdapterSettings;
   const adapter = initial ? finish!(config, initial, parameters) : { settings, parameters };
   const base = {
     name: baseModel ?? config.model,

@@ -1,0 +1,67 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import {
+  adaptionPrompt,
+  adaptionPromptFormat,
+  adaptionPromptSchema,
+} from "../../core/adapters/adaption-prompt.ts";
+import { initializeParameters } from "../../core/adapters/parameters.ts";
+import { exportGguf, exportGgufAdapter } from "../export/gguf.ts";
+import { openTinyModel } from "../export/tiny-models.fixture.ts";
+import { openDevice } from "../runtime/onnx-runtime.ts";
+import { loadAdapter } from "./load-adapter.ts";
+import { readAdapter, writeAdapter } from "./peft-files.ts";
+
+const device = openDevice("cpu", { threads: 1 });
+const scratch = mkdtempSync(join(tmpdir(), "slimtune-adaption-prompt-"));
+mkdirSync(join(scratch, "models"));
+afterAll(() => rmSync(scratch, { recursive: true }));
+const openTiny = (name: string) => openTinyModel(join(scratch, "models"), name);
+
+test.each([
+  ["llama", "scalar", "ADAPTION_PROMPT"],
+  ["mistral", "scalar", "ADAPTION_PROMPT"],
+  ["llama", "head", "SLIMTUNE_ADAPTION_PROMPT"],
+  ["qwen3", "scalar", "SLIMTUNE_ADAPTION_PROMPT"],
+  ["llama-bias", "scalar", "SLIMTUNE_ADAPTION_PROMPT"],
+  ["llama-head-dim", "scalar", "SLIMTUNE_ADAPTION_PROMPT"],
+] as const)("%s with a gate of kind %s is written as %s, and read again", async (name, gate, type) => {
+  const model = await openTiny(name);
+  const settings = adaptionPromptSchema.parse({ adapter_len: 4, gate });
+  const adaptation = adaptionPrompt(settings, model.config);
+  const parameters = await initializeParameters(model.config, adaptation, model.weights, 1);
+  const folder = join(scratch, `${name}-${gate}`);
+  await writeAdapter(folder, { format: adaptionPromptFormat, settings }, parameters, model);
+  expect(JSON.parse(readFileSync(join(folder, "adapter_config.json"), "utf8"))).toMatchObject({
+    peft_type: type,
+    adapter_len: 4,
+    adapter_layers: 2,
+    target_modules: "self_attn",
+  });
+  const read = await readAdapter(folder, model.config, model.fingerprint);
+  expect(read.settings).toEqual({ ...settings, adapter_layers: 2 });
+  expect(read.parameters).toEqual(parameters);
+});
+
+const ofPeft = "fixtures/reference/peft-methods/adaption-prompt-llama/1";
+
+test.each(["qwen3", "llama-bias", "llama-head-dim"])(
+  "PEFT's adapter for a model like %s is refused",
+  async (name) => {
+    const { config } = await openTiny(name);
+    await expect(readAdapter(ofPeft, config, "any")).rejects.toThrow(
+      `adapter_config.json is an adaption prompt of PEFT's for another model than this one of type "${config.modelType}"`,
+    );
+  },
+);
+
+test("GGUF is refused, of the merged model and of the adapter", async () => {
+  const model = await openTiny("llama");
+  const sentence = "so they cannot be merged, nor written as GGUF; use the base model with the adapter";
+  const out = join(scratch, "out.gguf");
+  await expect(exportGguf(device, await loadAdapter(model, ofPeft), out)).rejects.toThrow(sentence);
+  await expect(exportGgufAdapter(device, model, ofPeft, out)).rejects.toThrow(sentence);
+  expect(existsSync(out)).toBe(false);
+});
