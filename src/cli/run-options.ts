@@ -95,13 +95,27 @@ export function addRunOptions(command: Command): Command {
     .option("--use-dora", "train the lengths of the weights' rows as well")
     .addOption(new Option("--init-lora-weights <kind>", "how the adapter begins").choices(["pissa"]))
     .option("--loraplus-lr-ratio <x>", "lora+: learning rate of B over that of A", parseNumber)
-    .option("--adapter-len <n>", "adaption-prompt: prompts in each adapted layer", parseWhole(1))
-    .option("--adapter-layers <n>", "adaption-prompt: how many of the last layers are adapted", parseWhole(1))
+    .option("--adapter-len <n>", "adaption-prompt, dca: prompts in each adapted layer", parseWhole(1))
+    .option(
+      "--adapter-layers <n>",
+      "adaption-prompt, dca: how many of the last layers are adapted",
+      parseWhole(1),
+    )
     .addOption(
-      new Option("--gate <kind>", "adaption-prompt: one gate for a layer, or for each head").choices([
+      new Option("--gate <kind>", "adaption-prompt, dca: one gate for a layer, or for each head").choices([
         "scalar",
         "head",
       ]),
+    )
+    .option(
+      "--causal-weight <x>",
+      "dca: weight of how much what the shared prompts add differs between the examples of a step",
+      parseNumber,
+    )
+    .option(
+      "--shared-prompts <n>",
+      "dca: how many of the last layer's first prompts are shared",
+      parseWhole(1),
     )
     .option("--freeze-trainable-layers <n>", "freeze: how many of the last blocks are trained", parseWhole(1))
     .option(

@@ -84,6 +84,8 @@ export interface AttentionAdapter {
    * @returns [B, S, heads * headDim]
    */
   forward(query: Tensor, tensors: AdapterTensors): Tensor;
+  /** A part of what `forward` gives, on which a loss may be in the last block. Default: there is none. */
+  contribution?(query: Tensor, tensors: AdapterTensors): Tensor;
 }
 
 /** How the embedding is adapted. */

@@ -11,7 +11,13 @@ import { InputError } from "../errors.ts";
 import { withRole } from "../formats/known-keys.ts";
 import { quote } from "../formats/weight-file.ts";
 import { tanh } from "../graph/operators/elementwise.ts";
-import { type Adaptation, type AttentionAdapter, attentionModule } from "./adaptation.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import {
+  type Adaptation,
+  type AdapterTensors,
+  type AttentionAdapter,
+  attentionModule,
+} from "./adaptation.ts";
 import type { Method, PeftFormat } from "./method.ts";
 import { commonKeys, parsePeftFields } from "./peft-config.ts";
 
@@ -34,6 +40,7 @@ const [promptName, gateName] = ["adaption_prompt", "adaption_gate"] as const;
  * one number, or tanh of one for each head. q is rotated and W_K P is not; keys are normalized, and scores scaled and
  * capped, as those of tokens are.
  *
+ * @param shared how many of the last layer's first prompts are its `contribution`. Default: it has none
  * @throws InputError if the model has fewer layers.
  * @example
  * const { openModel } = await import("slimtune");
@@ -43,6 +50,7 @@ const [promptName, gateName] = ["adaption_prompt", "adaption_gate"] as const;
 export function adaptionPrompt(
   { adapter_len, adapter_layers, gate }: AdaptionPromptConfig,
   model: ModelConfig,
+  shared = 0,
 ): Adaptation {
   const { numHiddenLayers, numAttentionHeads, hiddenSize } = model;
   const layers = adapter_layers ?? numHiddenLayers;
@@ -53,6 +61,11 @@ export function adaptionPrompt(
   }
   const promptShape = [1, adapter_len, hiddenSize];
   const gates = gate === "head" ? numAttentionHeads : 1;
+  const attendTo = (query: Tensor, tensors: AdapterTensors, first?: number) => {
+    const { keys, values, [gateName]: given } = tensors;
+    const factor = gate === "head" ? tanh(given!) : given!;
+    return promptAttention(model, query, { keys: keys!, values: values! }, factor, first);
+  };
   const adapter: AttentionAdapter = {
     signature: `adaption prompt ${adapter_len} ${gate}`,
     parameters: [
@@ -67,15 +80,20 @@ export function adaptionPrompt(
       const { keys, values } = project(tensors[promptName]!);
       return { keys, values, [gateName]: tensors[gateName]! };
     },
-    forward(query, { keys, values, [gateName]: given }) {
-      const factor = gate === "head" ? tanh(given!) : given!;
-      return promptAttention(model, query, { keys: keys!, values: values! }, factor);
-    },
+    forward: (query, tensors) => attendTo(query, tensors),
+  };
+  const last: AttentionAdapter = {
+    ...adapter,
+    signature: `${adapter.signature} shared ${shared}`,
+    contribution: (query, tensors) => attendTo(query, tensors, shared),
   };
   return {
     adapterOf: () => undefined,
     trains: () => false,
-    attentionAdapterOf: (layer) => (layer >= numHiddenLayers - layers ? adapter : undefined),
+    attentionAdapterOf(layer) {
+      if (layer < numHiddenLayers - layers) return undefined;
+      return shared > 0 && layer === numHiddenLayers - 1 ? last : adapter;
+    },
   };
 }
 
@@ -127,23 +145,72 @@ export const adaptionPromptFormat: PeftFormat<AdaptionPromptConfig> = {
   adapt: adaptionPrompt,
 };
 
+function describe({ adapter_len, adapter_layers, gate }: AdaptionPromptConfig): string {
+  const layers = adapter_layers === undefined ? "all layers" : `the last ${adapter_layers} layers`;
+  return `${adapter_len} prompts in ${layers}, a gate for each ${gate === "head" ? "head" : "layer"}`;
+}
+
 const options = { adaption_prompt: adaptionPromptSchema.optional() };
+
+const common = {
+  // LLaMA-Adapter's.
+  learning_rate: 9e-3,
+  storage: "float32",
+  yields: "adapter",
+  isMergeable: false,
+  peft: adaptionPromptFormat,
+} as const;
 
 export const adaptionPromptMethod: Method<
   typeof options,
   { readonly adaption_prompt: AdaptionPromptConfig }
 > = {
-  // The paper's.
-  learning_rate: 9e-3,
-  storage: "float32",
-  yields: "adapter",
-  isMergeable: false,
+  ...common,
   options,
   complete: (given) => ({ adaption_prompt: adaptionPromptSchema.parse(given.adaption_prompt ?? {}) }),
-  describe({ adaption_prompt: { adapter_len, adapter_layers, gate } }) {
-    const layers = adapter_layers === undefined ? "all layers" : `the last ${adapter_layers} layers`;
-    return `${adapter_len} prompts in ${layers}, a gate for each ${gate === "head" ? "head" : "layer"}`;
-  },
+  describe: (given) => describe(given.adaption_prompt),
   adapt: (given, model) => adaptionPrompt(given.adaption_prompt, model),
-  peft: adaptionPromptFormat,
+};
+
+const dcaOptions = {
+  ...options,
+  /** Weight of the causal term. By default our choice, since the paper does not say it. */
+  causal_weight: z.number().min(0).optional(),
+  /** How many of the last layer's first prompts the causal term is on. By default 1, as in the release. */
+  shared_prompts: z.int().min(1).optional(),
+};
+
+export interface DcaOptions {
+  readonly adaption_prompt: AdaptionPromptConfig;
+  readonly causal_weight: number;
+  readonly shared_prompts: number;
+}
+
+/** Deconfounded causal adaptation (Wang et al. 2024): adaption prompts with gates of heads, and the causal term beside the loss. */
+export const dcaMethod: Method<typeof dcaOptions, DcaOptions> = {
+  ...common,
+  options: dcaOptions,
+  complete: ({ adaption_prompt, causal_weight = 0.1, shared_prompts = 1 }) => ({
+    adaption_prompt: adaptionPromptSchema.parse({ gate: "head", ...adaption_prompt }),
+    causal_weight,
+    shared_prompts,
+  }),
+  findContradiction(
+    { adaption_prompt, causal_weight, shared_prompts },
+    { batch_size, objective, learnsFromTexts },
+  ) {
+    if (shared_prompts > adaption_prompt.adapter_len)
+      return `"shared_prompts" is ${shared_prompts}, but there are ${adaption_prompt.adapter_len} prompts (adapter_len); lower it.`;
+    if (causal_weight === 0) return undefined;
+    if (batch_size === 1)
+      return `"causal_weight" compares the examples of a step, so "batch_size" has to be at least 2; raise it, or set "causal_weight" to 0.`;
+    if (!learnsFromTexts)
+      return `"causal_weight" compares single texts, which objective "${objective}" does not learn from; choose objective "sft", or set "causal_weight" to 0.`;
+    return undefined;
+  },
+  describe: ({ adaption_prompt, causal_weight, shared_prompts }) =>
+    `${describe(adaption_prompt)}, causal_weight ${causal_weight} on ${shared_prompts} of the prompts`,
+  adapt: ({ adaption_prompt, causal_weight, shared_prompts }, model) =>
+    adaptionPrompt(adaption_prompt, model, causal_weight > 0 ? shared_prompts : 0),
+  causalWeight: ({ causal_weight }) => causal_weight,
 };

@@ -101,7 +101,15 @@ export interface Method<Given extends z.ZodRawShape = z.ZodRawShape, Options = u
   /** What options say against each other, in a sentence. @param given as a person gave them */
   findContradiction?(
     options: Options,
-    run: { readonly method: string; readonly storage: Storage; readonly given: z.input<z.ZodObject<Given>> },
+    run: {
+      readonly method: string;
+      readonly storage: Storage;
+      readonly batch_size: number;
+      readonly objective: string;
+      /** Whether each of its examples is one given text. */
+      readonly learnsFromTexts: boolean;
+      readonly given: z.input<z.ZodObject<Given>>;
+    },
   ): string | undefined;
   /** What is trained, in a few words for a card. */
   describe(options: Options): string;
@@ -123,6 +131,8 @@ export interface Method<Given extends z.ZodRawShape = z.ZodRawShape, Options = u
     initial: Parameters,
     trained: Parameters,
   ): { readonly settings: AdapterSettings; readonly parameters: Parameters };
+  /** Weight in the loss of DCA's causal term, on what the last block's attention adapter contributes. Default 0. */
+  causalWeight?(options: Options): number;
   /** The factor by which the learning rate of the trained tensor `name` is raised. Default: 1 for all. */
   learningRateFactor?(options: Options): (name: string) => number;
   /** The optimizer's step, made once for a run. Default: AdamW's. */

@@ -3,7 +3,7 @@
 import type { z } from "zod";
 import type { ModelConfig } from "../architectures/architecture.ts";
 import type { Adaptation } from "./adaptation.ts";
-import { adaptionPromptMethod } from "./adaption-prompt.ts";
+import { adaptionPromptMethod, dcaMethod } from "./adaption-prompt.ts";
 import { freezeMethod, fullMethod } from "./freeze.ts";
 import { ia3Method } from "./ia3.ts";
 import { lnTuningMethod } from "./ln-tuning.ts";
@@ -24,6 +24,7 @@ const methods = {
   ia3: ia3Method,
   vera: veraMethod,
   "adaption-prompt": adaptionPromptMethod,
+  dca: dcaMethod,
   ln_tuning: lnTuningMethod,
   trainable_tokens: trainableTokensMethod,
   freeze: freezeMethod,

@@ -9,8 +9,7 @@ import { listLinearModules, nameInLayer } from "../architectures/modules.ts";
 import { withRole } from "../formats/known-keys.ts";
 import { add, mul } from "../graph/operators/elementwise.ts";
 import { matmul } from "../graph/operators/matmul.ts";
-import { reshape, separate } from "../graph/operators/movement.ts";
-import { constant, type Tensor } from "../graph/tensor.ts";
+import { leading, reshape } from "../graph/operators/movement.ts";
 import { createMersenneTwister } from "../python/random.ts";
 import type { Adaptation, AdapterTensors, SharedSpec } from "./adaptation.ts";
 import type { Method, PeftFormat } from "./method.ts";
@@ -51,7 +50,6 @@ const [nameA, nameB, nameD, nameLambdaB] = ["vera_A", "vera_B", "vera_lambda_d",
 export function vera(settings: VeraConfig, model: ModelConfig): Adaptation {
   const targets = selectTargetModules(settings.target_modules, model);
   const shared = sharedMatrices(settings, targets, model);
-  const [maxIn, maxOut] = [shared[0]!.shape[1]!, shared[1]!.shape[0]!];
   const adaptation: Adaptation = {
     trains: () => false,
     adapterOf(name, outFeatures, inFeatures) {
@@ -59,11 +57,8 @@ export function vera(settings: VeraConfig, model: ModelConfig): Adaptation {
       const { r, vera_dropout: dropout, d_initial } = settings;
       /** d ⊙ A [r, in] and b ⊙ B [out, r]. */
       const scaled = (tensors: AdapterTensors) => ({
-        A: mul(reshape(tensors[nameD]!, [r, 1]), leading(tensors[nameA]!, 1, inFeatures, maxIn)),
-        B: mul(
-          reshape(tensors[nameLambdaB]!, [outFeatures, 1]),
-          leading(tensors[nameB]!, 0, outFeatures, maxOut),
-        ),
+        A: mul(reshape(tensors[nameD]!, [r, 1]), leading(tensors[nameA]!, 1, inFeatures)),
+        B: mul(reshape(tensors[nameLambdaB]!, [outFeatures, 1]), leading(tensors[nameB]!, 0, outFeatures)),
       });
       return {
         signature: `vera r=${r} dropout=${dropout}`,
@@ -74,8 +69,8 @@ export function vera(settings: VeraConfig, model: ModelConfig): Adaptation {
         ],
         shared,
         forward(x, dropped, weight, tensors) {
-          const inner = matmul(dropped, leading(tensors[nameA]!, 1, inFeatures, maxIn), { transB: true });
-          const outer = leading(tensors[nameB]!, 0, outFeatures, maxOut);
+          const inner = matmul(dropped, leading(tensors[nameA]!, 1, inFeatures), { transB: true });
+          const outer = leading(tensors[nameB]!, 0, outFeatures);
           const update = matmul(mul(inner, tensors[nameD]!), outer, { transB: true });
           return add(weight.multiply(x), mul(update, tensors[nameLambdaB]!));
         },
@@ -87,13 +82,6 @@ export function vera(settings: VeraConfig, model: ModelConfig): Adaptation {
     },
   };
   return withSavedModules(adaptation, settings.modules_to_save, model);
-}
-
-/** The first `size` of the `whole` elements of `x` along an axis. */
-function leading(x: Tensor, axis: number, size: number, whole: number): Tensor {
-  if (size === whole) return x;
-  const sizes = [size, whole - size];
-  return separate(x, axis, constant("int64", [2], BigInt64Array.from(sizes, BigInt)), sizes)[0]!;
 }
 
 /** A [r, in] and B [out, r] for the largest of the adapted layers' inputs and outputs. */

@@ -2,7 +2,7 @@
 
 import { add, mul, sub } from "../graph/operators/elementwise.ts";
 import { broadcastMatmul, matmul } from "../graph/operators/matmul.ts";
-import { concat, join, reshape, separate, split, transpose } from "../graph/operators/movement.ts";
+import { concat, join, leading, reshape, separate, split, transpose } from "../graph/operators/movement.ts";
 import { softcap, softcapSlope } from "../graph/operators/neural-network.ts";
 import { controlDependency } from "../graph/operators/order.ts";
 import { reduceSum, softmax } from "../graph/operators/reduction.ts";
@@ -195,6 +195,7 @@ export interface KeysAndValues {
  * @param query [B, S, heads * headDim], rotated
  * @param keys [1, m, groups * headDim], not rotated; the values too
  * @param gate factor of what each head adds, [heads], or of what all add, [1]
+ * @param first how many of the prompts the result has a part of; the softmax is over all of them. Default: all
  * @returns [B, S, heads * headDim]
  */
 export function promptAttention(
@@ -202,6 +203,7 @@ export function promptAttention(
   query: Tensor,
   { keys, values }: KeysAndValues,
   gate: Tensor,
+  first = keys.shape[1] as number,
 ): Tensor {
   const { numAttentionHeads: heads, attentionScale, attentionSoftcap } = config;
   const [batch, length] = query.shape as [Dim, Dim, Dim];
@@ -210,7 +212,8 @@ export function promptAttention(
   const weights = softmax(softcap(mul(product, scalar(attentionScale)), attentionSoftcap));
   const perHead = reshape(weights, [batch, heads, length, weights.shape[3]!]);
   const gated = reshape(mul(perHead, reshape(gate, [gate.shape[0]!, 1, 1])), weights.shape);
-  return fromGroups(config, broadcastMatmul(gated, prompts.values), batch, length);
+  const output = broadcastMatmul(leading(gated, 3, first), leading(prompts.values, 2, first));
+  return fromGroups(config, output, batch, length);
 }
 
 /** New tokens' keys and values as they are kept. */

@@ -79,6 +79,8 @@ export interface AccumulateOptions {
   };
   /** Default: none. */
   readonly hiddenLoss?: HiddenLoss;
+  /** The gradient of a further loss by {@link Engine.contributions}, of the same shape. Default: there is none. */
+  readonly contributionGradient?: Float32Array;
 }
 
 /** What the next-token distributions of a batch are compared with. */
@@ -126,7 +128,7 @@ export interface Engine {
   score(batch: Batch, parameters: Parameters): Promise<Float64Array>;
   /**
    * The same, with the gradients of the sum of their negatives, each times its weight, added to `gradients`; so are those of divergences
-   * and of a loss on a hidden state.
+   * and of losses on a hidden state and on contributions.
    *
    * @throws InputError if the teacher has another vocabulary, or other positions, or the hidden state is inside a segment.
    */
@@ -136,6 +138,13 @@ export interface Engine {
     gradients: Parameters,
     options: AccumulateOptions,
   ): Promise<Accumulated>;
+  /**
+   * What the contribution of the last block's attention adapter adds to the hidden state, [rows, length, hiddenSize] in row-major
+   * order, padding included.
+   *
+   * @throws Error if it has none.
+   */
+  contributions(batch: TokenBatch, parameters: Parameters): Promise<Float32Array>;
   /**
    * What the model says at flat positions, for a student to be compared with. Only hidden rows are kept: the output layer's parameters
    * are read again when a student is compared, so they have to stay as they are until then, and the engine unreleased.
@@ -322,27 +331,30 @@ export function createEngine(
     parameters: Parameters,
   ): Promise<HostTensor> => float32(await embedding.embed(inputIds, parameters), dims);
 
-  const runForward = async (
+  /** @returns the last block's "output" and, where its adapter has one, "contribution" */
+  const runSegments = async (
     batch: TokenBatch,
     parameters: Parameters,
     visit?: (hidden: HostTensor, segment: Segment) => Promise<void>,
     dropout?: DropoutKey,
-  ): Promise<HostTensor> => {
+  ): Promise<Feeds> => {
     const dims = [batch.rows, batch.length, config.hiddenSize];
     const context = contextOf(batch);
-    let hidden = await embed(batch.inputIds, dims, parameters);
+    let results: Feeds = { output: await embed(batch.inputIds, dims, parameters) };
     for (const segment of segments) {
+      const hidden = results.output!;
       await visit?.(hidden, segment);
       const program = await forward(segment, optionsFor(batch, dropout !== undefined));
-      const results = await program.run({
+      results = await program.run({
         ...context,
         hidden,
         ...(await feedsOf(segment, parameters, dims, dropout)),
       });
-      hidden = results.output!;
     }
-    return hidden;
+    return results;
   };
+  const runForward = async (batch: TokenBatch, parameters: Parameters): Promise<HostTensor> =>
+    (await runSegments(batch, parameters)).output!;
 
   type Accumulate = (
     batch: Batch,
@@ -413,7 +425,7 @@ export function createEngine(
   };
 
   const accumulateBySegment: Accumulate = async (batch, parameters, gradients, options) => {
-    const { weights, dropout, distillation, hiddenLoss } = options;
+    const { weights, dropout, distillation, hiddenLoss, contributionGradient } = options;
     const comparison = distillation && checkComparison(distillation);
     const dims = [batch.rows, batch.length, config.hiddenSize];
     const inputs: HostTensor[] = [];
@@ -428,7 +440,8 @@ export function createEngine(
       if (needsBackward) inputs.push(hidden);
       await visitState(hidden, start);
     };
-    const last = await runForward(batch, parameters, visit, dropout);
+    const { output, contribution } = await runSegments(batch, parameters, visit, dropout);
+    const last = output!;
     await visitState(last, config.numHiddenLayers);
     const ofHead = [headWeights(parameters), headGradients(gradients)] as const;
     const { logProbabilities, dRows } = await outputLayer.accumulate(
@@ -456,6 +469,8 @@ export function createEngine(
 
     const context = contextOf(batch);
     let dOutput: HostTensor = float32(dLast, dims);
+    const dContribution =
+      contribution && float32(contributionGradient ?? new Float32Array(dLast.length), dims);
     addOfState(dOutput, config.numHiddenLayers);
     for (const segment of [...segments].reverse()) {
       if (!segment.needsBackward) break;
@@ -466,6 +481,7 @@ export function createEngine(
         ...(await feedsOf(segment, parameters, dims, dropout)),
         hidden,
         dOutput,
+        ...(dContribution && segment === segments.at(-1) && { dContribution }),
       });
       addGradients(segment, results, gradients);
       if (!segment.toHidden) continue;
@@ -521,18 +537,30 @@ export function createEngine(
       const rows = gatherRows(hidden, batch.labelPositions);
       return (await outputLayer.score(rows, batch.labels, headWeights(parameters))).logProbabilities;
     },
-    async accumulate(batch, parameters, gradients, { weights, dropout, distillation, hiddenLoss }) {
+    async accumulate(
+      batch,
+      parameters,
+      gradients,
+      { weights, dropout, distillation, hiddenLoss, contributionGradient },
+    ) {
       if (hiddenLoss) checkHiddenLoss(hiddenLoss);
       const key = drops ? dropout : undefined;
-      if (isWhole && distillation && !hiddenLoss && batch.labels.length === 0)
+      const isOfOutput = !hiddenLoss && !contributionGradient;
+      if (isWhole && distillation && isOfOutput && batch.labels.length === 0)
         return accumulateWholeDivergence(batch, parameters, gradients, distillation, key);
-      const accumulate = isWhole && !distillation && !hiddenLoss ? accumulateWhole : accumulateBySegment;
+      const accumulate = isWhole && !distillation && isOfOutput ? accumulateWhole : accumulateBySegment;
       return accumulate(batch, parameters, gradients, {
         weights: asWeights(weights, batch.labels.length),
         ...(key && { dropout: key }),
         ...(distillation && { distillation }),
         ...(hiddenLoss && { hiddenLoss }),
+        ...(contributionGradient && { contributionGradient }),
       });
+    },
+    async contributions(batch, parameters) {
+      const { contribution } = await runSegments(batch, parameters);
+      if (!contribution) throw new Error("The last block's attention adapter has no contribution.");
+      return contribution.data as Float32Array;
     },
     async predict(batch, positions, parameters, temperature = 1) {
       if (!(temperature > 0))

@@ -56,16 +56,20 @@ export function gradients(
   return Object.fromEntries([...wanted.keys()].map((name, index) => [gradientName(name), computed[index]!]));
 }
 
-/** "hidden" to "output", both [B, S, hiddenSize]. */
+/** "hidden" to "output" and, where an adapter has one, "contribution"; all [B, S, hiddenSize]. */
 export function buildForward(
   config: ModelConfig,
   layers: readonly LayerPlan[],
   options: SegmentOptions,
 ): Outputs {
-  return { output: buildSegment(config, layers, options).output };
+  const { output, contribution } = buildSegment(config, layers, options);
+  return { output, ...(contribution && { contribution }) };
 }
 
-/** The gradients of a segment's trained tensors, and of "hidden" if `toHidden`, from "hidden" and "dOutput". */
+/**
+ * The gradients of a segment's trained tensors, and of "hidden" if `toHidden`, from "hidden", "dOutput" and, where an adapter has a
+ * contribution, "dContribution".
+ */
 export function buildBackward(
   config: ModelConfig,
   layers: readonly LayerPlan[],
@@ -73,10 +77,14 @@ export function buildBackward(
   toHidden: boolean,
 ): Outputs {
   const segment = buildSegment(config, layers, options);
-  const dOutput = input("dOutput", "float32", segment.output.shape);
+  const { output, contribution } = segment;
+  const outputs = contribution ? [output, contribution] : [output];
+  const cotangents = outputs.map((tensor) =>
+    input(tensor === output ? "dOutput" : "dContribution", "float32", tensor.shape),
+  );
   const wanted = new Map(segment.parameters);
   if (toHidden) wanted.set("hidden", segment.input);
-  return gradients([segment.output], [dOutput], wanted);
+  return gradients(outputs, cotangents, wanted);
 }
 
 /** How the output layer is stored and adapted, and which of its tensors are trained. */

@@ -31,7 +31,8 @@ export interface PlannedAdapter
 }
 
 /** What the programs of a block need of its attention's adapter. */
-export interface PlannedAttentionAdapter extends Pick<AttentionAdapter, "signature" | "prepare" | "forward"> {
+export interface PlannedAttentionAdapter
+  extends Pick<AttentionAdapter, "signature" | "prepare" | "forward" | "contribution"> {
   readonly parameters: readonly PlannedTensor[];
 }
 
@@ -102,6 +103,8 @@ export interface SegmentGraph {
   /** float32 [B, S, hiddenSize] */
   readonly input: Tensor;
   readonly output: Tensor;
+  /** What an attention adapter's `contribution` adds to the hidden state, of its shape; undefined if none has one. */
+  readonly contribution: Tensor | undefined;
   /** The trained tensors, by their input names. */
   readonly parameters: ReadonlyMap<string, Tensor>;
 }
@@ -159,6 +162,7 @@ export function buildSegment(
   };
   const x = input("hidden", "float32", ["B", length, config.hiddenSize]);
   let output: Tensor = x;
+  let contribution: Tensor | undefined;
   for (const [block, plan] of layers.entries()) {
     const weightOf: WeightSource = (name, outFeatures, inFeatures) => {
       const weight = storedWeight(`${block}.${name}`, outFeatures, inFeatures, storage);
@@ -170,11 +174,14 @@ export function buildSegment(
       trainedParameter,
       sharedTensor,
       dropout,
+      onContribution(tensor) {
+        contribution = tensor;
+      },
     });
     const context = contextOf(plan.attention, attentions[plan.attention.window]!);
     output = architectureOf(config).block(config, output, context, parts);
   }
-  return { input: x, output, parameters };
+  return { input: x, output, contribution, parameters };
 }
 
 /** The tensors of block `layer`, frozen and trained, as inputs named "<prefix>.<name within the block>". */
@@ -217,6 +224,8 @@ export interface BlockPartsOptions {
   /** The input for a tensor that layers share: the same in all of a graph. */
   sharedTensor(name: string, shape: readonly number[]): Tensor;
   readonly dropout: boolean;
+  /** Given what an attention adapter's `contribution` adds to the hidden state. */
+  onContribution?(contribution: Tensor): void;
 }
 
 /** Inputs of a graph by name, each made once. */
@@ -237,7 +246,7 @@ export function createBlockParts(
   config: ModelConfig,
   prefix: string,
   plan: LayerPlan,
-  { weightOf, trainedParameter, sharedTensor, dropout }: BlockPartsOptions,
+  { weightOf, trainedParameter, sharedTensor, dropout, onContribution }: BlockPartsOptions,
 ): BlockParts {
   const modules = new Map(listLinearModules(config).map((module) => [module.name, module]));
   const vectors = new Map<string, Tensor>();
@@ -264,24 +273,27 @@ export function createBlockParts(
     return dropInputs(x, mask, rate);
   };
   const weights = new Map<string, StoredWeight>();
+  const linear = (name: string, x: Tensor): Tensor => {
+    const { outFeatures, inFeatures, bias: hasBias } = modules.get(name)!;
+    const weight = onlyOnce(weights, name, () => weightOf(`${name}.weight`, outFeatures, inFeatures));
+    const bias = hasBias ? vector(`${name}.bias`, outFeatures) : undefined;
+    const adapter = plan.adapters.get(name);
+    if (!adapter) return bias ? add(weight.multiply(x), bias) : weight.multiply(x);
+    const own = tensorsOf(name, adapter);
+    const tensors = adapter.prepare?.(weight.dense(x), own) ?? own;
+    const product = adapter.forward(x, dropSome(name, adapter.dropout, x), weight, tensors);
+    return bias ? add(product, adapter.bias?.(bias, tensors) ?? bias) : product;
+  };
   return {
     vector,
-    linear(name, x) {
-      const { outFeatures, inFeatures, bias: hasBias } = modules.get(name)!;
-      const weight = onlyOnce(weights, name, () => weightOf(`${name}.weight`, outFeatures, inFeatures));
-      const bias = hasBias ? vector(`${name}.bias`, outFeatures) : undefined;
-      const adapter = plan.adapters.get(name);
-      if (!adapter) return bias ? add(weight.multiply(x), bias) : weight.multiply(x);
-      const own = tensorsOf(name, adapter);
-      const tensors = adapter.prepare?.(weight.dense(x), own) ?? own;
-      const product = adapter.forward(x, dropSome(name, adapter.dropout, x), weight, tensors);
-      return bias ? add(product, adapter.bias?.(bias, tensors) ?? bias) : product;
-    },
+    linear,
     extendAttention(attended, query, project) {
       const adapter = plan.attentionAdapter;
       if (!adapter) return attended;
       const own = tensorsOf(attentionModule, adapter);
       const tensors = adapter.prepare?.(own, project) ?? own;
+      const part = onContribution && adapter.contribution?.(query, tensors);
+      if (part) onContribution(linear(`${attentionModule}.o_proj`, part));
       return add(attended, adapter.forward(query, tensors));
     },
   };

@@ -69,7 +69,10 @@ export interface StepEstimate {
 
 /** What a step computes beside its losses and their gradients. */
 export interface StepExtras {
-  /** Whether the log-probabilities are computed before, since the objective's coefficients depend on them. Default false. */
+  /**
+   * Whether the texts go through the model once before, since the objective's coefficients depend on their log-probabilities, or the
+   * causal term on what all of them have in common. Default false.
+   */
   readonly scores?: boolean;
   /** The model that is imitated at the labels. Default: none. */
   readonly teacher?: StoredModel;
@@ -262,9 +265,11 @@ export function chooseSegmentSize(
 ): number {
   const { config } = base;
   const { numHiddenLayers } = config;
-  // An output layer that is adapted or compared is computed apart from the blocks, which then are computed twice in any case.
+  // An output layer that is adapted or compared is computed apart from the blocks, which then are computed twice in any case; so are
+  // they where a loss is on what the last one's adapter contributes.
   const isApart =
     headAdapterOf(config, adaptation) ??
+    adaptation.attentionAdapterOf?.(numHiddenLayers - 1)?.contribution ??
     adaptation.rowsOf?.(config.tieWordEmbeddings ? embeddingName : headName) ??
     extras.teacher;
   if (base.storage !== "float32" || isApart) return 1;

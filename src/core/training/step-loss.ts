@@ -1,9 +1,10 @@
-/** @file The loss of a step or an evaluation: an objective's, with divergences beside it. */
+/** @file The loss of a step or an evaluation: an objective's, with divergences and DCA's causal term beside it. */
 
 import type { Parameters } from "../adapters/parameters.ts";
 import { type BatchOptions, buildMicroBatches, type MicroBatch } from "../data/batch.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Objective, ObjectiveValue } from "../objectives/objective.ts";
+import { computeCausalTerm } from "./causal-term.ts";
 import { type Comparison, compareOver, type DivergenceTerm } from "./divergence-term.ts";
 import {
   createLabelValues,
@@ -19,6 +20,8 @@ export interface LossPlan {
   readonly objective: Objective;
   /** What is added to the objective's loss. Default: nothing. */
   readonly divergences?: readonly DivergenceTerm[];
+  /** Weight of DCA's causal term, which steps have and evaluations do not. Default 0. */
+  readonly causalWeight?: number | undefined;
   /**
    * The examples of an optimizer step, counted from 0: a function of the step and, where the model writes them itself, of what it then
    * is.
@@ -56,7 +59,7 @@ export async function accumulateLoss(
   parameters: Parameters,
   gradients: Parameters,
 ): Promise<ComputedLoss> {
-  const { objective, batching, seed } = plan;
+  const { objective, batching, seed, causalWeight = 0 } = plan;
   const texts = examples.flatMap((example) => example.texts);
   const batches = buildMicroBatches(texts, batching);
   const known = objective.isLinear
@@ -73,11 +76,19 @@ export async function accumulateLoss(
   const comparisons = compareAll(plan, counted, examples, step);
   // That of the examples' labels shares their passes through the model.
   const shared = comparisons.find(({ isApart }) => !isApart);
+  const causal =
+    causalWeight > 0 ? await computeCausalTerm(engine, parameters, counted, causalWeight) : undefined;
   for (const [microBatch, batch] of counted.entries()) {
     const weights = gatherLabels(batch, coefficients).map((coefficient) => -coefficient);
     // An objective that has to know the scores beforehand would see others, were inputs dropped at random.
     const dropout = objective.isLinear && { dropout: { seed, step, microBatch } };
-    const options = { weights, ...dropout, ...(await shared?.distill(batch)) };
+    const contributionGradient = causal?.gradients.get(batch);
+    const options = {
+      weights,
+      ...dropout,
+      ...(await shared?.distill(batch)),
+      ...(contributionGradient && { contributionGradient }),
+    };
     const accumulated = await engine.accumulate(batch, parameters, gradients, options);
     scatterLabels(batch, accumulated.logProbabilities, scores);
     shared?.add(batch, accumulated.divergences);
@@ -92,7 +103,7 @@ export async function accumulateLoss(
     }
   }
   const final = objective.isLinear ? objective.evaluate(toScored(examples, scores)) : value;
-  return { value: joinLosses(final, comparisons), batches };
+  return { value: joinLosses(final, causal ? [...comparisons, causal] : comparisons), batches };
 }
 
 /**
@@ -134,16 +145,19 @@ function compareAll(
   );
 }
 
-/** The objective's loss with the divergences. */
-function joinLosses(value: ObjectiveValue, comparisons: readonly Comparison[]): LossValue {
-  if (comparisons.length === 0) return value;
+/** The objective's loss with what stands beside it. */
+function joinLosses(
+  value: ObjectiveValue,
+  terms: readonly Pick<Comparison, "name" | "weight" | "mean">[],
+): LossValue {
+  if (terms.length === 0) return value;
   const { loss, metrics } = value;
   return {
-    loss: comparisons.reduce((sum, { weight, mean }) => sum + weight * mean(), loss),
+    loss: terms.reduce((sum, { weight, mean }) => sum + weight * mean(), loss),
     metrics: {
       task_loss: loss,
       ...metrics,
-      ...Object.fromEntries(comparisons.map(({ name, mean }) => [name, mean()])),
+      ...Object.fromEntries(terms.map(({ name, mean }) => [name, mean()])),
     },
   };
 }

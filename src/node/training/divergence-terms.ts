@@ -1,5 +1,6 @@
 /** @file What a run's loss holds beside its objective: a teacher's predictions, and those that the model had before. */
 
+import { methodOf } from "../../core/adapters/methods.ts";
 import type { Parameters } from "../../core/adapters/parameters.ts";
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import type { TokenizedExample } from "../../core/data/batch.ts";
@@ -145,8 +146,9 @@ export function checkVocabulary(
 export function extrasOf(config: RunConfig, teacher: StoredModel | undefined, longest: number): StepExtras {
   const rollouts = rolloutsOf(config);
   const rows = Math.min(rolloutRows, config.batch_size * (rollouts?.num_generations ?? 0));
+  const causalWeight = methodOf(config.method).causalWeight?.(config) ?? 0;
   return {
-    scores: !objectiveOfRun(config).isLinear,
+    scores: !objectiveOfRun(config).isLinear || causalWeight > 0,
     ...(rollouts && { written: { rows, length: longest } }),
     kept: config.keep > 0 ? keptShare : 0,
     ...(teacher && { teacher }),

@@ -292,6 +292,7 @@ function planLoop({ config, steps }: RunInputs, examples: readonly ReferencedExa
     totalSteps,
     stepsPerEpoch: sampler.stepsPerEpoch,
     objective: objectiveOfRun(config),
+    causalWeight: methodOf(config.method).causalWeight?.(config),
     examplesOf: (step) => examplesAt(sampler.examplesOf(step).map((index) => steps.training[index]!)),
     heldOut: examplesAt(steps.heldOut),
     batching: batchingOf(config),

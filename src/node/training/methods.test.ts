@@ -42,6 +42,7 @@ const adapterMethods: Record<string, Partial<RunOptions>> = {
     storage: "nf4",
     adaption_prompt: { adapter_len: 4, adapter_layers: 2, gate: "head" },
   },
+  dca: { method: "dca", causal_weight: 0.5, shared_prompts: 2 },
   "lora with a whole embedding": {
     storage: "float16",
     lora: { modules_to_save: ["embed_tokens"], lora_dropout: 0.1 },

@@ -65,6 +65,19 @@ describe("contradictions are refused", () => {
       { learning_rate: "2e-4" },
       'the option "learning_rate" is the text "2e-4"; give a number: 2e-4 without quotes.',
     ],
+    [
+      { method: "dca", shared_prompts: 11 },
+      '"shared_prompts" is 11, but there are 10 prompts (adapter_len); lower it.',
+    ],
+    [
+      { method: "dca", batch_size: 1 },
+      '"causal_weight" compares the examples of a step, so "batch_size" has to be',
+    ],
+    [
+      { method: "dca", objective: "dpo" },
+      '"causal_weight" compares single texts, which objective "dpo" does not learn from',
+    ],
+    [{ causal_weight: 0.1 }, '"causal_weight" is an option of method "dca", not of "lora"'],
     [{ method: "ia3", lora: { r: 8 } }, '"lora" is an option of method "lora", not of "ia3"'],
     [{ vera: { r: 8 } }, '"vera" is an option of method "vera", not of "lora"'],
     [

@@ -221,7 +221,10 @@ function findContradiction(config: RunConfig, given: RunOptions): string | undef
   if (given.train_tokens && given.adapter !== undefined) {
     return `the tokens of an adapter that a run goes on with are its own, so "train_tokens" cannot be given; leave it out.`;
   }
-  const problem = findContradiction?.(config, { method, storage, given });
+  const { batch_size, objective } = config;
+  const learnsFromTexts = objectiveOf(objective).learnsFrom === "texts";
+  const run = { method, storage, batch_size, objective, learnsFromTexts, given };
+  const problem = findContradiction?.(config, run);
   if (problem !== undefined) return problem;
   if (config.chat_template !== undefined && !config.apply_chat_template) {
     return `"chat_template" is of no use while "apply_chat_template" is false; leave one of them out.`;

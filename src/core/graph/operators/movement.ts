@@ -136,6 +136,14 @@ export function separate(x: Tensor, axis: number, sizes: Tensor, dims: readonly 
   return apply(operator, [x, sizes], { axis });
 }
 
+/** The first `size` elements of `x` along an axis of known size. */
+export function leading(x: Tensor, axis: number, size: number): Tensor {
+  const rest = (x.shape[axis] as number) - size;
+  if (rest === 0) return x;
+  const sizes = [size, rest];
+  return separate(x, axis, constant("int64", [2], BigInt64Array.from(sizes, BigInt)), sizes)[0]!;
+}
+
 const gatherOperator: Operator = {
   onnx: { type: "Gather" },
   infer: ([x, indices]) => [{ dtype: x!.dtype, shape: [...indices!.shape, ...x!.shape.slice(1)] }],
