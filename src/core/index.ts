@@ -93,7 +93,7 @@ export type { OutputTile } from "./engine/vocabulary-slices.ts";
 export { InputError } from "./errors.ts";
 export type { ByteSource, SourceFolder } from "./formats/byte-source.ts";
 export { type GgufFile, type GgufValue, openGguf } from "./formats/gguf.ts";
-export { encodeGguf, type GgufTensorToWrite, type GgufValueToWrite } from "./formats/gguf-encoding.ts";
+export type { GgufTensorToWrite, GgufValueToWrite } from "./formats/gguf-encoding.ts";
 export {
   encodeSafetensors,
   openSafetensors,

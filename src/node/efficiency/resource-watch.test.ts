@@ -7,6 +7,12 @@ import {
   watchResources,
 } from "./resource-watch.ts";
 
+// Models of these tests compute on one thread, but the process has all cores.
+vi.mock("node:os", async (importOriginal) => {
+  const os = await importOriginal<typeof import("node:os")>();
+  return { ...os, availableParallelism: () => os.cpus().length };
+});
+
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
