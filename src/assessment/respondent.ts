@@ -1,10 +1,9 @@
 /** @file What is asked about texts: a writer whose answers are kept, read from likelihoods or as written. */
 
-import { createHash } from "node:crypto";
 import { z } from "zod";
 import { InputError } from "../core/errors.ts";
 import type { ChatMessage } from "../core/tokenization/chat-template.ts";
-import type { AnswerLog } from "../evaluation/answer-log.ts";
+import { type AnswerLog, findOrCompute } from "../evaluation/answer-log.ts";
 import { createMeter, type Meter } from "../reasoning/meter.ts";
 import { type Writer, writtenSchema } from "../reasoning/writer.ts";
 import type { Choice } from "./formulations/formulation.ts";
@@ -54,19 +53,8 @@ export function createRespondents(
   { reading, temperature, signal, onAnswer }: RespondentOptions,
 ): (seed: number) => Respondent {
   const known = async <T>(request: unknown, shape: z.ZodType<T>, compute: () => Promise<T>): Promise<T> => {
-    const answer = await find(request, shape, compute);
+    const answer = await findOrCompute(log, [writer.identity, request], shape, compute, signal);
     onAnswer?.();
-    return answer;
-  };
-  const find = async <T>(request: unknown, shape: z.ZodType<T>, compute: () => Promise<T>): Promise<T> => {
-    const key = createHash("sha256")
-      .update(JSON.stringify([writer.identity, request]))
-      .digest("hex");
-    const found = log.find(key, shape);
-    if (found !== undefined) return found;
-    signal.throwIfAborted();
-    const answer = await compute();
-    log.append(key, answer);
     return answer;
   };
 

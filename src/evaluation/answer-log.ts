@@ -1,5 +1,6 @@
 /** @file A file of answers that a model gave: what stands in it need not be asked again. */
 
+import { createHash } from "node:crypto";
 import { dirname } from "node:path";
 import type { z } from "zod";
 import { InputError } from "../core/errors.ts";
@@ -45,6 +46,27 @@ export function openAnswerLog(path: string): AnswerLog {
     },
     close: log.close,
   };
+}
+
+/**
+ * The answer that is kept under the hash of a request, or else computed and kept.
+ *
+ * @throws the signal's reason, if it was aborted before the answer is computed.
+ */
+export async function findOrCompute<T>(
+  log: AnswerLog,
+  request: unknown,
+  shape: z.ZodType<T>,
+  compute: () => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  const key = createHash("sha256").update(JSON.stringify(request)).digest("hex");
+  const found = log.find(key, shape);
+  if (found !== undefined) return found;
+  signal.throwIfAborted();
+  const answer = await compute();
+  log.append(key, answer);
+  return answer;
 }
 
 /** Reads the lines of a log and returns how many bytes of it are whole lines. */

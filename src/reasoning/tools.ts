@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import type { z } from "zod";
 import { InputError } from "../core/errors.ts";
 import { createRandom } from "../core/random.ts";
-import type { AnswerLog } from "../evaluation/answer-log.ts";
+import { type AnswerLog, findOrCompute } from "../evaluation/answer-log.ts";
 import type { CodeRunner } from "../sandbox/code-runner.ts";
 import type { AnswerJudge } from "./judge.ts";
 import { createMeter, type Meter } from "./meter.ts";
@@ -73,16 +73,8 @@ export function createTools(workshop: Workshop, strategy: Strategy, problem: Pro
     JSON.stringify([identity, messages]);
   const steps: Step[] = [];
 
-  /** What is kept under this request, or else computed and kept. */
-  const known = async <T>(request: unknown, shape: z.ZodType<T>, compute: () => Promise<T>): Promise<T> => {
-    const key = createHash("sha256").update(JSON.stringify(request)).digest("hex");
-    const found = log.find(key, shape);
-    if (found !== undefined) return found;
-    signal.throwIfAborted();
-    const answer = await compute();
-    log.append(key, answer);
-    return answer;
-  };
+  const known = <T>(request: unknown, shape: z.ZodType<T>, compute: () => Promise<T>): Promise<T> =>
+    findOrCompute(log, request, shape, compute, signal);
 
   const writeOne = async (
     { model, ...request }: Omit<WriteRequest, "samples" | "firstSample">,
