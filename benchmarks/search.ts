@@ -6,6 +6,7 @@
  */
 
 import process from "node:process";
+import { estimateWriter } from "../src/index.ts";
 import type { SearchCase, SearchMeasurement } from "./measure-search.ts";
 import {
   formatSpeed,
@@ -49,6 +50,10 @@ const results = cases.map((each, i) => ({
   seconds: median(measured[i]!.map(({ seconds }) => seconds)),
   peakBytes: Math.max(...measured[i]!.map(({ peakBytes }) => peakBytes)),
 }));
+/** Of texts that are no longer than those of this search. */
+const estimated = await Promise.all(
+  cases.map(({ batchSize, keptBytes }) => estimateWriter({ model, batchSize, keptBytes, context: 384 })),
+);
 writeResults("search", { rounds: Number(rounds), results });
 console.log(`${machine}; medians of ${rounds} rounds\n`);
 const speedOf = ({ written, seconds }: SearchMeasurement) => written / seconds;
@@ -57,11 +62,17 @@ const gigabytes = (bytes: number) => (bytes / 1e9).toFixed(2);
 printTable(
   [
     ...["mstar-beam:16", "problems", "texts at a time", "written", "read", "seconds", "tokens/s"],
-    ...["against one problem at a time", "memory before, GB", "peak, GB", "kept at most, GB"],
+    ...[
+      "against one problem at a time",
+      "memory before, GB",
+      "peak, GB",
+      "estimated, GB",
+      "kept at most, GB",
+    ],
   ],
-  results.map((each) => [
+  results.map((each, i) => [
     ...[each.name, String(each.problems), String(each.batchSize), String(each.written), String(each.read)],
     ...[each.seconds.toFixed(1), formatSpeed(speedOf(each)), (speedOf(each) / alone).toFixed(1)],
-    ...[each.loadedBytes, each.peakBytes, each.keptBytes].map(gigabytes),
+    ...[each.loadedBytes, each.peakBytes, estimated[i]!.peakBytes, each.keptBytes].map(gigabytes),
   ]),
 );

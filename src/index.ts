@@ -117,7 +117,7 @@ export type { Device, HostTensor, Program, RowMatrix, StoredMatrix } from "./cor
 export type { ChatMessage, ChatSettings } from "./core/tokenization/chat-template.ts";
 export type { TokenizerFiles } from "./core/tokenization/hugging-face.ts";
 export type { Tokenizer } from "./core/tokenization/tokenizer.ts";
-export type { StepEstimate } from "./core/training/estimate.ts";
+export type { StepEstimate, WritingEstimate } from "./core/training/estimate.ts";
 export type { EvaluationMetrics, LoopOutcome, Progress, StepMetrics } from "./core/training/loop.ts";
 export type { Lms3Compat } from "./demonstrations/lms3.ts";
 export type {
@@ -195,6 +195,7 @@ export {
   type RunEstimate,
   type SegmentEstimate,
 } from "./node/training/estimate-run.ts";
+export { type EstimatedWriter, estimateWriter } from "./node/training/estimate-writer.ts";
 export {
   fineTune,
   type RunResult,

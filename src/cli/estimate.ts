@@ -1,6 +1,7 @@
 /** @file `slimtune estimate`: the memory and time of a run before it starts. */
 
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import { InputError } from "../core/errors.ts";
 import {
   assumedTokens,
   type EstimatedRun,
@@ -8,6 +9,7 @@ import {
   type RunEstimate,
   type SegmentEstimate,
 } from "../node/training/estimate-run.ts";
+import { estimateWriter } from "../node/training/estimate-writer.ts";
 import { completeOptions } from "../node/training/initial-adapter.ts";
 import type { RunOptions } from "../node/training/run-config.ts";
 import { parsePositive, parseWhole } from "./arguments.ts";
@@ -23,13 +25,36 @@ export function addEstimateCommand(program: Command): void {
   addRunOptions(command)
     .option("--tokens <n>", `tokens to train on, without data (default: ${assumedTokens})`, parseWhole(1))
     .option("--memory <GB>", "memory to stay within (default: most of what is free)", parsePositive)
+    .option(
+      "--write <n>",
+      "the memory of so many texts of --context tokens (default: 512) written side by side instead, as by reason and search",
+      parseWhole(1),
+    )
+    .addOption(new Option("--bits <n>", "with --write: weights for it in so many bits").choices(["4", "8"]))
+    .option("--prm", "with --write: beside a reward model that scores what is written")
     .option("--json", "print one JSON object instead of text")
     .addHelpText(
       "after",
-      "\nExamples:\n  slimtune estimate --model model.gguf --data gsm8k/train.jsonl --method qlora\n  slimtune estimate --model model.gguf --data pairs.jsonl --objective dpo",
+      "\nExamples:\n  slimtune estimate --model model.gguf --data gsm8k/train.jsonl --method qlora\n  slimtune estimate --model model.gguf --data pairs.jsonl --objective dpo\n  slimtune estimate --model model.gguf --write 64 --prm",
     )
-    .action(async ({ tokens, memory, json, verbose: _, ...flags }, command: Command) => {
+    .action(async ({ tokens, memory, write, bits, prm, json, verbose: _, ...flags }, command: Command) => {
       const { options, origin } = readRunOptions(flags, command);
+      if (write === undefined && (bits !== undefined || prm))
+        throw new InputError(`${prm ? "--prm" : "--bits"} belongs to --write, which is not given.`);
+      if (write !== undefined) {
+        const { model, storage, context, revision } = completeOptions(
+          { data: "DATA", out: "OUT", ...options } as RunOptions,
+          origin,
+        );
+        const writing = await estimateWriter({
+          ...{ model, storage, batchSize: write, isScored: prm === true },
+          ...(revision !== undefined && { revision }),
+          ...(context !== undefined && { context }),
+          ...(bits !== undefined && { bits: Number(bits) as 4 | 8 }),
+        });
+        print(json ? `${JSON.stringify(writing)}\n` : `${describeWriting(write, writing)}\n`);
+        return;
+      }
       completeOptions({ data: "DATA", out: "OUT", ...options } as RunOptions, origin);
       const estimated = await estimate(options as EstimatedRun, {
         tokens,
@@ -74,6 +99,16 @@ function toText({ config, chosen, steps, ...estimated }: RunEstimate): string {
     estimated.advice,
     ...(steps ? [] : ["Give --data to count its steps and evaluations."]),
   ].join("\n");
+}
+
+function describeWriting(
+  texts: number,
+  { length, ...of }: Awaited<ReturnType<typeof estimateWriter>>,
+): string {
+  return (
+    `${texts} texts of ${length} tokens side by side: at most about ${formatBytes(of.peakBytes)} (weights ${formatBytes(of.weightBytes)}, ` +
+    `keys and values ${formatBytes(of.cacheBytes)}, beginnings kept for others ${formatBytes(of.keptBytes)}, activations ${formatBytes(of.activationBytes)}).`
+  );
 }
 
 function describe(estimate: SegmentEstimate): string {

@@ -316,6 +316,10 @@ describe("bad input ends with one sentence and exit code 1", () => {
       ["estimate", "--model", model, "--context", "1000"],
       "The context of 1000 tokens is longer than the 512",
     ],
+    "a writer's option without a writer": () => [
+      ["estimate", "--model", model, "--prm"],
+      "--prm belongs to --write, which is not given.",
+    ],
     "options that contradict each other": () => [
       ["tune", "--model", model, "--data", data, "--method", "pissa", "--storage", "nf4", "--out", "never"],
       'PiSSA takes a part out of the base weights, which needs storage "float32", not "nf4".',
@@ -487,6 +491,18 @@ test("rewards are named by commas, with numbers between which there are commas, 
     epsilon: 0.1,
     learning_rate: 2e-5,
   });
+});
+
+test("estimate says what texts written side by side take", async () => {
+  expect(await run("estimate", "--model", model, "--write", "64")).toBe(0);
+  expect(out).toMatch(
+    /^64 texts of 512 tokens side by side: at most about 1\.4 GB \(weights 4\.5 MB, keys and values 168 MB, beginnings kept for others 1\.1 GB, activations \d\.\d MB\)\.\n$/,
+  );
+  clearOut();
+  expect(
+    await run("estimate", "--model", model, "--write", "64", "--prm", "--context", "256", "--json"),
+  ).toBe(0);
+  expect(JSON.parse(out)).toMatchObject({ length: 256, keptBytes: 2 ** 31 });
 });
 
 test("estimate counts what a model writes itself", async () => {

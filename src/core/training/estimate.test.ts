@@ -3,7 +3,7 @@ import { openCheckpoint } from "../../node/models/checkpoint.ts";
 import { parseRunConfig, type RunOptions } from "../../node/training/run-config.ts";
 import { pickSegmentSize } from "../../node/training/run-inputs.ts";
 import { createAdaptation } from "../adapters/methods.ts";
-import { estimateStep, findLargestShape, type StepExtras } from "./estimate.ts";
+import { estimateStep, estimateWriting, findLargestShape, type StepExtras } from "./estimate.ts";
 
 const checkpoint = await openCheckpoint("fixtures/embedded-model");
 const blocks = checkpoint.config.numHiddenLayers;
@@ -56,4 +56,21 @@ test("what a step computes besides adds to its time and memory", () => {
   const together = estimateOf({ kept: 0.2, teacher: base });
   expect(together.weightBytes).toBe(2 * plain.weightBytes);
   expect(together.flops).toBeGreaterThan(estimateOf({ teacher: base }).flops);
+});
+
+test("texts side by side take their keys and values twice, and what is kept for others", () => {
+  const base = { config: checkpoint.config, storage: "float32", tableDtype: "float32" } as const;
+  const shape = { rows: 16, length: 100, keptBytes: 2 ** 20 };
+  const plain = estimateWriting(base, shape);
+  expect(plain.cacheBytes).toBe(2 * 16 * 100 * blocks * 2 * 2 * 32 * 4);
+  const { weightBytes, cacheBytes, keptBytes, activationBytes, peakBytes } = plain;
+  const process = peakBytes - weightBytes - cacheBytes - keptBytes - activationBytes;
+  expect(process).toBeCloseTo(130e6, 0);
+  const scored = estimateWriting(base, { ...shape, isScored: true });
+  expect(scored.keptBytes).toBe(2 ** 21);
+  expect(scored.activationBytes).toBeGreaterThan(activationBytes);
+  // 8 bits a weight, and a scale of 4 bytes for 32.
+  const quantized = estimateWriting(base, { ...shape, bits: 8 });
+  const parameters = estimateStep(base, adaptation, findLargestShape(8, 8), 1).totalParameters;
+  expect(quantized.weightBytes - weightBytes).toBeCloseTo(1.125 * parameters, 0);
 });

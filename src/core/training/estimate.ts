@@ -19,6 +19,7 @@ import {
 } from "../engine/divergence-programs.ts";
 import {
   buildBackward,
+  buildCachedBlocks,
   buildForward,
   buildScoreSlice,
   buildSoftmaxSlice,
@@ -28,8 +29,9 @@ import {
 import { adaptsEmbedding, firstTrainedLayer, headAdapterOf, planLayer } from "../engine/segment.ts";
 import { defaultOutputTile } from "../engine/vocabulary-slices.ts";
 import { type GraphCost, measureCost, type Sizes } from "../graph/cost.ts";
+import type { BitWidth } from "../graph/operators/integer-matmul.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { Storage } from "../models/linear.ts";
+import { type Storage, storedWeight } from "../models/linear.ts";
 import { forwardKl } from "../objectives/divergences.ts";
 
 /** The process before it holds a model: Node.js and ONNX Runtime (measured on Linux x64). */
@@ -180,10 +182,8 @@ export function estimateStep(
     }
   }
   if (written) {
-    const { numHiddenLayers, numKeyValueHeads, headDim, vocabSize } = config;
-    const cached = written.rows * written.length * numHiddenLayers * 2 * numKeyValueHeads * headDim * 4;
     // The cache is there twice while it grows, and so are a step's logits while tokens are drawn.
-    activationBytes += 2 * cached + 2 * written.rows * vocabSize * 4;
+    activationBytes += 2 * countCacheBytes(config, written) + 2 * written.rows * config.vocabSize * 4;
     activationBytes += forwardPass.block.peakBytes * arenaOverhead.segments;
   }
 
@@ -207,6 +207,68 @@ export function estimateStep(
     trainableParameters,
     totalParameters: countParameters(config),
   };
+}
+
+/** Texts that are written side by side, as by a generator. */
+export interface WritingShape {
+  /** Texts at a time. */
+  readonly rows: number;
+  /** Tokens of each, its prompt included. */
+  readonly length: number;
+  /** What prompts and texts that have ended may take, in bytes. */
+  readonly keptBytes: number;
+  /** Weights are quantized to so many bits for it, beside those that read prompts. Default: none are. */
+  readonly bits?: BitWidth;
+  /** Whether a reward model of the same base reads what is written, and keeps as much of it. Default false. */
+  readonly isScored?: boolean;
+}
+
+export interface WritingEstimate {
+  /** The base model's weights as stored, and again as they are quantized for writing. */
+  readonly weightBytes: number;
+  /** Keys and values of the texts that are being written; the cache is there twice while it grows. */
+  readonly cacheBytes: number;
+  /** Those of prompts and of texts that have ended, at most. */
+  readonly keptBytes: number;
+  /** Values between operators, with what ONNX Runtime's arenas keep beside them, and the logits that tokens are drawn from. */
+  readonly activationBytes: number;
+  /** All together, with the process itself. */
+  readonly peakBytes: number;
+}
+
+/** What writing texts takes at most. Adapters are small beside it, and left out. */
+export function estimateWriting(
+  base: StoredModel,
+  { rows, length, keptBytes, bits, isScored = false }: WritingShape,
+): WritingEstimate {
+  const { config, storage } = base;
+  const { vocabSize } = config;
+  const { block, layers } = measureForward(base, frozen, { rows: 1, length, labels: 1 });
+  const weightOf = (index: number) => (name: string, outFeatures: number, inFeatures: number) =>
+    storedWeight(`${index}.${name}`, outFeatures, inFeatures, bits === undefined ? storage : "float32");
+  const step = buildCachedBlocks(config, layers, 1, "own", weightOf);
+  const stepCost = measureCost(Object.values(step), { B: rows, P: length, T: length + 1 });
+  const quantized = bits === undefined ? 0 : (bits / 8 + 4 / 32) * countParameters(config);
+  const readers = isScored ? 2 : 1;
+  const estimated = {
+    weightBytes: countWeightBytes(base) + quantized,
+    cacheBytes: 2 * countCacheBytes(config, { rows, length }),
+    keptBytes: readers * keptBytes,
+    // Logits are there for two steps, and sorted.
+    activationBytes:
+      stepCost.peakBytes * arenaOverhead.whole +
+      readers * block.peakBytes * arenaOverhead.segments +
+      3 * rows * vocabSize * 4,
+  };
+  return { ...estimated, peakBytes: Object.values(estimated).reduce((a, b) => a + b, processBytes) };
+}
+
+/** Keys and values of texts that are written side by side, in float32. */
+function countCacheBytes(
+  { numHiddenLayers, numKeyValueHeads, headDim }: ModelConfig,
+  { rows, length }: { readonly rows: number; readonly length: number },
+): number {
+  return rows * length * numHiddenLayers * 2 * numKeyValueHeads * headDim * 4;
 }
 
 /** What reading a micro-batch and scoring its labels costs, block by block. */
