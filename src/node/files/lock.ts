@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { constants, copyFileSync, linkSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { InputError } from "../../core/errors.ts";
 import { createClaim, isClaim, isHeld, isRunning, processOf, releaseClaim } from "./claim.ts";
 import { checkEntries, isLock, lockName } from "./folder.ts";
@@ -31,6 +32,31 @@ export async function withLock<T>(folder: string, what: string, act: () => Promi
     return await act();
   } finally {
     giveLock(path, claim);
+  }
+}
+
+class Taken extends InputError {}
+
+/**
+ * Does something short while no other process, and nothing else in this one, does so under the lock of a folder that is there;
+ * waits for its turn.
+ */
+export async function inTurn<T>(folder: string, act: () => T): Promise<T> {
+  const path = join(folder, lockName);
+  for (;;) {
+    let claim: string;
+    try {
+      claim = takeLock(path, () => new Taken());
+    } catch (error) {
+      if (!(error instanceof Taken)) throw error;
+      await setTimeout(2 + 8 * Math.random());
+      continue;
+    }
+    try {
+      return act();
+    } finally {
+      giveLock(path, claim);
+    }
   }
 }
 
