@@ -108,3 +108,10 @@ test("equal draws give equal bits", async () => {
   const first = await finder.find(weight, 40, 4, createRandom(6));
   expect(await finder.find(weight, 40, 4, createRandom(6))).toEqual(first);
 });
+
+test("a matrix with columns of zeros, and as many triplets as there are, make it", async () => {
+  const random = createRandom(5);
+  const weight = Float32Array.from({ length: 6 * 6 }, (_, n) => (n % 6 < 2 ? random.normal() : 0));
+  const made = reconstruct(await finder.find(weight, 6, 6, createRandom(6)));
+  for (const [i, value] of made.entries()) expect(Math.abs(value - weight[i]!)).toBeLessThan(1e-5);
+});

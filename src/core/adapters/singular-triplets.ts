@@ -145,14 +145,21 @@ function describeProducts(wide: boolean) {
   };
 }
 
-/** Makes rows orthonormal, in place: modified Gram-Schmidt, twice, since once is not enough for rows that are nearly dependent. */
+/** What is left of a row beside those before it is rounding if it is no longer than this share of the row. */
+const dependence = 1e-12;
+
+/**
+ * Makes rows orthonormal, in place: modified Gram-Schmidt, twice, since once is not enough for rows that are nearly dependent. Those that
+ * are dependent become zero.
+ */
 function orthonormalize(rows: Rows): void {
   for (const [i, row] of rows.entries()) {
-    for (let pass = 0; pass < 2; pass++) {
+    const before = Math.sqrt(dot(row, row));
+    for (let pass = 0; pass < 2; pass++)
       for (let j = 0; j < i; j++) addScaled(row, rows[j]!, -dot(row, rows[j]!));
-      const length = Math.sqrt(dot(row, row));
-      if (length > 0) for (let n = 0; n < row.length; n++) row[n]! /= length;
-    }
+    const length = Math.sqrt(dot(row, row));
+    const factor = length > dependence * before ? 1 / length : 0;
+    for (let n = 0; n < row.length; n++) row[n]! *= factor;
   }
 }
 
