@@ -1,0 +1,71 @@
+/** @file The average of what the updates do to the weights, cut to the rank of the adapter. */
+
+import type { Parameter, Parameters } from "../../core/adapters/parameters.ts";
+import type { TripletFinder } from "../../core/adapters/singular-triplets.ts";
+import { createRandom } from "../../core/random.ts";
+import { type Aggregation, averageProducts } from "./aggregation.ts";
+import { withPairs } from "./average.ts";
+import { findPairs, pairOf, type Scales } from "./lora-pairs.ts";
+import { type LowRank, largestTriplets } from "./low-rank.ts";
+
+/**
+ * The mean of s B A, and of it the nearest of the global adapter's rank: A = (Σ / s)^½ V^T and B = U (Σ / s)^½ of its largest singular
+ * triplets. Clients may have ranks of their own, as in FlexLoRA (Bai et al. 2024). The adapter of a single client stays as it is.
+ */
+export const product: Aggregation = {
+  name: "product",
+  isLinear: false,
+  mixesRanks: true,
+  async aggregate(round) {
+    const { global, scales, updates, residual, finder, seed } = round;
+    const [only] = updates;
+    if (updates.length === 1 && hasShapesOf(only!.parameters, global) && !only!.scales)
+      return { parameters: only!.parameters, residual };
+    const pairs = await cutToRanks(averageProducts(round), global, scales, finder, seed);
+    return { parameters: withPairs(round, pairs), residual };
+  },
+};
+
+/**
+ * Pairs of the shapes in `shapes` whose products are nearest to the matrices of their modules. Where a matrix has fewer singular triplets
+ * than the rank, the rows of A beyond are those of `shapes` and the columns of B zero, so that they can still be trained.
+ */
+export async function cutToRanks(
+  matrices: ReadonlyMap<string, LowRank>,
+  shapes: Parameters,
+  scales: Scales,
+  finder: TripletFinder,
+  seed: number,
+): Promise<Map<string, Parameter>> {
+  const cut = new Map<string, Parameter>();
+  for (const [index, { module, nameA, nameB, A, B }] of findPairs(shapes).entries()) {
+    const [rank, inFeatures] = A.dims as [number, number];
+    const outFeatures = B.dims[0]!;
+    const { values, left, right } = await largestTriplets(
+      finder,
+      matrices.get(module)!,
+      rank,
+      createRandom(seed, index),
+    );
+    const scaled = (vectors: readonly Float64Array[], ofNone: (i: number) => Float64Array) =>
+      Array.from({ length: rank }, (_, i) => {
+        const root = Math.sqrt((values[i] ?? 0) / scales.get(module)!);
+        return root > 0 ? vectors[i]!.map((value) => root * value) : ofNone(i);
+      });
+    const pair = pairOf(
+      {
+        left: scaled(left, () => new Float64Array(outFeatures)),
+        right: scaled(right, (i) => Float64Array.from(A.data.subarray(i * inFeatures, (i + 1) * inFeatures))),
+      },
+      outFeatures,
+      inFeatures,
+    );
+    cut.set(nameA, pair.A);
+    cut.set(nameB, pair.B);
+  }
+  return cut;
+}
+
+function hasShapesOf(parameters: Parameters, global: Parameters): boolean {
+  return [...global].every(([name, { data }]) => parameters.get(name)!.data.length === data.length);
+}
