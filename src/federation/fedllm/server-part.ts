@@ -1,0 +1,56 @@
+/** @file FedLLM at the server: adapters that the clients have tuned become the next one. */
+
+import type { LoraConfig } from "../../core/adapters/lora.ts";
+import { createTripletFinder } from "../../core/adapters/singular-triplets.ts";
+import { openDevice } from "../../node/runtime/onnx-runtime.ts";
+import { parseRunConfig } from "../../node/training/run-config.ts";
+import { aggregateRound } from "../aggregation/aggregation.ts";
+import { aggregations } from "../aggregation/aggregations.ts";
+import { type ClientUpdate, checkUpdate } from "../aggregation/client-update.ts";
+import { scalesOf } from "../aggregation/lora-pairs.ts";
+import type { ServerPart } from "../rounds/framework.ts";
+import { decodeTensors, encodeTrained, longestEncoding } from "../tensors.ts";
+import { type FedLlmTask, openTaskAdapter, runOptionsOf, type TaskAdapter } from "./task.ts";
+
+export interface FedLlmServer extends ServerPart {
+  readonly adapter: TaskAdapter;
+  /** Writes what a round ended with as an adapter in PEFT's layout. */
+  write(folder: string, ends: Uint8Array): Promise<void>;
+  release(): Promise<void>;
+}
+
+/** @param model the server needs no more of it than its configuration. @throws InputError if it cannot be read */
+export async function openFedLlmServer(task: FedLlmTask, model: string): Promise<FedLlmServer> {
+  const config = parseRunConfig(runOptionsOf(task, { model, data: "DATA" }), "The federation's tuning");
+  const adapter = await openTaskAdapter(config);
+  const finder = await createTripletFinder(openDevice("cpu"));
+  const aggregation = aggregations[task.aggregation];
+  const { initial } = adapter;
+  const scales = scalesOf(adapter.settings as LoraConfig, initial);
+  const complete = async (bytes: Uint8Array, name: string) => {
+    const trained = await decodeTensors(bytes, name);
+    return new Map([...initial].map(([name, own]) => [name, own.isFrozen ? own : trained.get(name)!]));
+  };
+  return {
+    task,
+    adapter,
+    longestUpdate: longestEncoding(initial),
+    begin: () => encodeTrained(initial),
+    async check(update) {
+      const parameters = await decodeTensors(update, "the update");
+      checkUpdate({ client: "it", examples: 1, parameters }, initial, { mixedRanks: aggregation.mixesRanks });
+    },
+    async aggregate(round, begins, contributions) {
+      const updates: ClientUpdate[] = [];
+      for (const { client, examples, load } of contributions)
+        updates.push({ client, examples, parameters: await decodeTensors(await load(), client) });
+      const { parameters, error } = await aggregateRound(aggregation, {
+        ...{ global: await complete(begins, "the round's beginning"), updates, scales, finder },
+        ...{ residual: new Map(), initial: async () => initial, seed: config.seed + round },
+      });
+      return { ends: await encodeTrained(parameters), figures: { aggregation_error: error.relative } };
+    },
+    write: async (folder, ends) => adapter.write(folder, await complete(ends, "the result")),
+    release: () => finder.release(),
+  };
+}
