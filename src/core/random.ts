@@ -31,7 +31,11 @@ export function createRandom(seed: number, ...counters: readonly number[]): Rand
     state[i] = hash;
   }
 
-  const nextUint32 = createXoshiro128(state);
+  return randomFrom(createXoshiro128(state));
+}
+
+/** Draws of all kinds from a generator of 32 random bits. */
+export function randomFrom(nextUint32: () => number): Random {
   const uniform = () => nextUint32() / 2 ** 32;
   return {
     nextUint32,

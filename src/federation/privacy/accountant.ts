@@ -1,6 +1,7 @@
 /** @file What rounds with noise reveal of a client at most: epsilon, by the Rényi divergences of the sampled Gaussian mechanism. */
 
 import { InputError } from "../../core/errors.ts";
+import { checkPositive, checkRate } from "./checks.ts";
 
 /** Rounds in each of which every client takes part with the same probability, independently of all others. */
 export interface NoisyRounds {
@@ -46,14 +47,8 @@ export function epsilonOf(given: NoisyRounds, delta: number, orders = defaultOrd
 }
 
 function checkRounds({ samplingRate, noiseMultiplier, rounds }: NoisyRounds): void {
-  if (!(samplingRate > 0 && samplingRate <= 1))
-    throw new InputError(
-      `A sampling rate of ${samplingRate} is no probability; take a number above 0 and up to 1.`,
-    );
-  if (!(noiseMultiplier > 0 && noiseMultiplier < Number.POSITIVE_INFINITY))
-    throw new InputError(
-      `A noise multiplier of ${noiseMultiplier} gives no privacy; take a positive number, such as 1.`,
-    );
+  checkRate(samplingRate);
+  checkPositive("noise multiplier", noiseMultiplier);
   if (!Number.isSafeInteger(rounds) || rounds < 0)
     throw new InputError(`There cannot be ${rounds} rounds; give a whole number.`);
 }
