@@ -1,6 +1,7 @@
 /** @file FedLLM at the server: adapters that the clients have tuned become the next one. */
 
 import type { LoraConfig } from "../../core/adapters/lora.ts";
+import { type Parameters, trainedOf } from "../../core/adapters/parameters.ts";
 import { createTripletFinder } from "../../core/adapters/singular-triplets.ts";
 import { openDevice } from "../../node/runtime/onnx-runtime.ts";
 import { parseRunConfig } from "../../node/training/run-config.ts";
@@ -14,6 +15,10 @@ import { type FedLlmTask, openTaskAdapter, runOptionsOf, type TaskAdapter } from
 
 export interface FedLlmServer extends ServerPart {
   readonly adapter: TaskAdapter;
+  /** Numbers of a client's update. */
+  readonly trainedNumbers: number;
+  /** What a round ended with, and what is frozen beside it. */
+  parametersOf(ends: Uint8Array): Promise<Parameters>;
   /** Writes what a round ended with as an adapter in PEFT's layout. */
   write(folder: string, ends: Uint8Array): Promise<void>;
   release(): Promise<void>;
@@ -50,6 +55,8 @@ export async function openFedLlmServer(task: FedLlmTask, model: string): Promise
       });
       return { ends: await encodeTrained(parameters), figures: { aggregation_error: error.relative } };
     },
+    trainedNumbers: [...trainedOf(initial).values()].reduce((sum, { data }) => sum + data.length, 0),
+    parametersOf: (ends) => complete(ends, "the result"),
     write: async (folder, ends) => adapter.write(folder, await complete(ends, "the result")),
     release: () => finder.release(),
   };

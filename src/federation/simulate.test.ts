@@ -1,0 +1,95 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { fineTune } from "../node/training/fine-tune.ts";
+import type { AggregationName } from "./aggregation/aggregations.ts";
+import { type SimulationEvents, type SimulationOptions, simulateFederation } from "./simulate.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "slimtune-federation-"));
+afterAll(() => rmSync(scratch, { recursive: true }));
+const model = "fixtures/embedded-model";
+const rows = (subject: string, count: number) =>
+  readFileSync(`fixtures/miniature/${subject}-train.jsonl`, "utf8")
+    .split("\n")
+    .slice(0, count)
+    .map((line) => JSON.stringify({ ...JSON.parse(line), subject }));
+const data = join(scratch, "rows.jsonl");
+writeFileSync(data, [...rows("math", 12), ...rows("commonsense", 12)].join("\n"));
+
+const tuning = { max_steps: 4, batch_size: 4, learning_rate: 2e-3, lora: { r: 2, lora_alpha: 4 } };
+interface Case {
+  readonly clients?: number;
+  readonly rounds?: number;
+  readonly aggregation?: AggregationName;
+  readonly method?: string;
+  readonly heldOut?: number;
+}
+const simulate = (
+  name: string,
+  { clients = 2, rounds = 2, aggregation = "product", method = "lora", heldOut = 0.2 }: Case,
+  events?: SimulationEvents,
+) => {
+  const options: SimulationOptions = {
+    task: { framework: "fedllm", aggregation, tuning: { ...tuning, method } },
+    own: { model, data, threads: 1 },
+    rounds: {
+      ...{ rounds, client_share: 1, quorum: 1, join_seconds: 60, deadline_seconds: 60, seed: 1 },
+    },
+    division: { clients, alpha: 1, classField: "subject", heldOut, seed: 1 },
+    out: join(scratch, name),
+  };
+  return simulateFederation(options, events);
+};
+const tensorsOf = (adapter: string) => readFileSync(join(adapter, "adapter_model.safetensors"));
+
+test("one client and one round are local tuning, to the bit", async () => {
+  const { adapter, rounds } = await simulate("alone", { clients: 1, rounds: 1, heldOut: 0 });
+  const { output } = await fineTune({
+    ...{ ...tuning, model, threads: 1, validation: 0, out: join(scratch, "local") },
+    data: join(scratch, "alone", "clients", "client-1.jsonl"),
+  });
+  expect(tensorsOf(adapter).equals(tensorsOf(output!))).toBe(true);
+  expect(rounds.at(-1)!.figures.aggregation_error).toBeLessThan(1e-15);
+});
+
+test("clients learn from each other's rows, what they send is as long as the formula says, and a stop changes nothing", async () => {
+  const whole = await simulate("whole", {});
+  const mean = (losses: Readonly<Record<string, number>>) =>
+    Object.values(losses).reduce((a, b) => a + b) / 2;
+  const [before, , after] = whole.rounds.map(({ heldOutLoss }) => mean(heldOutLoss));
+  expect(after!).toBeLessThan(before! - 0.01);
+  for (const { sentBytes, receivedBytes, formulaBytes } of whole.rounds.slice(1)) {
+    // The names of the tensors, and documents, are on top.
+    expect(sentBytes).toBeGreaterThan(formulaBytes.up);
+    expect(sentBytes).toBeLessThan(formulaBytes.up + 25_000);
+    expect(receivedBytes).toBeGreaterThan(formulaBytes.down);
+    expect(receivedBytes).toBeLessThan(formulaBytes.down + 100_000);
+  }
+
+  const stop = new AbortController();
+  const stopped = simulate(
+    "stopped",
+    {},
+    {
+      signal: stop.signal,
+      onRound: ({ round }) => round === 1 && stop.abort(new Error("stopped")),
+    },
+  );
+  await expect(stopped).rejects.toThrow("stopped");
+  const gone = await simulate("stopped", {});
+  expect(tensorsOf(gone.adapter).equals(tensorsOf(whole.adapter))).toBe(true);
+  expect(gone.rounds.map(({ heldOutLoss }) => heldOutLoss)).toEqual(
+    whole.rounds.map(({ heldOutLoss }) => heldOutLoss),
+  );
+  await expect(simulate("stopped", { rounds: 3 })).rejects.toThrow(/holds a simulation of other options/);
+});
+
+test("with A frozen the average loses nothing, and half is sent", async () => {
+  const ffa = await simulate("ffa", { rounds: 1, aggregation: "ffa", method: "lora-fa" });
+  const { figures, formulaBytes } = ffa.rounds[1]!;
+  expect(figures.aggregation_error).toBeLessThan(1e-6);
+  const plain = JSON.parse(readFileSync(join(scratch, "whole", "rounds.json"), "utf8"))[1];
+  expect(formulaBytes.up).toBeLessThan(0.6 * plain.formulaBytes.up);
+  await expect(simulate("ffa-of-lora", { rounds: 1, aggregation: "ffa" })).rejects.toThrow(/lora-fa/);
+});

@@ -1,0 +1,193 @@
+/** @file A federation on one machine: rows divided among clients that take turns, each with only its own. */
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { z } from "zod";
+import { InputError } from "../core/errors.ts";
+import { resolveDataset } from "../node/data/hub-dataset.ts";
+import { withLock } from "../node/files/lock.ts";
+import { readJson } from "../node/files/structured.ts";
+import { makeFolder, writeFolderWhole, writeWhole } from "../node/files/write.ts";
+import { parseRunConfig } from "../node/training/run-config.ts";
+import { openLocalTransport } from "../transport/local-transport.ts";
+import { memberSpace } from "../transport/transport.ts";
+import { fedLlmBytes } from "./accounting.ts";
+import { type ClientRows, type DivisionOptions, divideRows } from "./divide-rows.ts";
+import { openFedLlmMember } from "./fedllm/member-part.ts";
+import { openFedLlmServer } from "./fedllm/server-part.ts";
+import { type FedLlmTask, type OwnOptions, runOptionsOf } from "./fedllm/task.ts";
+import { openHeldOutMeter } from "./held-out.ts";
+import { type Figures, type RoundDocument, type RoundOptions, readRound } from "./rounds/documents.ts";
+import { runInProcess } from "./rounds/in-process.ts";
+import { createFederationMember } from "./rounds/member.ts";
+import { createFederationServer } from "./rounds/server.ts";
+
+export interface SimulationOptions {
+  readonly task: FedLlmTask;
+  readonly own: OwnOptions;
+  readonly rounds: Omit<RoundOptions, "run" | "clients">;
+  readonly division: DivisionOptions;
+  readonly out: string;
+}
+
+export interface SimulationEvents {
+  readonly signal?: AbortSignal;
+  readonly onClients?: (clients: readonly ClientRows[]) => void;
+  /** What is being done. */
+  readonly onStage?: (stage: string) => void;
+  readonly onRound?: (round: SimulatedRound) => void;
+}
+
+/** A round of a simulation. Round 0 is the model as it was. */
+export interface SimulatedRound {
+  readonly round: number;
+  /** Of the clients' held-out rows under the round's adapter, in nats a token, by client. */
+  readonly heldOutLoss: Readonly<Record<string, number>>;
+  /** Of the clients that were drawn, what they sent and received: blobs and documents, in bytes, and by the formula, per client. */
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+  readonly formulaBytes: { readonly up: number; readonly down: number };
+  readonly figures: Figures;
+}
+
+export interface Simulation {
+  readonly clients: readonly ClientRows[];
+  readonly rounds: readonly SimulatedRound[];
+  /** Folder of the adapter after the last round, in PEFT's layout. */
+  readonly adapter: string;
+}
+
+const run = "simulation";
+const looseRounds = z.array(z.custom<SimulatedRound>((value) => typeof value === "object"));
+
+/**
+ * Simulates a federation. It goes on after a kill, and ends with the same adapter.
+ *
+ * @throws InputError if an option, the model or the data are bad, or the folder holds a simulation of other options.
+ */
+export async function simulateFederation(
+  { task, own, rounds: given, division, out }: SimulationOptions,
+  events: SimulationEvents = {},
+): Promise<Simulation> {
+  const config = parseRunConfig(runOptionsOf(task, own), "The simulation's tuning");
+  const data = await resolveDataset(config.data, config.data_split);
+  return withLock(out, "simulation", async () => {
+    makeFolder(out);
+    const settings = JSON.parse(JSON.stringify({ task, own, rounds: given, division }));
+    const settingsPath = join(out, "simulation.json");
+    if (!existsSync(settingsPath)) writeWhole(settingsPath, `${JSON.stringify(settings, null, 2)}\n`);
+    else if (!isDeepStrictEqual(readJson(settingsPath, z.unknown()), settings))
+      throw new InputError(`${out} holds a simulation of other options; choose another folder.`);
+    const clients = await divideRows(data, join(out, "clients"), division);
+    events.onClients?.(clients);
+    const roundsPath = join(out, "rounds.json");
+    const simulated = existsSync(roundsPath) ? readJson(roundsPath, looseRounds) : [];
+
+    const transport = openLocalTransport(join(out, "transport"));
+    const server = await openFedLlmServer(task, config.model);
+    const meter =
+      division.heldOut > 0
+        ? await openHeldOutMeter(
+            config,
+            clients.map(({ heldOut }) => heldOut),
+          )
+        : undefined;
+    const measure = async (ends: Uint8Array) => {
+      events.onStage?.("measuring the held-out rows");
+      const losses = (await meter?.measure(await server.parametersOf(ends))) ?? [];
+      return Object.fromEntries(losses.map((loss, i) => [clients[i]!.client, loss]));
+    };
+    const record = async (round: SimulatedRound) => {
+      if (simulated.some((known) => known.round === round.round)) return;
+      simulated.push(round);
+      writeWhole(roundsPath, `${JSON.stringify(simulated, null, 2)}\n`);
+      events.onRound?.(round);
+    };
+    const nothing = { sentBytes: 0, receivedBytes: 0, formulaBytes: { up: 0, down: 0 }, figures: {} };
+    if (simulated.length === 0)
+      await record({ round: 0, heldOutLoss: await measure(await server.begin()), ...nothing });
+
+    const rounds = { ...given, run, clients: clients.map(({ client }) => client) };
+    const pending: RoundDocument[] = [];
+    const federation = createFederationServer({
+      ...{ transport, rounds, part: server },
+      onRound: (document) => {
+        if (document.state === "done") pending.push(document);
+        else events.onStage?.(`round ${document.round} of ${rounds.rounds}: ${document.state}`);
+      },
+    });
+    const ofClients = await Promise.all(
+      clients.map(async ({ client, data, rows }) => {
+        const own_transport = openLocalTransport(join(out, "transport"));
+        const part = await openFedLlmMember({
+          ...{ task, own: { ...own, data }, examples: rows, folder: join(out, "members", client) },
+        });
+        const member = createFederationMember({
+          ...{ transport: own_transport, run, client, part },
+          ...(events.signal && { signal: events.signal }),
+        });
+        return { client, transport: own_transport, member };
+      }),
+    );
+    const traffic = () =>
+      ofClients.map(({ client, transport }) => {
+        const { byPlace } = transport.traffic();
+        const [mine, ofRun] = [byPlace.get(memberSpace(run, client)), byPlace.get(run)];
+        return { sent: mine?.sent ?? 0, received: (mine?.received ?? 0) + (ofRun?.received ?? 0) };
+      });
+    try {
+      let before = traffic();
+      const members = ofClients.map(({ client, member }) => ({
+        ...member,
+        async advance() {
+          events.onStage?.(`${client} at work`);
+          return member.advance();
+        },
+      }));
+      const settle = async () => {
+        for (const { round, ends, contributions, figures } of pending.splice(0)) {
+          const now = traffic();
+          const sum = (of: (i: number) => number) => now.reduce((total, _, i) => total + of(i), 0);
+          const numbers = server.trainedNumbers;
+          await record({
+            ...{ round, figures, heldOutLoss: await measure(await transport.getBlob(run, ends!, 2 ** 31)) },
+            sentBytes: sum((i) => now[i]!.sent - before[i]!.sent) / contributions.length,
+            receivedBytes: sum((i) => now[i]!.received - before[i]!.received) / contributions.length,
+            formulaBytes: fedLlmBytes({ sent: numbers, received: numbers, bytes: 4 }),
+          });
+          before = now;
+        }
+      };
+      // A round that ended before a kill may not have been measured.
+      for (let round = 1; round <= rounds.rounds; round++) {
+        const ended = await readRound(transport, run, round).catch(() => undefined);
+        if (ended?.value.state === "done") pending.push(ended.value);
+      }
+      await settle();
+      await runInProcess(
+        {
+          ...federation,
+          async advance() {
+            await settle();
+            return federation.advance();
+          },
+        },
+        members,
+        events.signal,
+      );
+      await settle();
+      const adapter = join(out, "adapter");
+      if (!existsSync(adapter)) {
+        const ends = await federation.result();
+        await writeFolderWhole(adapter, (temporary) => server.write(temporary, ends));
+      }
+      return { clients, rounds: simulated, adapter };
+    } finally {
+      await server.release();
+      await meter?.release();
+      for (const { transport } of ofClients) await transport.close();
+      await transport.close();
+    }
+  });
+}
