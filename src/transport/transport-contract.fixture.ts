@@ -176,9 +176,9 @@ export function describeTransport(open: () => Promise<Transport>): void {
       ],
       [() => transport.writeDocument(place, "a", "x".repeat(maxDocumentBytes), 0), "has 524290 bytes, but"],
       [() => transport.writeDocument(place, "a", undefined, 0), "has no value that JSON could hold"],
-      [() => transport.readDocument("nowhere", "a"), "There is no space nowhere"],
-      [() => transport.publish("nowhere", "a", bytesOf("")), "There is no queue nowhere"],
-      [() => transport.claim("nowhere", soon), "There is no queue nowhere"],
+      [() => transport.readDocument("nowhere", "a"), "There is no queue or space nowhere"],
+      [() => transport.publish("nowhere", "a", bytesOf("")), "There is no queue or space nowhere"],
+      [() => transport.claim("nowhere", soon), "There is no queue or space nowhere"],
     ];
     for (const [attempt, message] of refused) {
       const error = await attempt().catch((reason: unknown) => reason);

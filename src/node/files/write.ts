@@ -27,11 +27,12 @@ import { discardTemporary, sweepTemporaries, temporaryBeside } from "./temporary
 /**
  * Writes a file. One that is there, or a link, is replaced at once.
  *
+ * @param mode who may read and write it, of which the process's mask takes away
  * @throws InputError if the disk does not take the file; then none is left behind.
  */
-export function writeWhole(path: string, content: string | Uint8Array): void {
+export function writeWhole(path: string, content: string | Uint8Array, mode?: number): void {
   replaceBy(path, (temporary) => {
-    const descriptor = createFile(temporary);
+    const descriptor = createFile(temporary, mode);
     try {
       writeAll(descriptor, content);
       fsyncSync(descriptor);
@@ -142,8 +143,8 @@ export function linkFile(path: string, file: string): void {
 }
 
 /** A new file, open for writing; a link of this name is not followed. */
-function createFile(path: string): number {
-  return openSync(path, "wx");
+function createFile(path: string, mode?: number): number {
+  return openSync(path, "wx", mode);
 }
 
 /** Writes all bytes of a content at the end of a file. */
