@@ -164,6 +164,8 @@ export interface Engine {
    * @throws InputError if the teacher has another vocabulary, or other positions.
    */
   divergences(batch: TokenBatch, parameters: Parameters, options: DistillationOptions): Promise<Float64Array>;
+  /** The hidden state after the last block, before the final norm: float32 [B, S, hiddenSize]. */
+  hidden(batch: TokenBatch, parameters: Parameters): Promise<HostTensor>;
   /** Logits at flat positions b * S + s: float32 [positions, vocabSize] in row-major order. */
   logits(batch: TokenBatch, positions: Int32Array, parameters: Parameters): Promise<Float32Array>;
   release(): Promise<void>;
@@ -575,6 +577,7 @@ export function createEngine(
       const rows = gatherRows(await runForward(batch, parameters), options.positions);
       return divergenceLayer.measure(rows, headWeights(parameters), comparison);
     },
+    hidden: runForward,
     async logits(batch, positions, parameters) {
       const hidden = await runForward(batch, parameters);
       return outputLayer.logits(gatherRows(hidden, positions), headWeights(parameters));
