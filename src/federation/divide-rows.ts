@@ -80,6 +80,13 @@ export async function divideRows(
   });
 }
 
+/** Rows of a file. @throws InputError if it cannot be read */
+export async function countRows(path: string): Promise<number> {
+  let count = 0;
+  for await (const _ of readRows(path)) count++;
+  return count;
+}
+
 /** Of each length the quarter of all lengths that it is in. */
 function quarters(lengths: readonly number[]): string[] {
   const sorted = lengths.toSorted((a, b) => a - b);

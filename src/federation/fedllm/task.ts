@@ -14,7 +14,7 @@ import { type AggregationName, aggregations } from "../aggregation/aggregations.
  * The options of a tuning run that a server may set for its clients: none names a file, a folder, or a program. The model, the data and how
  * they are read are each client's own.
  */
-const tunable = [
+export const tunable = [
   ...["method", "storage", "lora", "batch_size", "max_steps", "num_train_epochs", "learning_rate"],
   ...["lr_scheduler_type", "warmup_ratio", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon"],
   ...["max_grad_norm", "train_on", "apply_chat_template", "packing", "context", "overlong", "seed"],
