@@ -12,7 +12,8 @@ import { type AggregationName, aggregations } from "../federation/aggregation/ag
 import { countRows } from "../federation/divide-rows.ts";
 import { openFedLlmMember } from "../federation/fedllm/member-part.ts";
 import { openFedLlmServer } from "../federation/fedllm/server-part.ts";
-import { checkTask, type OwnOptions, tunable } from "../federation/fedllm/task.ts";
+import { checkTask, fedLlmTask, type OwnOptions, tunable } from "../federation/fedllm/task.ts";
+import { keepSecret } from "../federation/privacy/noise-secret.ts";
 import {
   type RoundDocument,
   readMember,
@@ -72,6 +73,9 @@ function addSimulate(federate: Command): void {
         .choices(aggregationNames)
         .default("product"),
     )
+    .option("--secure-aggregation", "masks hide each client's update from the server (with fedavg or ffa)")
+    .option("--clip-norm <x>", "differential privacy: updates are clipped to this norm", parseNumber)
+    .option("--noise-multiplier <x>", "differential privacy: noise on their sum, in units of it", parseNumber)
     .option("--rounds <n>", "rounds", parseWhole(1), 5)
     .option("--client-share <share>", "of the clients, drawn for each round", parseNumber, 1)
     .option("--out <folder>", "folder of the simulation")
@@ -87,23 +91,42 @@ Example:
     .action(async (given, command: Command) => {
       const { clients, partition, classField, heldOut, limit, aggregation, rounds, clientShare, ...rest } =
         given;
-      const { out, json, verbose: _, ...flags } = rest;
+      const { out, json, secureAggregation, clipNorm, noiseMultiplier, verbose: _, ...flags } = rest;
       if (out === undefined)
         throw new InputError("The option --out is missing; name the folder of the simulation.");
       const { tuning, own, origin } = readTuning(flags, command);
+      const isNoisy = clipNorm !== undefined || noiseMultiplier !== undefined;
+      const task = checkTask(
+        {
+          ...{ framework: "fedllm", aggregation, tuning, secure_aggregation: secureAggregation === true },
+          ...(isNoisy && {
+            differential_privacy: { clip_norm: clipNorm, noise_multiplier: noiseMultiplier },
+          }),
+        },
+        origin,
+      );
       const {
         run: __,
         clients: ___,
         ...roundsGiven
       } = parseOptions(
         roundOptions,
-        { run: "simulation", clients: ["a"], rounds, client_share: clientShare, seed: tuning.seed ?? 42 },
+        {
+          ...{
+            run: "simulation",
+            clients: ["a"],
+            rounds,
+            client_share: clientShare,
+            seed: tuning.seed ?? 42,
+          },
+          sampling: isNoisy ? "poisson" : "fixed",
+        },
         origin,
       );
       const result = await withInterrupt((signal, status) =>
         simulateFederation(
           {
-            ...{ task: checkTask({ framework: "fedllm", aggregation, tuning }, origin), own, out },
+            ...{ task, own, out },
             rounds: roundsGiven,
             division: {
               ...{ clients, alpha: partition, heldOut, seed: roundsGiven.seed },
@@ -147,8 +170,8 @@ function describeRound({ round, heldOutLoss, sentBytes, receivedBytes, figures }
       ? "nothing held out"
       : `held-out loss ${mean.toFixed(4)}, worst client ${Math.max(...losses).toFixed(4)}`;
   if (round === 0) return `before: ${loss}`;
-  const lost = figures.aggregation_error;
-  return `round ${round}: ${loss}; a client sends ${formatBytes(sentBytes)} and receives ${formatBytes(receivedBytes)}${lost === undefined ? "" : `; lost in averaging ${(100 * lost).toFixed(1)} %`}`;
+  const { aggregation_error: lost, epsilon } = figures;
+  return `round ${round}: ${loss}; a client sends ${formatBytes(sentBytes)} and receives ${formatBytes(receivedBytes)}${lost === undefined ? "" : `; lost in averaging ${(100 * lost).toFixed(1)} %`}${epsilon === undefined ? "" : `; ε ${epsilon.toFixed(2)} so far`}`;
 }
 
 /** A federation as its server's file describes it. */
@@ -157,6 +180,8 @@ const serverConfig = z.strictObject({
   model: z.string().min(1),
   aggregation: z.enum(aggregationNames as [AggregationName, ...AggregationName[]]).default("product"),
   tuning: z.record(z.string(), z.unknown()).default({}),
+  secure_aggregation: fedLlmTask.shape.secure_aggregation,
+  differential_privacy: fedLlmTask.shape.differential_privacy,
   ...roundOptions.shape,
 });
 
@@ -184,15 +209,20 @@ Example:
   slimtune federate server --config fed.yaml --nats tls://broker.example --creds server.nk --out runs/fed`,
     )
     .action(async ({ config, out, json, verbose: _, ...place }) => {
-      const { model, aggregation, tuning, ...rounds } = parseOptions(
-        serverConfig,
-        readConfigFile(config),
+      const { model, aggregation, tuning, secure_aggregation, differential_privacy, ...rounds } =
+        parseOptions(serverConfig, readConfigFile(config), config);
+      const task = checkTask(
+        {
+          ...{ framework: "fedllm", aggregation, tuning, secure_aggregation },
+          ...(differential_privacy && { differential_privacy }),
+        },
         config,
       );
-      const task = checkTask({ framework: "fedllm", aggregation, tuning }, config);
       await withLock(out, "server", async () => {
         const transport = await openTransport(place);
-        const part = await openFedLlmServer(task, model);
+        makeFolder(out);
+        const secret = keepSecret(join(out, "noise.key"));
+        const part = await openFedLlmServer({ task, model, rounds, secret });
         try {
           const server = createFederationServer({
             ...{ transport, rounds, part },
@@ -262,10 +292,11 @@ function addJoin(federate: Command): void {
         try {
           await withInterrupt(async (signal, status) => {
             status.update(`waiting for the run "${run}"`);
-            const { task } = await untilBegun(transport, run, signal);
+            const { task, rounds } = await untilBegun(transport, run, signal);
             const own = { model, data, ...(threads !== undefined && { threads }) };
             const part = await openFedLlmMember({
-              ...{ task: checkTask(task, `The run "${run}"`), own, folder: join(out, "rounds") },
+              ...{ rounds, client, own, folder: join(out, "rounds") },
+              task: checkTask(task, `The run "${run}"`),
               examples: await countRows(await resolveDataset(data, "train")),
               events: {
                 onStep: ({ step, loss }) => status.update(`tuning: step ${step}, loss ${loss.toFixed(4)}`),

@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { fineTune } from "../node/training/fine-tune.ts";
 import type { AggregationName } from "./aggregation/aggregations.ts";
+import type { FedLlmTask } from "./fedllm/task.ts";
 import { type SimulationEvents, type SimulationOptions, simulateFederation } from "./simulate.ts";
+import { decodeTensors } from "./tensors.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-federation-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -24,17 +26,30 @@ interface Case {
   readonly aggregation?: AggregationName;
   readonly method?: string;
   readonly heldOut?: number;
+  readonly task?: Partial<FedLlmTask>;
+  readonly sampling?: "fixed" | "poisson";
 }
 const simulate = (
   name: string,
-  { clients = 2, rounds = 2, aggregation = "product", method = "lora", heldOut = 0.2 }: Case,
+  {
+    clients = 2,
+    rounds = 2,
+    aggregation = "product",
+    method = "lora",
+    heldOut = 0.2,
+    task,
+    sampling = "fixed",
+  }: Case,
   events?: SimulationEvents,
 ) => {
   const options: SimulationOptions = {
-    task: { framework: "fedllm", aggregation, tuning: { ...tuning, method } },
+    task: {
+      ...{ framework: "fedllm", aggregation, tuning: { ...tuning, method }, secure_aggregation: false },
+      ...task,
+    },
     own: { model, data, threads: 1 },
     rounds: {
-      ...{ rounds, client_share: 1, quorum: 1, join_seconds: 60, deadline_seconds: 60, seed: 1 },
+      ...{ rounds, client_share: 1, quorum: 1, join_seconds: 60, deadline_seconds: 60, seed: 1, sampling },
     },
     division: { clients, alpha: 1, classField: "subject", heldOut, seed: 1 },
     out: join(scratch, name),
@@ -93,3 +108,28 @@ test("with A frozen the average loses nothing, and half is sent", async () => {
   expect(formulaBytes.up).toBeLessThan(0.6 * plain.formulaBytes.up);
   await expect(simulate("ffa-of-lora", { rounds: 1, aggregation: "ffa" })).rejects.toThrow(/lora-fa/);
 });
+
+test("behind masks the average is the same but for the fixed point, and noise is accounted for", async () => {
+  const clients = { clients: 3, rounds: 1, heldOut: 0, aggregation: "fedavg" } as const;
+  const plain = await simulate("plain-average", clients);
+  const masked = await simulate("masked-average", { ...clients, task: { secure_aggregation: true } });
+  const [expected, actual] = await Promise.all([plain, masked].map(({ adapter }) => read(adapter)));
+  for (const [name, { data }] of expected!) {
+    const found = actual!.get(name)!.data;
+    for (const [i, value] of data.entries())
+      expect(Math.abs(found[i]! - value)).toBeLessThan(2 ** -19 + 1e-6);
+  }
+  const differential_privacy = { clip_norm: 0.5, noise_multiplier: 2, delta: 1e-5 };
+  await expect(simulate("fixed-draw", { ...clients, task: { differential_privacy } })).rejects.toThrow(
+    /sampling rate/,
+  );
+  const noisy = await simulate("noisy", {
+    ...{ ...clients, task: { secure_aggregation: true, differential_privacy }, sampling: "poisson" },
+  });
+  // One round with all clients: the Gaussian mechanism, about sqrt(2 ln(1.25 / delta)) / 2 and a little more.
+  expect(noisy.rounds[1]!.figures.epsilon).toBeCloseTo(2.3, 0);
+});
+
+async function read(adapter: string) {
+  return decodeTensors(tensorsOf(adapter), "the adapter");
+}

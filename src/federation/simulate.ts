@@ -18,6 +18,7 @@ import { openFedLlmMember } from "./fedllm/member-part.ts";
 import { openFedLlmServer } from "./fedllm/server-part.ts";
 import { type FedLlmTask, type OwnOptions, runOptionsOf } from "./fedllm/task.ts";
 import { openHeldOutMeter } from "./held-out.ts";
+import { keepSecret } from "./privacy/noise-secret.ts";
 import { type Figures, type RoundDocument, type RoundOptions, readRound } from "./rounds/documents.ts";
 import { runInProcess } from "./rounds/in-process.ts";
 import { createFederationMember } from "./rounds/member.ts";
@@ -84,8 +85,10 @@ export async function simulateFederation(
     const roundsPath = join(out, "rounds.json");
     const simulated = existsSync(roundsPath) ? readJson(roundsPath, looseRounds) : [];
 
+    const rounds = { ...given, run, clients: clients.map(({ client }) => client) };
     const transport = openLocalTransport(join(out, "transport"));
-    const server = await openFedLlmServer(task, config.model);
+    const secret = keepSecret(join(out, "noise.key"));
+    const server = await openFedLlmServer({ task, model: config.model, rounds, secret });
     const meter =
       division.heldOut > 0
         ? await openHeldOutMeter(
@@ -108,7 +111,6 @@ export async function simulateFederation(
     if (simulated.length === 0)
       await record({ round: 0, heldOutLoss: await measure(await server.begin()), ...nothing });
 
-    const rounds = { ...given, run, clients: clients.map(({ client }) => client) };
     const pending: RoundDocument[] = [];
     const federation = createFederationServer({
       ...{ transport, rounds, part: server },
@@ -121,7 +123,8 @@ export async function simulateFederation(
       clients.map(async ({ client, data, rows }) => {
         const own_transport = openLocalTransport(join(out, "transport"));
         const part = await openFedLlmMember({
-          ...{ task, own: { ...own, data }, examples: rows, folder: join(out, "members", client) },
+          ...{ rounds, client, task, own: { ...own, data }, examples: rows },
+          folder: join(out, "members", client),
         });
         const member = createFederationMember({
           ...{ transport: own_transport, run, client, part },

@@ -5,18 +5,24 @@ import { join } from "node:path";
 import type { Parameter } from "../../core/adapters/parameters.ts";
 import { peftPrefix } from "../../core/adapters/peft-config.ts";
 import { InputError } from "../../core/errors.ts";
-import { makeFolder, remove } from "../../node/files/write.ts";
+import { readText } from "../../node/files/read.ts";
+import { makeFolder, remove, writeWhole } from "../../node/files/write.ts";
 import { openSafetensorsFile } from "../../node/formats/safetensors.ts";
 import { fineTune, type RunResult } from "../../node/training/fine-tune.ts";
 import { openRun } from "../../node/training/open-run.ts";
 import { parseRunConfig } from "../../node/training/run-config.ts";
 import type { RunEvents } from "../../node/training/run-events.ts";
 import { runFolder } from "../../node/training/run-folder.ts";
+import { createMaskKeys, readMaskKeys, writeMaskKeys } from "../privacy/secure-aggregation.ts";
+import type { RoundOptions } from "../rounds/documents.ts";
 import type { MemberPart } from "../rounds/framework.ts";
 import { decodeTensors, encodeTrained, longestEncoding } from "../tensors.ts";
-import { type FedLlmTask, type OwnOptions, openTaskAdapter, runOptionsOf } from "./task.ts";
+import { hideUpdate } from "./private-sum.ts";
+import { type FedLlmTask, hidingOf, type OwnOptions, openTaskAdapter, runOptionsOf } from "./task.ts";
 
 export interface FedLlmMemberOptions {
+  readonly rounds: RoundOptions;
+  readonly client: string;
   readonly task: FedLlmTask;
   readonly own: OwnOptions;
   /** Rows of its data. */
@@ -28,6 +34,8 @@ export interface FedLlmMemberOptions {
 
 /** @throws InputError if the model cannot be read, or the task's options are bad. */
 export async function openFedLlmMember({
+  rounds,
+  client,
   task,
   own,
   examples,
@@ -51,10 +59,22 @@ export async function openFedLlmMember({
     const seed = config.seed + round - 1;
     return outputOf(await fineTune({ ...options, adapter, seed, out: run }, heard));
   };
+  const hiding = hidingOf(task, rounds);
+  /** The keys of an attempt, kept so that they are the same after a kill; of others none is. */
+  const keysOf = (round: number, attempt: number) => {
+    const path = join(folderOf(round), `mask-key-${attempt}`);
+    if (existsSync(path)) return readMaskKeys(readText(path), path);
+    const keys = createMaskKeys();
+    makeFolder(folderOf(round));
+    writeWhole(path, writeMaskKeys(keys));
+    return keys;
+  };
   return {
     examples,
     longestBeginning: longestEncoding(initial),
-    async update(round, begins, signal) {
+    ...(hiding?.masks && { keyOf: (round, attempt) => keysOf(round, attempt).publicKey }),
+    async update(attempt, begins, signal) {
+      const { round } = attempt;
       const output = await tune(round, begins, signal);
       const file = await openSafetensorsFile(join(output, "adapter_model.safetensors"));
       const tuned = new Map<string, Parameter>();
@@ -64,8 +84,13 @@ export async function openFedLlmMember({
       const { metrics } = openRun(join(folderOf(round), "run"));
       const last = metrics.findLast((line) => "loss" in line);
       const tokens = metrics.reduce((sum, line) => sum + ("tokens" in line ? Number(line.tokens) : 0), 0);
+      const hide = async () => {
+        const trained = await decodeTensors(begins, `what round ${round} begins with`);
+        const keys = keysOf(round, attempt.attempt);
+        return hideUpdate(tuned, trained, hiding!, { run: rounds.run, client, attempt, keys });
+      };
       return {
-        update: await encodeTrained(tuned),
+        update: hiding ? await hide() : await encodeTrained(tuned),
         figures: { tokens, ...(last && "loss" in last && { loss: Number(last.loss) }) },
       };
     },

@@ -9,9 +9,13 @@ import { aggregateRound } from "../aggregation/aggregation.ts";
 import { aggregations } from "../aggregation/aggregations.ts";
 import { type ClientUpdate, checkUpdate } from "../aggregation/client-update.ts";
 import { scalesOf } from "../aggregation/lora-pairs.ts";
+import { epsilonOf } from "../privacy/accountant.ts";
+import { checkSampling } from "../privacy/differential-privacy.ts";
+import type { Figures, RoundOptions } from "../rounds/documents.ts";
 import type { ServerPart } from "../rounds/framework.ts";
 import { decodeTensors, encodeTrained, longestEncoding } from "../tensors.ts";
-import { type FedLlmTask, openTaskAdapter, runOptionsOf, type TaskAdapter } from "./task.ts";
+import { addHidden, checkHidden } from "./private-sum.ts";
+import { type FedLlmTask, hidingOf, openTaskAdapter, runOptionsOf, type TaskAdapter } from "./task.ts";
 
 export interface FedLlmServer extends ServerPart {
   readonly adapter: TaskAdapter;
@@ -24,8 +28,24 @@ export interface FedLlmServer extends ServerPart {
   release(): Promise<void>;
 }
 
-/** @param model the server needs no more of it than its configuration. @throws InputError if it cannot be read */
-export async function openFedLlmServer(task: FedLlmTask, model: string): Promise<FedLlmServer> {
+export interface FedLlmServerOptions {
+  readonly task: FedLlmTask;
+  readonly model: string;
+  readonly rounds: RoundOptions;
+  /** Of the noise: none but the server may know it, and after a kill it has to be the same. */
+  readonly secret: Uint8Array;
+}
+
+/** @throws InputError if the model cannot be read, or options of the rounds do not suit the task. */
+export async function openFedLlmServer({
+  task,
+  model,
+  rounds,
+  secret,
+}: FedLlmServerOptions): Promise<FedLlmServer> {
+  const hiding = hidingOf(task, rounds);
+  if (hiding?.noise && rounds.sampling !== "poisson")
+    checkSampling({ clientsPerRound: rounds.clients.length });
   const config = parseRunConfig(runOptionsOf(task, { model, data: "DATA" }), "The federation's tuning");
   const adapter = await openTaskAdapter(config);
   const finder = await createTripletFinder(openDevice("cpu"));
@@ -39,18 +59,29 @@ export async function openFedLlmServer(task: FedLlmTask, model: string): Promise
   return {
     task,
     adapter,
+    needsAll: task.secure_aggregation,
     longestUpdate: longestEncoding(initial),
     begin: () => encodeTrained(initial),
     async check(update) {
+      if (hiding) return checkHidden(update, initial, hiding);
       const parameters = await decodeTensors(update, "the update");
       checkUpdate({ client: "it", examples: 1, parameters }, initial, { mixedRanks: aggregation.mixesRanks });
     },
-    async aggregate(round, begins, contributions) {
+    async aggregate(attempt, begins, contributions) {
+      const global = await complete(begins, "the round's beginning");
+      const { round } = attempt;
+      if (hiding) {
+        const sent = new Map<string, Uint8Array>();
+        for (const { client, load } of contributions) sent.set(client, await load());
+        const clients = rounds.clients.length;
+        const next = await addHidden(rounds.run, attempt, global, sent, hiding, { clients, secret });
+        return { ends: await encodeTrained(next), figures: privacyOf(task, rounds, round) };
+      }
       const updates: ClientUpdate[] = [];
       for (const { client, examples, load } of contributions)
         updates.push({ client, examples, parameters: await decodeTensors(await load(), client) });
       const { parameters, error } = await aggregateRound(aggregation, {
-        ...{ global: await complete(begins, "the round's beginning"), updates, scales, finder },
+        ...{ global, updates, scales, finder },
         ...{ residual: new Map(), initial: async () => initial, seed: config.seed + round },
       });
       return { ends: await encodeTrained(parameters), figures: { aggregation_error: error.relative } };
@@ -60,4 +91,15 @@ export async function openFedLlmServer(task: FedLlmTask, model: string): Promise
     write: async (folder, ends) => adapter.write(folder, await complete(ends, "the result")),
     release: () => finder.release(),
   };
+}
+
+/** The ε that the rounds so far have cost. */
+function privacyOf(
+  { differential_privacy }: FedLlmTask,
+  { client_share: samplingRate }: RoundOptions,
+  rounds: number,
+): Figures {
+  if (!differential_privacy) return {};
+  const { noise_multiplier: noiseMultiplier, delta } = differential_privacy;
+  return { epsilon: epsilonOf({ samplingRate, noiseMultiplier, rounds }, delta) };
 }

@@ -4,11 +4,14 @@ import { z } from "zod";
 import type { AdapterSettings } from "../../core/adapters/method.ts";
 import { createAdaptation, methodOf } from "../../core/adapters/methods.ts";
 import { initializeParameters, type Parameter } from "../../core/adapters/parameters.ts";
+import { InputError } from "../../core/errors.ts";
 import { parseOptions } from "../../core/parse-fields.ts";
 import { writeAdapter } from "../../node/adapters/peft-files.ts";
 import { openModel } from "../../node/models/open-model.ts";
 import { parseRunConfig, type RunConfig, type RunOptions } from "../../node/training/run-config.ts";
 import { type AggregationName, aggregations } from "../aggregation/aggregations.ts";
+import type { RoundOptions } from "../rounds/documents.ts";
+import type { Hiding } from "./private-sum.ts";
 
 /**
  * The options of a tuning run that a server may set for its clients: none names a file, a folder, or a program. The model, the data and how
@@ -23,6 +26,16 @@ export const tunable = [
 export const fedLlmTask = z.strictObject({
   framework: z.literal("fedllm"),
   aggregation: z.enum(Object.keys(aggregations) as [AggregationName, ...AggregationName[]]),
+  /** Masks hide each update from the server, which learns their sum (docs/federation.md). */
+  secure_aggregation: z.boolean().default(false),
+  /** Client-level differential privacy: the norm to which updates are clipped, and the noise on their sum, in units of it. */
+  differential_privacy: z
+    .strictObject({
+      clip_norm: z.number().positive(),
+      noise_multiplier: z.number().positive(),
+      delta: z.number().positive().lt(1).default(1e-5),
+    })
+    .optional(),
   /** Options of `slimtune tune`, of those that do not name a file. */
   tuning: z.partialRecord(z.enum(tunable as unknown as [string, ...string[]]), z.unknown()),
 });
@@ -37,10 +50,30 @@ export function runOptionsOf(task: FedLlmTask, own: OwnOptions): RunOptions {
   return { validation: 0, ...task.tuning, ...own, out: "OUT" } as RunOptions;
 }
 
+/** @throws InputError if an option is bad, or two contradict each other. */
 export function checkTask(task: unknown, origin: string): FedLlmTask {
   const checked = parseOptions(fedLlmTask, task, origin);
+  const hides = checked.secure_aggregation || checked.differential_privacy !== undefined;
+  if (hides && !aggregations[checked.aggregation].isLinear)
+    throw new InputError(
+      `${origin}: a sum is all that secure aggregation and differential privacy give the server, and "${checked.aggregation}" needs each update; choose the aggregation "fedavg" or "ffa".`,
+    );
   parseRunConfig(runOptionsOf(checked, { model: "MODEL", data: "DATA" }), origin);
   return checked;
+}
+
+/** What a task hides of updates; undefined if nothing. */
+export function hidingOf(
+  { secure_aggregation, differential_privacy }: FedLlmTask,
+  { client_share }: Pick<RoundOptions, "client_share">,
+): Hiding | undefined {
+  if (!secure_aggregation && !differential_privacy) return undefined;
+  const noise = differential_privacy && {
+    clipNorm: differential_privacy.clip_norm,
+    noiseMultiplier: differential_privacy.noise_multiplier,
+    samplingRate: client_share,
+  };
+  return { masks: secure_aggregation, noise };
 }
 
 /** The adapter of a task on a model, as its seed draws it. */

@@ -5,6 +5,7 @@
 
 import {
   createCipheriv,
+  createPrivateKey,
   createPublicKey,
   diffieHellman,
   generateKeyPairSync,
@@ -38,6 +39,21 @@ const fewestClients = 3;
 export function createMaskKeys(): MaskKeys {
   const { privateKey, publicKey } = generateKeyPairSync("x25519");
   return { privateKey, publicKey: publicKey.export({ format: "jwk" }).x! };
+}
+
+/** Keys as a text, to be kept by their owner alone: a private key in PEM. */
+export function writeMaskKeys({ privateKey }: MaskKeys): string {
+  return privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+}
+
+/** @param where names the text in errors. @throws InputError if it is none of {@link writeMaskKeys} */
+export function readMaskKeys(text: string, where: string): MaskKeys {
+  try {
+    const privateKey = createPrivateKey(text);
+    return { privateKey, publicKey: createPublicKey(privateKey).export({ format: "jwk" }).x! };
+  } catch {
+    throw new InputError(`${where} holds no key of X25519; remove it, and join the round's next attempt.`);
+  }
 }
 
 /**

@@ -24,6 +24,8 @@ export const roundOptions = z.strictObject({
   rounds: z.int().min(1).max(10_000).default(5),
   /** Clients drawn for each round: a share of all, at least one. */
   client_share: z.number().positive().max(1).default(1),
+  /** "fixed" draws just as many; "poisson" each client by itself with this probability, as differential privacy's account has it. */
+  sampling: z.enum(["fixed", "poisson"]).default("fixed"),
   /** Of those that are drawn, the share without which a round is not ended. */
   quorum: z.number().positive().max(1).default(1),
   /** Seconds until a round goes on without those that have not said that they are there, and without those whose update is missing. */
@@ -51,7 +53,9 @@ const roundDocument = z.strictObject({
   begins: hash,
   drawn: z.array(memberName),
   /** Those that were there when it began to collect, with what they published for it. */
-  participants: z.array(z.strictObject({ client: memberName, key: z.string().max(1024).optional() })),
+  participants: z.array(
+    z.strictObject({ client: memberName, examples: z.int().min(1), key: z.string().max(1024).optional() }),
+  ),
   /** Milliseconds since 1970, until when those that are drawn, or the participants, are awaited. */
   deadline: z.number(),
   contributions: z.array(
@@ -64,6 +68,7 @@ const roundDocument = z.strictObject({
   figures,
 });
 export type RoundDocument = z.output<typeof roundDocument>;
+export type Participant = RoundDocument["participants"][number];
 
 const runDocument = z.strictObject({
   version: z.literal(1),

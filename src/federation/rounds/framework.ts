@@ -1,6 +1,18 @@
 /** @file What a way of federated tuning does in a round. The rounds know no more of it. */
 
-import type { Figures } from "./documents.ts";
+import type { Figures, Participant, RoundDocument } from "./documents.ts";
+
+/** An attempt at a round, as all members know it. */
+export interface Attempt {
+  readonly round: number;
+  readonly attempt: number;
+  /** Those whose updates it may have, with what they published for it, in the order of their names. */
+  readonly participants: readonly Participant[];
+}
+
+export function attemptOf({ round, attempt, participants }: RoundDocument): Attempt {
+  return { round, attempt, participants };
+}
 
 /** An update that counts. */
 export interface Contribution {
@@ -17,6 +29,8 @@ export interface ServerPart {
   readonly task: Readonly<Record<string, unknown>>;
   /** Longer updates are refused before they are read. */
   readonly longestUpdate: number;
+  /** Whether updates are of use only if those of all participants are there: if one is missing, the round begins anew without it. */
+  readonly needsAll: boolean;
   /** What the first round begins with. */
   begin(): Promise<Uint8Array>;
   /**
@@ -31,7 +45,7 @@ export interface ServerPart {
    * @param begins what the round began with
    */
   aggregate(
-    round: number,
+    attempt: Attempt,
     begins: Uint8Array,
     contributions: readonly Contribution[],
   ): Promise<{ readonly ends: Uint8Array; readonly figures: Figures }>;
@@ -43,9 +57,11 @@ export interface MemberPart {
   readonly longestBeginning: number;
   /** Rows that it learns from. */
   readonly examples: number;
+  /** What the other participants need of it. Default: nothing. */
+  keyOf?(round: number, attempt: number): string;
   /** What it does with its own data. It goes on after a kill, and gives the same for the same beginning. */
   update(
-    round: number,
+    attempt: Attempt,
     begins: Uint8Array,
     signal: AbortSignal | undefined,
   ): Promise<{ readonly update: Uint8Array; readonly figures: Figures }>;

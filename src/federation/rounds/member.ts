@@ -12,7 +12,7 @@ import {
   tryToWrite,
   writeMember,
 } from "./documents.ts";
-import type { MemberPart } from "./framework.ts";
+import { attemptOf, type MemberPart } from "./framework.ts";
 
 export interface MemberOptions {
   readonly transport: Transport;
@@ -57,10 +57,11 @@ export function createFederationMember({
 
   const contribute = async (
     said: Revised<MemberDocument> | undefined,
-    { round, attempt, begins }: RoundDocument,
+    document: RoundDocument,
   ): Promise<"moved"> => {
+    const { round, attempt, begins } = document;
     const beginning = await transport.getBlob(run, begins, part.longestBeginning);
-    const { update, figures } = await part.update(round, beginning, signal);
+    const { update, figures } = await part.update(attemptOf(document), beginning, signal);
     const hash = await transport.putBlob(space, update);
     onSent?.({ round, hash, bytes: update.length });
     await say(said, { round, attempt, update: hash, examples, figures });
@@ -86,7 +87,8 @@ export function createFederationMember({
       const { attempt } = current;
       const isSaid = said?.value.round === round && said.value.attempt === attempt;
       if (current.state === "open" && !(isSaid && !said.value.hasLeft)) {
-        await say(said, { round, attempt, update: undefined, figures: {}, hasLeft: false });
+        const key = part.keyOf?.(round, attempt);
+        await say(said, { round, attempt, key, update: undefined, figures: {}, hasLeft: false });
         return "moved";
       }
       const takesPart = current.participants.some((participant) => participant.client === client);

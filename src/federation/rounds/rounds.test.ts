@@ -15,6 +15,7 @@ const bytes = (content: string) => new TextEncoder().encode(content);
 const serverPart = (changes: Partial<ServerPart> = {}): ServerPart => ({
   task: { framework: "words" },
   longestUpdate: 1000,
+  needsAll: false,
   begin: async () => bytes("."),
   async check(update) {
     if (!/^[.\w()]+$/.test(text(update))) throw new InputError("The update is no word.");
@@ -28,7 +29,7 @@ const serverPart = (changes: Partial<ServerPart> = {}): ServerPart => ({
 const memberPart = (client: string, changes: Partial<MemberPart> = {}): MemberPart => ({
   examples: client.length,
   longestBeginning: 10_000,
-  update: async (round, begins) => ({
+  update: async ({ round }, begins) => ({
     update: bytes(`${client}${round}${text(begins).length}`),
     figures: { loss: round },
   }),
@@ -158,6 +159,35 @@ test("a client that lies, leaves or is late does not count, and the round says w
   await settle();
   expect(await server.advance()).toBe("done");
   expect(text(await server.result())).toBe(".(bb11)(ccc27)");
+});
+
+test("where each needs the others, one that is lost has the round begin anew without it, with other keys", async () => {
+  const transport = createMemoryTransport();
+  const documents: RoundDocument[] = [];
+  let now = 0;
+  const server = createFederationServer({
+    ...{ transport, rounds: optionsOf({ rounds: 1, quorum: 0.6, deadline_seconds: 10 }), now: () => now },
+    ...{ part: serverPart({ needsAll: true }), onRound: (document) => documents.push(document) },
+  });
+  const withKeys = (client: string) =>
+    memberPart(client, { keyOf: (round, attempt) => `${client}-${round}-${attempt}` });
+  const members = clients.map((client) => memberOf(transport, client, withKeys(client)));
+  const settle = async () => {
+    while ((await server.advance()) === "moved");
+  };
+  await settle();
+  for (const member of members) await member.advance();
+  await settle();
+  for (const member of members.slice(1)) await member.advance();
+  now = 11_000;
+  await settle();
+  expect(documents.at(-1)).toMatchObject({ state: "open", attempt: 2, drawn: ["bb", "ccc"] });
+  for (const member of members) await member.advance();
+  await settle();
+  expect(documents.at(-1)!.participants.map(({ key }) => key)).toEqual(["bb-1-2", "ccc-1-2"]);
+  for (const member of members) await member.advance();
+  await settle();
+  expect(text(await server.result())).toBe(".(bb11ccc11)");
 });
 
 test("no round ends without a quorum, however late it is", async () => {

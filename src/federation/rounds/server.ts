@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { InputError } from "../../core/errors.ts";
 import { createRandom } from "../../core/random.ts";
 import { memberSpace, type Transport } from "../../transport/transport.ts";
+import { sampleClients } from "../privacy/differential-privacy.ts";
 import {
   type MemberDocument,
   type Revised,
@@ -17,7 +18,7 @@ import {
   writeRound,
   writeRun,
 } from "./documents.ts";
-import type { Contribution, ServerPart } from "./framework.ts";
+import { attemptOf, type Contribution, type ServerPart } from "./framework.ts";
 
 /** How often a round begins anew, if too few updates can be used, before a person has to look. */
 const mostAttempts = 3;
@@ -92,7 +93,7 @@ export function createFederationServer({
       onRound?.(document);
     return "moved" as const;
   };
-  const least = (drawn: readonly string[]) => Math.max(1, Math.ceil(rounds.quorum * drawn.length));
+  const least = (drawn: readonly string[]) => Math.ceil(rounds.quorum * drawn.length);
 
   /** What the members say; of one whose document cannot be read, why. */
   const listen = async (clients: readonly string[]) => {
@@ -116,7 +117,8 @@ export function createFederationServer({
       const said = heard.get(client);
       if (!said || said instanceof InputError || said.hasLeft) return [];
       if (said.round !== round || said.attempt !== attempt) return [];
-      return [{ client, ...(said.key !== undefined && { key: said.key }) }];
+      const { examples, key } = said;
+      return [{ client, examples, ...(key !== undefined && { key }) }];
     });
     const isLate = now() > deadline;
     if (present.length < drawn.length && !(isLate && present.length >= least(drawn))) {
@@ -157,16 +159,19 @@ export function createFederationServer({
       if (isLate) return move(current, { deadline: now() + 1000 * rounds.deadline_seconds });
       return "waits";
     }
-    if (!enough) {
+    const isIncomplete = part.needsAll && contributions.length < participants.length;
+    if (!enough || isIncomplete) {
       if (attempt === mostAttempts) {
         const reasons = dropped.map(({ client, why }) => `${client}: ${why}`).join("; ");
         throw new InputError(
           `Round ${round} has failed ${attempt} times, since ${contributions.length} of ${drawn.length} updates can be used and ${least(drawn)} are needed (${reasons}); mend these clients, or begin a run with a lower quorum.`,
         );
       }
-      // All that are drawn are asked again.
+      // All that are drawn are asked again; where one that is lost spoils the others', those that were not.
+      const drawnAgain = isIncomplete && enough ? contributions.map(({ client }) => client).sort() : drawn;
       return move(current, {
         ...{ state: "open", attempt: attempt + 1, participants: [], contributions: [], dropped: [] },
+        drawn: drawnAgain,
         deadline: now() + 1000 * rounds.join_seconds,
       });
     }
@@ -180,7 +185,7 @@ export function createFederationServer({
   };
 
   const aggregate = async (current: Revised<RoundDocument>): Promise<"moved"> => {
-    const { round, begins, contributions } = current.value;
+    const { begins, contributions } = current.value;
     const updates = contributions.map(
       ({ client, examples, update }): Contribution => ({
         client,
@@ -189,7 +194,7 @@ export function createFederationServer({
       }),
     );
     const before = await transport.getBlob(run, begins, longestKept);
-    const { ends, figures } = await part.aggregate(round, before, updates);
+    const { ends, figures } = await part.aggregate(attemptOf(current.value), before, updates);
     return move(current, { state: "done", ends: await transport.putBlob(run, ends), figures });
   };
 
@@ -224,8 +229,9 @@ export function createFederationServer({
   };
 }
 
-/** The clients of a round, by seed, in the order of their names. */
-function draw({ clients, client_share }: RoundOptions, seed: number, round: number): string[] {
+/** The clients of a round, in the order of their names: by seed, or so that nobody could know. */
+function draw({ clients, client_share, sampling }: RoundOptions, seed: number, round: number): string[] {
+  if (sampling === "poisson") return sampleClients(clients.toSorted(), client_share);
   const random = createRandom(seed, round);
   const left = clients.toSorted();
   const count = Math.max(1, Math.round(client_share * clients.length));
