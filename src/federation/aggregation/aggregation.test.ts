@@ -6,6 +6,7 @@ import { createRandom } from "../../core/random.ts";
 import { openDevice } from "../../node/runtime/onnx-runtime.ts";
 import { aggregateRound, type RoundInput } from "./aggregation.ts";
 import { type AggregationName, aggregations } from "./aggregations.ts";
+import { fitToRanks } from "./best-rank.ts";
 import type { ClientUpdate } from "./client-update.ts";
 import { productOf } from "./lora-pairs.ts";
 import type { LowRank } from "./low-rank.ts";
@@ -241,6 +242,25 @@ describe("the product", () => {
       }),
       { numRuns: 10 },
     );
+  });
+
+  test("is given to clients of other ranks: whole if theirs is higher, its nearest if it is lower", async () => {
+    const shape = { out: 9, in: 7, rank: 3 };
+    const adapter = { parameters: drawAdapter(1, shape), scales: new Map([[module, 2]]) };
+    const wanted = denseProduct(adapter.parameters, 2, shape);
+    const fitTo = async (rank: number) => {
+      const parameters = drawAdapter(2, { ...shape, rank });
+      const fitted = await fitToRanks(adapter, { parameters, scales: new Map([[module, 4]]) }, finder, 0);
+      expect(fitted.get(nameA)!.dims).toEqual([rank, 7]);
+      expect(fitted.get(`${module}.bias`)).toBe(adapter.parameters.get(`${module}.bias`));
+      return distance(denseProduct(fitted, 4, shape), wanted);
+    };
+    expect(await fitTo(5)).toBeLessThan(1e-6);
+    expect(await fitTo(3)).toBeLessThan(1e-6);
+    const [two, one] = [await fitTo(2), await fitTo(1)];
+    expect(two).toBeGreaterThan(0.01);
+    expect(one).toBeGreaterThan(two);
+    expect(one).toBeLessThan(1);
   });
 
   test("cut to a rank is told as lost", async () => {

@@ -29,7 +29,11 @@ export const ffa: Aggregation = {
 };
 
 /** Each tensor's weighted mean; those that are frozen stay. */
-export function averageTensors({ global, updates, shares }: RoundUpdates): Map<string, Parameter> {
+export function averageTensors({
+  global,
+  updates,
+  shares,
+}: Pick<RoundUpdates, "global" | "updates" | "shares">): Map<string, Parameter> {
   return new Map(
     [...global].map(([name, parameter]) => {
       if (parameter.isFrozen) return [name, parameter];

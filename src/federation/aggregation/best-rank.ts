@@ -5,7 +5,7 @@ import type { TripletFinder } from "../../core/adapters/singular-triplets.ts";
 import { createRandom } from "../../core/random.ts";
 import { type Aggregation, averageProducts } from "./aggregation.ts";
 import { withPairs } from "./average.ts";
-import { findPairs, pairOf, type Scales } from "./lora-pairs.ts";
+import { findPairs, pairOf, productOf, type Scales } from "./lora-pairs.ts";
 import { type LowRank, largestTriplets } from "./low-rank.ts";
 
 /**
@@ -64,6 +64,28 @@ export async function cutToRanks(
     cut.set(nameB, pair.B);
   }
   return cut;
+}
+
+/**
+ * The adapter at the ranks of another, such as a client's own: its nearest where they are lower, and all of it where they are higher, with the rows
+ * of A that are more taken from the other. What is trained beside A and B stays.
+ *
+ * @param shapes a fresh adapter of the ranks that are wanted, and its scales
+ */
+export async function fitToRanks(
+  adapter: { readonly parameters: Parameters; readonly scales: Scales },
+  shapes: { readonly parameters: Parameters; readonly scales: Scales },
+  finder: TripletFinder,
+  seed: number,
+): Promise<Map<string, Parameter>> {
+  const products = new Map(
+    findPairs(adapter.parameters).map((pair) => [
+      pair.module,
+      productOf(pair, adapter.scales.get(pair.module)!),
+    ]),
+  );
+  const cut = await cutToRanks(products, shapes.parameters, shapes.scales, finder, seed);
+  return new Map([...adapter.parameters].map(([name, tensor]) => [name, cut.get(name) ?? tensor]));
 }
 
 function hasShapesOf(parameters: Parameters, global: Parameters): boolean {
