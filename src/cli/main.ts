@@ -29,6 +29,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   show: async () => (await import("./show.ts")).addShowCommand,
   sample: async () => (await import("./sample.ts")).addSampleCommand,
   select: async () => (await import("./select.ts")).addSelectCommand,
+  problems: async () => (await import("./problems.ts")).addProblemsCommand,
   programs: async () => (await import("./programs.ts")).addProgramsCommand,
   prm: async () => (await import("./prm.ts")).addPrmCommands,
   assess: async () => (await import("./assess.ts")).addAssessCommand,

@@ -1,0 +1,67 @@
+/** @file A set of problems with one right answer each: rows to tune on, and tasks whose items are not among them. */
+
+import type { Random } from "../core/random.ts";
+
+/** A row to tune on. */
+export interface ProblemRow {
+  /** All that stands before the answer. */
+  readonly prompt: string;
+  readonly completion: string;
+}
+
+/** An item whose answer is written. */
+export interface WrittenItem {
+  readonly question: string;
+  readonly answer: string;
+}
+
+/** An item whose answer is chosen. */
+export interface ChosenItem {
+  readonly question: string;
+  readonly choices: readonly string[];
+  /** Number of the right choice, from 0. */
+  readonly label: number;
+}
+
+export interface ProblemTask {
+  readonly name: string;
+  /** In what its items differ from the rows; nothing where they are of the same distribution. */
+  readonly shift?: string;
+  readonly items: readonly WrittenItem[] | readonly ChosenItem[];
+}
+
+export interface ProblemSet {
+  readonly rows: readonly ProblemRow[];
+  /** That of the rows' own distribution first. */
+  readonly tasks: readonly ProblemTask[];
+  /** Problems of a file whose answer is no number. Default 0. */
+  readonly leftOut?: number;
+}
+
+/** How many there shall be. */
+export interface ProblemCounts {
+  readonly rows: number;
+  /** Items of each task. */
+  readonly items: number;
+}
+
+/** @param question all that stands before the answer */
+export function toRow(question: string, answer: string): ProblemRow {
+  return { prompt: question, completion: ` ${answer}` };
+}
+
+/** @throws RangeError if so many different ones do not turn up. */
+export function drawDifferent<Item extends { readonly question: string }>(
+  count: number,
+  random: Random,
+  draw: (random: Random) => Item,
+): Item[] {
+  const drawn = new Map<string, Item>();
+  for (let tries = 0; drawn.size < count; tries++) {
+    if (tries > 1000 + 100 * count)
+      throw new RangeError(`There are no ${count} different problems of this kind.`);
+    const item = draw(random);
+    drawn.set(item.question, item);
+  }
+  return [...drawn.values()];
+}
