@@ -11,17 +11,12 @@ import { spearman } from "../../statistics/spearman.ts";
 import type { Estimate } from "../../statistics/wilson.ts";
 import { type Cell, listCells } from "../grid/cells.ts";
 import { collectGrid, collectRun, describeCell, describeItems } from "../grid/collect.ts";
+import { divergencePath, readDivergence } from "../grid/divergence.ts";
 import { isEvaluated } from "../grid/parts.ts";
 import { type StudyFolder, whyMissing } from "../study-folder.ts";
 import type { Found } from "../study-kind.ts";
 import type { SlimmingConfig } from "./options.ts";
-import {
-  alignmentPath,
-  divergencePath,
-  listQuantizedBases,
-  type QuantizedBase,
-  readDivergence,
-} from "./parts.ts";
+import { alignmentPath, listQuantizedBases, type QuantizedBase } from "./parts.ts";
 import {
   alignmentSchema,
   type Flip,

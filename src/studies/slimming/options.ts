@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import type { MethodName } from "../../core/adapters/methods.ts";
+import { neutralText } from "../grid/divergence.ts";
 import { gridOptions } from "../grid/options.ts";
 
 /** @param methods what is compared by default */
@@ -15,12 +16,7 @@ export function slimmingOptions<Name extends "slimming" | "methods">(kind: Name,
       .min(1)
       .default(64)
       .describe("examples of each set, and items of each task, from which alignment is measured"),
-    neutral_text: z
-      .string()
-      .optional()
-      .describe(
-        "file of text on which the divergence from the base model is measured; by default the project's own",
-      ),
+    neutral_text: neutralText,
   });
 }
 

@@ -10,9 +10,9 @@ import { mean } from "../../statistics/estimates.ts";
 import { holm } from "../../statistics/holm.ts";
 import { percentileInterval } from "../../statistics/paired-bootstrap.ts";
 import type { GridFindings } from "../grid/collect.ts";
+import { divergencePath, readWindows } from "../grid/divergence.ts";
 import type { GridResults, StudyTask } from "../grid/results.ts";
 import type { StudyFolder } from "../study-folder.ts";
-import { divergencePath, readWindows } from "./parts.ts";
 import type { ForgettingMeasure, SlimmingCell, Tradeoff } from "./results.ts";
 
 /** Which share of another's gain may be missing where one "gains as much". */
