@@ -22,7 +22,7 @@ export function addExportCommand(program: Command): void {
     .addOption(
       new Option(
         "--format <name>",
-        "the merged model as a Hugging Face folder or GGUF file, or the adapter as GGUF",
+        "the merged model as a Hugging Face folder or GGUF file, the adapter as GGUF, or as an adapter with another gate",
       )
         .choices(exportFormats)
         .makeOptionMandatory(),
@@ -33,18 +33,24 @@ export function addExportCommand(program: Command): void {
         "how a GGUF model's matrices are stored, largest first (default: f16)",
       ).choices(ggufFileTypes),
     )
+    .addOption(
+      new Option(
+        "--gate <kind>",
+        "of adaption prompts as --format adapter: one for a layer, as PEFT has it, or one for each head",
+      ).choices(["scalar", "head"]),
+    )
     .option("--model <path or id>", "the base model (default: the run's)")
     .requiredOption("--out <path>", "folder or .gguf file to be written")
     .option("--json", "print one JSON object instead of text")
     .addHelpText(
       "after",
-      "\nExample:\n  slimtune export runs/math --format gguf --type q4_k_m --out math.gguf\n  slimtune export runs/math --format gguf-lora --out math-lora.gguf",
+      "\nExample:\n  slimtune export runs/math --format gguf --type q4_k_m --out math.gguf\n  slimtune export runs/math --format gguf-lora --out math-lora.gguf\n  slimtune export runs/dca --format adapter --gate scalar --out dca-peft",
     )
     .action(async (source: string, { out, json, ...options }: ExportFlags) => {
       const check = await exportModel(source, out, options);
       const size = statSync(out).isFile() ? ` (${formatBytes(statSync(out).size)})` : "";
       const next =
-        options.format === "safetensors"
+        options.format === "safetensors" || options.format === "adapter"
           ? ""
           : `For Ollama: ollama create ${basename(out, ".gguf")} -f ${modelfilePath(out)}\n`;
       print(

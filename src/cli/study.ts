@@ -131,14 +131,18 @@ function addFlags(command: Command, options: z.ZodObject["shape"]): ReadonlyMap<
   return names.set("chatTemplate", "chat_template");
 }
 
-/** A text, names with commas between them, or else YAML. */
+/** A text, names or numbers with commas between them, or else YAML. */
 function ownFlag(name: string, schema: z.ZodType): Flag {
   const flag = `--${name.replaceAll("_", "-")}`;
   let inner = schema;
   while (inner instanceof z.ZodDefault || inner instanceof z.ZodOptional) inner = inner.unwrap() as z.ZodType;
   const described = schema.description!;
   if (inner instanceof z.ZodString) return [`${flag} <text>`, described];
-  if (inner instanceof z.ZodArray) return [`${flag} <names>`, described, parseList];
+  if (inner instanceof z.ZodArray) {
+    if (inner.element instanceof z.ZodNumber)
+      return [`${flag} <n,n,…>`, described, (text: string) => parseList(text).map(parseNumber)];
+    return [`${flag} <names>`, described, parseList];
+  }
   return [`${flag} <value>`, described, (text: string) => parseYaml(text, flag)];
 }
 

@@ -1,12 +1,13 @@
 /** @file The kinds of studies by name. */
 
 import { aptitude } from "./aptitude/aptitude.ts";
+import { causal } from "./causal/causal.ts";
 import { reasoning } from "./reasoning/reasoning.ts";
 import { seeds } from "./seeds.ts";
 import { methods, slimming } from "./slimming/slimming.ts";
 import type { StudyKind } from "./study-kind.ts";
 
-export const studyKinds = { slimming, methods, seeds, reasoning, aptitude } as const satisfies Record<
+export const studyKinds = { slimming, methods, seeds, reasoning, aptitude, causal } as const satisfies Record<
   string,
   StudyKind
 >;

@@ -21,14 +21,20 @@ import {
 import type { Method, PeftFormat } from "./method.ts";
 import { commonKeys, parsePeftFields } from "./peft-config.ts";
 
+const fields = {
+  adapter_len: z.int().min(1),
+  adapter_layers: z.int().min(1),
+  gate: z.enum(["scalar", "head"]),
+};
+
 /** The settings of adaption prompts, named and meant as in PEFT's AdaptionPromptConfig. */
 export const adaptionPromptSchema = z.strictObject({
   /** Prompts in each adapted layer. By default as many as in the paper. */
-  adapter_len: z.int().min(1).default(10),
+  adapter_len: fields.adapter_len.default(10),
   /** How many of the last layers are adapted. By default all. */
-  adapter_layers: z.int().min(1).optional(),
+  adapter_layers: fields.adapter_layers.optional(),
   /** One gate for a layer, as PEFT has it, or one for each of its heads, through tanh as in the paper. */
-  gate: z.enum(["scalar", "head"]).default("scalar"),
+  gate: fields.gate.default("scalar"),
 });
 
 export type AdaptionPromptConfig = z.infer<typeof adaptionPromptSchema>;
@@ -150,7 +156,8 @@ function describe({ adapter_len, adapter_layers, gate }: AdaptionPromptConfig): 
   return `${adapter_len} prompts in ${layers}, a gate for each ${gate === "head" ? "head" : "layer"}`;
 }
 
-const options = { adaption_prompt: adaptionPromptSchema.optional() };
+// Without defaults, since the methods differ in theirs.
+const options = { adaption_prompt: z.strictObject(fields).partial().optional() };
 
 const common = {
   // LLaMA-Adapter's.

@@ -8,6 +8,7 @@ import {
   adaptionPromptSchema,
 } from "../../core/adapters/adaption-prompt.ts";
 import { initializeParameters } from "../../core/adapters/parameters.ts";
+import { convertGates, exportWithGate } from "../export/convert-gate.ts";
 import { exportGguf, exportGgufAdapter } from "../export/gguf.ts";
 import { openTinyModel } from "../export/tiny-models.fixture.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
@@ -64,4 +65,37 @@ test("GGUF is refused, of the merged model and of the adapter", async () => {
   await expect(exportGguf(device, await loadAdapter(model, ofPeft), out)).rejects.toThrow(sentence);
   await expect(exportGgufAdapter(device, model, ofPeft, out)).rejects.toThrow(sentence);
   expect(existsSync(out)).toBe(false);
+});
+
+test("gates of heads become those of layers and back, and what cannot be converted is refused", async () => {
+  const model = await openTiny("llama");
+  const gateOf = async (folder: string, layer = 0) =>
+    (await readAdapter(folder, model.config, model.fingerprint)).parameters.get(
+      `model.layers.${layer}.self_attn.adaption_gate`,
+    )!;
+  const [heads, back] = [join(scratch, "heads"), join(scratch, "back")];
+  const { maxLogitDifference } = await exportWithGate(device, model, ofPeft, heads, "head");
+  expect(maxLogitDifference).toBeLessThan(1e-4);
+  const { data, dims } = await gateOf(ofPeft);
+  expect(dims).toEqual([1]);
+  expect(Math.tanh((await gateOf(heads)).data[1]!)).toBeCloseTo(data[0]!, 6);
+  await exportWithGate(device, model, heads, back, "scalar");
+  expect(JSON.parse(readFileSync(join(back, "adapter_config.json"), "utf8")).peft_type).toBe(
+    "ADAPTION_PROMPT",
+  );
+  for (const layer of [0, 1])
+    expect((await gateOf(back, layer)).data[0]).toBeCloseTo((await gateOf(ofPeft, layer)).data[0]!, 6);
+
+  const gates = (values: number[]) =>
+    new Map([["a.adaption_gate", { dims: [values.length], data: Float32Array.from(values) }]]);
+  expect(() => convertGates({ gate: "head" }, gates([0.3, 0.4]), "scalar", 2)).toThrow(
+    "let through 0.291 to 0.380, which no one gate for the layer does; keep the gates of heads.",
+  );
+  expect(() => convertGates({ gate: "scalar" }, gates([-1.2]), "head", 2)).toThrow(
+    "is -1.20, and tanh stays between -1 and 1; keep the gate of the layer.",
+  );
+  const lora = "fixtures/reference/peft-methods/dora-llama/1";
+  await expect(exportWithGate(device, model, lora, join(scratch, "no"), "head")).rejects.toThrow(
+    "has no gate",
+  );
 });

@@ -17,19 +17,22 @@ import { describeResult } from "../training/model-card.ts";
 import type { RunConfig } from "../training/run-config.ts";
 import { readFirstExamples } from "../training/run-data.ts";
 import { openRunFolder } from "../training/run-folder.ts";
+import { exportWithGate, type Gate } from "./convert-gate.ts";
 import { exportGguf, exportGgufAdapter } from "./gguf.ts";
 import type { LogitCheck } from "./logit-check.ts";
 import { mergeAdapter } from "./merge.ts";
 
-export const exportFormats = ["safetensors", "gguf", "gguf-lora"] as const;
+export const exportFormats = ["safetensors", "gguf", "gguf-lora", "adapter"] as const;
 
-/** The merged model as a Hugging Face folder or as a GGUF file, or the adapter alone as a GGUF file. */
+/** The merged model as a Hugging Face folder or as a GGUF file, or the adapter alone: as a GGUF file, or in PEFT's layout with another gate. */
 export type ExportFormat = (typeof exportFormats)[number];
 
 export interface ExportOptions {
   readonly format: ExportFormat;
   /** How a GGUF model's matrices are stored. Default "f16". */
   readonly type?: GgufFileType;
+  /** The kind of gate that adaption prompts get; of the format "adapter", which needs it. */
+  readonly gate?: Gate;
   /** The base model, by path or Hub id. Default: the run's. */
   readonly model?: string;
 }
@@ -47,12 +50,17 @@ export interface ExportOptions {
 export async function exportModel(
   source: string,
   out: string,
-  { format, type, model: base }: ExportOptions,
+  { format, type, gate, model: base }: ExportOptions,
 ): Promise<LogitCheck> {
   if (!exportFormats.includes(format))
     throw new InputError(`There is no format "${format}"; choose one of ${exportFormats.join(", ")}.`);
   if (type !== undefined && format !== "gguf") {
     throw new InputError(`--type is for --format gguf only; ${format} is written in float32.`);
+  }
+  if ((gate !== undefined) !== (format === "adapter")) {
+    throw new InputError(
+      "--format adapter writes adaption prompts with another gate, which --gate names, and is for nothing else; give both or neither.",
+    );
   }
   const { device, model, adapter, examples } = await openSource(source, base);
   if (adapter === undefined && format !== "gguf") {
@@ -61,6 +69,7 @@ export async function exportModel(
     );
   }
   const probe = examples && { examples };
+  if (gate !== undefined) return exportWithGate(device, model, adapter!, out, gate, probe);
   if (format === "gguf-lora") return exportGgufAdapter(device, model, adapter!, out, probe);
   const adapted = adapter === undefined ? model : await loadAdapter(model, adapter);
   return format === "gguf"
