@@ -172,6 +172,7 @@ export {
   type Efficiency,
   type SizeAndScore,
 } from "./node/efficiency/efficiency.ts";
+export { exportWithGate } from "./node/export/convert-gate.ts";
 export {
   type ExportFormat,
   type ExportOptions,
@@ -224,6 +225,23 @@ export {
   type StepScorerOptions,
   type StepScores,
 } from "./prm/step-scorer.ts";
+export { drawDates } from "./problems/dates.ts";
+export { readFinalAnswers } from "./problems/final-answers.ts";
+export { drawLetters } from "./problems/letters.ts";
+export type {
+  ChosenItem,
+  ProblemCounts,
+  ProblemRow,
+  ProblemSet,
+  ProblemTask,
+  WrittenItem,
+} from "./problems/problem-set.ts";
+export {
+  type ProblemSetName,
+  type ProblemsReport,
+  type WriteProblemsOptions,
+  writeProblems,
+} from "./problems/write-problems.ts";
 export type {
   Cost,
   CurvePoint,

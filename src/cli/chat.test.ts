@@ -150,15 +150,19 @@ test("the command talks to a real model", async () => {
   expect(out).toMatch(/^.+\n$/);
 });
 
-test("the command answers with an adapter", async () => {
-  const model = "fixtures/embedded-model";
-  const out = join(scratch, "run");
-  await fineTune({ model, data: writeFirstExamples(scratch, "math"), max_steps: 1, validation: 0, out });
-  const words = ["bin/slimtune.js", "chat", "--model", model, "--adapter", join(out, "adapter")];
-  const { status, stdout } = spawnSync(process.execPath, [...words, "--max-new-tokens", "4"], {
-    input: "Who has a dog?\n",
-    encoding: "utf8",
-  });
-  expect(stdout.trim()).not.toBe("");
-  expect(status).toBe(0);
-});
+test.each(["lora", "adaption-prompt"] as const)(
+  "the command answers with an adapter of %s",
+  async (method) => {
+    const model = "fixtures/embedded-model";
+    const out = join(scratch, method);
+    const data = writeFirstExamples(scratch, "math");
+    await fineTune({ model, data, method, max_steps: 1, validation: 0, out });
+    const words = ["bin/slimtune.js", "chat", "--model", model, "--adapter", join(out, "adapter")];
+    const { status, stdout } = spawnSync(process.execPath, [...words, "--max-new-tokens", "4"], {
+      input: "Who has a dog?\n",
+      encoding: "utf8",
+    });
+    expect(stdout.trim()).not.toBe("");
+    expect(status).toBe(0);
+  },
+);

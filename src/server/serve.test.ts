@@ -6,8 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import OpenAI from "openai";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { lora, loraConfigSchema } from "../core/adapters/lora.ts";
+import { adaptionPromptFormat, adaptionPromptSchema } from "../core/adapters/adaption-prompt.ts";
+import { loraConfigSchema } from "../core/adapters/lora.ts";
 import { loraFormat } from "../core/adapters/lora-methods.ts";
+import type { PeftAdapter } from "../core/adapters/method.ts";
 import { initializeParameters } from "../core/adapters/parameters.ts";
 import { createRandom } from "../core/random.ts";
 import { writeAdapter } from "../node/adapters/peft-files.ts";
@@ -58,15 +60,15 @@ const isAlive = (pid: number): boolean => {
   return /^[^Z]/.test(stdout.toString().trim());
 };
 
-/** An adapter that changes what the embedded model says. */
-async function makeAdapter(): Promise<string> {
+/** An adapter with random tensors of this size, which changes what the embedded model says. */
+async function makeAdapter({ format, settings }: PeftAdapter, size: number): Promise<string> {
   const model = await openModel("fixtures/embedded-model");
-  const settings = loraConfigSchema.parse({});
-  const parameters = await initializeParameters(model.config, lora(settings, model.config), model.weights, 0);
+  const adaptation = format.adapt(settings, model.config);
+  const parameters = await initializeParameters(model.config, adaptation, model.weights, 0);
   const random = createRandom(1);
-  for (const { data } of parameters.values()) for (const i of data.keys()) data[i] = 0.1 * random.normal();
-  const folder = join(scratch, "adapter");
-  await writeAdapter(folder, { format: loraFormat, settings }, parameters, model);
+  for (const { data } of parameters.values()) for (const i of data.keys()) data[i] = size * random.normal();
+  const folder = join(scratch, format.section);
+  await writeAdapter(folder, { format, settings }, parameters, model);
   return folder;
 }
 
@@ -76,8 +78,13 @@ beforeAll(async () => {
   shared = await start("--batch-size", "1");
 });
 
-test("a real model answers many at a time as it does each alone, whole and in pieces, with its adapter and without", async () => {
-  const { server, client, url, enginePid, ended } = await start("--adapter", `other=${await makeAdapter()}`);
+test("a real model answers many at a time as it does each alone, whole and in pieces, with its adapters and without", async () => {
+  const other = await makeAdapter({ format: loraFormat, settings: loraConfigSchema.parse({}) }, 0.1);
+  const settings = adaptionPromptSchema.parse({ gate: "head" });
+  const prompts = await makeAdapter({ format: adaptionPromptFormat, settings }, 1);
+  const { server, client, url, enginePid, ended } = await start(
+    ...["--adapter", `other=${other}`, "--adapter", `prompts=${prompts}`],
+  );
   const ask = async (model: string, content: string) => {
     const messages = [{ role: "user" as const, content }];
     const { choices } = await client.chat.completions.create({
@@ -89,16 +96,17 @@ test("a real model answers many at a time as it does each alone, whole and in pi
     return choices[0]!.message.content!;
   };
   const questions = Array.from(
-    { length: 5 },
+    { length: 4 },
     (_, i) => `Tom has ${i + 2} pens and buys ${i + 3}. How many has he?`,
   );
   const asked = questions.flatMap((question) => [
     ["embedded-model", question] as const,
     ["other", question] as const,
+    ["prompts", question] as const,
   ]);
   const together = await Promise.all(asked.map(([model, question]) => ask(model, question)));
   for (const [i, [model, question]] of asked.entries()) expect(await ask(model, question)).toBe(together[i]);
-  expect(together[0]).not.toBe(together[1]);
+  expect(new Set(together.slice(0, 3)).size).toBe(3);
 
   const stream = await client.chat.completions.create({
     model: "embedded-model",

@@ -69,22 +69,31 @@ test("GGUF is refused, of the merged model and of the adapter", async () => {
 
 test("gates of heads become those of layers and back, and what cannot be converted is refused", async () => {
   const model = await openTiny("llama");
-  const gateOf = async (folder: string, layer = 0) =>
-    (await readAdapter(folder, model.config, model.fingerprint)).parameters.get(
-      `model.layers.${layer}.self_attn.adaption_gate`,
-    )!;
-  const [heads, back] = [join(scratch, "heads"), join(scratch, "back")];
-  const { maxLogitDifference } = await exportWithGate(device, model, ofPeft, heads, "head");
+  const settings = adaptionPromptSchema.parse({ adapter_len: 4, gate: "head" });
+  const adaptation = adaptionPrompt(settings, model.config);
+  const parameters = await initializeParameters(model.config, adaptation, model.weights, 1);
+  for (const [name, { data }] of parameters)
+    if (name.endsWith("adaption_gate")) data.fill(name.includes("layers.0") ? -0.7 : 1.3);
+  const [heads, scalar, back] = ["heads", "scalar", "back"].map((name) => join(scratch, name)) as [
+    string,
+    string,
+    string,
+  ];
+  await writeAdapter(heads, { format: adaptionPromptFormat, settings }, parameters, model);
+  const { maxLogitDifference } = await exportWithGate(device, model, heads, scalar, "scalar");
   expect(maxLogitDifference).toBeLessThan(1e-4);
-  const { data, dims } = await gateOf(ofPeft);
-  expect(dims).toEqual([1]);
-  expect(Math.tanh((await gateOf(heads)).data[1]!)).toBeCloseTo(data[0]!, 6);
-  await exportWithGate(device, model, heads, back, "scalar");
-  expect(JSON.parse(readFileSync(join(back, "adapter_config.json"), "utf8")).peft_type).toBe(
+  expect(JSON.parse(readFileSync(join(scalar, "adapter_config.json"), "utf8")).peft_type).toBe(
     "ADAPTION_PROMPT",
   );
-  for (const layer of [0, 1])
-    expect((await gateOf(back, layer)).data[0]).toBeCloseTo((await gateOf(ofPeft, layer)).data[0]!, 6);
+  const gateOf = async (folder: string) =>
+    (await readAdapter(folder, model.config, model.fingerprint)).parameters.get(
+      "model.layers.1.self_attn.adaption_gate",
+    )!;
+  expect(await gateOf(scalar)).toEqual({ dims: [1], data: Float32Array.of(Math.tanh(Math.fround(1.3))) });
+  await exportWithGate(device, model, scalar, back, "head");
+  const { dims, data } = await gateOf(back);
+  expect(dims).toEqual([model.config.numAttentionHeads]);
+  for (const gate of data) expect(gate).toBeCloseTo(1.3, 5);
 
   const gates = (values: number[]) =>
     new Map([["a.adaption_gate", { dims: [values.length], data: Float32Array.from(values) }]]);
@@ -94,7 +103,7 @@ test("gates of heads become those of layers and back, and what cannot be convert
   expect(() => convertGates({ gate: "scalar" }, gates([-1.2]), "head", 2)).toThrow(
     "is -1.20, and tanh stays between -1 and 1; keep the gate of the layer.",
   );
-  const lora = "fixtures/reference/peft-methods/dora-llama/1";
+  const lora = "fixtures/reference/peft-methods/ia3-llama/1";
   await expect(exportWithGate(device, model, lora, join(scratch, "no"), "head")).rejects.toThrow(
     "has no gate",
   );

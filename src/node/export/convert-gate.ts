@@ -11,8 +11,6 @@ import { checkNewFolder } from "../files/folder.ts";
 import { writeFolderWhole } from "../files/write.ts";
 import { checkLogits, float32Tolerance, type LogitCheck, type LogitCheckOptions } from "./logit-check.ts";
 
-export type Gate = AdaptionPromptConfig["gate"];
-
 /** How far factors of heads may lie apart that are one number: some roundings of float32. */
 const rounding = 1e-6;
 
@@ -30,7 +28,7 @@ export async function exportWithGate(
   base: Model,
   adapter: string,
   out: string,
-  gate: Gate,
+  gate: AdaptionPromptConfig["gate"],
   options: Pick<LogitCheckOptions, "examples"> = {},
 ): Promise<LogitCheck> {
   const { format, settings, parameters } = await readAdapter(adapter, base.config, base.fingerprint);
@@ -59,7 +57,7 @@ export async function exportWithGate(
 export function convertGates(
   { gate: from }: Pick<AdaptionPromptConfig, "gate">,
   parameters: Parameters,
-  to: Gate,
+  to: AdaptionPromptConfig["gate"],
   heads: number,
 ): Parameters {
   if (from === to) return parameters;

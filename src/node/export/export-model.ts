@@ -2,6 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { AdaptionPromptConfig } from "../../core/adapters/adaption-prompt.ts";
 import { methodOf } from "../../core/adapters/methods.ts";
 import type { TokenizedExample } from "../../core/data/batch.ts";
 import { InputError } from "../../core/errors.ts";
@@ -17,7 +18,7 @@ import { describeResult } from "../training/model-card.ts";
 import type { RunConfig } from "../training/run-config.ts";
 import { readFirstExamples } from "../training/run-data.ts";
 import { openRunFolder } from "../training/run-folder.ts";
-import { exportWithGate, type Gate } from "./convert-gate.ts";
+import { exportWithGate } from "./convert-gate.ts";
 import { exportGguf, exportGgufAdapter } from "./gguf.ts";
 import type { LogitCheck } from "./logit-check.ts";
 import { mergeAdapter } from "./merge.ts";
@@ -32,7 +33,7 @@ export interface ExportOptions {
   /** How a GGUF model's matrices are stored. Default "f16". */
   readonly type?: GgufFileType;
   /** The kind of gate that adaption prompts get; of the format "adapter", which needs it. */
-  readonly gate?: Gate;
+  readonly gate?: AdaptionPromptConfig["gate"];
   /** The base model, by path or Hub id. Default: the run's. */
   readonly model?: string;
 }

@@ -15,6 +15,12 @@ test("a method sets the options that make it", () => {
   expect(parse({ method: "pissa" }).lora).toMatchObject({ init_lora_weights: "pissa" });
   expect(parse({ method: "freeze" })).toMatchObject({ freeze_trainable_layers: 2, learning_rate: 2e-5 });
   expect(parse({ method: "full" }).lora).toBeUndefined();
+  const adaption_prompt = { adapter_len: 4 };
+  for (const [method, gate] of [
+    ["adaption-prompt", "scalar"],
+    ["dca", "head"],
+  ])
+    expect(parse({ method, adaption_prompt })).toMatchObject({ adaption_prompt: { adapter_len: 4, gate } });
 });
 
 test("what it gives can be given to it", () => {

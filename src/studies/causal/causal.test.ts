@@ -33,7 +33,7 @@ const study: StudyOptions<"causal"> = {
   tasks: ["letters", "letters_longer", "dates"],
   task_files: [problems("letters"), problems("dates")],
   aligned: { letters: ["letters", "letters_longer"], dates: ["dates"] },
-  seeds: [1, 2],
+  seeds: [1],
   baselines: ["lora"],
   causal_weights: [0, 1],
   shared_prompts: [2],
@@ -45,36 +45,33 @@ const study: StudyOptions<"causal"> = {
 test("models with the term are compared with those without, and their prompts are taken apart", async () => {
   const parts: string[] = [];
   const { outcome, results, report } = await runStudy(study, out, {
-    onPart: ({ name }, reason) => void parts.push([name, reason].filter((text) => text !== undefined).join(": ")),
+    onPart: ({ name }, reason) =>
+      void parts.push([name, reason].filter((text) => text !== undefined).join(": ")),
   });
   expect(outcome).toBe("finished");
   expect(parts.filter((name) => name.includes("prompts")).map((name) => name.replace(/.*: /, ""))).toEqual(
-    new Array(8).fill("prompts"),
+    new Array(4).fill("prompts"),
   );
-  const ids = ["lora", "dca"].flatMap((method) =>
-    ["letters", "dates"].flatMap((data) =>
-      (method === "lora" ? [""] : ["-causal-0", "-causal-1-shared-2"]).flatMap((variant) =>
-        [1, 2].map((seed) => `${method}-${data}${variant}-${seed}`),
-      ),
-    ),
+  const ids = ["letters", "dates"].flatMap((data) =>
+    ["lora-DATA", "dca-DATA-causal-0", "dca-DATA-causal-1-shared-2"].map((id) => id.replace("DATA", data)),
   );
   const found = results as CausalResults;
-  expect(found.cells.map(({ id }) => id).sort()).toEqual([...ids].sort());
+  expect(found.cells.map(({ id }) => id)).toEqual(ids);
   // All models are there before prompts are exchanged between them.
-  expect(parts.slice(1, 13).every((name) => name.endsWith(": tuning"))).toBe(true);
+  expect(parts.slice(1, 7).every((name) => name.endsWith(": tuning"))).toBe(true);
 
   const [lora, release, term] = found.tunings.filter(({ data }) => data === "letters");
   expect([lora!.method, release!.variant, term!.variant]).toEqual(["lora", "causal-0", "causal-1-shared-2"]);
   // 5 layers of 4 prompts and 4 gates, and a rank that comes as near as can be.
   expect(release!.trainableParameters).toBe(5 * (4 * 128 + 4));
-  expect(lora!.trainableParameters).toBe(2 * 5 * (128 + 128 + 128 + 64));
+  expect(lora!.trainableParameters).toBe(5 * (128 + 128 + 128 + 64));
   expect(lora!.splits).toEqual([]);
   expect(term!.quantities.filter(({ of }) => of === "bits").map(({ task, role }) => [task, role])).toEqual([
     ["letters", "in distribution"],
     ["letters_longer", "out of distribution"],
     ["dates", "other"],
   ]);
-  for (const { value, seeds } of term!.quantities) expect(value).toBeCloseTo((seeds[0]! + seeds[1]!) / 2, 9);
+  for (const { value, seeds } of term!.quantities) expect(seeds).toEqual([value]);
   expect(term!.divergence.value).toBeGreaterThan(0);
 
   const bits = (tuning: typeof term) =>
@@ -90,7 +87,7 @@ test("models with the term are compared with those without, and their prompts ar
 
 test("the term makes what shared prompts add vary less; what is left out and exchanged is measured", () => {
   const of = (id: string) => readPrompts(studyFolder(out), id)!;
-  const [release, term] = [of("dca-letters-causal-0-1"), of("dca-letters-causal-1-shared-2-1")];
+  const [release, term] = [of("dca-letters-causal-0"), of("dca-letters-causal-1-shared-2")];
   expect(term.splits[0]!.variance).toBeLessThan(release.splits[0]!.variance);
   for (const { losses, splits, exchangedWith } of [release, term]) {
     expect(exchangedWith).toBe("dates");
@@ -108,7 +105,7 @@ test("the term makes what shared prompts add vary less; what is left out and exc
 });
 
 test("a damaged file of prompts is told, and what is missing is computed again", async () => {
-  const path = join(out, "runs", "dca-letters-causal-0-1", "prompts.json");
+  const path = join(out, "runs", "dca-letters-causal-0", "prompts.json");
   const before = readFileSync(path, "utf8");
   writeFileSync(path, "{");
   await expect(resumeStudy(out)).rejects.toThrow("remove it and run the study again");
