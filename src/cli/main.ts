@@ -22,6 +22,8 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   tasks: async () => (await import("./tasks.ts")).addTasksCommand,
   compare: async () => (await import("./compare.ts")).addCompareCommand,
   study: async () => (await import("./study.ts")).addStudyCommand,
+  worker: async () => (await import("./worker.ts")).addWorkerCommand,
+  broker: async () => (await import("./broker.ts")).addBrokerCommand,
   report: async () => (await import("./report.ts")).addReportCommand,
   demos: async () => (await import("./demos.ts")).addDemosCommand,
   reason: async () => (await import("./reason.ts")).addReasonCommand,

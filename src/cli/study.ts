@@ -12,6 +12,7 @@ import { parseList, parseNumber, parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
 import { readConfigFile } from "./config-file.ts";
 import { createStatusLine, formatDuration, note, print } from "./output.ts";
+import { addWorkersOption, withWorkers } from "./workers-option.ts";
 
 export function addStudyCommand(program: Command): void {
   const study = program.command("study").description("Compare tuned models with their base, in one report.");
@@ -22,10 +23,14 @@ export function addStudyCommand(program: Command): void {
     .argument("<study>", "folder of the study")
     .option("--json", "print one JSON object at the end instead of text")
     .addHelpText("after", "\nExample:\n  slimtune study resume study")
-    .action((folder: string, { json }) => showStudy(folder, json, (events) => resumeStudy(folder, events)));
+    .action((folder: string, flags) =>
+      withWorkers(flags, (workers) =>
+        showStudy(folder, flags.json, (events) => resumeStudy(folder, { ...events, workers })),
+      ),
+    );
   // Each needs what the program's commands have.
   for (const command of study.commands)
-    command.option("--verbose", "show stack traces of errors").exitOverride();
+    addWorkersOption(command).option("--verbose", "show stack traces of errors").exitOverride();
 }
 
 function studyCommand(kind: StudyKindName): Command {
@@ -44,7 +49,7 @@ function studyCommand(kind: StudyKindName): Command {
       "after",
       `\nThe folder holds study.yaml and ordinary runs and evaluations. The same command goes on where it was interrupted.\n\nExample:\n  ${example}`,
     )
-    .action(async ({ config, out, json, verbose: _, ...flags }) => {
+    .action(async ({ config, out, json, verbose: _, workers: who, creds, ca, fleet, ...flags }) => {
       if (out === undefined)
         throw new InputError("The option --out is missing; name the folder of the study.");
       const given = {
@@ -53,7 +58,9 @@ function studyCommand(kind: StudyKindName): Command {
         kind,
       };
       const study = parseStudyConfig(given, config ?? "The command line");
-      await showStudy(out, json, (events) => runStudy(study, out, events));
+      await withWorkers({ workers: who, creds, ca, fleet }, (workers) =>
+        showStudy(out, json, (events) => runStudy(study, out, { ...events, workers })),
+      );
     });
 }
 

@@ -12,15 +12,18 @@ import { type Machine, machineSchema } from "./study-results.ts";
 
 const machinesSchema = z.tuple([machineSchema], machineSchema);
 
-/** Keeps what machine this is, unless the study was begun on one like it. */
-export function recordMachine({ machines: path }: StudyFolder): void {
-  const machine: Machine = {
+export function thisMachine(): Machine {
+  return {
     cpu: cpus()[0]?.model.trim() ?? "unknown",
     cores: cpus().length,
     memoryBytes: totalmem(),
     system: `${platform()} ${release()}`,
     node: process.version,
   };
+}
+
+/** Keeps what machine computes parts of a study, unless it is like one that did before. */
+export function recordMachine({ machines: path }: StudyFolder, machine = thisMachine()): void {
   const known = existsSync(path) ? readJson(path, machinesSchema) : [];
   if (known.some((one) => isDeepStrictEqual(one, machine))) return;
   writeWhole(path, `${JSON.stringify([...known, machine], undefined, 1)}\n`);

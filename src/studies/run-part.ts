@@ -18,22 +18,64 @@ export type PartOutcome =
       readonly message: string;
       /** Whether every further part would fail for the same reason. */
       readonly isFatal: boolean;
+      /** Whether its process was ended from without. */
+      readonly hasVanished?: boolean;
     };
+
+/** Who computes the parts of a study: processes of this machine, or others. */
+export interface Workers {
+  /** How many parts are given out at once at most. */
+  readonly count: number;
+  /** Computes a part; its files are then in the study's folder. */
+  run(
+    folder: StudyFolder,
+    part: Part,
+    onProgress: (text: string) => void,
+    signal: AbortSignal,
+  ): Promise<PartOutcome>;
+}
+
+/** How often a part is begun whose process vanishes. */
+const attempts = 3;
+
+/**
+ * Processes of this machine. A part whose process vanishes goes on in another, unless there is but one process: then the
+ * machine is likely too small for it.
+ *
+ * @param count how many there are at once. Default: 1
+ */
+export function localWorkers(count = 1): Workers {
+  return {
+    count,
+    async run(folder, part, onProgress, signal) {
+      let outcome = await runPart(folder, part, onProgress, signal);
+      for (let attempt = 1; count > 1 && attempt < attempts && hasVanished(outcome); attempt++)
+        outcome = await runPart(folder, part, onProgress, signal);
+      return outcome;
+    },
+  };
+}
+
+function hasVanished(outcome: PartOutcome): boolean {
+  return outcome.type === "failed" && outcome.hasVanished === true;
+}
 
 /**
  * Computes a part of the study in a folder.
  *
  * @param signal if aborted, the process is asked to end; a part that has a state saves it first
+ * @param cwd the folder from which the paths of the study lead. Default: that of this process
  */
 export function runPart(
-  { path }: StudyFolder,
-  { name }: Part,
+  { path }: Pick<StudyFolder, "path">,
+  { name }: Pick<Part, "name">,
   onProgress: (text: string) => void,
   signal?: AbortSignal,
+  cwd?: string,
 ): Promise<PartOutcome> {
   const program = fileURLToPath(new URL("./part-process.js", import.meta.url));
   // What it prints is not for the command's output.
-  const child = fork(program, [path, name], { stdio: ["ignore", 2, 2, "ipc"] });
+  const child = fork(program, [path, name], { cwd, stdio: ["ignore", 2, 2, "ipc"] });
   const stop = () => void child.kill("SIGTERM");
   signal?.addEventListener("abort", stop);
   let outcome: PartOutcome | undefined;
@@ -54,7 +96,12 @@ export function runPart(
         resolve(outcome?.type === "finished" ? outcome : { type: "interrupted" });
       else
         resolve(
-          outcome ?? { type: "failed", message: `The process was ended ${how}${memory}.`, isFatal: false },
+          outcome ?? {
+            type: "failed",
+            message: `The process was ended ${how}${memory}.`,
+            isFatal: false,
+            hasVanished: killedBy !== null,
+          },
         );
     });
   });

@@ -6,7 +6,8 @@ import { isBegun, openStudyFolder, withDate } from "./begin-study.ts";
 import { estimateStudy, type StudyEstimate } from "./estimate.ts";
 import { kindOf, type StudyKindName, type StudyResultsOf } from "./kinds.ts";
 import { recordMachine } from "./machine.ts";
-import { type PartOutcome, runPart } from "./run-part.ts";
+import { inOrder } from "./parts-in-order.ts";
+import { localWorkers, type PartOutcome, type Workers } from "./run-part.ts";
 import { parseStudyConfig, readStudyConfig, type StudyOptions } from "./study-config.ts";
 import { recordFailure, type StudyFolder, studyFolder } from "./study-folder.ts";
 import type { StudyConfig } from "./study-kind.ts";
@@ -21,6 +22,8 @@ export interface StudyEvents {
   onPart?(part: StudyPart, reason?: string): void;
   /** Aborting it ends the study; what was computed is kept. */
   readonly signal?: AbortSignal;
+  /** Who computes the parts. Default: one process of this machine after another */
+  readonly workers?: Workers;
 }
 
 export interface StudyPlan {
@@ -112,24 +115,26 @@ async function computeStudy(
     ...(parts.some(({ work }) => work) && { estimate: await estimateStudy(left) }),
   });
 
+  const workers = events.workers ?? localWorkers();
   const failed = new Set<string>();
-  for (const [index, part] of parts.entries()) {
-    if (events.signal?.aborted) return { outcome: "interrupted" };
+  const outcome = await inOrder(parts, workers.count, events.signal, async (part, index, signal) => {
     const { name, cell } = part;
     const numbered = { number: index + 1, of: parts.length, name };
-    if (part.isDone() || (cell !== undefined && failed.has(cell))) continue;
+    if (cell !== undefined && failed.has(cell)) return true;
     const onProgress = (text: string) => events.onProgress?.(numbered, text);
-    const outcome = await runPart(folder, part, onProgress, events.signal);
-    if (outcome.type === "interrupted") return { outcome: "interrupted" };
-    if (outcome.type === "finished") {
+    const computed = await workers.run(folder, part, onProgress, signal);
+    if (computed.type === "interrupted") return false;
+    if (computed.type === "finished") {
       events.onPart?.(numbered);
-      continue;
+      return true;
     }
-    stopIfFatal(outcome, cell, folder);
+    stopIfFatal(computed, cell, folder);
     failed.add(cell!);
-    recordFailure(folder, cell!, outcome.message);
-    events.onPart?.(numbered, outcome.message);
-  }
+    recordFailure(folder, cell!, computed.message);
+    events.onPart?.(numbered, computed.message);
+    return true;
+  });
+  if (outcome === "interrupted") return { outcome };
   for (const { cell } of parts)
     if (cell !== undefined && !failed.has(cell)) recordFailure(folder, cell, undefined);
 

@@ -65,6 +65,8 @@ export interface Part {
   readonly cell?: string;
   /** What it takes; of parts that take little, nothing is said. */
   readonly work?: Work;
+  /** Whether it needs nothing but earlier parts of its cell. Others need all parts before them. */
+  readonly isIndependent?: boolean;
   /** Whether it ends by itself when it is told to, and saves its state first. Others are ended, since they keep each result at once. */
   readonly savesState?: boolean;
   isDone(): boolean;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { InputError } from "../core/errors.ts";
 import { readText } from "../node/files/read.ts";
 import { makeFolder, writeWhole } from "../node/files/write.ts";
-import { inboxOf, loadNats } from "./nats-client.ts";
+import { inboxOf, loadNats, type Nats } from "./nats-client.ts";
 import { consumerName, streamOf, subjectOf } from "./nats-transport.ts";
 import { checkPlace, memberSpace } from "./transport.ts";
 
@@ -118,7 +118,7 @@ function claiming(queue: string): string[] {
   ];
 }
 
-function readPublicKey(path: string, nkeys: Awaited<ReturnType<typeof loadNats>>["node"]["nkeys"]): string {
+function readPublicKey(path: string, nkeys: Nats["node"]["nkeys"]): string {
   try {
     return nkeys.fromSeed(Buffer.from(readText(path).trim())).getPublicKey();
   } catch (error) {

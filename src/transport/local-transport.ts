@@ -25,6 +25,7 @@ import {
   checkSize,
   hashOf,
   idMemoryMs,
+  MissingPlaceError,
   maxDocumentBytes,
   maxItemBytes,
   StaleDocumentError,
@@ -66,7 +67,7 @@ export function openLocalTransport(folder: string): Transport {
   const findPlace = (kind: "queues" | "spaces", name: string) => {
     checkPlace(name);
     const path = join(folder, kind, name);
-    if (!existsSync(path)) throw new InputError(`There is no queue or space ${name} in ${folder}.`);
+    if (!existsSync(path)) throw new MissingPlaceError(name, `in ${folder}`);
     return path;
   };
   const removePlace = async (kind: "queues" | "spaces", name: string) => {

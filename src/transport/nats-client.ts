@@ -16,10 +16,16 @@ export interface NatsAddress {
   readonly patienceMs?: number | undefined;
 }
 
-export type Nats = Awaited<ReturnType<typeof loadNats>>;
+/** The clients: of the broker, and of what it stores. */
+export interface Nats {
+  readonly node: typeof import("@nats-io/transport-node");
+  readonly jetstream: typeof import("@nats-io/jetstream");
+  readonly kv: typeof import("@nats-io/kv");
+  readonly obj: typeof import("@nats-io/obj");
+}
 
 /** @throws InputError if they are not installed. */
-export async function loadNats() {
+export async function loadNats(): Promise<Nats> {
   try {
     const [node, jetstream, kv, obj] = await Promise.all([
       import("@nats-io/transport-node"),

@@ -18,6 +18,7 @@ import {
   checkSize,
   hashOf,
   idMemoryMs,
+  MissingPlaceError,
   maxDocumentBytes,
   maxItemBytes,
   StaleDocumentError,
@@ -150,8 +151,7 @@ export async function openNatsTransport(address: NatsAddress): Promise<Transport
   }
 
   function explain(error: unknown, place: string): InputError | undefined {
-    if (isMissing(error))
-      return new InputError(`There is no queue or space ${place} at ${url}.`, { cause: error });
+    if (isMissing(error)) return new MissingPlaceError(place, `at ${url}`);
     const cause = error instanceof errors.RequestError ? error.cause : error;
     if (cause instanceof errors.PermissionViolationError)
       return new InputError(

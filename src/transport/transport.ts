@@ -115,6 +115,13 @@ export interface ByteCount {
   readonly received: number;
 }
 
+/** Nobody has made the queue or space yet, or it was removed. */
+export class MissingPlaceError extends InputError {
+  constructor(place: string, where: string) {
+    super(`There is no queue or space ${place} ${where}.`);
+  }
+}
+
 /** A document was written by another since it was read. Reading it again and deciding anew is all that there is to do. */
 export class StaleDocumentError extends InputError {
   constructor(space: string, key: string, revision: number) {

@@ -43,6 +43,7 @@ export function divergencePart(
   return {
     name: `${id}: divergence`,
     cell: id,
+    isIndependent: true,
     isDone: () => existsSync(divergencePath(below)),
     compute: (events) => diverge(config, choose(), divergencePath(below), events),
   };

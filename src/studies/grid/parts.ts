@@ -26,6 +26,7 @@ export function gridParts(config: GridConfig, folder: StudyFolder): GridParts {
   const evaluation = (id: string, choose: () => ModelChoice): Part => ({
     name: `${id}: evaluation`,
     cell: id,
+    isIndependent: true,
     work: { type: "evaluation", flops: workload.evaluation },
     isDone: () => isEvaluated(folder, id),
     compute: (events) => evaluate(config, choose(), folder.evaluation(id), events),
@@ -34,6 +35,7 @@ export function gridParts(config: GridConfig, folder: StudyFolder): GridParts {
     tuning: ({ id, run }) => ({
       name: `${id}: tuning`,
       cell: id,
+      isIndependent: true,
       work: { type: "tuning", flops: () => workload.tuning(run) },
       savesState: true,
       isDone: () => findTunedModel(run) !== undefined,

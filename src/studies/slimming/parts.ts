@@ -28,6 +28,7 @@ export async function listSlimmingParts(config: SlimmingConfig, folder: StudyFol
     baseEvaluation(),
     {
       name: "alignment",
+      isIndependent: true,
       isDone: () => existsSync(alignmentPath(folder)),
       compute: (events) => align(config, folder, events),
     },

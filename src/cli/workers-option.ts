@@ -1,0 +1,55 @@
+/** @file Options that say who computes: processes of this machine, or a fleet behind a broker. */
+
+import type { Command } from "commander";
+import { InputError } from "../core/errors.ts";
+import { fleetWorkers } from "../fleet/fleet-workers.ts";
+import { localWorkers, type Workers } from "../studies/run-part.ts";
+import { openNatsTransport } from "../transport/nats-transport.ts";
+import { checkPlace } from "../transport/transport.ts";
+
+export interface BrokerFlags {
+  readonly creds?: string;
+  readonly ca?: string;
+  readonly fleet: string;
+}
+
+/** Adds the options of those who share a broker. */
+export function addBrokerOptions(command: Command): Command {
+  return command
+    .option("--creds <file>", "the broker's credentials for this user: an NKey seed, or a .creds file")
+    .option("--ca <file>", "certificate, in PEM, that the broker's must be signed with")
+    .option("--fleet <name>", "queue and space of the fleet at the broker", "fleet");
+}
+
+export function addWorkersOption(command: Command): Command {
+  return addBrokerOptions(
+    command.option(
+      "--workers <who>",
+      "local:<n> for n processes of this machine, or a broker whose fleet computes, such as tls://broker:4222 (default: local:1)",
+    ),
+  );
+}
+
+/**
+ * Opens the workers of the flags for as long as something is done with them.
+ *
+ * @throws InputError if they are none, or the broker cannot be reached.
+ */
+export async function withWorkers<T>(
+  { workers = "local:1", creds, ca, fleet }: BrokerFlags & { readonly workers?: string },
+  act: (workers: Workers) => Promise<T>,
+): Promise<T> {
+  const [, count] = /^local:([1-9]\d{0,3})$/.exec(workers) ?? [];
+  if (count !== undefined) return await act(localWorkers(Number(count)));
+  if (!/^(nats|tls):\/\//.test(workers))
+    throw new InputError(
+      `--workers ${workers} names no workers; give local:2 for two processes, or a broker such as nats://127.0.0.1:4222.`,
+    );
+  checkPlace(fleet);
+  const transport = await openNatsTransport({ url: workers, creds, ca });
+  try {
+    return await act(fleetWorkers(transport, fleet));
+  } finally {
+    await transport.close();
+  }
+}

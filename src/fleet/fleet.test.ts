@@ -1,0 +1,141 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import process from "node:process";
+import { pathToFileURL } from "node:url";
+import { afterAll, expect, test } from "vitest";
+import type { StudyOptions } from "../studies/study-config.ts";
+import { hasNatsServer, startBroker } from "../transport/nats-server.fixture.ts";
+import { isInside, taskSchema } from "./task.ts";
+
+// The built modules (npm test builds them first), since parts are processes of their own.
+const built = resolve("dist");
+const load = (path: string) => import(pathToFileURL(join(built, path)).href);
+const { runStudy }: typeof import("../studies/run-study.ts") = await load("studies/run-study.js");
+const { localWorkers }: typeof import("../studies/run-part.ts") = await load("studies/run-part.js");
+const { fleetWorkers }: typeof import("./fleet-workers.ts") = await load("fleet/fleet-workers.js");
+const { openNatsTransport }: typeof import("../transport/nats-transport.ts") = await load(
+  "transport/nats-transport.js",
+);
+const { openLocalTransport }: typeof import("../transport/local-transport.ts") = await load(
+  "transport/local-transport.js",
+);
+
+const root = process.cwd();
+const folder = mkdtempSync(join(tmpdir(), "slimtune-fleet-"));
+const workers = new Set<ChildProcess>();
+afterAll(() => {
+  for (const worker of workers) worker.kill("SIGKILL");
+  process.chdir(root);
+  rmSync(folder, { recursive: true });
+});
+
+const options: { readonly kind: "seeds" } & StudyOptions<"seeds"> = {
+  kind: "seeds",
+  model: "fixtures/embedded-model",
+  data: { math: "fixtures/miniature/math-train.jsonl" },
+  methods: ["lora"],
+  tasks: ["miniature_commonsense"],
+  task_files: ["fixtures/miniature/benchmarks"],
+  seeds: [1, 2],
+  limit: 5,
+  date: "2026-01-02",
+  run: { max_steps: 3, batch_size: 2, validation: 0, warmup_ratio: 0 },
+};
+
+/** Files that tell of times, or are named by them. */
+const timed =
+  /metrics\.jsonl|efficiency\.json|study\.|report\.|summary\.json|machines\.json|\.html|\.md|\.csv/;
+
+/** The hashes of a study's files: of the timed ones only that they are there, of others all but the order of answers. */
+function readStudy(path: string): Record<string, string> {
+  const hash = (content: string | Uint8Array) => createHash("sha256").update(content).digest("hex");
+  const files = readdirSync(path, { recursive: true, withFileTypes: true }).flatMap((entry) => {
+    const isKept = entry.isFile() && !entry.parentPath.endsWith("tensorboard");
+    return isKept ? [join(entry.parentPath, entry.name).slice(path.length + 1)] : [];
+  });
+  return Object.fromEntries(
+    files.sort().map((file) => {
+      const bytes = readFileSync(join(path, file));
+      const text = bytes.toString("utf8");
+      if (file.endsWith("results.json")) return [file, JSON.stringify(JSON.parse(text).results)];
+      if (file.endsWith("answers.jsonl")) return [file, hash(text.split("\n").sort().join("\n"))];
+      return [file, timed.test(file) && file !== "study.yaml" ? "" : hash(bytes)];
+    }),
+  );
+}
+
+test("a study of two processes, and one of a fleet whose workers are killed, are the same", async () => {
+  cpSync("fixtures/embedded-model", join(folder, "fixtures/embedded-model"), { recursive: true });
+  cpSync("fixtures/miniature", join(folder, "fixtures/miniature"), { recursive: true });
+  const broker = hasNatsServer ? await startBroker() : undefined;
+  process.chdir(folder);
+  const place = join(folder, "transport");
+  const transport = broker ? await openNatsTransport({ url: broker.url }) : openLocalTransport(place);
+  let started = 0;
+  const startWorker = () => {
+    const own = join(folder, `worker-${started++}`);
+    const words = broker
+      ? [join(root, "bin/slimtune.js"), "worker", "--nats", broker.url, "--folder", own]
+      : ["--input-type=module", "-e", describeWorker(place, own)];
+    const worker = spawn(process.execPath, words, { cwd: tmpdir(), stdio: "ignore" });
+    workers.add(worker);
+    worker.once("exit", () => workers.delete(worker));
+  };
+
+  const first = join("here", "study");
+  expect((await runStudy(options, first, { workers: localWorkers(2) })).outcome).toBe("finished");
+  const expected = readStudy(first);
+  expect(Object.keys(expected).some((file) => file.endsWith("adapter_model.safetensors"))).toBe(true);
+  // Its paths are in its files, so the second study takes its place.
+  rmSync("here", { recursive: true });
+
+  for (let i = 0; i < 2; i++) startWorker();
+  let told = 0;
+  const { outcome, results } = await runStudy(options, first, {
+    workers: fleetWorkers(transport, "fleet"),
+    onProgress(_, text) {
+      if (text === "waiting for a worker" || ++told % 3 !== 0 || started > 4) return;
+      const victims = [...workers];
+      victims[Math.floor(Math.random() * victims.length)]?.kill("SIGKILL");
+      startWorker();
+    },
+  });
+  expect(started).toBeGreaterThan(2);
+  expect(outcome).toBe("finished");
+  expect(results!.cells.map(({ error }) => error)).toEqual([undefined, undefined]);
+  expect(readStudy(first)).toEqual(expected);
+  await transport.close();
+  await broker?.remove();
+}, 300_000);
+
+test("a task names files in its folder, and nothing to run", () => {
+  const file = { path: "data/a.jsonl", hash: "0".repeat(64), bytes: 3 };
+  const task = { study: "study", part: "base: evaluation", files: [file], inputs: [file], nonce: "1" };
+  expect(taskSchema.safeParse(task).success).toBe(true);
+  for (const bad of [
+    { ...task, study: "../study" },
+    { ...task, study: "/study" },
+    { ...task, command: "rm" },
+    { ...task, files: [{ ...file, path: "data/../../a" }] },
+    { ...task, files: [{ ...file, path: "C:\\a" }] },
+    { ...task, files: [{ ...file, hash: "../a" }] },
+    { ...task, inputs: [{ ...file, bytes: -1 }] },
+  ])
+    expect(taskSchema.safeParse(bad).success, JSON.stringify(bad)).toBe(false);
+  expect(isInside("a/../b")).toBe(true);
+  expect(isInside("a/..")).toBe(false);
+  expect(isInside("..")).toBe(false);
+});
+
+/** A program that works for the fleet of a folder. */
+function describeWorker(place: string, own: string): string {
+  return `
+    import { openLocalTransport } from ${JSON.stringify(pathToFileURL(join(built, "transport/local-transport.js")).href)};
+    import { runWorker } from ${JSON.stringify(pathToFileURL(join(built, "fleet/worker.js")).href)};
+    const { signal } = new AbortController();
+    const transport = openLocalTransport(${JSON.stringify(place)});
+    await runWorker({ transport, fleet: "fleet", folder: ${JSON.stringify(own)}, name: "worker", signal });`;
+}

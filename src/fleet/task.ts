@@ -1,0 +1,56 @@
+/** @file What a study asks of a fleet's workers, and what they tell: both are read as a stranger's. */
+
+import { isAbsolute, posix } from "node:path";
+import { z } from "zod";
+import { machineSchema } from "../studies/study-results.ts";
+
+/** Whether a path leads to something in the folder from which it leads. */
+export function isInside(path: string): boolean {
+  const normal = posix.normalize(path.replaceAll("\\", "/"));
+  return !isAbsolute(path) && normal !== "." && !/^(\.\.(\/|$)|\/|[a-zA-Z]:)/.test(normal);
+}
+
+const pathSchema = z.string().min(1).max(1000).refine(isInside, "it leads out of its folder");
+
+const fileSchema = z.object({
+  path: pathSchema,
+  /** SHA-256, by which the fleet's space has it. */
+  hash: z.string().regex(/^[\da-f]{64}$/),
+  bytes: z.int().min(0),
+});
+
+/** A part of a study. It names a part and files, and nothing that could be run. */
+export const taskSchema = z.strictObject({
+  /** The study's folder, as the paths in its files name it. */
+  study: pathSchema,
+  part: z.string().min(1).max(300),
+  /** What its folder holds so far, with paths in it. */
+  files: z.array(fileSchema),
+  /** The models and data that the study's options name, with paths beside the study's. */
+  inputs: z.array(fileSchema),
+  /** Sets apart the same part of the same study given out another time. */
+  nonce: z.string(),
+});
+
+/** What becomes of a task. */
+export const stateSchema = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("progress"), worker: z.string(), text: z.string() }),
+  z.object({
+    type: z.literal("finished"),
+    machine: machineSchema,
+    /** What the part wrote into the study's folder, in the order in which it did. */
+    files: z.array(fileSchema),
+  }),
+  z.object({ type: z.literal("failed"), message: z.string(), isFatal: z.boolean() }),
+]);
+
+export type FleetFile = z.infer<typeof fileSchema>;
+export type Task = z.infer<typeof taskSchema>;
+export type TaskState = z.infer<typeof stateSchema>;
+
+/** For how long a task is a worker's that says no more. */
+export const leaseMs = 10_000;
+/** How often a worker says that it lives. */
+export const heartbeatMs = 3000;
+/** How many workers are given a task that none finishes. */
+export const maxAttempts = 10;
