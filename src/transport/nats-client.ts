@@ -65,7 +65,7 @@ export async function connect({ node }: Nats, { url, creds, ca, patienceMs = 60_
   };
   if (ca !== undefined && !isSecured)
     throw new InputError(`The address ${url} asks for no certificate; write it as tls://${host}.`);
-  const end = performance.now() + Math.min(patienceMs, 10_000);
+  const end = performance.now() + Math.min(patienceMs, 30_000);
   for (;;) {
     try {
       return await node.connect(options);
