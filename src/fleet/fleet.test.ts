@@ -7,7 +7,7 @@ import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import type { StudyOptions } from "../studies/study-config.ts";
-import { hasNatsServer, startBroker } from "../transport/nats-server.fixture.ts";
+import { type Broker, hasNatsServer, startBroker } from "../transport/nats-server.fixture.ts";
 import { isInside, taskSchema } from "./task.ts";
 
 // The built modules (npm test builds them first), since parts are processes of their own.
@@ -26,8 +26,10 @@ const { openLocalTransport }: typeof import("../transport/local-transport.ts") =
 const root = process.cwd();
 const folder = mkdtempSync(join(tmpdir(), "slimtune-fleet-"));
 const workers = new Set<ChildProcess>();
-afterAll(() => {
+let broker: Broker | undefined;
+afterAll(async () => {
   for (const worker of workers) worker.kill("SIGKILL");
+  await broker?.remove();
   process.chdir(root);
   rmSync(folder, { recursive: true });
 });
@@ -70,15 +72,16 @@ function readStudy(path: string): Record<string, string> {
 test("a study of two processes, and one of a fleet whose workers are killed, are the same", async () => {
   cpSync("fixtures/embedded-model", join(folder, "fixtures/embedded-model"), { recursive: true });
   cpSync("fixtures/miniature", join(folder, "fixtures/miniature"), { recursive: true });
-  const broker = hasNatsServer ? await startBroker() : undefined;
+  broker = hasNatsServer ? await startBroker() : undefined;
   process.chdir(folder);
   const place = join(folder, "transport");
   const transport = broker ? await openNatsTransport({ url: broker.url }) : openLocalTransport(place);
   let started = 0;
+  const { url } = broker ?? {};
   const startWorker = () => {
     const own = join(folder, `worker-${started++}`);
-    const words = broker
-      ? [join(root, "bin/slimtune.js"), "worker", "--nats", broker.url, "--folder", own]
+    const words = url
+      ? [join(root, "bin/slimtune.js"), "worker", "--nats", url, "--folder", own]
       : ["--input-type=module", "-e", describeWorker(place, own)];
     const worker = spawn(process.execPath, words, { cwd: tmpdir(), stdio: "ignore" });
     workers.add(worker);
@@ -108,7 +111,6 @@ test("a study of two processes, and one of a fleet whose workers are killed, are
   expect(results!.cells.map(({ error }) => error)).toEqual([undefined, undefined]);
   expect(readStudy(first)).toEqual(expected);
   await transport.close();
-  await broker?.remove();
 }, 300_000);
 
 test("a task names files in its folder, and nothing to run", () => {
