@@ -36,6 +36,7 @@ import { parseNumber, parseWhole } from "./arguments.ts";
 import { readConfigFile } from "./config-file.ts";
 import { createStatusLine, formatBytes, note, print, type StatusLine } from "./output.ts";
 import { addRunOptions, readRunOptions } from "./run-options.ts";
+import { addCredentialOptions } from "./workers-option.ts";
 
 const aggregationNames = Object.keys(aggregations) as AggregationName[];
 
@@ -400,11 +401,11 @@ interface Place {
 }
 
 function addTransportOptions(command: Command): Command {
-  return command
-    .option("--nats <url>", "broker where all meet: nats://host:port or tls://host:port")
-    .option("--creds <file>", "your NKey seed or credentials there")
-    .option("--ca <file>", "certificate authority of the broker, in PEM")
-    .option("--folder <folder>", "folder on this machine where all meet, in place of a broker");
+  command.option("--nats <address>", "broker where all meet, such as tls://broker:4222");
+  return addCredentialOptions(command).option(
+    "--folder <folder>",
+    "folder on this machine where all meet, in place of a broker",
+  );
 }
 
 async function openTransport({ nats, folder, creds, ca }: Place): Promise<Transport> {
@@ -432,7 +433,7 @@ async function untilDone(
 async function untilBegun(transport: Transport, run: string, signal: AbortSignal) {
   for (;;) {
     signal.throwIfAborted();
-    const found = await readRun(transport, run).catch(() => undefined);
+    const found = await readRun(transport, run);
     if (found) return found.value;
     await setTimeout(pollMs, undefined, { signal });
   }

@@ -13,12 +13,20 @@ export interface BrokerFlags {
   readonly fleet: string;
 }
 
-/** Adds the options of those who share a broker. */
-export function addBrokerOptions(command: Command): Command {
+/** Adds what a broker asks of its users, and what they ask of it. */
+export function addCredentialOptions(command: Command): Command {
   return command
     .option("--creds <file>", "the broker's credentials for this user: an NKey seed, or a .creds file")
-    .option("--ca <file>", "certificate, in PEM, that the broker's must be signed with")
-    .option("--fleet <name>", "queue and space of the fleet at the broker", "fleet");
+    .option("--ca <file>", "certificate, in PEM, that the broker's must be signed with");
+}
+
+/** Adds the options of those who share a broker's fleet. */
+export function addBrokerOptions(command: Command): Command {
+  return addCredentialOptions(command).option(
+    "--fleet <name>",
+    "queue and space of the fleet at the broker",
+    "fleet",
+  );
 }
 
 export function addWorkersOption(command: Command): Command {

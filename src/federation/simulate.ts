@@ -164,7 +164,7 @@ export async function simulateFederation(
       };
       // A round that ended before a kill may not have been measured.
       for (let round = 1; round <= rounds.rounds; round++) {
-        const ended = await readRound(transport, run, round).catch(() => undefined);
+        const ended = await readRound(transport, run, round);
         if (ended?.value.state === "done") pending.push(ended.value);
       }
       await settle();

@@ -2,7 +2,12 @@
 
 import { z } from "zod";
 import { parseFields } from "../../core/parse-fields.ts";
-import { memberSpace, StaleDocumentError, type Transport } from "../../transport/transport.ts";
+import {
+  MissingPlaceError,
+  memberSpace,
+  StaleDocumentError,
+  type Transport,
+} from "../../transport/transport.ts";
 
 export const memberName = z
   .string()
@@ -113,7 +118,11 @@ async function read<T extends z.ZodType>(
   space: string,
   key: string,
 ): Promise<Revised<z.output<T>> | undefined> {
-  const document = await transport.readDocument(space, key);
+  const document = await transport.readDocument(space, key).catch((error) => {
+    // Before a run's server has begun there is not even a place for it.
+    if (error instanceof MissingPlaceError) return undefined;
+    throw error;
+  });
   return (
     document && {
       value: parseFields(schema, document.value, `The document "${key}" of ${space}`),

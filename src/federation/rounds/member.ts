@@ -70,12 +70,9 @@ export function createFederationMember({
 
   return {
     async advance() {
-      const found = await readRun(transport, run).catch((error) => {
-        // Before its server has begun there is not even a place for it.
-        if (error instanceof InputError) throw notYet(run, error.message);
-        throw error;
-      });
-      if (!found) throw notYet(run);
+      const found = await readRun(transport, run);
+      if (!found)
+        throw new InputError(`There is no run "${run}" yet; start its server, or check the name.`);
       const { state, round, rounds } = found.value;
       if (!rounds.clients.includes(client))
         throw new InputError(`The run "${run}" knows no client "${client}"; its server has to name it.`);
@@ -100,8 +97,4 @@ export function createFederationMember({
       await say(await readMember(transport, run, client), { hasLeft: true });
     },
   };
-}
-
-function notYet(run: string, why = "it has not begun."): InputError {
-  return new InputError(`There is no run "${run}" yet: ${why} Start its server, or check the name.`);
 }

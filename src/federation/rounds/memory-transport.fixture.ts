@@ -5,6 +5,7 @@ import {
   checkContent,
   checkSize,
   hashOf,
+  MissingPlaceError,
   StaleDocumentError,
   type Transport,
 } from "../../transport/transport.ts";
@@ -13,7 +14,7 @@ export function createMemoryTransport(): Transport {
   const spaces = new Map<string, { blobs: Map<string, Uint8Array>; documents: Map<string, string[]> }>();
   const spaceOf = (space: string) => {
     const found = spaces.get(space);
-    if (!found) throw new InputError(`There is no space ${space}.`);
+    if (!found) throw new MissingPlaceError(space, "in memory");
     return found;
   };
   const none = async (): Promise<never> => {

@@ -1,41 +1,12 @@
 import { expect, test } from "vitest";
-import { InputError } from "../../core/errors.ts";
 import { memberSpace, type Transport } from "../../transport/transport.ts";
 import { type RoundDocument, type RoundOptions, readMember, roundOptions, writeMember } from "./documents.ts";
-import type { MemberPart, ServerPart } from "./framework.ts";
 import { runInProcess } from "./in-process.ts";
 import { createFederationMember } from "./member.ts";
 import { createMemoryTransport } from "./memory-transport.fixture.ts";
 import { createFederationServer } from "./server.ts";
+import { bytes, memberPart, serverPart, text } from "./words.fixture.ts";
 
-const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-const bytes = (content: string) => new TextEncoder().encode(content);
-
-/** Each member writes its name behind what the round began with, and the server what all have written. */
-const serverPart = (changes: Partial<ServerPart> = {}): ServerPart => ({
-  task: { framework: "words" },
-  longestUpdate: 1000,
-  needsAll: false,
-  begin: async () => bytes("."),
-  async check(update) {
-    if (!/^[.\w()]+$/.test(text(update))) throw new InputError("The update is no word.");
-  },
-  async aggregate(_, begins, contributions) {
-    const words = await Promise.all(contributions.map(async ({ load }) => text(await load())));
-    return { ends: bytes(`${text(begins)}(${words.join("")})`), figures: { words: words.length } };
-  },
-  ...changes,
-});
-const memberPart = (client: string, changes: Partial<MemberPart> = {}): MemberPart => ({
-  examples: client.length,
-  longestBeginning: 10_000,
-  update: async ({ round }, begins) => ({
-    update: bytes(`${client}${round}${text(begins).length}`),
-    figures: { loss: round },
-  }),
-  forget: () => {},
-  ...changes,
-});
 const clients = ["a", "bb", "ccc"];
 const optionsOf = (more: Partial<RoundOptions> = {}): RoundOptions =>
   roundOptions.parse({ run: "r", clients, rounds: 3, ...more });

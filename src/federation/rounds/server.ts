@@ -200,10 +200,7 @@ export function createFederationServer({
 
   return {
     async advance() {
-      const found = await readRun(transport, run).catch((error) => {
-        if (error instanceof InputError) return undefined;
-        throw error;
-      });
+      const found = await readRun(transport, run);
       if (!found) return begin();
       checkRun(found.value);
       const { state, round, begins } = found.value;
