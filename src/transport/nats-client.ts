@@ -119,6 +119,8 @@ function readIdentity({ node }: Pick<Nats, "node">, path: string) {
 function explainRefusal(error: Error, url: string, creds: string | undefined): InputError | undefined {
   const { message, name } = error;
   const code = (error as NodeJS.ErrnoException).code ?? "";
+  // A user who has not said who it is in time, since the machine is busy, may try again.
+  if (/authentication timeout/i.test(message)) return undefined;
   if (name === "AuthorizationError" || /authorization violation|authentication|requires auth/i.test(message))
     return new InputError(
       creds === undefined

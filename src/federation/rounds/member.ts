@@ -71,8 +71,7 @@ export function createFederationMember({
   return {
     async advance() {
       const found = await readRun(transport, run);
-      if (!found)
-        throw new InputError(`There is no run "${run}" yet; start its server, or check the name.`);
+      if (!found) throw new InputError(`There is no run "${run}" yet; start its server, or check the name.`);
       const { state, round, rounds } = found.value;
       if (!rounds.clients.includes(client))
         throw new InputError(`The run "${run}" knows no client "${client}"; its server has to name it.`);
