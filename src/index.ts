@@ -149,6 +149,17 @@ export type {
   SelectorModels,
 } from "./evaluation/demonstration-selector.ts";
 export * from "./evaluation/index.ts";
+export type { AggregationName } from "./federation/aggregation/aggregations.ts";
+export type { ClientRows, DivisionOptions } from "./federation/divide-rows.ts";
+export type { FedLlmTask, OwnOptions } from "./federation/fedllm/task.ts";
+export type { Figures, RoundOptions } from "./federation/rounds/documents.ts";
+export {
+  type SimulatedRound,
+  type Simulation,
+  type SimulationEvents,
+  type SimulationOptions,
+  simulateFederation,
+} from "./federation/simulate.ts";
 export { equalAnswers } from "./mathematics/equal-answers.ts";
 export type { EqualityOptions } from "./mathematics/equal-values.ts";
 export { checkEquations } from "./mathematics/equations.ts";

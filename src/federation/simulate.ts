@@ -66,6 +66,15 @@ const looseRounds = z.array(z.custom<SimulatedRound>((value) => typeof value ===
  * Simulates a federation. It goes on after a kill, and ends with the same adapter.
  *
  * @throws InputError if an option, the model or the data are bad, or the folder holds a simulation of other options.
+ * @example
+ * const { rounds, adapter } = await simulateFederation({
+ *   task: { framework: "fedllm", aggregation: "product", tuning: { max_steps: 10 }, secure_aggregation: false },
+ *   own: { model: "fixtures/embedded-model", data: "faq.csv" },
+ *   rounds: { rounds: 5, client_share: 1, sampling: "fixed", quorum: 1, join_seconds: 60, deadline_seconds: 3600, seed: 42 },
+ *   division: { clients: 4, alpha: 0.1, heldOut: 0.1, seed: 42 },
+ *   out: "runs/federation",
+ * });
+ * console.log(rounds.at(-1)?.heldOutLoss, adapter);
  */
 export async function simulateFederation(
   { task, own, rounds: given, division, out }: SimulationOptions,
