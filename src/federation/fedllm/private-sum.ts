@@ -9,6 +9,7 @@ import { type MaskKeys, maskVector, sumMasked } from "../privacy/secure-aggregat
 import type { Participant } from "../rounds/documents.ts";
 import type { Attempt } from "../rounds/framework.ts";
 import { decodeTensors, encodeTrained } from "../tensors.ts";
+import { tensorsOf, vectorOf } from "../vectors.ts";
 
 /** What is hidden of an update. */
 export interface Hiding {
@@ -40,10 +41,9 @@ export async function hideUpdate(
   { run, client, attempt, keys }: HidingClient,
 ): Promise<Uint8Array> {
   const change = clipUpdate(tuned, global, hiding.noise?.clipNorm ?? Number.MAX_VALUE).update;
-  const share = shareOf(client, attempt.participants, hiding);
-  for (const { data } of change.values()) for (let i = 0; i < data.length; i++) data[i]! *= share;
-  if (!hiding.masks) return encodeTrained(change);
-  const masked = maskVector(flatten(change), {
+  const shared = vectorOf(change, global, shareOf(client, attempt.participants, hiding));
+  if (!hiding.masks) return encodeTrained(tensorsOf(shared, global));
+  const masked = maskVector(shared, {
     ...{ session: sessionOf(run, attempt), client, keys, publicKeys: publicKeysOf(attempt) },
   });
   return new Uint8Array(masked.buffer);
@@ -58,7 +58,7 @@ export interface HidingClient {
 
 /** An update that {@link hideUpdate} gave, looked at as a stranger's. @throws InputError if it is none */
 export async function checkHidden(update: Uint8Array, global: Parameters, hiding: Hiding): Promise<void> {
-  const length = flatten(trainedOf(global)).length;
+  const { length } = vectorOf(global, global);
   if (hiding.masks) {
     if (update.length !== 4 * length)
       throw new InputError(
@@ -88,7 +88,7 @@ export async function addHidden(
   { clients, secret }: { readonly clients: number; readonly secret: Uint8Array },
 ): Promise<Map<string, Parameter>> {
   const sum = hiding.masks
-    ? unflatten(
+    ? tensorsOf(
         sumMasked(
           new Map([...updates].map(([client, bytes]) => [client, toWords(bytes)])),
           publicKeysOf(attempt),
@@ -99,8 +99,9 @@ export async function addHidden(
   if (hiding.noise) return addPrivately(global, sum, hiding.noise, clients, noiseOf(secret, run, attempt));
   return new Map(
     [...global].map(([name, parameter]) => {
-      const added = sum.get(name)?.data;
-      return [name, added ? { ...parameter, data: parameter.data.map((x, i) => x + added[i]!) } : parameter];
+      if (parameter.isFrozen) return [name, parameter];
+      const added = sum.get(name)!.data;
+      return [name, { ...parameter, data: parameter.data.map((value, i) => value + added[i]!) }];
     }),
   );
 }
@@ -140,29 +141,6 @@ function noiseOf(secret: Uint8Array, run: string, attempt: Attempt): Random {
 
 function publicKeysOf({ participants }: Attempt): ReadonlyMap<string, string> {
   return new Map(participants.map(({ client, key = "" }) => [client, key]));
-}
-
-/** All tensors in one, in the adapter's order. */
-function flatten(parameters: Parameters): Float32Array {
-  const tensors = [...parameters.values()].map(({ data }) => data);
-  const flat = new Float32Array(tensors.reduce((sum, { length }) => sum + length, 0));
-  let start = 0;
-  for (const tensor of tensors) {
-    flat.set(tensor, start);
-    start += tensor.length;
-  }
-  return flat;
-}
-
-function unflatten(values: Float64Array, global: Parameters): Map<string, Parameter> {
-  let start = 0;
-  return new Map(
-    [...trainedOf(global)].map(([name, { dims, data }]) => {
-      const part = Float32Array.from(values.subarray(start, start + data.length));
-      start += data.length;
-      return [name, { dims, data: part }];
-    }),
-  );
 }
 
 function toWords(bytes: Uint8Array): Uint32Array {

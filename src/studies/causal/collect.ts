@@ -5,12 +5,13 @@ import { readEvaluation } from "../../evaluation/evaluation-folder.ts";
 import { bitsPerByte } from "../../evaluation/metrics/aggregations.ts";
 import { pairEvaluations } from "../../evaluation/paired-items.ts";
 import { collectPairedScores } from "../../evaluation/paired-scores.ts";
-import { crossedBootstrap, pNotZero } from "../../statistics/crossed-bootstrap.ts";
+import { pNotZero } from "../../statistics/crossed-bootstrap.ts";
 import { mean } from "../../statistics/estimates.ts";
 import { holm } from "../../statistics/holm.ts";
 import { percentileInterval } from "../../statistics/paired-bootstrap.ts";
 import { collectGrid, collectRun, describeCell, describeItems, type GridFindings } from "../grid/collect.ts";
 import { divergencePath, readWindows } from "../grid/divergence.ts";
+import { describeMeasured, type Items, type Measured, measure } from "../grid/measured.ts";
 import { isEvaluated } from "../grid/parts.ts";
 import type { GridCell } from "../grid/results.ts";
 import type { StudyFolder } from "../study-folder.ts";
@@ -151,9 +152,9 @@ async function collectSet(
       ...describeTuning(data, tuning),
       quantities: quantities.map(({ name, of }, place) => ({
         ...{ task: name.task, role: roleOf(name.task), of },
-        ...describe(measured[place]![i]!),
+        ...describeMeasured(measured[place]![i]!),
       })),
-      divergence: describe(divergences[i]!),
+      divergence: describeMeasured(divergences[i]!),
       splits: collectSplits(tuning, folder),
     })),
     comparisons: tunings.flatMap(({ method, variant }, i) => [
@@ -177,12 +178,6 @@ function describeTuning(data: string, { method, variant, cells }: Tuning) {
   };
 }
 
-/** Values of items with their sizes. */
-interface Items {
-  readonly values: Float64Array;
-  readonly sizes: Float64Array;
-}
-
 async function readItems(id: string, quantities: readonly Quantity[], folder: StudyFolder): Promise<Items[]> {
   const base = await readEvaluation(folder.base);
   const paired = pairEvaluations(base, await readEvaluation(folder.evaluation(id)), false);
@@ -201,32 +196,6 @@ function readDivergenceItems(id: string, folder: StudyFolder): Items {
 
 function toItems(values: readonly number[]): Items {
   return { values: Float64Array.from(values), sizes: Float64Array.from(values, () => 1) };
-}
-
-/** A quantity of a tuning. */
-interface Measured {
-  /** Its value with each seed. */
-  readonly seeds: readonly number[];
-  /** The mean of the seeds, in each draw of the bootstrap; the draws of all are of the same items and seeds. */
-  readonly draws: Float64Array;
-}
-
-/** @param models for each tuning, for each seed, its items */
-function measure(models: readonly (readonly Items[])[]): Measured[] {
-  const { sizes } = models[0]![0]!;
-  const draws = crossedBootstrap(
-    models.map((runs) => runs.map(({ values }) => values)),
-    sizes,
-  );
-  const sum = (values: Float64Array) => values.reduce((total, value) => total + value, 0);
-  return models.map((runs, i) => ({
-    seeds: runs.map(({ values }) => sum(values) / sum(sizes)),
-    draws: draws[i]!,
-  }));
-}
-
-function describe({ seeds, draws }: Measured) {
-  return { value: mean(seeds), ...percentileInterval(draws), seeds };
 }
 
 function differ(one: Measured, other: Measured) {
@@ -270,7 +239,7 @@ function collectSplit(shared: number, place: number, files: readonly PromptsFile
     particularVariance: average("particularVariance"),
     particularMeanSquare: average("particularMeanSquare"),
     variances: splits.map(({ variance }) => variance),
-    changes: rises.map(({ part, how }, i) => ({ part, how, ...describe(measured[i]!) })),
+    changes: rises.map(({ part, how }, i) => ({ part, how, ...describeMeasured(measured[i]!) })),
     particularLessShared: ofShared && ofParticular ? difference : null,
   };
 }

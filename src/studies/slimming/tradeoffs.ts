@@ -5,12 +5,13 @@ import { readEvaluation } from "../../evaluation/evaluation-folder.ts";
 import { bitsPerByte } from "../../evaluation/metrics/aggregations.ts";
 import { pairEvaluations } from "../../evaluation/paired-items.ts";
 import { collectPairedScores } from "../../evaluation/paired-scores.ts";
-import { crossedBootstrap, pAboveZero, pNotZero } from "../../statistics/crossed-bootstrap.ts";
+import { pAboveZero, pNotZero } from "../../statistics/crossed-bootstrap.ts";
 import { mean } from "../../statistics/estimates.ts";
 import { holm } from "../../statistics/holm.ts";
 import { percentileInterval } from "../../statistics/paired-bootstrap.ts";
 import type { GridFindings } from "../grid/collect.ts";
 import { divergencePath, readWindows } from "../grid/divergence.ts";
+import { describeMeasured, type Items, type Measured, measure } from "../grid/measured.ts";
 import type { GridResults, StudyTask } from "../grid/results.ts";
 import type { StudyFolder } from "../study-folder.ts";
 import type { ForgettingMeasure, SlimmingCell, Tradeoff } from "./results.ts";
@@ -90,7 +91,10 @@ async function measureTradeoff(
     models.push(await Promise.all(runs.map((run) => readAnswers(run, gained, kept, folder))));
   }
   const [gains, forgotten, divergences] = (["gain", "forgotten", "divergence"] as const).map((quantity) =>
-    measure(models.map((runs) => runs.map((answers) => answers[quantity]))),
+    // There may be no items of what was meant to be gained, or forgotten.
+    models[0]![0]![quantity].sizes.length === 0
+      ? undefined
+      : measure(models.map((runs) => runs.map((answers) => answers[quantity]))),
   ) as [Measured[] | undefined, Measured[] | undefined, Measured[]];
   const quantities = computed.map((variant, i): Quantities => {
     const [gain, loss] = [gains?.[i], forgotten?.[i]];
@@ -106,9 +110,9 @@ async function measureTradeoff(
     keptTasks: kept.map(({ task }) => task),
     variants: quantities.map(({ variant, gain, forgotten, divergence }) => ({
       variant: variant.name,
-      ...(gain && { gain: describe(gain) }),
-      ...(forgotten && { forgotten: describe(forgotten) }),
-      divergence: describe(divergence),
+      ...(gain && { gain: describeMeasured(gain) }),
+      ...(forgotten && { forgotten: describeMeasured(forgotten) }),
+      divergence: describeMeasured(divergence),
     })),
     comparisons: others.map((one) => compareWith(plain, one)),
     rivalries: others
@@ -131,12 +135,6 @@ function chooseTasks(
   const group = others.filter(({ task }) => task === retentionGroup);
   const answers = others.filter(({ metric }) => metric === "bits_per_byte_gold");
   return { gained, kept: [group, answers, others].find(({ length }) => length > 0) ?? [] };
-}
-
-/** Values of items with their sizes. */
-interface Items {
-  readonly values: Float64Array;
-  readonly sizes: Float64Array;
 }
 
 /** What one tuned model differs in from the base model, item by item. */
@@ -178,38 +176,11 @@ async function readAnswers(
   };
 }
 
-/** A quantity of a variant. */
-interface Measured {
-  /** Its value with each seed. */
-  readonly seeds: readonly number[];
-  /** The mean of the seeds, in each draw of the bootstrap; the variants' draws are of the same items and seeds. */
-  readonly draws: Float64Array;
-}
-
 interface Quantities {
   readonly variant: Variant;
   readonly gain?: Measured;
   readonly forgotten?: Measured;
   readonly divergence: Measured;
-}
-
-/** A quantity of each variant from that of its seeds; undefined if there are no items. */
-function measure(models: readonly (readonly Items[])[]): Measured[] | undefined {
-  const { sizes } = models[0]![0]!;
-  if (sizes.length === 0) return undefined;
-  const draws = crossedBootstrap(
-    models.map((runs) => runs.map(({ values }) => values)),
-    sizes,
-  );
-  const sum = (values: Float64Array) => values.reduce((total, value) => total + value, 0);
-  return models.map((runs, i) => ({
-    seeds: runs.map(({ values }) => sum(values) / sum(sizes)),
-    draws: draws[i]!,
-  }));
-}
-
-function describe({ seeds, draws }: Measured) {
-  return { value: mean(seeds), ...percentileInterval(draws), seeds };
 }
 
 function compareWith(plain: Quantities, one: Quantities): Unadjusted["comparisons"][number] {
