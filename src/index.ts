@@ -30,6 +30,7 @@ export {
 export type { ShotSelection } from "./assessment/shots.ts";
 export type { SplitOptions } from "./assessment/split-texts.ts";
 export { type AssessedText, readTexts, type Turn } from "./assessment/texts.ts";
+
 export type {
   Adaptation,
   AdapterTensors,
@@ -40,7 +41,9 @@ export type {
   SharedSpec,
   TrainedRows,
 } from "./core/adapters/adaptation.ts";
+
 export type { AdaptedModel, Adapter } from "./core/adapters/adapted-model.ts";
+export type { AdaptionPromptConfig } from "./core/adapters/adaption-prompt.ts";
 export type { Parameter, Parameters } from "./core/adapters/parameters.ts";
 export type { LayerAttention, ModelConfig } from "./core/architectures/architecture.ts";
 export type { KeysAndValues } from "./core/architectures/attention.ts";
