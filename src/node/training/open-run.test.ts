@@ -39,6 +39,6 @@ test("what is no run, and a format that is none, are told in a sentence", async 
   expect(() => openRun(scratch)).toThrow("holds no config.yaml, so it is not the folder of a run.");
   const exported = exportModel(scratch, join(scratch, "x"), { format: "onnx" as "gguf" });
   await expect(exported).rejects.toThrow(
-    new InputError('There is no format "onnx"; choose one of safetensors, gguf, gguf-lora.'),
+    new InputError('There is no format "onnx"; choose one of safetensors, gguf, gguf-lora, adapter.'),
   );
 });
