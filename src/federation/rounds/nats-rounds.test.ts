@@ -13,6 +13,16 @@ import { createFederationServer } from "./server.ts";
 import { memberPart, serverPart, text } from "./words.fixture.ts";
 
 const clients = ["a", "bb", "ccc"];
+/** Slow enough for something to happen meanwhile. */
+const slowPart = (client: string) => {
+  const part = memberPart(client);
+  return memberPart(client, {
+    async update(attempt, begins, signal) {
+      await setTimeout(400);
+      return part.update(attempt, begins, signal);
+    },
+  });
+};
 const rounds = roundOptions.parse({ run: "r", clients, rounds: 4 });
 
 // Debian's package nats-server, which .ci/run installs.
@@ -79,7 +89,7 @@ describe.skipIf(!hasNatsServer)("behind a broker with users", () => {
       }),
       ...clients.map((client) =>
         live(client, (transport) => {
-          const member = createFederationMember({ transport, run: "r", client, part: memberPart(client) });
+          const member = createFederationMember({ transport, run: "r", client, part: slowPart(client) });
           return () => member.advance();
         }),
       ),
