@@ -152,7 +152,6 @@ export type {
   SelectorModels,
 } from "./evaluation/demonstration-selector.ts";
 export * from "./evaluation/index.ts";
-export type { AggregationName } from "./federation/aggregation/aggregations.ts";
 export type { ClientRows, DivisionOptions } from "./federation/divide-rows.ts";
 export type { FedLlmTask, OwnOptions } from "./federation/fedllm/task.ts";
 export type { Figures, RoundOptions } from "./federation/rounds/documents.ts";

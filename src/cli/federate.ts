@@ -8,11 +8,18 @@ import { z } from "zod";
 import { InputError } from "../core/errors.ts";
 import { parseJson } from "../core/formats/json-document.ts";
 import { parseFields, parseOptions } from "../core/parse-fields.ts";
-import { type AggregationName, aggregations } from "../federation/aggregation/aggregations.ts";
 import { countRows } from "../federation/divide-rows.ts";
-import { openFedLlmMember } from "../federation/fedllm/member-part.ts";
+import { createFedLlmMember } from "../federation/fedllm/member-part.ts";
 import { openFedLlmServer } from "../federation/fedllm/server-part.ts";
-import { checkTask, fedLlmTask, type OwnOptions, tunable } from "../federation/fedllm/task.ts";
+import {
+  checkTask,
+  fedLlmTask,
+  type OwnOptions,
+  openTaskAdapter,
+  roundAggregations,
+  runOptionsOf,
+  tunable,
+} from "../federation/fedllm/task.ts";
 import { keepSecret } from "../federation/privacy/noise-secret.ts";
 import {
   type RoundDocument,
@@ -29,6 +36,7 @@ import { openAppendLog } from "../node/files/append-log.ts";
 import { withLock } from "../node/files/lock.ts";
 import { readText } from "../node/files/read.ts";
 import { makeFolder, writeFolderWhole } from "../node/files/write.ts";
+import { parseRunConfig } from "../node/training/run-config.ts";
 import { openLocalTransport } from "../transport/local-transport.ts";
 import { openNatsTransport } from "../transport/nats-transport.ts";
 import type { Transport } from "../transport/transport.ts";
@@ -37,8 +45,6 @@ import { readConfigFile } from "./config-file.ts";
 import { createStatusLine, formatBytes, note, print, type StatusLine } from "./output.ts";
 import { addRunOptions, readRunOptions } from "./run-options.ts";
 import { addCredentialOptions } from "./workers-option.ts";
-
-const aggregationNames = Object.keys(aggregations) as AggregationName[];
 
 export function addFederateCommands(program: Command): void {
   const federate = program
@@ -71,7 +77,7 @@ function addSimulate(federate: Command): void {
     .option("--limit <n>", "only the first n rows", parseWhole(1))
     .addOption(
       new Option("--aggregation <name>", "how adapters become one (docs/federation.md)")
-        .choices(aggregationNames)
+        .choices(roundAggregations)
         .default("product"),
     )
     .option("--secure-aggregation", "masks hide each client's update from the server (with fedavg or ffa)")
@@ -179,7 +185,7 @@ function describeRound({ round, heldOutLoss, sentBytes, receivedBytes, figures }
 const serverConfig = z.strictObject({
   /** The server reads its configuration, no weight is computed with. */
   model: z.string().min(1),
-  aggregation: z.enum(aggregationNames as [AggregationName, ...AggregationName[]]).default("product"),
+  aggregation: fedLlmTask.shape.aggregation.default("product"),
   tuning: z.record(z.string(), z.unknown()).default({}),
   secure_aggregation: fedLlmTask.shape.secure_aggregation,
   differential_privacy: fedLlmTask.shape.differential_privacy,
@@ -295,9 +301,10 @@ function addJoin(federate: Command): void {
             status.update(`waiting for the run "${run}"`);
             const { task, rounds } = await untilBegun(transport, run, signal);
             const own = { model, data, ...(threads !== undefined && { threads }) };
-            const part = await openFedLlmMember({
-              ...{ rounds, client, own, folder: join(out, "rounds") },
-              task: checkTask(task, `The run "${run}"`),
+            const checked = checkTask(task, `The run "${run}"`);
+            const part = createFedLlmMember({
+              ...{ rounds, client, task: checked, own, folder: join(out, "rounds") },
+              adapter: await openTaskAdapter(parseRunConfig(runOptionsOf(checked, own), `The run "${run}"`)),
               examples: await countRows(await resolveDataset(data, "train")),
               events: {
                 onStep: ({ step, loss }) => status.update(`tuning: step ${step}, loss ${loss.toFixed(4)}`),

@@ -22,13 +22,13 @@ export interface HeldOutMeter {
  * @throws InputError if the model or a file cannot be read.
  */
 export async function openHeldOutMeter(config: RunConfig, files: readonly string[]): Promise<HeldOutMeter> {
-  const { storage, method, micro_batch_tokens: microBatchTokens, packing } = config;
+  const { storage, micro_batch_tokens: microBatchTokens, packing } = config;
   const model = await openModel(config.model, { revision: config.revision, storage });
   const source = { config: model.config, tokenizer: async () => model.tokenizer };
   const texts = await Promise.all(
     files.map(async (file) => (await readExamples(config, file, source)).examples.flatMap((e) => e.texts)),
   );
-  const adaptation = createAdaptation({ ...config, method }, model.config);
+  const adaptation = createAdaptation(config, model.config);
   const engine = createEngine(openRunDevice(config), model.config, model.weights, adaptation, {
     segmentSize: 1,
   });

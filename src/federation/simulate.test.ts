@@ -3,8 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { fineTune } from "../node/training/fine-tune.ts";
-import type { AggregationName } from "./aggregation/aggregations.ts";
-import type { FedLlmTask } from "./fedllm/task.ts";
+import { checkTask, type FedLlmTask } from "./fedllm/task.ts";
 import { type SimulationEvents, type SimulationOptions, simulateFederation } from "./simulate.ts";
 import { decodeTensors } from "./tensors.ts";
 
@@ -23,7 +22,7 @@ const tuning = { max_steps: 4, batch_size: 4, learning_rate: 2e-3, lora: { r: 2,
 interface Case {
   readonly clients?: number;
   readonly rounds?: number;
-  readonly aggregation?: AggregationName;
+  readonly aggregation?: FedLlmTask["aggregation"];
   readonly method?: string;
   readonly heldOut?: number;
   readonly task?: Partial<FedLlmTask>;
@@ -136,6 +135,24 @@ test("behind masks the average is the same but for the fixed point, and noise is
   });
   // One round with all clients: the Gaussian mechanism, about sqrt(2 ln(1.25 / delta)) / 2 and a little more.
   expect(noisy.rounds[1]!.figures.epsilon).toBeCloseTo(2.3, 0);
+});
+
+test("a task may name any method of LoRA", () => {
+  for (const method of ["lora", "qlora", "lora-fa", "dora"]) {
+    const task = { framework: "fedllm", aggregation: "product", tuning: { method } };
+    expect(checkTask(task, "The run").tuning).toEqual({ method });
+  }
+});
+
+test.each<[string, object, RegExp]>([
+  ["an aggregation that leaves a residual beside the adapter", { aggregation: "flora" }, /aggregation/],
+  ["a method without an adapter", { tuning: { method: "full" } }, /method "full" does not tune A and B/],
+  ["a method that changes the weights first", { tuning: { method: "pissa" } }, /method "pissa" does not/],
+  ["an option that names a program", { tuning: { reward_module: "steal.js" } }, /reward_module/],
+  ["masks around what needs each update", { secure_aggregation: true }, /needs each update/],
+])("%s is refused", (_, changes, message) => {
+  const task = { framework: "fedllm", aggregation: "product", tuning: {}, ...changes };
+  expect(() => checkTask(task, "The run")).toThrow(message);
 });
 
 async function read(adapter: string) {

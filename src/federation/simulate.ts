@@ -14,7 +14,7 @@ import { openLocalTransport } from "../transport/local-transport.ts";
 import { memberSpace } from "../transport/transport.ts";
 import { fedLlmBytes } from "./accounting.ts";
 import { type ClientRows, type DivisionOptions, divideRows } from "./divide-rows.ts";
-import { openFedLlmMember } from "./fedllm/member-part.ts";
+import { createFedLlmMember } from "./fedllm/member-part.ts";
 import { openFedLlmServer } from "./fedllm/server-part.ts";
 import { type FedLlmTask, type OwnOptions, runOptionsOf } from "./fedllm/task.ts";
 import { openHeldOutMeter } from "./held-out.ts";
@@ -128,20 +128,19 @@ export async function simulateFederation(
         else events.onStage?.(`round ${document.round} of ${rounds.rounds}: ${document.state}`);
       },
     });
-    const ofClients = await Promise.all(
-      clients.map(async ({ client, data, rows }) => {
-        const own_transport = openLocalTransport(join(out, "transport"));
-        const part = await openFedLlmMember({
-          ...{ rounds, client, task, own: { ...own, data }, examples: rows },
-          folder: join(out, "members", client),
-        });
-        const member = createFederationMember({
-          ...{ transport: own_transport, run, client, part },
-          ...(events.signal && { signal: events.signal }),
-        });
-        return { client, transport: own_transport, member };
-      }),
-    );
+    const ofClients = clients.map(({ client, data, rows }) => {
+      // Of its own, so that its bytes are counted apart.
+      const transport = openLocalTransport(join(out, "transport"));
+      const part = createFedLlmMember({
+        ...{ rounds, client, task, own: { ...own, data }, adapter: server.adapter, examples: rows },
+        folder: join(out, "members", client),
+      });
+      const member = createFederationMember({
+        ...{ transport, run, client, part },
+        ...(events.signal && { signal: events.signal }),
+      });
+      return { client, transport, member };
+    });
     const traffic = () =>
       ofClients.map(({ client, transport }) => {
         const { byPlace } = transport.traffic();

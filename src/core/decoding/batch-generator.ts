@@ -6,6 +6,7 @@ import { longestCachedText } from "../engine/layer-context.ts";
 import { InputError } from "../errors.ts";
 import { giveWay } from "../event-loop.ts";
 import type { BitWidth } from "../graph/operators/integer-matmul.ts";
+import type { ModelWeights } from "../models/weights.ts";
 import { createRandom } from "../random.ts";
 import type { Device } from "../runtime/device.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
@@ -48,13 +49,17 @@ export interface GeneratorOptions {
   readonly bits?: BitWidth | "exact";
 }
 
+/** A model, as far as its weights are kept in some form. */
+interface WithStorage {
+  readonly weights: Pick<ModelWeights, "storage">;
+}
+
 /**
  * How weights are kept for writing if nobody says: exactly, but quantized weights in 8 bits, since ONNX Runtime multiplies few
  * rows by NF4 slowly, and int8 weights are made dense for it. Rounding to 8 bits moves each weight by at most 0.4 % of its
  * block's range.
  */
-export function defaultBits(model: AdaptedModel): BitWidth | "exact" {
-  const { storage } = model.weights;
+export function defaultBits({ weights: { storage } }: WithStorage): BitWidth | "exact" {
   return storage === "nf4" || storage === "int8" ? 8 : "exact";
 }
 

@@ -1,7 +1,13 @@
 /** @file What texts begin with, kept as keys and values: a tree of segments, in which what several share is held once. */
 
 import type { ModelConfig } from "../architectures/architecture.ts";
-import { commonLength, copyTokens, createKeyValues, type KeyValues } from "../engine/key-values.ts";
+import {
+  bytesPerToken,
+  commonLength,
+  copyTokens,
+  createKeyValues,
+  type KeyValues,
+} from "../engine/key-values.ts";
 
 /**
  * Texts whose keys and values are kept for others that begin alike, each perhaps with a value of its own, within a number of bytes: what
@@ -51,8 +57,7 @@ interface Segment<Value> {
 /** @param mostBytes with 0 nothing is kept */
 export function createBeginnings<Value>(config: ModelConfig, mostBytes: number): Beginnings<Value> {
   type Node = Segment<Value>;
-  const bytesPerToken =
-    2 * config.numHiddenLayers * config.numKeyValueHeads * config.headDim * Float32Array.BYTES_PER_ELEMENT;
+  const tokenBytes = bytesPerToken(config);
   const roots = new Map<number, Node>();
   /** In the order of their last use, each before those that it follows; so the first is a leaf. */
   const used = new Set<Node>();
@@ -107,7 +112,7 @@ export function createBeginnings<Value>(config: ModelConfig, mostBytes: number):
   /** Makes room, but not in the segments that were used last. */
   const evict = (spared: number) => {
     for (const leaf of used) {
-      if (tokens * bytesPerToken <= mostBytes || used.size <= spared) break;
+      if (tokens * tokenBytes <= mostBytes || used.size <= spared) break;
       siblingsOf(leaf).delete(leaf.ids[0]!);
       used.delete(leaf);
       tokens -= leaf.ids.length;
@@ -116,7 +121,7 @@ export function createBeginnings<Value>(config: ModelConfig, mostBytes: number):
 
   return {
     get bytes() {
-      return tokens * bytesPerToken;
+      return tokens * tokenBytes;
     },
     find(ids) {
       const { path, length, isWhole } = walk(ids);

@@ -22,6 +22,11 @@ export function createKeyValues(config: ModelConfig, rows: number, length: numbe
   return { rows, length, keys: create(), values: create() };
 }
 
+/** Bytes of the keys and values of a token. */
+export function bytesPerToken({ numHiddenLayers, numKeyValueHeads, headDim }: ModelConfig): number {
+  return 2 * numHiddenLayers * numKeyValueHeads * headDim * Float32Array.BYTES_PER_ELEMENT;
+}
+
 /** The first `rows` rows, sharing memory. */
 export function firstRows(source: KeyValues, rows: number): KeyValues {
   const part = (data: Float32Array) => data.subarray(0, (data.length / source.rows) * rows);

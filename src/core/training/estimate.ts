@@ -17,6 +17,7 @@ import {
   buildLogProbabilities,
   buildWholeDivergence,
 } from "../engine/divergence-programs.ts";
+import { bytesPerToken } from "../engine/key-values.ts";
 import {
   buildBackward,
   buildCachedBlocks,
@@ -183,7 +184,8 @@ export function estimateStep(
   }
   if (written) {
     // The cache is there twice while it grows, and so are a step's logits while tokens are drawn.
-    activationBytes += 2 * countCacheBytes(config, written) + 2 * written.rows * config.vocabSize * 4;
+    activationBytes +=
+      2 * written.rows * written.length * bytesPerToken(config) + 2 * written.rows * config.vocabSize * 4;
     activationBytes += forwardPass.block.peakBytes * arenaOverhead.segments;
   }
 
@@ -252,7 +254,7 @@ export function estimateWriting(
   const readers = isScored ? 2 : 1;
   const estimated = {
     weightBytes: countWeightBytes(base) + quantized,
-    cacheBytes: 2 * countCacheBytes(config, { rows, length }),
+    cacheBytes: 2 * rows * length * bytesPerToken(config),
     keptBytes: readers * keptBytes,
     // Logits are there for two steps, and sorted.
     activationBytes:
@@ -261,14 +263,6 @@ export function estimateWriting(
       3 * rows * vocabSize * 4,
   };
   return { ...estimated, peakBytes: Object.values(estimated).reduce((a, b) => a + b, processBytes) };
-}
-
-/** Keys and values of texts that are written side by side, in float32. */
-function countCacheBytes(
-  { numHiddenLayers, numKeyValueHeads, headDim }: ModelConfig,
-  { rows, length }: { readonly rows: number; readonly length: number },
-): number {
-  return rows * length * numHiddenLayers * 2 * numKeyValueHeads * headDim * 4;
 }
 
 /** What reading a micro-batch and scoring its labels costs, block by block. */

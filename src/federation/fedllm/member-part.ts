@@ -18,13 +18,15 @@ import type { RoundOptions } from "../rounds/documents.ts";
 import type { MemberPart } from "../rounds/framework.ts";
 import { decodeTensors, encodeTrained, longestEncoding } from "../tensors.ts";
 import { hideUpdate } from "./private-sum.ts";
-import { type FedLlmTask, hidingOf, type OwnOptions, openTaskAdapter, runOptionsOf } from "./task.ts";
+import { type FedLlmTask, hidingOf, type OwnOptions, runOptionsOf, type TaskAdapter } from "./task.ts";
 
 export interface FedLlmMemberOptions {
   readonly rounds: RoundOptions;
   readonly client: string;
   readonly task: FedLlmTask;
   readonly own: OwnOptions;
+  /** The task's adapter on the member's model. */
+  readonly adapter: TaskAdapter;
   /** Rows of its data. */
   readonly examples: number;
   /** Where its rounds' runs are. */
@@ -32,19 +34,19 @@ export interface FedLlmMemberOptions {
   readonly events?: RunEvents;
 }
 
-/** @throws InputError if the model cannot be read, or the task's options are bad. */
-export async function openFedLlmMember({
+/** @throws InputError if the task's options are bad. */
+export function createFedLlmMember({
   rounds,
   client,
   task,
   own,
+  adapter: { initial, write },
   examples,
   folder,
   events = {},
-}: FedLlmMemberOptions): Promise<MemberPart> {
+}: FedLlmMemberOptions): MemberPart {
   const options = runOptionsOf(task, own);
   const config = parseRunConfig(options, "The federation's tuning");
-  const { initial, write } = await openTaskAdapter(config);
   const folderOf = (round: number) => join(folder, `round-${String(round).padStart(5, "0")}`);
 
   const tune = async (round: number, begins: Uint8Array, signal: AbortSignal | undefined) => {
@@ -66,7 +68,7 @@ export async function openFedLlmMember({
     if (existsSync(path)) return readMaskKeys(readText(path), path);
     const keys = createMaskKeys();
     makeFolder(folderOf(round));
-    writeWhole(path, writeMaskKeys(keys));
+    writeWhole(path, writeMaskKeys(keys), 0o600);
     return keys;
   };
   return {

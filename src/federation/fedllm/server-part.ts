@@ -18,6 +18,7 @@ import { addHidden, checkHidden } from "./private-sum.ts";
 import { type FedLlmTask, hidingOf, openTaskAdapter, runOptionsOf, type TaskAdapter } from "./task.ts";
 
 export interface FedLlmServer extends ServerPart {
+  /** The task's adapter on the model. */
   readonly adapter: TaskAdapter;
   /** Numbers of a client's update. */
   readonly trainedNumbers: number;

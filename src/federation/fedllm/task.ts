@@ -23,9 +23,12 @@ export const tunable = [
   ...["max_grad_norm", "train_on", "apply_chat_template", "packing", "context", "overlong", "seed"],
 ] as const;
 
+/** Those of which a round's adapter is all that clients go on with: the others leave a residual beside it. */
+export const roundAggregations = ["product", "fedavg", "ffa"] as const satisfies readonly AggregationName[];
+
 export const fedLlmTask = z.strictObject({
   framework: z.literal("fedllm"),
-  aggregation: z.enum(Object.keys(aggregations) as [AggregationName, ...AggregationName[]]),
+  aggregation: z.enum(roundAggregations),
   /** Masks hide each update from the server, which learns their sum (docs/federation.md). */
   secure_aggregation: z.boolean().default(false),
   /** Client-level differential privacy: the norm to which updates are clipped, and the noise on their sum, in units of it. */
@@ -37,7 +40,7 @@ export const fedLlmTask = z.strictObject({
     })
     .optional(),
   /** Options of `slimtune tune`, of those that do not name a file. */
-  tuning: z.partialRecord(z.enum(tunable as unknown as [string, ...string[]]), z.unknown()),
+  tuning: z.strictObject(Object.fromEntries(tunable.map((name) => [name, z.unknown().optional()]))),
 });
 export type FedLlmTask = z.output<typeof fedLlmTask>;
 
@@ -58,7 +61,12 @@ export function checkTask(task: unknown, origin: string): FedLlmTask {
     throw new InputError(
       `${origin}: a sum is all that secure aggregation and differential privacy give the server, and "${checked.aggregation}" needs each update; choose the aggregation "fedavg" or "ffa".`,
     );
-  parseRunConfig(runOptionsOf(checked, { model: "MODEL", data: "DATA" }), origin);
+  const { method, lora } = parseRunConfig(runOptionsOf(checked, { model: "MODEL", data: "DATA" }), origin);
+  // PiSSA begins by taking a part out of the weights.
+  if (methodOf(method).peft?.section !== "lora" || lora?.init_lora_weights !== true)
+    throw new InputError(
+      `${origin}: method "${method}" does not tune A and B of LoRA beside the model's own weights, which is what is averaged; choose "lora", "qlora" or "lora-fa".`,
+    );
   return checked;
 }
 

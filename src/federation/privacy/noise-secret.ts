@@ -10,7 +10,7 @@ const secretBytes = 32;
 
 /** Reads the secret, or makes it. Who knows it can take the noise off. @throws InputError if the file holds something else */
 export function keepSecret(path: string): Uint8Array {
-  if (!existsSync(path)) writeWhole(path, randomBytes(secretBytes));
+  if (!existsSync(path)) writeWhole(path, randomBytes(secretBytes), 0o600);
   const secret = readWhole(path);
   if (secret.length !== secretBytes)
     throw new InputError(`${path} is not what a server has kept to draw its noise; remove it.`);

@@ -1,5 +1,6 @@
 /** @file The memory of a writer of texts before it is opened. */
 
+import { defaultBits } from "../../core/decoding/batch-generator.ts";
 import type { BitWidth } from "../../core/graph/operators/integer-matmul.ts";
 import type { Storage } from "../../core/models/linear.ts";
 import { chooseTableDtype } from "../../core/models/load-weights.ts";
@@ -46,7 +47,7 @@ export async function estimateWriter({
   const { config } = checkpoint;
   const longest = chooseContext(options.context, options.model, config);
   const length = options.context ?? Math.min(512, longest);
-  const { bits = storage === "nf4" || storage === "int8" ? 8 : "exact", isScored = false } = options;
+  const { bits = defaultBits({ weights: { storage } }), isScored = false } = options;
   const base = { config, storage, tableDtype: chooseTableDtype(checkpoint, storage) };
   const shape = { rows: batchSize, length, keptBytes, isScored, ...(bits !== "exact" && { bits }) };
   return { ...estimateWriting(base, shape), length };
