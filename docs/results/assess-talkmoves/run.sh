@@ -16,3 +16,4 @@ node $here/lessons.js "$source" "$out" 200 30 800
 slimtune assess $lessons --formulations score,count,examples,turns --context all,300 --shots 0,4 --repeats 2 --out "$out/asked"
 slimtune tune --model "$model" --data "$out/asked/turns-train.jsonl" --num-train-epochs 2 --learning-rate 2e-4 --out "$out/judge"
 slimtune assess $lessons --adapter "$out/judge/adapter" --formulations turns --context 300 --out "$out/judged"
+slimtune assess $lessons --formulations score --context 300 --shots 0,4 --repeats 3 --out "$out/consistency"
