@@ -2,7 +2,7 @@
 
 import { stdout } from "node:process";
 import { type Command, Option } from "commander";
-import { countTokens, type TrainingExample } from "../core/data/training-example.ts";
+import { countTokens, type ExampleKind, type TrainingExample } from "../core/data/training-example.ts";
 import { objectiveNames, objectiveOf } from "../core/objectives/objectives.ts";
 import { wantsColour } from "../node/colours.ts";
 import { inspectData, renderExample, renderReport } from "../node/data/inspect.ts";
@@ -62,7 +62,9 @@ export function addInspectCommand(program: Command): void {
       });
       const shown = examples.slice(0, show ?? 3);
       if (json) {
-        print(`${JSON.stringify({ report, examples: shown.map(toJson) })}\n`);
+        print(
+          `${JSON.stringify({ report, examples: shown.map((example) => toJson(example, report.learnsFrom)) })}\n`,
+        );
         return;
       }
       for (const [index, example] of shown.entries()) {
@@ -84,8 +86,11 @@ function describeExample(example: TrainingExample): string {
   ].join(", ");
 }
 
-/** The one text of an example, or the texts of a pair by their names, with what is known of it. */
-function toJson({ texts, ...about }: TrainingExample): object {
-  const [first, rejected] = texts.map(({ ids, trained }) => ({ ids: [...ids], trained: [...trained] }));
-  return { ...(rejected ? { chosen: first, rejected } : first), ...about };
+/** The one text of an example, or two texts by their names, with what is known of it. */
+function toJson({ texts, ...about }: TrainingExample, learnsFrom: ExampleKind): object {
+  const [first, second] = texts.map(({ ids, trained }) => ({ ids: [...ids], trained: [...trained] }));
+  if (!second) return { ...first, ...about };
+  return learnsFrom === "wordings"
+    ? { worded: first, reworded: second, ...about }
+    : { chosen: first, rejected: second, ...about };
 }

@@ -28,6 +28,7 @@ export function addProblemsCommand(program: Command): void {
     .option("--name <task>", "name of its task (default: the file's)")
     .option("--rows <n>", "rows to tune on", parseWhole(0), 1000)
     .option("--items <n>", "items of each task", parseWhole(1), 200)
+    .option("--rewordings", "rows with a second wording of their question, for --objective companion")
     .option("--seed <n>", "of the draws", parseWhole(0), 0)
     .requiredOption("--out <folder>", "the folder that is written")
     .option("--json", "print one JSON object instead of text")

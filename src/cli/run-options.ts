@@ -42,6 +42,11 @@ export function addRunOptions(command: Command): Command {
       parseNumber,
     )
     .option("--simpo-gamma <x>", "simpo: margin that is aimed at", parseNumber)
+    .option(
+      "--companion-weight <x>",
+      "companion: weight of how far the states after both wordings are apart",
+      parseNumber,
+    )
     .option("--cpo-alpha <x>", "cpo, simpo: weight of imitating the chosen answers", parseNumber)
     .option("--desirable-weight <x>", "kto: weight of wanted answers", parseNumber)
     .option("--undesirable-weight <x>", "kto: weight of unwanted answers", parseNumber)

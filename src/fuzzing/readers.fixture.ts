@@ -171,6 +171,7 @@ const pairs = [
   { chosen: turns, rejected: [...turns, ...turns], tools: [{ name: "f" }] },
   { chosen: "How many? 3", rejected: "How many? 4" },
 ];
+const wordings = { question: "How many?", rewording: "What number?", answer: "3" };
 const unpaired = { instruction: "Add.", input: "1 + 1", output: "2", label: true, weight: 2 };
 
 const steps = [
@@ -293,6 +294,7 @@ export const readers: readonly Reader[] = [
     pairs.map((row) => JSON.stringify(row)),
     "pairs",
   ),
+  rows("jsonl", [JSON.stringify(wordings)], "wordings"),
   rows("jsonl", [JSON.stringify(unpaired)], "unpaired"),
   rows("jsonl", [JSON.stringify(problem)], "prompts"),
   rows(

@@ -42,7 +42,7 @@ export function drawDates(counts: ProblemCounts, seed: number): ProblemSet {
     drawDifferent(count, createRandom(seed, stream), (random) => drawItem(random, split, spans));
   return {
     rows: draw(counts.rows, "train", tuned, 0).map(({ question, choices, label }) =>
-      toRow(question, choices[label]!),
+      toRow(question, reword(question), choices[label]!),
     ),
     tasks: [
       { name: "dates", items: draw(counts.items, "held-out", tuned, 1) },
@@ -79,6 +79,13 @@ function drawItem(random: Random, split: Split, spans: readonly Span[]): ChosenI
     choices: options,
     label,
   };
+}
+
+function reword(question: string): string {
+  return question.replace(
+    /^Today is (\S+)\. What is the date (.*) in MM\/DD\/YYYY\?$/m,
+    "It is $1. Which date, in MM/DD/YYYY, is it $2?",
+  );
 }
 
 function drawDay(random: Random, split: Split): Date {

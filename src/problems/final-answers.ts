@@ -41,10 +41,15 @@ export async function readFinalAnswers(
   const drawn = [...problems.values()];
   createPythonRandom(seed).shuffle(drawn);
   return {
-    rows: drawn.slice(0, rows).map(({ question, answer }) => toRow(question, answer)),
+    rows: drawn.slice(0, rows).map(({ question, answer }) => toRow(question, instruct(question), answer)),
     tasks: [{ name, items: drawn.slice(rows, rows + items) }],
     leftOut,
   };
+}
+
+/** The release's other prompt for such problems. */
+function instruct(question: string): string {
+  return `Below is an math word problem. Solve the problem and provide the correct result.\n### Problem:\n${question}\n### Answer:`;
 }
 
 function toProblem({ fields, line }: Row, path: string): WrittenItem {

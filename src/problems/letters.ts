@@ -59,7 +59,9 @@ export function drawLetters(counts: ProblemCounts, seed: number): ProblemSet {
   const draw = (count: number, split: Split, kind: Kind, stream: number) =>
     drawDifferent(count, createRandom(seed, stream), (random) => drawItem(random, split, kind));
   return {
-    rows: draw(counts.rows, "train", tuned, 0).map(({ question, answer }) => toRow(question, answer)),
+    rows: draw(counts.rows, "train", tuned, 0).map(({ question, answer }) =>
+      toRow(question, reword(question), answer),
+    ),
     tasks: [
       { name: "letters", items: draw(counts.items, "held-out", tuned, 1) },
       ...shifts.map(({ kind, ...task }, i) => ({
@@ -82,4 +84,11 @@ function drawItem(random: Random, split: Split, { places, words }: Kind): Writte
     question: `Take the ${place} letters of the words in "${name.join(" ")}" and concatenate them.\n\n### Response:`,
     answer: name.map(letters[place]).join(""),
   };
+}
+
+function reword(question: string): string {
+  return question.replace(
+    /^Take the (\S+) letters of the words in ("[^"]+") and concatenate them\./,
+    "What do the $1 letters of all words in $2 give, one after the other?",
+  );
 }

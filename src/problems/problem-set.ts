@@ -6,6 +6,8 @@ import type { Random } from "../core/random.ts";
 export interface ProblemRow {
   /** All that stands before the answer. */
   readonly prompt: string;
+  /** The same in other words. */
+  readonly rewording: string;
   readonly completion: string;
 }
 
@@ -45,9 +47,9 @@ export interface ProblemCounts {
   readonly items: number;
 }
 
-/** @param question all that stands before the answer */
-export function toRow(question: string, answer: string): ProblemRow {
-  return { prompt: question, completion: ` ${answer}` };
+/** @param question all that stands before the answer, as `rewording` in other words */
+export function toRow(question: string, rewording: string, answer: string): ProblemRow {
+  return { prompt: question, rewording, completion: ` ${answer}` };
 }
 
 /** @throws RangeError if so many different ones do not turn up. */

@@ -128,6 +128,7 @@ test("tasks are asked as their files say", async () => {
     .split("\n")
     .map((line) => line && JSON.parse(line));
   expect(row.completion).toMatch(/^ \w{2,3}$/);
+  expect(Object.keys(row)).toEqual(["prompt", "completion"]);
   const prepared = await prepareTasks(
     tasks.map(({ name }) => name),
     {},
@@ -135,6 +136,30 @@ test("tasks are asked as their files say", async () => {
   );
   const [{ gold, target }] = prepared.tasks[0]!.instances as [(typeof prepared.tasks)[0]["instances"][0]];
   expect(gold).toMatchObject({ continuation: ` ${target}` });
+});
+
+test("rows are worded twice if that is asked for", async () => {
+  const rowsOf = async (set: "letters" | "dates") => {
+    const { train } = await writeProblems({
+      ...{ set, rows: 3, items: 1, rewordings: true, out: join(scratch, `${set} twice`) },
+    });
+    return readFileSync(train!, "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+  };
+  for (const { prompt, rewording } of await rowsOf("letters")) {
+    const [, place, name] = /^Take the (\S+) letters of the words in ("[^"]+")/.exec(prompt)!;
+    expect(rewording).toBe(
+      `What do the ${place} letters of all words in ${name} give, one after the other?\n\n### Response:`,
+    );
+  }
+  for (const { prompt, rewording } of await rowsOf("dates")) {
+    const [, today, span] = /^Today is (\S+)\. What is the date (.+) in MM/m.exec(prompt)!;
+    expect(rewording).toContain(
+      `\nIt is ${today}. Which date, in MM/DD/YYYY, is it ${span}?\n### Options:\n`,
+    );
+  }
 });
 
 test.each([

@@ -23,6 +23,8 @@ export interface WriteProblemsOptions {
   readonly rows?: number;
   /** Of each task. Default 200. */
   readonly items?: number;
+  /** Whether rows have their question in a second wording too, for the objective "companion". Default false. */
+  readonly rewordings?: boolean;
   /** Of the draws. Default 0. */
   readonly seed?: number;
   /** The folder that is written: train.jsonl, and for each task NAME.jsonl and NAME.yaml. */
@@ -48,14 +50,18 @@ export interface ProblemsReport {
  * console.log(tasks.map(({ name, shift = "as the rows" }) => `${name}: ${shift}`));
  */
 export async function writeProblems(options: WriteProblemsOptions): Promise<ProblemsReport> {
-  const { rows = 1000, items = 200, out } = options;
+  const { rows = 1000, items = 200, rewordings = false, out } = options;
   if (!isNewFolder(out))
     throw new InputError(`The output folder ${out} is not empty; choose another folder.`);
   const set = await makeSet(options, { rows, items });
   const lines = (records: readonly object[]) =>
     records.map((record) => `${JSON.stringify(record)}\n`).join("");
   await writeFolderWhole(out, async (folder) => {
-    if (rows > 0) writeWhole(join(folder, "train.jsonl"), lines(set.rows));
+    if (rows > 0)
+      writeWhole(
+        join(folder, "train.jsonl"),
+        lines(rewordings ? set.rows : set.rows.map(({ rewording: _, ...row }) => row)),
+      );
     for (const task of set.tasks) {
       writeWhole(join(folder, `${task.name}.jsonl`), lines(task.items));
       writeWhole(join(folder, `${task.name}.yaml`), stringify(define(task)));

@@ -22,6 +22,8 @@ export interface ExampleContent {
 export interface Draft extends ExampleContent {
   /** Of a preference: the same prompt with the answer that is worse. */
   readonly rejected?: ExampleContent;
+  /** Of a question in two wordings: the other one, with the same answer. */
+  readonly reworded?: ExampleContent;
   /** Of an unpaired answer: whether it is a wanted one. */
   readonly label?: boolean;
   /** Of a prompt that the model answers itself; the messages are those before its answer, and a completion is empty. */
@@ -157,6 +159,28 @@ function asText({ asked, answered, read, ...format }: ExchangeFormat): ExampleFo
         );
       }
       return read(fields, answered);
+    },
+  };
+}
+
+/** An exchange whose question stands in a second wording in the field "rewording". */
+function asWordings({ name, asked, answered, read, ...format }: ExchangeFormat): ExampleFormat {
+  return {
+    ...format,
+    name: `${name} in two wordings`,
+    fields: [asked, "rewording", answered],
+    read(fields) {
+      const ownName = (field: string) => (field === asked ? "rewording" : field);
+      const reworded: Fields = {
+        ...fields,
+        text: (field) => fields.text(ownName(field)),
+        list: (field) => fields.list(ownName(field)),
+        value: (field) => fields.value(ownName(field)),
+      };
+      return {
+        ...readAnswer(fields, answered, read),
+        reworded: readAnswer(reworded, answered, read),
+      };
     },
   };
 }
@@ -317,6 +341,7 @@ export const exampleFormats: Readonly<Record<ExampleKind, readonly ExampleFormat
       read: (fields) => ({ plain: { prompt: "", completion: fields.text("text") } }),
     },
   ],
+  wordings: exchanges.map(asWordings),
   pairs: [
     ...exchanges.map(asPair),
     { name: "pair with a common beginning", fields: ["chosen", "rejected"], read: readPairWithoutPrompt },

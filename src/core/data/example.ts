@@ -18,6 +18,8 @@ export interface Example extends ExampleContent {
   readonly variables?: Readonly<Record<string, unknown>>;
   /** Of a preference: the same prompt with the answer that is worse. */
   readonly rejected?: Example;
+  /** Of a question in two wordings: the other one, with the same answer. */
+  readonly reworded?: Example;
   /** Of an unpaired answer: whether it is a wanted one. */
   readonly label?: boolean;
   /** Of a prompt that the model answers itself. */
@@ -107,11 +109,12 @@ export function createExampleReader(
       );
     }
     const checked = checkFields(mapped, path, line);
-    const { rejected, label, problem, solutions, ...own } = format.read(checked);
+    const { rejected, reworded, label, problem, solutions, ...own } = format.read(checked);
     const weight = readWeight(checked);
     return {
       ...addConversationFields(own, checked),
       ...(rejected && { rejected: { ...addConversationFields(rejected, checked), line } }),
+      ...(reworded && { reworded: { ...addConversationFields(reworded, checked), line } }),
       ...(label !== undefined && { label }),
       ...(problem && { problem: { ...problem, fields, line } }),
       ...(solutions && { solutions }),

@@ -38,7 +38,7 @@ export function prepareExample(
   options: TokenizationOptions,
   path: string,
 ): PreparedRow {
-  const { rejected, label, weight, problem, solutions } = example;
+  const { rejected, reworded, label, weight, problem, solutions } = example;
   const about = { ...(weight !== undefined && { weight }), ...(label !== undefined && { label }) };
   if (problem || solutions) {
     const text = tokenizePrompt(example, tokenizer, options, `${path}, line ${example.line}`);
@@ -47,17 +47,18 @@ export function prepareExample(
       : [{ texts: [text], problem: problem! }];
     return { examples: examples.map((each) => ({ ...each, ...about })), unprintedRoles: [] };
   }
-  const isPreference = rejected !== undefined || label !== undefined;
-  const sides = [example, ...(rejected ? [rejected] : [])].map((side) =>
+  const other = rejected ?? reworded;
+  const isWhole = other !== undefined || label !== undefined;
+  const sides = [example, ...(other ? [other] : [])].map((side) =>
     tokenizeExample(side, tokenizer, options, path),
   );
-  if (isPreference && sides.some(({ examples }) => examples.length > 1)) {
+  if (isWhole && sides.some(({ examples }) => examples.length > 1)) {
     throw new InputError(
       `${path}, line ${example.line}: the answer has several turns, which the chat template prints differently when others follow; make all but the last of them part of the prompt.`,
     );
   }
   return {
-    examples: isPreference
+    examples: isWhole
       ? [{ texts: sides.flatMap(({ examples }) => examples), ...about }]
       : sides[0]!.examples.map((text) => ({ texts: [text], ...about })),
     unprintedRoles: [...new Set(sides.flatMap(({ unprintedRoles }) => unprintedRoles))],

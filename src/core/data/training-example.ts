@@ -4,7 +4,7 @@ import type { TokenizedExample } from "./batch.ts";
 
 export interface TrainingExample {
   /**
-   * One text where it is imitated; of a preference the chosen and the rejected; of an unpaired answer the answer, and another
+   * One text where it is imitated; of a question in two wordings the same answer after each; of a preference the chosen and the rejected; of an unpaired answer the answer, and another
    * prompt's answer to the same prompt; of a prompt that the model answers itself the prompt or, once it has, the answers after it.
    */
   readonly texts: readonly TokenizedExample[];
@@ -32,8 +32,8 @@ export interface AskedProblem {
   readonly line: number;
 }
 
-/** Which examples an objective learns from; "prompts" are answered by the model itself, "steps" are solutions with labels of their steps. */
-export type ExampleKind = "texts" | "pairs" | "unpaired" | "prompts" | "steps";
+/** Which examples an objective learns from; "prompts" are answered by the model itself, "steps" are solutions with labels of their steps, "wordings" answers to a question that is worded twice. */
+export type ExampleKind = "texts" | "wordings" | "pairs" | "unpaired" | "prompts" | "steps";
 
 /** Tokens of all texts of an example. */
 export function countTokens({ texts }: TrainingExample): number {

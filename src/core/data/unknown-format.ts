@@ -9,6 +9,7 @@ type Fields = Readonly<Record<string, unknown>>;
 const kinds: Readonly<Record<ExampleKind, { readonly what: string; readonly option: string }>> = {
   texts: { what: "answers that are all wanted", option: "`--objective sft`" },
   pairs: { what: "pairs of a chosen and a rejected answer", option: "`--objective dpo`" },
+  wordings: { what: "questions in two wordings with one answer", option: "`--objective companion`" },
   unpaired: { what: "single answers with a label", option: "`--objective kto`" },
   prompts: { what: "prompts with their right answers", option: "`--objective grpo`" },
   steps: { what: "solutions with labels of their steps", option: "`--objective prm`" },
@@ -33,7 +34,7 @@ export function describeUnknownFields(fields: Fields, learnsFrom: ExampleKind): 
     return `${list} are preference data, from which supervised tuning does not learn what is worse; learn from both answers with ${kinds.pairs.option}, or train on the chosen ones alone with ${option}`;
   }
   const known = formats.map((format) => `${format.name} (${format.fields.join(", ")})`).join("; ");
-  const kind = (["pairs", "unpaired", "steps", "texts", "prompts"] as const).find((other) =>
+  const kind = (["pairs", "unpaired", "steps", "wordings", "texts", "prompts"] as const).find((other) =>
     exampleFormats[other].some((format) => fits(format, fields)),
   );
   if (kind !== undefined) {

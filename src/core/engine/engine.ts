@@ -81,6 +81,8 @@ export interface AccumulateOptions {
   readonly hiddenLoss?: HiddenLoss;
   /** The gradient of a further loss by {@link Engine.contributions}, of the same shape. Default: there is none. */
   readonly contributionGradient?: Float32Array;
+  /** The gradient of a further loss by {@link Engine.states}, of the same shape. Default: there is none. */
+  readonly stateGradient?: Float32Array;
 }
 
 /** What the next-token distributions of a batch are compared with. */
@@ -128,7 +130,7 @@ export interface Engine {
   score(batch: Batch, parameters: Parameters): Promise<Float64Array>;
   /**
    * The same, with the gradients of the sum of their negatives, each times its weight, added to `gradients`; so are those of divergences
-   * and of losses on a hidden state and on contributions.
+   * and of losses on hidden states and on contributions.
    *
    * @throws InputError if the teacher has another vocabulary, or other positions, or the hidden state is inside a segment.
    */
@@ -145,6 +147,8 @@ export interface Engine {
    * @throws Error if it has none.
    */
   contributions(batch: TokenBatch, parameters: Parameters): Promise<Float32Array>;
+  /** What the output layer is given at each of the batch's labels, [labels, hiddenSize] in row-major order: the states after the final norm. */
+  states(batch: Batch, parameters: Parameters): Promise<Float32Array>;
   /**
    * What the model says at flat positions, for a student to be compared with. Only hidden rows are kept: the output layer's parameters
    * are read again when a student is compared, so they have to stay as they are until then, and the engine unreleased.
@@ -427,7 +431,7 @@ export function createEngine(
   };
 
   const accumulateBySegment: Accumulate = async (batch, parameters, gradients, options) => {
-    const { weights, dropout, distillation, hiddenLoss, contributionGradient } = options;
+    const { weights, dropout, distillation, hiddenLoss, contributionGradient, stateGradient } = options;
     const comparison = distillation && checkComparison(distillation);
     const dims = [batch.rows, batch.length, config.hiddenSize];
     const inputs: HostTensor[] = [];
@@ -446,8 +450,9 @@ export function createEngine(
     const last = output!;
     await visitState(last, config.numHiddenLayers);
     const ofHead = [headWeights(parameters), headGradients(gradients)] as const;
+    const rows = gatherRows(last, batch.labelPositions);
     const { logProbabilities, dRows } = await outputLayer.accumulate(
-      gatherRows(last, batch.labelPositions),
+      rows,
       batch.labels,
       ...ofHead,
       weights,
@@ -455,6 +460,10 @@ export function createEngine(
     );
     const dLast = new Float32Array(last.data.length);
     scatterAddRows(dLast, batch.labelPositions, dRows);
+    if (stateGradient) {
+      const ofStates = await outputLayer.accumulateStates(rows, ...ofHead, stateGradient);
+      scatterAddRows(dLast, batch.labelPositions, ofStates);
+    }
     let divergences: Float64Array = new Float64Array();
     if (comparison) {
       const { positions, weights } = distillation;
@@ -543,11 +552,11 @@ export function createEngine(
       batch,
       parameters,
       gradients,
-      { weights, dropout, distillation, hiddenLoss, contributionGradient },
+      { weights, dropout, distillation, hiddenLoss, contributionGradient, stateGradient },
     ) {
       if (hiddenLoss) checkHiddenLoss(hiddenLoss);
       const key = drops ? dropout : undefined;
-      const isOfOutput = !hiddenLoss && !contributionGradient;
+      const isOfOutput = !hiddenLoss && !contributionGradient && !stateGradient;
       if (isWhole && distillation && isOfOutput && batch.labels.length === 0)
         return accumulateWholeDivergence(batch, parameters, gradients, distillation, key);
       const accumulate = isWhole && !distillation && isOfOutput ? accumulateWhole : accumulateBySegment;
@@ -557,12 +566,17 @@ export function createEngine(
         ...(distillation && { distillation }),
         ...(hiddenLoss && { hiddenLoss }),
         ...(contributionGradient && { contributionGradient }),
+        ...(stateGradient && { stateGradient }),
       });
     },
     async contributions(batch, parameters) {
       const { contribution } = await runSegments(batch, parameters);
       if (!contribution) throw new Error("The last block's attention adapter has no contribution.");
       return contribution.data as Float32Array;
+    },
+    async states(batch, parameters) {
+      const rows = gatherRows(await runForward(batch, parameters), batch.labelPositions);
+      return outputLayer.states(rows, headWeights(parameters));
     },
     async predict(batch, positions, parameters, temperature = 1) {
       if (!(temperature > 0))

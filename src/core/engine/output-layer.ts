@@ -25,6 +25,7 @@ import {
   type HeadGradients,
   type HeadWeights,
   type OutputTile,
+  type VocabularySlices,
 } from "./vocabulary-slices.ts";
 
 /** One entry per row. */
@@ -52,6 +53,10 @@ export interface OutputLayer {
     labelWeights: Float32Array,
     kept?: HostTensor,
   ): Promise<{ readonly logProbabilities: Float64Array; readonly dRows: Float32Array }>;
+  /** The rows after the final norm, [N, hiddenSize]. */
+  states(rows: Float32Array, weights: HeadWeights): Promise<Float32Array>;
+  /** The gradient of hidden rows from that of the rows after the final norm; that of its weight is added. */
+  accumulateStates: VocabularySlices["accumulateNormalized"];
 }
 
 export function createOutputLayer(
@@ -196,6 +201,10 @@ export function createOutputLayer(
   };
 
   return {
+    async states(rows, weights) {
+      return (await slices.normalize(rows, weights)).data as Float32Array;
+    },
+    accumulateStates: slices.accumulateNormalized,
     async logits(rows, weights) {
       const normalized = await slices.normalize(rows, weights);
       const program = await compileOnce("logits", () => buildLogits(config, options));

@@ -74,6 +74,13 @@ export interface VocabularySlices {
     gradients: HeadGradients,
     partOf: (slice: VocabularySlice, ofHead: boolean) => Promise<Feeds>,
   ): Promise<Float32Array>;
+  /** Takes the gradient of rows after the final norm through it: that of the hidden rows returned, that of its weight added. */
+  accumulateNormalized(
+    rows: Float32Array,
+    weights: HeadWeights,
+    gradients: HeadGradients,
+    dNormalized: Float32Array,
+  ): Promise<Float32Array>;
   /** Calls `visit` with some of `count` rows, from `start` to before `end`, at a time. */
   inChunks(count: number, visit: (start: number, end: number) => Promise<void>): Promise<void>;
   /** Some rows of a matrix [N, hiddenSize]. */
@@ -127,6 +134,22 @@ export function createVocabularySlices(
       yield await sliceOf(weights, start, Math.min(start + tile.entries, vocabSize));
   }
 
+  const accumulateNormalized: VocabularySlices["accumulateNormalized"] = async (
+    rows,
+    weights,
+    gradients,
+    dNormalized,
+  ) => {
+    const program = await compileOnce("final norm gradients", () => buildFinalNormGradients(config, options));
+    const results = await program.run({
+      rows: matrix(rows),
+      norm: weights.norm,
+      dNormalized: matrix(dNormalized),
+    });
+    if (gradients.norm) addTo(gradients.norm, results[gradientName("norm")]!.data as Float32Array);
+    return results[gradientName("rows")]!.data as Float32Array;
+  };
+
   return {
     matrix,
     sliceOf,
@@ -167,17 +190,9 @@ export function createVocabularySlices(
           addTo(gradient, partOfGradient("head").subarray((index - start) * hiddenSize));
         }
       }
-      const program = await compileOnce("final norm gradients", () =>
-        buildFinalNormGradients(config, options),
-      );
-      const results = await program.run({
-        rows: matrix(rows),
-        norm: weights.norm,
-        dNormalized: matrix(dNormalized),
-      });
-      if (gradients.norm) addTo(gradients.norm, results[gradientName("norm")]!.data as Float32Array);
-      return results[gradientName("rows")]!.data as Float32Array;
+      return accumulateNormalized(rows, weights, gradients, dNormalized);
     },
+    accumulateNormalized,
     async inChunks(count, visit) {
       for (let start = 0; start < count; start += tile.rows)
         await visit(start, Math.min(count, start + tile.rows));

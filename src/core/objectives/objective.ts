@@ -36,6 +36,8 @@ export interface Objective {
   readonly learnsFrom: ExampleKind;
   /** Whether it needs {@link ScoredText.reference}. */
   readonly usesReference: boolean;
+  /** How much the distance of the states of an example's two texts counts in steps (`computeCompanionTerm`). Default 0. */
+  readonly companionWeight?: number;
   /** Whether its coefficients do not depend on the log-probabilities, so that these need not be known before the gradients. */
   readonly isLinear: boolean;
   evaluate(examples: readonly ScoredExample[]): ObjectiveValue;

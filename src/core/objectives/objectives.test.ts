@@ -36,7 +36,7 @@ const caseNames = cases.map(([name, options]): [string, Objective] => [
   createObjective(name, options),
 ]);
 
-const textsOf = { texts: 1, pairs: 2, unpaired: 2, prompts: 4, steps: 1 };
+const textsOf = { texts: 1, wordings: 2, pairs: 2, unpaired: 2, prompts: 4, steps: 1 };
 
 /** Up to six examples, of up to nine labels a text, as likely as not and as the reference would not have them. */
 function drawExamples({ learnsFrom }: Objective, seed: number): ScoredExample[] {
@@ -238,7 +238,7 @@ describe("the table", () => {
   test("knows whose an option is", () => {
     expect(ownersOf("simpo_gamma")).toEqual(["simpo"]);
     expect(ownersOf("beta")).toEqual(
-      objectiveNames.filter((name) => name !== "sft" && name !== "distill" && name !== "prm"),
+      objectiveNames.filter((name) => !["sft", "distill", "companion", "prm"].includes(name)),
     );
     expect(ownersOf("lora")).toEqual([]);
   });

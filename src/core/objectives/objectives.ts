@@ -3,6 +3,7 @@
 import * as z from "zod";
 import type { ExampleKind } from "../data/training-example.ts";
 import { parseOptions } from "../parse-fields.ts";
+import { companion, companionOptions } from "./companion.ts";
 import { cpo, cpoOptions, simpo, simpoOptions } from "./cpo.ts";
 import { distill, distillOptions } from "./distill.ts";
 import { dpo, dpoNorm, dpoOptions, hinge, ipo, robust, robustOptions } from "./dpo.ts";
@@ -67,6 +68,14 @@ const objectives = {
     describe: ({ divergence, temperature, label_weight }) =>
       `distillation, ${divergence}, temperature ${temperature}, label_weight ${label_weight}`,
   } satisfies ObjectiveKind<typeof distillOptions.shape>,
+  companion: {
+    learnsFrom: "wordings",
+    options: companionOptions,
+    learningRateFactor: 1,
+    create: companion,
+    describe: ({ companion_weight }) =>
+      `answers after two wordings of a question, companion_weight ${companion_weight}`,
+  } satisfies ObjectiveKind<typeof companionOptions.shape>,
   dpo: ofPreferences("pairs", "DPO", dpoOptions, dpo),
   ipo: ofPreferences("pairs", "IPO", dpoOptions, ipo),
   hinge: ofPreferences("pairs", "DPO with a hinge loss", dpoOptions, hinge),

@@ -74,7 +74,7 @@ export interface StepEstimate {
 export interface StepExtras {
   /**
    * Whether the texts go through the model once before, since the objective's coefficients depend on their log-probabilities, or the
-   * causal term on what all of them have in common. Default false.
+   * causal or the companion term on what several of them have in common. Default false.
    */
   readonly scores?: boolean;
   /** The model that is imitated at the labels. Default: none. */

@@ -1,10 +1,11 @@
-/** @file The loss of a step or an evaluation: an objective's, with divergences and DCA's causal term beside it. */
+/** @file The loss of a step or an evaluation: an objective's, with divergences and DCA's terms beside it. */
 
 import type { Parameters } from "../adapters/parameters.ts";
 import { type BatchOptions, buildMicroBatches, type MicroBatch } from "../data/batch.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Objective, ObjectiveValue } from "../objectives/objective.ts";
 import { computeCausalTerm } from "./causal-term.ts";
+import { computeCompanionTerm } from "./companion-term.ts";
 import { type Comparison, compareOver, type DivergenceTerm } from "./divergence-term.ts";
 import {
   createLabelValues,
@@ -78,16 +79,23 @@ export async function accumulateLoss(
   const shared = comparisons.find(({ isApart }) => !isApart);
   const causal =
     causalWeight > 0 ? await computeCausalTerm(engine, parameters, counted, causalWeight) : undefined;
+  const { companionWeight = 0 } = objective;
+  const companion =
+    companionWeight > 0
+      ? await computeCompanionTerm(engine, parameters, examples, counted, companionWeight)
+      : undefined;
   for (const [microBatch, batch] of counted.entries()) {
     const weights = gatherLabels(batch, coefficients).map((coefficient) => -coefficient);
     // An objective that has to know the scores beforehand would see others, were inputs dropped at random.
     const dropout = objective.isLinear && { dropout: { seed, step, microBatch } };
     const contributionGradient = causal?.gradients.get(batch);
+    const stateGradient = companion?.gradients.get(batch);
     const options = {
       weights,
       ...dropout,
       ...(await shared?.distill(batch)),
       ...(contributionGradient && { contributionGradient }),
+      ...(stateGradient && { stateGradient }),
     };
     const accumulated = await engine.accumulate(batch, parameters, gradients, options);
     scatterLabels(batch, accumulated.logProbabilities, scores);
@@ -103,7 +111,13 @@ export async function accumulateLoss(
     }
   }
   const final = objective.isLinear ? objective.evaluate(toScored(examples, scores)) : value;
-  return { value: joinLosses(final, causal ? [...comparisons, causal] : comparisons), batches };
+  return {
+    value: joinLosses(
+      final,
+      [...comparisons, causal, companion].filter((term) => term !== undefined),
+    ),
+    batches,
+  };
 }
 
 /**

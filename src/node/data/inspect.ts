@@ -53,7 +53,7 @@ export async function inspectData({
 
 /**
  * An example's text with its trained tokens in green, or between ⟦ and ⟧ without colour; of a pair the prompt, and under it both
- * answers. Special tokens are shown as the vocabulary writes them, characters that a terminal would obey as JSON does.
+ * answers; of a question in two wordings both texts. Special tokens are shown as the vocabulary writes them, characters that a terminal would obey as JSON does.
  *
  * @example
  * const { examples, tokenizer } = await inspectData({ model: "fixtures/embedded-model", data: "faq.csv" });
@@ -70,7 +70,8 @@ export function renderExample(
     const border = text.trained.indexOf(1);
     return [cut(text, 0, border), cut(text, border)].map((part) => renderTokens(part, tokenizer, colour));
   });
-  const [[prompt, chosen], [, rejected]] = answers as [[string, string], [string, string]];
+  const [[prompt, chosen], [other, rejected]] = answers as [[string, string], [string, string]];
+  if (prompt !== other) return `${prompt}${chosen}\n── in other words\n${other}${rejected}`;
   return `${prompt}\n── chosen\n${chosen}\n── rejected\n${rejected}`;
 }
 
@@ -101,6 +102,7 @@ export function renderReport(report: DatasetReport): string {
   const share = ((100 * report.trainedTokens) / report.tokens).toFixed(0);
   const kind = {
     texts: "",
+    wordings: " (in two wordings)",
     pairs: " (pairs)",
     unpaired: ` (${report.wanted} of them wanted)`,
     prompts: " (prompts)",

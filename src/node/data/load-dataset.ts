@@ -145,7 +145,7 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
     const example = read(row);
     const prepared = prepareExample(example, tokenizer, { trainOn, applyChatTemplate, stepSeparator }, path);
     ignored.visit(example, prepared.unprintedRoles);
-    if (example.rejected) ignored.visit(example.rejected, []);
+    for (const side of [example.rejected, example.reworded]) if (side) ignored.visit(side, []);
     for (const part of prepared.examples) keep(part, row.line);
     if (prepared.examples.length > 1 && !example.solutions) {
       counts.cutRows++;
@@ -160,7 +160,11 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
         ? ""
         : ` (and on ${others.slice(0, 10).join(", ")}${others.length > 10 ? `, and ${others.length - 10} more` : ""})`;
     throw new InputError(
-      `${path}, line ${first}${more}: the chosen and the rejected answer are the same, so that neither is better; correct such rows, or leave them out.`,
+      `${path}, line ${first}${more}: ${
+        learnsFrom === "wordings"
+          ? "both wordings are the same, so that there is nothing to compare"
+          : "the chosen and the rejected answer are the same, so that neither is better"
+      }; correct such rows, or leave them out.`,
     );
   }
   if (examples.length === 0) {

@@ -71,6 +71,26 @@ function write(name: string, rows: readonly object[]): string {
   return path;
 }
 
+test("an answer after two wordings is read twice, with its own prompt each time", async () => {
+  const load = (row: object) =>
+    loadDataset(write("wordings.jsonl", [row]), { tokenizer: chat, context: 512, learnsFrom: "wordings" });
+  const row = { question: "How many?", rewording: "What number?", answer: "3" };
+  const { examples, report } = await load(row);
+  const [example] = examples;
+  expect(example!.texts.map(trainedText)).toEqual([
+    trainedText(example!.texts[0]!),
+    trainedText(example!.texts[0]!),
+  ]);
+  expect(renderExample(example!, chat)).toMatch(
+    /How many\?[^]*⟦3[^]*── in other words\n[^]*What number\?[^]*⟦3/,
+  );
+  expect(renderReport(report)).toMatch(/^1 examples \(in two wordings\), /);
+  await expect(load({ ...row, rewording: row.question })).rejects.toThrow(
+    /line 1: both wordings are the same, so that there is nothing to compare; correct such rows, or leave them out\.$/,
+  );
+  await expect(load({ question: "How many?", answer: "3" })).rejects.toThrow("`--objective sft`");
+});
+
 test.each(golden.implicit)("the common beginning of $chosen and $rejected is TRL's prompt", (sides) => {
   const { chosen, rejected, extracted } = sides;
   const length =

@@ -147,8 +147,9 @@ export function extrasOf(config: RunConfig, teacher: StoredModel | undefined, lo
   const rollouts = rolloutsOf(config);
   const rows = Math.min(rolloutRows, config.batch_size * (rollouts?.num_generations ?? 0));
   const causalWeight = methodOf(config.method).causalWeight?.(config) ?? 0;
+  const { isLinear, companionWeight = 0 } = objectiveOfRun(config);
   return {
-    scores: !objectiveOfRun(config).isLinear || causalWeight > 0,
+    scores: !isLinear || causalWeight > 0 || companionWeight > 0,
     ...(rollouts && { written: { rows, length: longest } }),
     kept: config.keep > 0 ? keptShare : 0,
     ...(teacher && { teacher }),

@@ -43,6 +43,14 @@ const unpaired = file(
     label: i % 2 === 0,
   })),
 );
+const wordings = file(
+  "wordings.jsonl",
+  rows.map(({ question, answer }) => ({
+    prompt: question,
+    rewording: `Tell me: ${question}`,
+    completion: answer,
+  })),
+);
 const neutral = join(scratch, "neutral.txt");
 writeFileSync(neutral, "Anna goes to the lake. She sees a duck. Then she goes home. ".repeat(20));
 
@@ -74,6 +82,7 @@ const runs: Record<string, { more: Partial<RunOptions>; metrics: readonly string
   weighted: { more: { data: weighted }, metrics: [] },
   dpo: { more: { objective: "dpo", data: pairs }, metrics: ["rewards/margins", "logps/chosen"] },
   kto: { more: { objective: "kto", data: unpaired }, metrics: ["kl"] },
+  companion: { more: { objective: "companion", data: wordings, segment_size: 1 }, metrics: [] },
   "orpo, whole weights": {
     more: { objective: "orpo", data: pairs, method: "freeze", learning_rate: 1e-4 },
     metrics: ["nll_loss"],
@@ -127,6 +136,24 @@ test("the margin and the divergence are zero before the first step, and not afte
   expect(Math.abs(kept!.metrics!.keep!)).toBeLessThan(1e-5);
   expect(moved!.metrics!.keep).toBeGreaterThan(1e-4);
   expect(moved!.eval_loss).toBeCloseTo(moved!.metrics!.task_loss! + 0.5 * moved!.metrics!.keep!, 10);
+});
+
+test("states after two wordings come nearer to each other the more that counts", async () => {
+  const apart = async (companion_weight: number) => {
+    const out = `companion ${companion_weight}`;
+    await fineTune(
+      options(out, {
+        objective: "companion",
+        data: wordings,
+        companion_weight,
+        max_steps: 8,
+        learning_rate: 5e-3,
+      }),
+    );
+    return readMetrics(join(scratch, out, "metrics.jsonl")).findLast((line) => "loss" in line)!.metrics!
+      .companion!;
+  };
+  expect(await apart(3)).toBeLessThan(0.7 * (await apart(0.001)));
 });
 
 test("a larger weight keeps the model nearer", async () => {
