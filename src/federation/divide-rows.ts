@@ -14,6 +14,8 @@ export interface DivisionOptions {
   readonly classField?: string | undefined;
   /** Rows of each client, as a share, that it does not learn from. */
   readonly heldOut: number;
+  /** Fewest rows of a client, of which the division is drawn anew until all have as many. Default: 1, or 2 if some are held out. */
+  readonly minimumRows?: number | undefined;
   /** Only so many rows are divided: the first. */
   readonly limit?: number | undefined;
   readonly seed: number;
@@ -38,7 +40,15 @@ export interface ClientRows {
 export async function divideRows(
   data: string,
   folder: string,
-  { clients, alpha, classField, heldOut, limit = Number.POSITIVE_INFINITY, seed }: DivisionOptions,
+  {
+    clients,
+    alpha,
+    classField,
+    heldOut,
+    minimumRows = heldOut > 0 ? 2 : 1,
+    limit = Number.POSITIVE_INFINITY,
+    seed,
+  }: DivisionOptions,
 ): Promise<ClientRows[]> {
   const lines: string[] = [];
   const classes: string[] = [];
@@ -52,7 +62,7 @@ export async function divideRows(
     classes.push(String(value));
   }
   if (classField === undefined) classes.push(...quarters(lines.map((line) => line.length)));
-  const parts = partitionExamples(classes, { clients, alpha, minimumSize: heldOut > 0 ? 2 : 1, seed });
+  const parts = partitionExamples(classes, { clients, alpha, minimumSize: minimumRows, seed });
   makeFolder(folder);
   return parts.map((numbers, index) => {
     const client = `client-${index + 1}`;

@@ -1,24 +1,32 @@
-/** @file How well an adapter predicts rows that no client has learnt from. */
+/** @file How well an adapter predicts rows, such as those that no client has learnt from. */
 
 import { createAdaptation } from "../core/adapters/methods.ts";
-import type { Parameters } from "../core/adapters/parameters.ts";
+import { initializeParameters, type Parameters } from "../core/adapters/parameters.ts";
 import { buildMicroBatches } from "../core/data/batch.ts";
 import { createEngine } from "../core/engine/engine.ts";
 import { scoreTexts } from "../core/training/scored-examples.ts";
+import { readAdapter } from "../node/adapters/peft-files.ts";
 import { openModel } from "../node/models/open-model.ts";
 import type { RunConfig } from "../node/training/run-config.ts";
 import { openRunDevice, readExamples } from "../node/training/run-inputs.ts";
+import { mean } from "../statistics/estimates.ts";
 
 export interface HeldOutMeter {
-  /** The mean loss of the trained tokens of each client's held-out rows, in nats, in the order of the files. */
+  /** The mean loss of the trained tokens of each file's rows, in nats, in the order of the files. */
   measure(parameters: Parameters): Promise<number[]>;
+  /** The mean loss of each row's trained tokens, in nats, for each file; of rows without such there is none. */
+  measureRows(parameters: Parameters): Promise<number[][]>;
+  /**
+   * @param adapter folder in PEFT's layout. Default: the adapter as a run begins with it, under which the model is as it was
+   * @throws InputError if it cannot be read, or is of another model.
+   */
+  read(adapter?: string): Promise<Parameters>;
   release(): Promise<void>;
 }
 
 /**
- * Reads the clients' held-out rows as a run's examples.
+ * Reads files of rows as a run's examples.
  *
- * @param files of rows, one for each client
  * @throws InputError if the model or a file cannot be read.
  */
 export async function openHeldOutMeter(config: RunConfig, files: readonly string[]): Promise<HeldOutMeter> {
@@ -32,16 +40,24 @@ export async function openHeldOutMeter(config: RunConfig, files: readonly string
   const engine = createEngine(openRunDevice(config), model.config, model.weights, adaptation, {
     segmentSize: 1,
   });
+  /** The loss of each token of each row of each file. */
+  const score = async (parameters: Parameters) => {
+    const losses: number[][][] = [];
+    for (const ofFile of texts) {
+      const batches = buildMicroBatches(ofFile, { microBatchTokens, packing });
+      const scores = await scoreTexts(engine, parameters, ofFile, batches, () => {});
+      losses.push(scores.map((ofRow) => Array.from(ofRow, (value) => -value)));
+    }
+    return losses;
+  };
   return {
-    async measure(parameters) {
-      const losses: number[] = [];
-      for (const ofClient of texts) {
-        const batches = buildMicroBatches(ofClient, { microBatchTokens, packing });
-        const scores = await scoreTexts(engine, parameters, ofClient, batches, () => {});
-        const values = scores.flatMap((score) => [...score]);
-        losses.push(-values.reduce((sum, value) => sum + value, 0) / values.length);
-      }
-      return losses;
+    measure: async (parameters) => (await score(parameters)).map((rows) => mean(rows.flat())),
+    measureRows: async (parameters) =>
+      (await score(parameters)).map((rows) => rows.filter(({ length }) => length > 0).map(mean)),
+    async read(adapter) {
+      if (adapter === undefined)
+        return initializeParameters(model.config, adaptation, model.weights, config.seed);
+      return (await readAdapter(adapter, model.config, model.fingerprint)).parameters;
     },
     release: () => engine.release(),
   };

@@ -2,15 +2,21 @@
 
 import { aptitude } from "./aptitude/aptitude.ts";
 import { causal } from "./causal/causal.ts";
+import { federated } from "./federated/federated.ts";
 import { reasoning } from "./reasoning/reasoning.ts";
 import { seeds } from "./seeds.ts";
 import { methods, slimming } from "./slimming/slimming.ts";
 import type { StudyKind } from "./study-kind.ts";
 
-export const studyKinds = { slimming, methods, seeds, reasoning, aptitude, causal } as const satisfies Record<
-  string,
-  StudyKind
->;
+export const studyKinds = {
+  slimming,
+  methods,
+  seeds,
+  reasoning,
+  aptitude,
+  causal,
+  federated,
+} as const satisfies Record<string, StudyKind>;
 
 export type StudyKindName = keyof typeof studyKinds;
 
