@@ -218,16 +218,20 @@ function scoreBlocks({ tasks, ways, comparisons }: FederatedResults): Block[] {
       ],
       numeric: true,
     }),
-    table({
-      headings: ["way, partition", "against", "task", "difference"],
-      rows: between.map((one) => [
-        nameOf(one),
-        one.against,
-        one.quantity,
-        difference(one.difference, tasks.find(({ name }) => name === one.quantity)!),
-      ]),
-      numeric: true,
-    }),
+    ...(between.length > 0
+      ? [
+          table({
+            headings: ["way, partition", "against", "task", "difference"],
+            rows: between.map((one) => [
+              nameOf(one),
+              one.against,
+              one.quantity,
+              difference(one.difference, tasks.find(({ name }) => name === one.quantity)!),
+            ]),
+            numeric: true,
+          }),
+        ]
+      : []),
     note(
       "All models answered the same items; differences are paired by them. Of clients alone it is the mean over their models. Intervals are over the items and know nothing of other seeds.",
     ),

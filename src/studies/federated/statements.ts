@@ -1,6 +1,6 @@
 /** @file What Yan et al. 2025 say of the frameworks, held against what a study found. */
 
-import { withSignedRange } from "../../reporting/format.ts";
+import { joinWords, withSignedRange } from "../../reporting/format.ts";
 import type { Estimate } from "../../statistics/wilson.ts";
 import { type FederatedResults, type FederatedWay, heldOutLoss } from "./results.ts";
 
@@ -116,8 +116,13 @@ export function judgeStatements(found: FederatedResults): JudgedStatement[] {
       }),
     );
     if (findings.length === 0) {
-      const missing = [of, ...others].map((name) => names[name]).join(" or ");
-      return { statement, verdict: "not shown here", why: `${missing} was not computed.` };
+      const missing = [of, ...others].filter((name) => !wayOfFramework(found, partitions[0]!, name));
+      const listed = joinWords(missing.map((name) => names[name]));
+      return {
+        statement,
+        verdict: "not shown here",
+        why: `${listed} ${missing.length > 1 ? "were" : "was"} not computed.`,
+      };
     }
     const against = findings.filter(({ holds }) => !holds);
     return {
