@@ -2,7 +2,7 @@
 
 import type { StudyFolder } from "../study-folder.ts";
 import { type Division, listDivisions } from "./division.ts";
-import type { Exchange } from "./frameworks.ts";
+import { type Exchange, listExchanges } from "./frameworks.ts";
 import type { FederatedConfig } from "./options.ts";
 
 /** What others are compared with. */
@@ -19,15 +19,6 @@ export interface FederatedCell {
   readonly division: Division;
 }
 
-/** Each framework, FedLLM with each aggregation. */
-export function listExchanges({ frameworks, aggregations }: FederatedConfig): Exchange[] {
-  return frameworks.flatMap((framework) => aggregations.map((aggregation) => ({ framework, aggregation })));
-}
-
-export function wayOf({ framework, aggregation }: Exchange): string {
-  return `${framework}-${aggregation}`;
-}
-
 /** @throws InputError if the data cannot be read or divided. */
 export async function listFederatedCells(
   config: FederatedConfig,
@@ -36,7 +27,7 @@ export async function listFederatedCells(
   const divisions = await listDivisions(config, folder);
   const ways = [
     ...references.map((way) => ({ way })),
-    ...listExchanges(config).map((exchange) => ({ way: wayOf(exchange), exchange })),
+    ...listExchanges(config).map((exchange) => ({ way: exchange.way, exchange })),
   ];
   return divisions.flatMap((division) =>
     ways.map((way) => {

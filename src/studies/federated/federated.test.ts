@@ -162,6 +162,10 @@ test.each<[object, string]>([
   [{ run: { ...study.run, seed: 3 } }, '"run" sets "seed", which the study decides.'],
   [{ run: { ...study.run, reward_module: "steal.js" } }, "reward_module"],
   [{ run: { max_steps: 2, method: "full" } }, 'method "full" does not tune A and B'],
+  [
+    { aggregations: ["product", "ffa"], run: { max_steps: 2, method: "qlora" } },
+    '"aggregations" names ffa, which is tuned by lora-fa',
+  ],
   [{ partitions: ["skewed"] }, 'give "iid", or "dirichlet:" and a number'],
   [{ partitions: ["dirichlet:0"] }, '"partitions" names dirichlet:0, which divides nothing'],
   [{ partitions: ["iid", "iid"] }, '"partitions" names iid twice; name it once.'],

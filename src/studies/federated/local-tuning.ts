@@ -5,7 +5,6 @@ import { runOptionsOf } from "../../federation/fedllm/task.ts";
 import type { RunOptions } from "../../node/training/run-config.ts";
 import type { PartEvents } from "../study-kind.ts";
 import { findTunedModel, tuneModel } from "../tuning.ts";
-import { taskOf } from "./frameworks.ts";
 import { type FederatedConfig, ownOptions, tuningOptions } from "./options.ts";
 
 /**
@@ -16,8 +15,11 @@ import { type FederatedConfig, ownOptions, tuningOptions } from "./options.ts";
  * @param out folder of the rounds
  */
 export function localRuns(config: FederatedConfig, data: string, seed: number, out: string): RunOptions[] {
-  const task = taskOf({ framework: "fedllm", aggregation: "fedavg" }, tuningOptions(config, seed));
-  const options = runOptionsOf(task, ownOptions(config, data));
+  const tuning = tuningOptions(config, seed);
+  const options = runOptionsOf(
+    { framework: "fedllm", aggregation: "fedavg", secure_aggregation: false, tuning },
+    ownOptions(config, data),
+  );
   const runOf = (round: number) => join(out, `round-${round}`);
   return Array.from({ length: config.rounds }, (_, i) => ({
     ...options,

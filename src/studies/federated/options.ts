@@ -8,7 +8,7 @@ import { resolveModel } from "../../node/models/hub-model.ts";
 import { checkGridInputs, type GridConfig, gridOptions } from "../grid/options.ts";
 import { checkData } from "../grid/study-data.ts";
 import { checkNamedOnce, checkUndecided } from "../option-checks.ts";
-import { frameworkNames, taskOf } from "./frameworks.ts";
+import { frameworkNames, listExchanges, taskOf } from "./frameworks.ts";
 
 const {
   methods: _,
@@ -109,9 +109,12 @@ export function checkFederated(config: FederatedConfig, origin: string): void {
   checkUndecided([["run", run]], decided, origin);
   if (run.max_steps === undefined)
     throw new InputError(`${origin}: "run" lacks "max_steps", the optimizer steps of a round; add it.`);
-  for (const framework of frameworks)
-    for (const aggregation of aggregations)
-      checkTask(taskOf({ framework, aggregation }, tuningOptions(config, 0)), `${origin}, for ${framework}`);
+  if (aggregations.includes("ffa") && run.method !== undefined && run.method !== "lora")
+    throw new InputError(
+      `${origin}: "aggregations" names ffa, which is tuned by lora-fa, but "run" sets "method"; leave one of them out.`,
+    );
+  for (const exchange of listExchanges(config))
+    checkTask(taskOf(exchange, tuningOptions(config, 0)), `${origin}, for ${exchange.way}`);
 }
 
 /** @throws InputError naming what is not there. */
