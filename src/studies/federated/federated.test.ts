@@ -2,6 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test, vi } from "vitest";
+import { parse } from "yaml";
 import { simulateFederation } from "../../federation/simulate.ts";
 import { resumeStudy, runStudy } from "../run-study.ts";
 import { parseStudyConfig, type StudyOptions } from "../study-config.ts";
@@ -18,24 +19,17 @@ const scratch = mkdtempSync(join(tmpdir(), "slimtune-federated-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 const out = join(scratch, "study");
 
+/** The study that the documentation shows, with less of everything. */
+const shown = parse(readFileSync("docs/results/miniature-federated/study.yaml", "utf8"));
 const study: StudyOptions<"federated"> = {
-  kind: "federated",
-  model: "fixtures/embedded-model",
-  data: {
-    math: "fixtures/miniature/math-train.jsonl",
-    commonsense: "fixtures/miniature/commonsense-train.jsonl",
-  },
-  data_limit: 20,
-  tasks: ["miniature_commonsense"],
-  task_files: ["fixtures/miniature/benchmarks"],
-  metrics: { miniature_commonsense: "acc" },
+  ...shown,
+  data_limit: 16,
   limit: 6,
   clients: 2,
   partitions: ["iid"],
+  aggregations: ["product"],
   minimum_rows: 4,
   rounds: 2,
-  apply_chat_template: true,
-  seeds: [1],
   run: { max_steps: 2, batch_size: 4, learning_rate: 5e-3, threads: 1, lora: { r: 2, lora_alpha: 4 } },
 };
 
@@ -96,7 +90,7 @@ test("frameworks are compared with one place and with clients alone, on the same
 
   expect(found.divisions.map(({ clients }) => clients.length)).toEqual([2]);
   const [{ clients }] = found.divisions as [(typeof found.divisions)[0]];
-  for (const { classes } of clients) expect(classes).toEqual({ math: 10, commonsense: 10 });
+  for (const { classes } of clients) expect(classes).toEqual({ math: 8, commonsense: 8, computing: 8 });
   expect(readFileSync(report!, "utf8")).toContain("What the paper says");
 });
 
@@ -181,7 +175,7 @@ test("what is not there, or cannot be divided, is told", async () => {
   await expect(runStudy({ ...study, data: { a: "nowhere.jsonl" } }, at("missing"))).rejects.toThrow(
     "nowhere.jsonl",
   );
-  await expect(runStudy({ ...study, minimum_rows: 30 }, at("few"))).rejects.toThrow(/too few for 2 clients/);
+  await expect(runStudy({ ...study, minimum_rows: 40 }, at("few"))).rejects.toThrow(/too few for 2 clients/);
   await expect(runStudy({ ...study, class_field: "subject" }, at("classes"))).rejects.toThrow(
     /line 1: there is no field "subject" to divide the rows by/,
   );

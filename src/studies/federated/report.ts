@@ -86,15 +86,15 @@ function describe({ model, data, divisions, cells }: FederatedResults): string {
 function describeWay(found: FederatedResults, one: FederatedWay): string {
   const against = (reference: string, name: string) => {
     const difference = lossDifference(found, one, reference);
-    if (!difference) return `is not compared with ${name}`;
+    if (!difference) return `not compared with ${name}`;
     const verdict = !excludesZero(difference)
-      ? "is not shown to differ from"
+      ? "not shown to differ from"
       : difference.value < 0
-        ? "predicts held-out rows better than"
-        : "predicts held-out rows worse than";
+        ? "better than"
+        : "worse than";
     return `${verdict} ${name} (${withSignedRange(difference, 1, 3)} nats)`;
   };
-  return `${nameOf(one)}: ${against("alone", "clients alone")}, and ${against("central", "all rows in one place")}.`;
+  return `${nameOf(one)}, on held-out rows: ${against("alone", "clients alone")}, and ${against("central", "all rows in one place")}.`;
 }
 
 /** "fedllm-product, iid" */
