@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Parameter } from "../core/adapters/parameters.ts";
-import { averageTensors } from "./aggregation/average.ts";
+import { createAverage } from "./aggregation/average.ts";
 import { createMaskKeys, maskVector, sumMasked } from "./privacy/secure-aggregation.ts";
 import { tensorsOf, vectorOf } from "./vectors.ts";
 
@@ -19,7 +19,7 @@ test("a vector is the trained tensors in order, and becomes them again", () => {
   expect(tensorsOf(vectorOf(adapter, global), global)).toEqual(adapter);
 });
 
-test("FedAvg behind masks is FedAvg, to the fixed point's rounding", () => {
+test("FedAvg behind masks is FedAvg, to the fixed point's rounding", async () => {
   const adapters = [adapterOf(1, -2, 3.3), adapterOf(0.1, 0.2, -0.3), adapterOf(5, 6, 7)];
   const shares = [0.2, 0.3, 0.5];
   const keys = adapters.map(createMaskKeys);
@@ -30,11 +30,11 @@ test("FedAvg behind masks is FedAvg, to the fixed point's rounding", () => {
       return [`client ${i}`, maskVector(vectorOf(adapter, global, shares[i]!), peers)];
     }),
   );
-  const summed = tensorsOf(sumMasked(masked, publicKeys), global);
-  const updates = adapters.map((parameters, i) => ({ client: `${i}`, examples: 1, parameters }));
-  const expected = averageTensors({ global, updates, shares });
+  const summed = tensorsOf(await sumMasked(masked, publicKeys), global);
+  const average = createAverage(global);
+  for (const [i, parameters] of adapters.entries()) average.add({ parameters, share: shares[i]! });
   expect(summed.get("A")).toBe(frozen);
-  for (const [name, { data }] of expected)
+  for (const [name, { data }] of average.parameters())
     for (const [i, value] of data.entries())
       expect(Math.abs(summed.get(name)!.data[i]! - value)).toBeLessThan(3e-6);
 });

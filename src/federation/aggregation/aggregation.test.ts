@@ -4,7 +4,7 @@ import type { Parameter, Parameters } from "../../core/adapters/parameters.ts";
 import { createTripletFinder } from "../../core/adapters/singular-triplets.ts";
 import { createRandom } from "../../core/random.ts";
 import { openDevice } from "../../node/runtime/onnx-runtime.ts";
-import { aggregateRound, type RoundInput } from "./aggregation.ts";
+import { type Aggregation, aggregateRound as aggregatePending, type RoundInput } from "./aggregation.ts";
 import { type AggregationName, aggregations } from "./aggregations.ts";
 import { fitToRanks } from "./best-rank.ts";
 import type { ClientUpdate } from "./client-update.ts";
@@ -13,6 +13,16 @@ import type { LowRank } from "./low-rank.ts";
 
 const finder = await createTripletFinder(openDevice("cpu", { threads: 1 }));
 afterAll(() => finder.release());
+
+/** A round of updates that are all at hand. */
+interface WholeRound extends Omit<RoundInput, "updates"> {
+  readonly updates: readonly ClientUpdate[];
+}
+const aggregateRound = (aggregation: Aggregation, { updates, ...round }: WholeRound) =>
+  aggregatePending(aggregation, {
+    ...round,
+    updates: updates.map(({ parameters, ...sent }) => ({ ...sent, load: async () => parameters })),
+  });
 
 const module = "model.layers.0.self_attn.q_proj";
 const [nameA, nameB] = [`${module}.lora_A.weight`, `${module}.lora_B.weight`];
@@ -47,7 +57,7 @@ function roundOf(
   shape: Shape,
   examples: readonly number[],
   ranks?: readonly number[],
-): RoundInput {
+): WholeRound {
   const zero = { dims: [shape.out, shape.rank], data: new Float32Array(shape.out * shape.rank) };
   const initial = new Map(drawAdapter(seed, shape)).set(nameB, zero);
   return {
@@ -80,7 +90,7 @@ function denseProduct(parameters: Parameters, scale: number, { out, in: width }:
 }
 
 /** The sum of p s B A, multiplied out. */
-function denseAverage({ updates, scales }: RoundInput, shape: Shape): Float64Array {
+function denseAverage({ updates, scales }: WholeRound, shape: Shape): Float64Array {
   const total = updates.reduce((sum, { examples }) => sum + examples, 0);
   const sum = new Float64Array(shape.out * shape.in);
   for (const { examples, parameters, scales: own } of updates) {
@@ -151,6 +161,54 @@ describe("an average", () => {
       }),
       { numRuns: 30 },
     );
+  });
+
+  test("reads one update after the other, once, and is to the bit the mean of all at once", async () => {
+    const { updates, ...round } = roundOf(5, { out: 40, in: 70, rank: 3 }, [3, 1, 9]);
+    const read: string[] = [];
+    let open = 0;
+    const { parameters } = await aggregatePending(aggregations.fedavg, {
+      ...round,
+      updates: updates.map(({ parameters, ...sent }) => ({
+        ...sent,
+        async load() {
+          expect(open++).toBe(0);
+          await Promise.resolve();
+          open--;
+          read.push(sent.client);
+          return parameters;
+        },
+      })),
+    });
+    expect(read).toEqual(["client 0", "client 1", "client 2"]);
+    for (const [name, { data }] of parameters)
+      for (const [i, value] of data.entries()) {
+        const mean = updates.reduce(
+          (sum, update) => sum + (update.examples / 13) * update.parameters.get(name)!.data[i]!,
+          0,
+        );
+        expect(value).toBe(Math.fround(mean));
+      }
+  });
+
+  test("of wider matrices has its error by random directions, near that of the matrices multiplied out", async () => {
+    const shape = { out: 48, in: 200, rank: 2 };
+    const ratios = [];
+    for (let seed = 0; seed < 40; seed++) {
+      const round = { ...roundOf(seed, shape, [1, 2, 3]), seed };
+      const { parameters, error } = await aggregateRound(aggregations.fedavg, round);
+      const exact = distance(denseProduct(parameters, 2, shape), denseAverage(round, shape));
+      ratios.push(error.relative / exact);
+    }
+    const mean = ratios.reduce((a, b) => a + b) / ratios.length;
+    const deviation = Math.sqrt(ratios.reduce((sum, each) => sum + (each - mean) ** 2, 0) / ratios.length);
+    expect(Math.abs(mean - 1)).toBeLessThan(0.02);
+    expect(deviation).toBeGreaterThan(0.001);
+    expect(deviation).toBeLessThan(0.12);
+    for (const name of ["fedex", "flora"] as const)
+      expect(
+        (await aggregateRound(aggregations[name], roundOf(1, shape, [1, 2]))).error.relative,
+      ).toBeLessThan(1e-6);
   });
 
   test("of one client is its adapter, to the bit", async () => {
@@ -274,7 +332,7 @@ describe("the product", () => {
 
 describe("an update is refused, with its client and tensor named,", () => {
   const shape = { out: 6, in: 8, rank: 2 };
-  const broken = (name: string, change: (parameter: Parameter) => Parameter | undefined): RoundInput => {
+  const broken = (name: string, change: (parameter: Parameter) => Parameter | undefined): WholeRound => {
     const round = roundOf(1, shape, [1, 1]);
     const [first, second] = round.updates as [ClientUpdate, ClientUpdate];
     const parameters = new Map(second.parameters);
@@ -288,7 +346,7 @@ describe("an update is refused, with its client and tensor named,", () => {
     data: parameter.data.map((each, i) => (i === 3 ? value : each)),
   });
 
-  test.each<[string, RoundInput, AggregationName, RegExp]>([
+  test.each<[string, WholeRound, AggregationName, RegExp]>([
     [
       "with NaN",
       broken(nameB, filled(Number.NaN)),

@@ -2,9 +2,15 @@
 
 import type { Parameters } from "../../core/adapters/parameters.ts";
 import type { TripletFinder } from "../../core/adapters/singular-triplets.ts";
-import { type ClientUpdate, checkUpdate, sharesOf, type UpdateLimits } from "./client-update.ts";
-import { findPairs, productOf, type Scales } from "./lora-pairs.ts";
-import { difference, frobeniusNorm, type LowRank, sumOf } from "./low-rank.ts";
+import { type AggregationError, createErrorMeter } from "./aggregation-error.ts";
+import {
+  checkUpdate,
+  type PendingUpdate,
+  sharesOf,
+  type UpdateLimits,
+  type WeightedUpdate,
+} from "./client-update.ts";
+import type { Scales } from "./lora-pairs.ts";
 
 /** What a round began with, and what came of it. */
 export interface RoundUpdates {
@@ -12,16 +18,14 @@ export interface RoundUpdates {
   readonly global: Parameters;
   /** Its scales; none for methods without A and B. */
   readonly scales: Scales;
-  /** As {@link checkUpdate} gives them. */
-  readonly updates: readonly ClientUpdate[];
-  /** Each update's share p in the average; they add up to 1. */
-  readonly shares: readonly number[];
+  /** As {@link checkUpdate} gives them, with shares that add up to 1. They can be read once: an update that is passed need not stay in memory. */
+  readonly updates: AsyncIterable<WeightedUpdate>;
   /** What aggregations before have left in frozen adapters. */
   readonly residual: Parameters;
   /** A fresh adapter, drawn anew for the next round: of the names and shapes of `global`. */
   readonly initial: () => Promise<Parameters>;
   readonly finder: TripletFinder;
-  /** Of the singular triplets' random beginnings. */
+  /** Of the singular triplets' random beginnings, and of the directions in which errors are measured. */
   readonly seed: number;
   /** Rank to which each residual is cut. Default: that of the weight itself, which loses nothing. */
   readonly residualRank?: number;
@@ -40,26 +44,16 @@ export interface Aggregation {
   readonly isLinear: boolean;
   /** Whether clients may have LoRA of other ranks than the global adapter. */
   readonly mixesRanks: boolean;
-  aggregate(round: RoundUpdates): Aggregate | Promise<Aggregate>;
+  aggregate(round: RoundUpdates): Promise<Aggregate>;
 }
 
-/** How far what the aggregation gives is from the average of what the clients' updates do to the weights. */
-export interface AggregationError {
-  /** ‖ΔW − aggregate‖ / ‖ΔW‖ over all modules with A and B, in Frobenius norms, where ΔW is the sum of p s B A; 0 where ΔW is. */
-  readonly relative: number;
-  /** The same of each module. */
-  readonly byModule: ReadonlyMap<string, number>;
-}
-
-/** A round as the server knows it, before its updates are checked. */
-export interface RoundInput
-  extends Omit<RoundUpdates, "updates" | "shares">,
-    Pick<UpdateLimits, "maxUpdateNorm"> {
-  readonly updates: readonly ClientUpdate[];
+/** A round as the server knows it, before its updates are read. */
+export interface RoundInput extends Omit<RoundUpdates, "updates">, Pick<UpdateLimits, "maxUpdateNorm"> {
+  readonly updates: readonly PendingUpdate[];
 }
 
 /**
- * Checks the updates of a round, aggregates them and measures what was lost.
+ * Reads the updates of a round one after the other, checks and aggregates them, and measures what was lost.
  *
  * @throws InputError if an update is not one of the global adapter, or does not suit the aggregation.
  */
@@ -69,47 +63,15 @@ export async function aggregateRound(
 ): Promise<Aggregate & { readonly error: AggregationError }> {
   const limits = { ...input, mixedRanks: aggregation.mixesRanks };
   const shares = sharesOf(input.updates);
-  const updates = input.updates.map((update) => checkUpdate(update, input.global, limits));
-  const round: RoundUpdates = { ...input, updates, shares };
-  const aggregate = await aggregation.aggregate(round);
-  return { ...aggregate, error: measureError(round, aggregate) };
-}
-
-/** The sum of p s B A over the updates, by module. */
-export function averageProducts({ updates, shares, scales }: RoundUpdates): Map<string, LowRank> {
-  const products = new Map<string, LowRank>();
-  for (const [i, update] of updates.entries())
-    for (const pair of findPairs(update.parameters)) {
-      const scale = (update.scales ?? scales).get(pair.module)!;
-      const before = products.get(pair.module) ?? { left: [], right: [] };
-      products.set(pair.module, sumOf(before, productOf(pair, shares[i]! * scale)));
+  const meter = createErrorMeter(input.scales, input.seed);
+  async function* readUpdates(): AsyncGenerator<WeightedUpdate> {
+    for (const [i, { load, ...sent }] of input.updates.entries()) {
+      const update = checkUpdate({ ...sent, parameters: await load() }, input.global, limits);
+      const weighted = { ...update, share: shares[i]! };
+      meter.add(weighted);
+      yield weighted;
     }
-  return products;
-}
-
-function measureError(round: RoundUpdates, { parameters, residual }: Aggregate): AggregationError {
-  const byModule = new Map<string, number>();
-  const pairs = new Map(findPairs(parameters).map((pair) => [pair.module, pair]));
-  let [lost, all] = [0, 0];
-  for (const [module, wanted] of averageProducts(round)) {
-    const kept = sumOf(
-      productOf(pairs.get(module)!, round.scales.get(module)!),
-      difference(residualOf(residual, module), residualOf(round.residual, module)),
-    );
-    const [error, norm] = [frobeniusNorm(difference(wanted, kept)), frobeniusNorm(wanted)];
-    byModule.set(module, ratio(error, norm));
-    lost += error ** 2;
-    all += norm ** 2;
   }
-  return { relative: ratio(Math.sqrt(lost), Math.sqrt(all)), byModule };
-}
-
-function ratio(error: number, norm: number): number {
-  return error === 0 ? 0 : error / norm;
-}
-
-/** What a module's frozen adapter adds to its weight. */
-export function residualOf(residual: Parameters, module: string): LowRank {
-  const [A, B] = [residual.get(`${module}.residual_A.weight`), residual.get(`${module}.residual_B.weight`)];
-  return A && B ? productOf({ A, B }, 1) : { left: [], right: [] };
+  const aggregate = await aggregation.aggregate({ ...input, updates: readUpdates() });
+  return { ...aggregate, error: meter.measure(aggregate, input.residual) };
 }

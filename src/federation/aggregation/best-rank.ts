@@ -3,10 +3,11 @@
 import type { Parameter, Parameters } from "../../core/adapters/parameters.ts";
 import type { TripletFinder } from "../../core/adapters/singular-triplets.ts";
 import { createRandom } from "../../core/random.ts";
-import { type Aggregation, averageProducts } from "./aggregation.ts";
-import { withPairs } from "./average.ts";
+import type { Aggregation } from "./aggregation.ts";
+import { createAverageBeside, joinInOrder } from "./average.ts";
 import { findPairs, pairOf, productOf, type Scales } from "./lora-pairs.ts";
 import { type LowRank, largestTriplets } from "./low-rank.ts";
+import { createProductAverage } from "./product-average.ts";
 
 /**
  * The mean of s B A, and of it the nearest of the global adapter's rank: A = (Σ / s)^½ V^T and B = U (Σ / s)^½ of its largest singular
@@ -16,22 +17,27 @@ export const product: Aggregation = {
   name: "product",
   isLinear: false,
   mixesRanks: true,
-  async aggregate(round) {
-    const { global, scales, updates, residual, finder, seed } = round;
-    const [only] = updates;
-    if (updates.length === 1 && hasShapesOf(only!.parameters, global) && !only!.scales)
-      return { parameters: only!.parameters, residual };
-    const pairs = await cutToRanks(averageProducts(round), global, scales, finder, seed);
-    return { parameters: withPairs(round, pairs), residual };
+  async aggregate({ global, scales, updates, residual, finder, seed }) {
+    const products = createProductAverage(scales);
+    const beside = createAverageBeside(global);
+    for await (const update of updates) {
+      const isOnly = update.share === 1;
+      if (isOnly && hasShapesOf(update.parameters, global) && !update.scales)
+        return { parameters: update.parameters, residual };
+      products.add(update);
+      beside.add(update);
+    }
+    const pairs = await cutToRanks(products.of, global, scales, finder, seed);
+    return { parameters: joinInOrder(global, pairs, beside.parameters()), residual };
   },
 };
 
 /**
- * Pairs of the shapes in `shapes` whose products are nearest to the matrices of their modules. Where a matrix has fewer singular triplets
+ * Pairs of the shapes in `shapes` whose products are nearest to the matrices of their modules, which are asked for one after the other. Where a matrix has fewer singular triplets
  * than the rank, the rows of A beyond are those of `shapes` and the columns of B zero, so that they can still be trained.
  */
 export async function cutToRanks(
-  matrices: ReadonlyMap<string, LowRank>,
+  matrixOf: (module: string) => LowRank,
   shapes: Parameters,
   scales: Scales,
   finder: TripletFinder,
@@ -43,7 +49,7 @@ export async function cutToRanks(
     const outFeatures = B.dims[0]!;
     const { values, left, right } = await largestTriplets(
       finder,
-      matrices.get(module)!,
+      matrixOf(module),
       rank,
       createRandom(seed, index),
     );
@@ -78,13 +84,9 @@ export async function fitToRanks(
   finder: TripletFinder,
   seed: number,
 ): Promise<Map<string, Parameter>> {
-  const products = new Map(
-    findPairs(adapter.parameters).map((pair) => [
-      pair.module,
-      productOf(pair, adapter.scales.get(pair.module)!),
-    ]),
-  );
-  const cut = await cutToRanks(products, shapes.parameters, shapes.scales, finder, seed);
+  const pairs = new Map(findPairs(adapter.parameters).map((pair) => [pair.module, pair]));
+  const matrixOf = (module: string) => productOf(pairs.get(module)!, adapter.scales.get(module)!);
+  const cut = await cutToRanks(matrixOf, shapes.parameters, shapes.scales, finder, seed);
   return new Map([...adapter.parameters].map(([name, tensor]) => [name, cut.get(name) ?? tensor]));
 }
 

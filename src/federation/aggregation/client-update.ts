@@ -16,6 +16,16 @@ export interface ClientUpdate {
   readonly scales?: Scales;
 }
 
+/** An update whose tensors are read when they are needed, so that a server holds one at a time. */
+export interface PendingUpdate extends Omit<ClientUpdate, "parameters"> {
+  load(): Promise<Parameters>;
+}
+
+/** An update that was checked, with its share p of the average. */
+export interface WeightedUpdate extends ClientUpdate {
+  readonly share: number;
+}
+
 export interface UpdateLimits {
   /** Whether LoRA's rank may be another than the global adapter's. */
   readonly mixedRanks: boolean;
@@ -71,7 +81,7 @@ export function checkUpdate(update: ClientUpdate, global: Parameters, limits: Up
  *
  * @throws InputError if there is no update, or a client sent two.
  */
-export function sharesOf(updates: readonly ClientUpdate[]): number[] {
+export function sharesOf(updates: readonly Pick<ClientUpdate, "client" | "examples">[]): number[] {
   if (updates.length === 0)
     throw new InputError(
       "No client sent an update, so there is nothing to average; lower the quorum or wait longer.",

@@ -52,6 +52,12 @@ export function productOf({ A, B }: Pick<LoraPair, "A" | "B">, factor: number): 
   };
 }
 
+/** What a module's frozen adapter adds to its weight. */
+export function residualOf(residual: Parameters, module: string): LowRank {
+  const [A, B] = [residual.get(`${module}.residual_A.weight`), residual.get(`${module}.residual_B.weight`)];
+  return A && B ? productOf({ A, B }, 1) : { left: [], right: [] };
+}
+
 /** A [r, in] and B [out, r] whose product is the matrix, rounded to float32. */
 export function pairOf(
   { left, right }: LowRank,

@@ -1,4 +1,4 @@
-/** @file Matrices of low rank as sums of outer products: their norms, and the nearest of a lower rank. */
+/** @file Matrices of low rank as sums of outer products, and the nearest of a lower rank. */
 
 import type { SingularTriplets, TripletFinder } from "../../core/adapters/singular-triplets.ts";
 import type { Random } from "../../core/random.ts";
@@ -22,11 +22,6 @@ export function difference(matrix: LowRank, other: LowRank): LowRank {
     left: other.left.map((column) => column.map((value) => -value)),
     right: other.right,
   });
-}
-
-/** The Frobenius norm. */
-export function frobeniusNorm(matrix: LowRank): number {
-  return Math.hypot(...coreOf(matrix).core.map((row) => Math.hypot(...row)));
 }
 
 /**

@@ -6,8 +6,7 @@ import type { Parameter, Parameters } from "../../core/adapters/parameters.ts";
 import { InputError } from "../../core/errors.ts";
 import { add } from "../../core/graph/operators/elementwise.ts";
 import { matmul } from "../../core/graph/operators/matmul.ts";
-import { residualOf } from "./aggregation.ts";
-import { findPairs, pairOf, productOf, scalesOf } from "./lora-pairs.ts";
+import { findPairs, pairOf, productOf, residualOf, scalesOf } from "./lora-pairs.ts";
 import { sumOf } from "./low-rank.ts";
 
 const [nameA, nameB] = ["residual_A.weight", "residual_B.weight"] as const;

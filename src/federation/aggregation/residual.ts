@@ -3,10 +3,11 @@
 import type { Parameter } from "../../core/adapters/parameters.ts";
 import { InputError } from "../../core/errors.ts";
 import { createRandom } from "../../core/random.ts";
-import { type Aggregation, averageProducts, type RoundUpdates, residualOf } from "./aggregation.ts";
-import { averageTensors, withPairs } from "./average.ts";
-import { findPairs, pairOf, productOf } from "./lora-pairs.ts";
+import type { Aggregation, RoundUpdates } from "./aggregation.ts";
+import { createAverage, createAverageBeside, joinInOrder } from "./average.ts";
+import { findPairs, pairOf, productOf, residualOf } from "./lora-pairs.ts";
 import { difference, type LowRank, largestTriplets, sumOf } from "./low-rank.ts";
+import { createProductAverage } from "./product-average.ts";
 
 /**
  * FedEx-LoRA (Singhal et al. 2025): A and B are averaged as FedAvg does, and the residual ΔW − s B A, of rank (k + 1) r at most, is added to the
@@ -17,15 +18,17 @@ export const fedEx: Aggregation = {
   isLinear: false,
   mixesRanks: false,
   async aggregate(round) {
-    const parameters = averageTensors(round);
+    const average = createAverage(round.global);
+    const products = createProductAverage(round.scales);
+    for await (const update of round.updates) {
+      average.add(update);
+      products.add(update);
+    }
+    const parameters = average.parameters();
     const pairs = new Map(findPairs(parameters).map((pair) => [pair.module, pair]));
-    const missing = new Map(
-      [...averageProducts(round)].map(([module, wanted]) => [
-        module,
-        difference(wanted, productOf(pairs.get(module)!, round.scales.get(module)!)),
-      ]),
-    );
-    return { parameters, residual: await addToResidual(round, missing) };
+    const missingOf = (module: string) =>
+      difference(products.of(module), productOf(pairs.get(module)!, round.scales.get(module)!));
+    return { parameters, residual: await addToResidual(round, missingOf) };
   },
 };
 
@@ -38,26 +41,30 @@ export const flora: Aggregation = {
   isLinear: false,
   mixesRanks: true,
   async aggregate(round) {
+    const products = createProductAverage(round.scales);
+    const beside = createAverageBeside(round.global);
+    for await (const update of round.updates) {
+      products.add(update);
+      beside.add(update);
+    }
     const initial = await round.initial();
-    const pairs = findPairs(initial);
-    const products = averageProducts(round);
+    const pairs = new Map(findPairs(initial).map((pair) => [pair.module, pair]));
     // What a fresh adapter begins with is nothing where its B is 0.
-    const missing = new Map(
-      pairs.map((pair) => [
-        pair.module,
-        difference(products.get(pair.module)!, productOf(pair, round.scales.get(pair.module)!)),
-      ]),
-    );
+    const missingOf = (module: string) =>
+      difference(products.of(module), productOf(pairs.get(module)!, round.scales.get(module)!));
     const drawn = new Map(
-      pairs.flatMap(({ nameA, nameB, A, B }) => [[nameA, A] as const, [nameB, B] as const]),
+      [...pairs.values()].flatMap(({ nameA, nameB, A, B }) => [[nameA, A] as const, [nameB, B] as const]),
     );
-    return { parameters: withPairs(round, drawn), residual: await addToResidual(round, missing) };
+    return {
+      parameters: joinInOrder(round.global, drawn, beside.parameters()),
+      residual: await addToResidual(round, missingOf),
+    };
   },
 };
 
 async function addToResidual(
   round: RoundUpdates,
-  added: ReadonlyMap<string, LowRank>,
+  addedTo: (module: string) => LowRank,
 ): Promise<Map<string, Parameter>> {
   const residual = new Map<string, Parameter>();
   for (const [index, { module, nameA, A, B }] of findPairs(round.global).entries()) {
@@ -66,7 +73,7 @@ async function addToResidual(
         `What FedEx-LoRA and FLoRA keep beside the adapter is for linear layers; leave ${module} out of target_modules.`,
       );
     const [inFeatures, outFeatures] = [A.dims[1]!, B.dims[0]!];
-    const matrix = sumOf(residualOf(round.residual, module), added.get(module)!);
+    const matrix = sumOf(residualOf(round.residual, module), addedTo(module));
     const most = Math.min(round.residualRank ?? Number.POSITIVE_INFINITY, inFeatures, outFeatures);
     const kept = matrix.left.length > most ? await cut(round, matrix, most, index) : withoutZeros(matrix);
     const pair = pairOf(kept, outFeatures, inFeatures);

@@ -5,9 +5,9 @@ import { type Parameter, type Parameters, trainedOf } from "../../core/adapters/
 import { InputError } from "../../core/errors.ts";
 import { type Random, randomFrom } from "../../core/random.ts";
 import { addPrivately, type ClientPrivacy, clipUpdate } from "../privacy/differential-privacy.ts";
-import { type MaskKeys, maskVector, sumMasked } from "../privacy/secure-aggregation.ts";
+import { type MaskedVector, type MaskKeys, maskVector, sumMasked } from "../privacy/secure-aggregation.ts";
 import type { Participant } from "../rounds/documents.ts";
-import type { Attempt } from "../rounds/framework.ts";
+import type { Attempt, Contribution } from "../rounds/framework.ts";
 import { decodeTensors, encodeTrained } from "../tensors.ts";
 import { tensorsOf, vectorOf } from "../vectors.ts";
 
@@ -78,24 +78,18 @@ export async function checkHidden(update: Uint8Array, global: Parameters, hiding
     throw new InputError(`The update is longer than it may be, or not finite: ${Math.sqrt(squares)}.`);
 }
 
-/** The global adapter after a round, of the updates in the order of the participants. */
+/** The global adapter after a round, of the updates in the order of the participants, which are read one after the other. */
 export async function addHidden(
   run: string,
   attempt: Attempt,
   global: Parameters,
-  updates: ReadonlyMap<string, Uint8Array>,
+  contributions: readonly Contribution[],
   hiding: Hiding,
   { clients, secret }: { readonly clients: number; readonly secret: Uint8Array },
 ): Promise<Map<string, Parameter>> {
   const sum = hiding.masks
-    ? tensorsOf(
-        sumMasked(
-          new Map([...updates].map(([client, bytes]) => [client, toWords(bytes)])),
-          publicKeysOf(attempt),
-        ),
-        global,
-      )
-    : await sumOf(updates, global);
+    ? tensorsOf(await sumMasked(maskedVectors(contributions), publicKeysOf(attempt)), global)
+    : await sumOf(contributions, global);
   if (hiding.noise) return addPrivately(global, sum, hiding.noise, clients, noiseOf(secret, run, attempt));
   return new Map(
     [...global].map(([name, parameter]) => {
@@ -106,15 +100,20 @@ export async function addHidden(
   );
 }
 
-async function sumOf(updates: ReadonlyMap<string, Uint8Array>, global: Parameters) {
+async function* maskedVectors(contributions: readonly Contribution[]): AsyncGenerator<MaskedVector> {
+  for (const { client, load } of contributions)
+    yield [client, new Uint32Array(Uint8Array.from(await load()).buffer)];
+}
+
+async function sumOf(contributions: readonly Contribution[], global: Parameters) {
   const sum = new Map(
     [...trainedOf(global)].map(([name, { dims, data }]) => [
       name,
       { dims, data: new Float32Array(data.length) },
     ]),
   );
-  for (const [client, bytes] of updates) {
-    const change = await decodeTensors(bytes, `the update of ${client}`);
+  for (const { client, load } of contributions) {
+    const change = await decodeTensors(await load(), `the update of ${client}`);
     for (const [name, { data }] of sum) {
       const added = change.get(name)!.data;
       for (let i = 0; i < data.length; i++) data[i]! += added[i]!;
@@ -141,8 +140,4 @@ function noiseOf(secret: Uint8Array, run: string, attempt: Attempt): Random {
 
 function publicKeysOf({ participants }: Attempt): ReadonlyMap<string, string> {
   return new Map(participants.map(({ client, key = "" }) => [client, key]));
-}
-
-function toWords(bytes: Uint8Array): Uint32Array {
-  return new Uint32Array(Uint8Array.from(bytes).buffer);
 }

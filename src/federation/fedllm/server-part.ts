@@ -7,7 +7,7 @@ import { openDevice } from "../../node/runtime/onnx-runtime.ts";
 import { parseRunConfig } from "../../node/training/run-config.ts";
 import { aggregateRound } from "../aggregation/aggregation.ts";
 import { aggregations } from "../aggregation/aggregations.ts";
-import { type ClientUpdate, checkUpdate } from "../aggregation/client-update.ts";
+import { checkUpdate } from "../aggregation/client-update.ts";
 import { scalesOf } from "../aggregation/lora-pairs.ts";
 import { epsilonOf } from "../privacy/accountant.ts";
 import { checkSampling } from "../privacy/differential-privacy.ts";
@@ -72,15 +72,14 @@ export async function openFedLlmServer({
       const global = await complete(begins, "the round's beginning");
       const { round } = attempt;
       if (hiding) {
-        const sent = new Map<string, Uint8Array>();
-        for (const { client, load } of contributions) sent.set(client, await load());
         const clients = rounds.clients.length;
-        const next = await addHidden(rounds.run, attempt, global, sent, hiding, { clients, secret });
+        const next = await addHidden(rounds.run, attempt, global, contributions, hiding, { clients, secret });
         return { ends: await encodeTrained(next), figures: privacyOf(task, rounds, round) };
       }
-      const updates: ClientUpdate[] = [];
-      for (const { client, examples, load } of contributions)
-        updates.push({ client, examples, parameters: await decodeTensors(await load(), client) });
+      const updates = contributions.map(({ client, examples, load }) => ({
+        ...{ client, examples },
+        load: async () => decodeTensors(await load(), client),
+      }));
       const { parameters, error } = await aggregateRound(aggregation, {
         ...{ global, updates, scales, finder },
         ...{ residual: new Map(), initial: async () => initial, seed: config.seed + round },

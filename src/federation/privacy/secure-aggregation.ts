@@ -82,35 +82,37 @@ export function maskVector(values: Float32Array, peers: MaskingPeers): Uint32Arr
   return masked;
 }
 
+export type MaskedVector = readonly [client: string, vector: Uint32Array];
+
 /**
  * The sum of the values under all masks. It takes the vectors of all whose keys were given: if one is lost, the others mask anew, without it.
  *
- * @throws InputError if a vector is missing or of another length.
+ * @param masked each client's vector, read one after the other
+ * @throws InputError if a vector is missing, there twice, or of another length.
  */
-export function sumMasked(
-  masked: ReadonlyMap<string, Uint32Array>,
+export async function sumMasked(
+  masked: Iterable<MaskedVector> | AsyncIterable<MaskedVector>,
   publicKeys: ReadonlyMap<string, string>,
-): Float64Array {
-  const lost = [...publicKeys.keys()].filter((client) => !masked.has(client));
-  if (lost.length > 0)
-    throw new InputError(
-      `The masks of ${lost.map(quote).join(" and ")} are missing, so those of the others do not cancel; repeat the round without.`,
-    );
-  const unknown = [...masked.keys()].find((client) => !publicKeys.has(client));
-  if (unknown !== undefined)
-    throw new InputError(
-      `Client ${quote(unknown)} sent a vector, but its key was not among the others'; leave it out.`,
-    );
-  const [first] = masked.values();
-  const sum = new Uint32Array(first!.length);
-  for (const [client, vector] of masked) {
+): Promise<Float64Array> {
+  const lost = new Set(publicKeys.keys());
+  let sum: Uint32Array | undefined;
+  for await (const [client, vector] of masked) {
+    if (!lost.delete(client))
+      throw new InputError(
+        `Client ${quote(client)} sent a vector that is not awaited: its key was not among the others', or it sent two; leave it out.`,
+      );
+    sum ??= new Uint32Array(vector.length);
     if (vector.length !== sum.length)
       throw new InputError(
         `Client ${quote(client)} sent ${vector.length} values, and others ${sum.length}; leave it out and repeat the round.`,
       );
     for (let i = 0; i < sum.length; i++) sum[i]! += vector[i]!;
   }
-  return Float64Array.from(sum, (value) => (value | 0) / 2 ** fractionBits);
+  if (lost.size > 0)
+    throw new InputError(
+      `The masks of ${[...lost].map(quote).join(" and ")} are missing, so those of the others do not cancel; repeat the round without.`,
+    );
+  return Float64Array.from(sum!, (value) => (value | 0) / 2 ** fractionBits);
 }
 
 function toFixedPoint(values: Float32Array, clients: number): Uint32Array {
