@@ -13,7 +13,7 @@ import type { StudyFolder } from "../studies/study-folder.ts";
 import type { Part, StudyConfig } from "../studies/study-kind.ts";
 import type { Transport } from "../transport/transport.ts";
 import { createFileHashes, sendFiles, writeFiles } from "./folder-files.ts";
-import { type FleetFile, isInside, leaseMs, stateSchema, type Task, type TaskState } from "./task.ts";
+import { type FleetFile, isInside, stateSchema, type Task, type TaskState } from "./task.ts";
 
 /** Names of options that may name a file or folder, wherever in a study's options they stand. */
 const pathOptions = new Set([
@@ -34,8 +34,13 @@ const pollMs = 500;
  * at once; a part whose worker vanishes is given to another.
  *
  * @param transport of a user that may make queues and spaces
+ * @param options.leaseMs for how long a part is a worker's that says no more. Default: 10 seconds
  */
-export function fleetWorkers(transport: Transport, fleet: string): Workers {
+export function fleetWorkers(
+  transport: Transport,
+  fleet: string,
+  { leaseMs = 10_000 }: { readonly leaseMs?: number } = {},
+): Workers {
   const hashes = createFileHashes();
   let ready: Promise<FleetFile[]> | undefined;
 

@@ -102,7 +102,7 @@ test("a study of two processes, and one of a fleet whose workers are killed, are
   for (let i = 0; i < 2; i++) startWorker();
   let told = 0;
   const { outcome, results } = await runStudy(options, first, {
-    workers: fleetWorkers(transport, "fleet"),
+    workers: fleetWorkers(transport, "fleet", { leaseMs: 4000 }),
     onProgress(_, text) {
       if (text === "waiting for a worker" || ++told % 3 !== 0 || started > 3) return;
       const victims = [...workers];

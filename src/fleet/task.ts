@@ -48,9 +48,7 @@ export type FleetFile = z.infer<typeof fileSchema>;
 export type Task = z.infer<typeof taskSchema>;
 export type TaskState = z.infer<typeof stateSchema>;
 
-/** For how long a task is a worker's that says no more. */
-export const leaseMs = 10_000;
 /** How often a worker says that it lives. */
-export const heartbeatMs = 3000;
+export const heartbeatMs = 1000;
 /** How many workers are given a task that none finishes. */
 export const maxAttempts = 10;

@@ -14,6 +14,8 @@ export interface NatsAddress {
   readonly ca?: string | undefined;
   /** For how long a broker that does not answer is waited for, in milliseconds. Default: a minute */
   readonly patienceMs?: number | undefined;
+  /** For how long one request waits for an answer until it is repeated, in milliseconds. Default: 5 seconds */
+  readonly timeoutMs?: number | undefined;
 }
 
 /** The clients: of the broker, and of what it stores. */

@@ -20,11 +20,12 @@ describe.skipIf(!hasNatsServer)("a broker", () => {
     broker = await startBroker();
   });
   afterAll(() => broker.remove());
-  const open = (patienceMs?: number) => openNatsTransport({ url: broker.url, patienceMs });
+  const open = (patience: { readonly patienceMs?: number; readonly timeoutMs?: number } = {}) =>
+    openNatsTransport({ url: broker.url, ...patience });
 
   describeTransport(() => open());
 
-  test("takes an adapter of 20 MB, and gives it back", async () => {
+  test.concurrent("takes an adapter of 20 MB, and gives it back", async () => {
     const transport = await open();
     const other = await open();
     await transport.createSpace("large");
@@ -38,7 +39,7 @@ describe.skipIf(!hasNatsServer)("a broker", () => {
     await other.close();
   });
 
-  test("an item whose acknowledgement was lost is given out again", async () => {
+  test.concurrent("an item whose acknowledgement was lost is given out again", async () => {
     const transport = await open();
     await transport.createQueue("lost", { leaseMs: 1000 });
     await transport.publish("lost", "a", new Uint8Array(1));
@@ -55,7 +56,7 @@ describe.skipIf(!hasNatsServer)("a broker", () => {
     await transport.close();
   });
 
-  test("what strangers have stored is refused in a sentence", async () => {
+  test.concurrent("what strangers have stored is refused in a sentence", async () => {
     const transport = await open();
     await transport.createSpace("strange");
     await transport.createQueue("strange", { leaseMs: 1000 });
@@ -105,8 +106,8 @@ describe.skipIf(!hasNatsServer)("a broker", () => {
   });
 
   test("that is killed and started again loses nothing, and those who wait go on", async () => {
-    const transport = await open();
-    const other = await open();
+    const transport = await open({ timeoutMs: 1000 });
+    const other = await open({ timeoutMs: 1000 });
     await transport.createSpace("restart");
     await transport.createQueue("restart", { leaseMs: 2000 });
     const revision = await transport.writeDocument("restart", "round", 1, 0);
@@ -135,20 +136,22 @@ describe.skipIf(!hasNatsServer)("a broker", () => {
     const next = await other.claim("restart", { waitMs: 10_000 });
     expect(next).toMatchObject({ id: "b" });
     await next!.done();
-    expect(await transport.claim("restart", { waitMs: 3000 })).toBeUndefined();
+    expect(await transport.claim("restart", { waitMs: 2500 })).toBeUndefined();
     await transport.close();
     await other.close();
   });
 
   test("that stays away is given up in a sentence", async () => {
-    const transport = await open(1500);
+    const transport = await open({ patienceMs: 1500 });
     await transport.createSpace("away");
     await broker.kill();
     try {
       await expect(transport.readDocument("away", "a")).rejects.toThrow(
         `The broker at ${broker.url} does not answer (`,
       );
-      await expect(open(500)).rejects.toThrow("check the address and that it runs with JetStream.");
+      await expect(open({ patienceMs: 500 })).rejects.toThrow(
+        "check the address and that it runs with JetStream.",
+      );
     } finally {
       await broker.start();
     }

@@ -34,9 +34,6 @@ const headerBytes = 4096;
 /** Of a blob, so that a chunk in base 64 is still below the 1 MiB that a broker sends by default. */
 const chunkBytes = 512 * 1024;
 
-/** For how long one request waits for an answer. */
-const timeoutMs = 5000;
-
 /** For how long the broker is asked to wait for an item at a time: a second at least. */
 const pullMs = { least: 1000, most: 5000 };
 
@@ -100,6 +97,7 @@ export async function openNatsTransport(address: NatsAddress): Promise<Transport
   const nats = await loadNats();
   const connection = await connect(nats, address);
   const { url, patienceMs = 60_000 } = address;
+  const timeoutMs = Math.min(address.timeoutMs ?? 5000, patienceMs);
   const { nanos } = nats.node;
   const options = { timeout: timeoutMs, checkAPI: false };
   const js = nats.jetstream.jetstream(connection, options);

@@ -16,14 +16,14 @@ const leaseMs = 1500;
 const soon = { waitMs: 1000 };
 
 /**
- * Defines the tests that every transport has to pass.
+ * Defines the tests that every transport has to pass, each with places of its own: they run side by side, since most of their time is waiting.
  *
  * @param open connects one more process to the same place
  */
 export function describeTransport(open: () => Promise<Transport>): void {
   let count = 0;
   const withTransport = (name: string, act: (transport: Transport, place: string) => Promise<void>) =>
-    test(name, async () => {
+    test.concurrent(name, async () => {
       const transport = await open();
       const place = `place-${count++}`;
       try {

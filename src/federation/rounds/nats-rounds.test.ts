@@ -42,7 +42,7 @@ describe.skipIf(!hasNatsServer)("behind a broker with users", () => {
   });
   afterAll(() => broker.remove());
   const open = (user: string) =>
-    openNatsTransport({ url: broker.url, creds: join(broker.folder, `${user}.nk`) });
+    openNatsTransport({ url: broker.url, creds: join(broker.folder, `${user}.nk`), timeoutMs: 1000 });
 
   test("rounds end the same while the broker, the server and clients are ended at random", async () => {
     const random = createRandom(1);
