@@ -7,6 +7,7 @@ import { memberSpace, type Transport } from "../../transport/transport.ts";
 import { sampleClients } from "../privacy/differential-privacy.ts";
 import {
   type MemberDocument,
+  type Participant,
   type Revised,
   type RoundDocument,
   type RoundOptions,
@@ -95,31 +96,30 @@ export function createFederationServer({
   };
   const least = (drawn: readonly string[]) => Math.ceil(rounds.quorum * drawn.length);
 
-  /** What the members say; of one whose document cannot be read, why. */
-  const listen = async (clients: readonly string[]) => {
-    const heard = new Map<string, MemberDocument | InputError>();
+  /** What the members say, one after the other; of one whose document cannot be read, why. */
+  async function* listen(
+    clients: readonly string[],
+  ): AsyncGenerator<[client: string, said: MemberDocument | InputError]> {
     for (const client of clients) {
       try {
         const said = await readMember(transport, run, client);
-        if (said && said.value.client === client) heard.set(client, said.value);
+        if (said && said.value.client === client) yield [client, said.value];
       } catch (error) {
         if (!(error instanceof InputError)) throw error;
-        heard.set(client, error);
+        yield [client, error];
       }
     }
-    return heard;
-  };
+  }
 
   const gather = async (current: Revised<RoundDocument>): Promise<"moved" | "waits"> => {
     const { round, attempt, drawn, deadline } = current.value;
-    const heard = await listen(drawn);
-    const present = drawn.flatMap((client) => {
-      const said = heard.get(client);
-      if (!said || said instanceof InputError || said.hasLeft) return [];
-      if (said.round !== round || said.attempt !== attempt) return [];
+    const present: Participant[] = [];
+    for await (const [client, said] of listen(drawn)) {
+      if (said instanceof InputError || said.hasLeft) continue;
+      if (said.round !== round || said.attempt !== attempt) continue;
       const { examples, key } = said;
-      return [{ client, examples, ...(key !== undefined && { key }) }];
-    });
+      present.push({ client, examples, ...(key !== undefined && { key }) });
+    }
     const isLate = now() > deadline;
     if (present.length < drawn.length && !(isLate && present.length >= least(drawn))) {
       // Nobody is given up before a quorum is there: the round waits on.
@@ -140,7 +140,7 @@ export function createFederationServer({
     const settled = new Set([...contributions, ...dropped].map(({ client }) => client));
     const awaited = participants.map(({ client }) => client).filter((client) => !settled.has(client));
     const drop = (client: string, why: string) => move(current, { dropped: [...dropped, { client, why }] });
-    for (const [client, said] of await listen(awaited)) {
+    for await (const [client, said] of listen(awaited)) {
       if (said instanceof InputError) return drop(client, said.message.slice(0, 2000));
       if (said.hasLeft) return drop(client, "left");
       if (said.round !== round || said.attempt !== attempt || said.update === undefined) continue;

@@ -1,0 +1,68 @@
+/** @file The server of a case of federation.ts as a program of its own, so that its memory can be told: its one argument is the case. */
+
+import { randomBytes } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
+import { openFedLlmServer } from "../src/federation/fedllm/server-part.ts";
+import { checkTask } from "../src/federation/fedllm/task.ts";
+import { type RoundDocument, roundOptions } from "../src/federation/rounds/documents.ts";
+import { createFederationServer } from "../src/federation/rounds/server.ts";
+import { openNatsTransport } from "../src/transport/nats-transport.ts";
+
+export interface FederationCase {
+  readonly url: string;
+  readonly model: string;
+  readonly run: string;
+  readonly clients: readonly string[];
+  readonly aggregation: "fedavg" | "product";
+}
+
+export interface FederationMeasurement {
+  /** From when all were there until each update was fetched and checked, which waits for the clients too. */
+  readonly collectSeconds: number;
+  /** The updates fetched again, aggregated, the error measured, and the next adapter stored. */
+  readonly aggregateSeconds: number;
+  /** What the process had before the round, and the most in it. */
+  readonly loadedBytes: number;
+  readonly peakBytes: number;
+  readonly error: number;
+}
+
+const { url, model, run, clients, aggregation } = JSON.parse(process.argv[2]!) as FederationCase;
+const rounds = roundOptions.parse({ run, clients, rounds: 1 });
+const tuning = { lora: { r: 8, target_modules: "all-linear" }, max_steps: 1 };
+const task = checkTask({ framework: "fedllm", aggregation, tuning }, "The benchmark");
+const part = await openFedLlmServer({ task, model, rounds, secret: randomBytes(32) });
+const transport = await openNatsTransport({ url });
+const reached = new Map<string, number>();
+let last: RoundDocument | undefined;
+const server = createFederationServer({
+  ...{ transport, rounds, part },
+  onRound(document) {
+    last = document;
+    reached.set(document.state, performance.now());
+  },
+});
+
+const status = (name: string) =>
+  1024 * Number(new RegExp(`${name}:\\s+(\\d+)`).exec(readFileSync("/proc/self/status", "utf8"))![1]);
+// What opening the model has left behind would hide what the round needs.
+globalThis.gc!();
+await setTimeout(1000);
+const loadedBytes = status("VmRSS");
+// Has the kernel forget the peak so far, that of opening the model (proc(5)).
+writeFileSync("/proc/self/clear_refs", "5");
+for (;;) {
+  const state = await server.advance();
+  if (state === "done") break;
+  if (state === "waits") await setTimeout(100);
+}
+const between = (from: string, to: string) => (reached.get(to)! - reached.get(from)!) / 1000;
+const measured: FederationMeasurement = {
+  collectSeconds: between("collecting", "aggregating"),
+  aggregateSeconds: between("aggregating", "done"),
+  ...{ loadedBytes, peakBytes: status("VmHWM"), error: last!.figures.aggregation_error! },
+};
+await part.release();
+await transport.close();
+console.log(JSON.stringify(measured));
