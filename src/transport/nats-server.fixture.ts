@@ -24,16 +24,18 @@ export const hasNatsServer = spawnSync("nats-server", ["--version"]).status === 
  * Starts a broker.
  *
  * @param configure writes further lines of the configuration, for files in its folder
+ * @param host address of this machine at which it listens
  */
 export async function startBroker(
   configure: (folder: string) => string | Promise<string> = () => "",
+  host = "127.0.0.1",
 ): Promise<Broker> {
   const folder = mkdtempSync(join(tmpdir(), "slimtune-broker-"));
-  const port = await findPort();
+  const port = await findPort(host);
   const configuration = join(folder, "broker.conf");
   writeFileSync(
     configuration,
-    `listen: "127.0.0.1:${port}"\njetstream { store_dir: "${folder}/store" }\n${await configure(folder)}`,
+    `listen: "${host}:${port}"\njetstream { store_dir: "${folder}/store" }\n${await configure(folder)}`,
   );
   let child: ChildProcess | undefined;
   const start = async () => {
@@ -54,7 +56,7 @@ export async function startBroker(
   };
   await start();
   return {
-    ...{ url: `nats://127.0.0.1:${port}`, folder, kill, start },
+    ...{ url: `nats://${host}:${port}`, folder, kill, start },
     async remove() {
       await kill();
       rmSync(folder, { recursive: true });
@@ -62,8 +64,8 @@ export async function startBroker(
   };
 }
 
-async function findPort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
+async function findPort(host: string): Promise<number> {
+  const server = createServer().listen(0, host);
   await once(server, "listening");
   const { port } = server.address() as { port: number };
   server.close();

@@ -63,10 +63,10 @@ export async function openFedLlmServer({
     needsAll: task.secure_aggregation,
     longestUpdate: longestEncoding(initial),
     begin: () => encodeTrained(initial),
-    async check(update) {
+    async check(update, client) {
       if (hiding) return checkHidden(update, initial, hiding);
-      const parameters = await decodeTensors(update, "the update");
-      checkUpdate({ client: "it", examples: 1, parameters }, initial, { mixedRanks: aggregation.mixesRanks });
+      const parameters = await decodeTensors(update, `the update of client "${client}"`);
+      checkUpdate({ client, examples: 1, parameters }, initial, { mixedRanks: aggregation.mixesRanks });
     },
     async aggregate(attempt, begins, contributions) {
       const global = await complete(begins, "the round's beginning");

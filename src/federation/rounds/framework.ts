@@ -34,11 +34,11 @@ export interface ServerPart {
   /** What the first round begins with. */
   begin(): Promise<Uint8Array>;
   /**
-   * Looks at an update as at a stranger's.
+   * Looks at a client's update as at a stranger's.
    *
    * @throws InputError if it cannot be used, saying why.
    */
-  check(update: Uint8Array): Promise<void>;
+  check(update: Uint8Array, client: string): Promise<void>;
   /**
    * Makes of a round's updates what the next one begins with. It gives the same for the same updates in the same order.
    *

@@ -146,7 +146,8 @@ export function createFederationServer({
       if (said.round !== round || said.attempt !== attempt || said.update === undefined) continue;
       const { update, examples, figures } = said;
       try {
-        await part.check(await transport.getBlob(memberSpace(run, client), update, part.longestUpdate));
+        const sent = await transport.getBlob(memberSpace(run, client), update, part.longestUpdate);
+        await part.check(sent, client);
       } catch (error) {
         if (error instanceof InputError) return drop(client, error.message.slice(0, 2000));
         throw error;
