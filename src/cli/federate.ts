@@ -31,6 +31,7 @@ import {
 import { createFederationMember } from "../federation/rounds/member.ts";
 import { createFederationServer } from "../federation/rounds/server.ts";
 import { type SimulatedRound, simulateFederation } from "../federation/simulate.ts";
+import { tuneStep, writeBeginning } from "../federation/step.ts";
 import { resolveDataset } from "../node/data/hub-dataset.ts";
 import { openAppendLog } from "../node/files/append-log.ts";
 import { withLock } from "../node/files/lock.ts";
@@ -55,6 +56,7 @@ export function addFederateCommands(program: Command): void {
   addJoin(federate);
   addStatus(federate);
   addLeave(federate);
+  addStep(federate);
   // Each needs what the program's commands have.
   for (const command of federate.commands)
     command.option("--verbose", "show stack traces of errors").exitOverride();
@@ -397,6 +399,44 @@ function addLeave(federate: Command): void {
       } finally {
         await transport.close();
       }
+    });
+}
+
+function addStep(federate: Command): void {
+  const command = federate
+    .command("step")
+    .description(
+      "Tune from tensors to tensors: one client's round, for another federated framework's clients.",
+    );
+  addRunOptions(command)
+    .option("--begins <file>", "safetensors that the round begins with (default: what the seed draws)")
+    .option("--round <n>", "the round's number, of which the order of the rows is drawn", parseWhole(1), 1)
+    .option("--initial", "write what a first round begins with, and tune nothing")
+    .option("--out <file>", "safetensors that the round ends with")
+    .addHelpText(
+      "after",
+      `
+It takes the options of \`slimtune tune\`, the same at all clients, and prints the rows and figures as one JSON object (docs/flower.md).
+
+Example:
+  slimtune federate step --model model.gguf --data mine.jsonl --max-steps 10 --begins global.safetensors --out next.safetensors`,
+    )
+    .action(async ({ begins, round, initial, out, verbose: _, ...flags }, command: Command) => {
+      if (out === undefined)
+        throw new InputError("The option --out is missing; name the file for the tensors.");
+      const { tuning, own, origin } = readTuning(flags, command);
+      const task = checkTask({ framework: "fedllm", aggregation: "fedavg", tuning }, origin);
+      if (initial) return writeBeginning({ task, own, out });
+      const result = await withInterrupt((signal, status) =>
+        tuneStep(
+          { task, own, round, out, ...(begins !== undefined && { begins }) },
+          {
+            signal,
+            onStep: ({ step, loss }) => status.update(`step ${step}, loss ${loss.toFixed(4)}`),
+          },
+        ),
+      );
+      if (result) print(`${JSON.stringify(result)}\n`);
     });
 }
 
