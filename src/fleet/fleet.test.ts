@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { StudyOptions } from "../studies/study-config.ts";
 import { type Broker, hasNatsServer, startBroker } from "../transport/nats-server.fixture.ts";
 import { isInside, taskSchema } from "./task.ts";
@@ -73,11 +73,47 @@ function readStudy(path: string): Record<string, string> {
   );
 }
 
-test("a study of two processes, and one of a fleet whose workers are killed, are the same", async () => {
+/** Its paths are in its files, so each study takes the place of the one before. */
+const path = join("here", "study");
+let expected: Record<string, string>;
+
+beforeAll(async () => {
   cpSync("fixtures/embedded-model", join(folder, "fixtures/embedded-model"), { recursive: true });
   cpSync("fixtures/miniature", join(folder, "fixtures/miniature"), { recursive: true });
-  broker = hasNatsServer ? await startBroker() : undefined;
   process.chdir(folder);
+  expect((await runStudy(options, path, { workers: localWorkers(2) })).outcome).toBe("finished");
+  expected = readStudy(path);
+  expect(Object.keys(expected).some((file) => file.endsWith("adapter_model.safetensors"))).toBe(true);
+  rmSync("here", { recursive: true });
+}, 300_000);
+afterEach(() => rmSync("here", { recursive: true, force: true }));
+
+// Which processes are this one's children is told by Linux alone.
+test.skipIf(process.platform !== "linux")(
+  "a study of two processes that are killed is the same",
+  async () => {
+    let kills = 0;
+    const { outcome, results } = await runStudy(options, path, {
+      workers: localWorkers(2),
+      onProgress() {
+        // A part whose process vanishes three times is given up.
+        if (kills === 2) return;
+        const children = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, "utf8");
+        const victims = children.trim().split(" ");
+        process.kill(Number(victims[Math.floor(Math.random() * victims.length)]), "SIGKILL");
+        kills++;
+      },
+    });
+    expect(kills).toBe(2);
+    expect(outcome).toBe("finished");
+    expect(results!.cells.map(({ error }) => error)).toEqual([undefined, undefined]);
+    expect(readStudy(path)).toEqual(expected);
+  },
+  300_000,
+);
+
+test("a study of a fleet whose workers are killed is the same", async () => {
+  broker = hasNatsServer ? await startBroker() : undefined;
   const place = join(folder, "transport");
   const transport = broker ? await openNatsTransport({ url: broker.url }) : openLocalTransport(place);
   let started = 0;
@@ -92,16 +128,9 @@ test("a study of two processes, and one of a fleet whose workers are killed, are
     worker.once("exit", () => workers.delete(worker));
   };
 
-  const first = join("here", "study");
-  expect((await runStudy(options, first, { workers: localWorkers(2) })).outcome).toBe("finished");
-  const expected = readStudy(first);
-  expect(Object.keys(expected).some((file) => file.endsWith("adapter_model.safetensors"))).toBe(true);
-  // Its paths are in its files, so the second study takes its place.
-  rmSync("here", { recursive: true });
-
   for (let i = 0; i < 2; i++) startWorker();
   let told = 0;
-  const { outcome, results } = await runStudy(options, first, {
+  const { outcome, results } = await runStudy(options, path, {
     workers: fleetWorkers(transport, "fleet", { leaseMs: 4000 }),
     onProgress(_, text) {
       if (text === "waiting for a worker" || ++told % 3 !== 0 || started > 3) return;
@@ -113,7 +142,7 @@ test("a study of two processes, and one of a fleet whose workers are killed, are
   expect(started).toBeGreaterThan(2);
   expect(outcome).toBe("finished");
   expect(results!.cells.map(({ error }) => error)).toEqual([undefined, undefined]);
-  expect(readStudy(first)).toEqual(expected);
+  expect(readStudy(path)).toEqual(expected);
   await transport.close();
 }, 300_000);
 
