@@ -3,7 +3,7 @@
  * against the number of clients. The clients have no model: each sends a drawn update of the size of a real one, LoRA of rank 8 on all
  * linear layers of SmolLM2-135M, 2.4 million numbers.
  *
- * Needs SLIMTUNE_SMOLLM2_GGUF, nats-server, and 3 GB of disk. Arguments: the most clients (default 200).
+ * Needs SLIMTUNE_SMOLLM2_GGUF, nats-server, and 3 GB of disk. Arguments: the most clients (default 200), and one aggregation.
  */
 
 import { spawn } from "node:child_process";
@@ -22,11 +22,11 @@ import { machine, note, printTable, script, writeResults } from "./measuring.ts"
 
 const model = process.env.SLIMTUNE_SMOLLM2_GGUF;
 if (!model) throw new Error("Set SLIMTUNE_SMOLLM2_GGUF (see CONTRIBUTING.md).");
-const most = Number(process.argv[2] ?? 200);
+const [most = "200", only] = process.argv.slice(2);
 const cases = [
   ...[10, 25, 50, 100, 200].map((clients) => ({ aggregation: "fedavg" as const, clients })),
   ...[10, 25, 50].map((clients) => ({ aggregation: "product" as const, clients })),
-].filter(({ clients }) => clients <= most);
+].filter(({ clients, aggregation }) => clients <= Number(most) && (only ?? aggregation) === aggregation);
 
 type Result = FederationMeasurement & { readonly aggregation: string; readonly clients: number };
 const results: Result[] = [];
@@ -34,6 +34,7 @@ for (const { aggregation, clients } of cases) {
   const measured = await measure(aggregation, clients);
   results.push({ aggregation, clients, ...measured });
   note(`${aggregation}, ${clients} clients: ${JSON.stringify(measured)}`);
+  writeResults("federation", { results });
 }
 
 /** One round, at a broker of its own. */
@@ -117,13 +118,23 @@ function fitLine(points: readonly (readonly [x: number, y: number])[]): {
 const megabytes = (bytes: number) => (bytes / 1e6).toFixed(0);
 console.log(`${machine}\n`);
 printTable(
-  ["aggregation", "clients", "collecting, s", "aggregating, s", "memory before, MB", "peak, MB", "error"],
+  [
+    "aggregation",
+    "clients",
+    "collecting, s",
+    "aggregating, s",
+    "of it CPU, s",
+    "memory before, MB",
+    "peak, MB",
+    "error",
+  ],
   results.map((each) => [
     ...[
       each.aggregation,
       String(each.clients),
       each.collectSeconds.toFixed(1),
       each.aggregateSeconds.toFixed(1),
+      each.aggregateCpuSeconds.toFixed(1),
     ],
     ...[megabytes(each.loadedBytes), megabytes(each.peakBytes), `${(100 * each.error).toFixed(1)} %`],
   ]),
@@ -131,15 +142,15 @@ printTable(
 const fits = ["fedavg", "product"].flatMap((aggregation) => {
   const own = results.filter((each) => each.aggregation === aggregation);
   if (own.length < 2) return [];
-  const seconds = fitLine(own.map((each) => [each.clients, each.aggregateSeconds]));
+  const seconds = fitLine(own.map((each) => [each.clients, each.aggregateCpuSeconds]));
   const bytes = fitLine(own.map((each) => [each.clients, each.peakBytes]));
   console.log(
-    `\n${aggregation}: ${seconds.at0.toFixed(1)} s + ${seconds.slope.toFixed(3)} s a client; peak ${megabytes(bytes.at0)} MB + ${(bytes.slope / 1e6).toFixed(2)} MB a client`,
+    `\n${aggregation}: ${seconds.at0.toFixed(1)} s + ${seconds.slope.toFixed(3)} s of CPU a client; peak ${megabytes(bytes.at0)} MB + ${(bytes.slope / 1e6).toFixed(2)} MB a client`,
   );
   return [{ aggregation, seconds, bytes }];
 });
-if (results.length === 8) {
-  writeResults("federation", { results, fits });
+writeResults("federation", { results, fits });
+if (Number(most) >= 200 && only === undefined)
   writeLineChart(
     "docs/images/cost-of-clients.svg",
     results.map(({ clients, peakBytes, aggregation }) => ({
@@ -147,4 +158,3 @@ if (results.length === 8) {
     })),
     { x: "clients", y: "peak memory of the server, MB", xTicks: [10, 25, 50, 100, 200] },
   );
-}

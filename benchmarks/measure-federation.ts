@@ -22,6 +22,8 @@ export interface FederationMeasurement {
   readonly collectSeconds: number;
   /** The updates fetched again, aggregated, the error measured, and the next adapter stored. */
   readonly aggregateSeconds: number;
+  /** The process's part of that, which other programs of the machine change less. */
+  readonly aggregateCpuSeconds: number;
   /** What the process had before the round, and the most in it. */
   readonly loadedBytes: number;
   readonly peakBytes: number;
@@ -34,13 +36,14 @@ const tuning = { lora: { r: 8, target_modules: "all-linear" }, max_steps: 1 };
 const task = checkTask({ framework: "fedllm", aggregation, tuning }, "The benchmark");
 const part = await openFedLlmServer({ task, model, rounds, secret: randomBytes(32) });
 const transport = await openNatsTransport({ url });
-const reached = new Map<string, number>();
+const reached = new Map<string, { readonly at: number; readonly cpu: number }>();
 let last: RoundDocument | undefined;
 const server = createFederationServer({
   ...{ transport, rounds, part },
   onRound(document) {
     last = document;
-    reached.set(document.state, performance.now());
+    const { user, system } = process.cpuUsage();
+    reached.set(document.state, { at: performance.now() / 1000, cpu: (user + system) / 1e6 });
   },
 });
 
@@ -57,10 +60,12 @@ for (;;) {
   if (state === "done") break;
   if (state === "waits") await setTimeout(100);
 }
-const between = (from: string, to: string) => (reached.get(to)! - reached.get(from)!) / 1000;
+const between = (from: string, to: string, what: "at" | "cpu") =>
+  reached.get(to)![what] - reached.get(from)![what];
 const measured: FederationMeasurement = {
-  collectSeconds: between("collecting", "aggregating"),
-  aggregateSeconds: between("aggregating", "done"),
+  collectSeconds: between("collecting", "aggregating", "at"),
+  aggregateSeconds: between("aggregating", "done", "at"),
+  aggregateCpuSeconds: between("aggregating", "done", "cpu"),
   ...{ loadedBytes, peakBytes: status("VmHWM"), error: last!.figures.aggregation_error! },
 };
 await part.release();
