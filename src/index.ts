@@ -153,7 +153,7 @@ export type {
 } from "./evaluation/demonstration-selector.ts";
 export * from "./evaluation/index.ts";
 export type { ClientRows, DivisionOptions } from "./federation/divide-rows.ts";
-export type { FedLlmTask, OwnOptions } from "./federation/fedllm/task.ts";
+export type { FederationTask } from "./federation/frameworks.ts";
 export type { Figures, RoundOptions } from "./federation/rounds/documents.ts";
 export {
   type SimulatedRound,
@@ -162,6 +162,7 @@ export {
   type SimulationOptions,
   simulateFederation,
 } from "./federation/simulate.ts";
+export type { OwnOptions } from "./federation/tuning.ts";
 export { equalAnswers } from "./mathematics/equal-answers.ts";
 export type { EqualityOptions } from "./mathematics/equal-values.ts";
 export { checkEquations } from "./mathematics/equations.ts";

@@ -8,18 +8,11 @@ import { z } from "zod";
 import { InputError } from "../core/errors.ts";
 import { parseJson } from "../core/formats/json-document.ts";
 import { parseFields, parseOptions } from "../core/parse-fields.ts";
+import { takePublicRows } from "../federation/distillation/public-rows.ts";
+import { consensuses } from "../federation/distillation/sparse-predictions.ts";
 import { countRows } from "../federation/divide-rows.ts";
-import { createFedLlmMember } from "../federation/fedllm/member-part.ts";
-import { openFedLlmServer } from "../federation/fedllm/server-part.ts";
-import {
-  checkTask,
-  fedLlmTask,
-  type OwnOptions,
-  openTaskAdapter,
-  roundAggregations,
-  runOptionsOf,
-  tunable,
-} from "../federation/fedllm/task.ts";
+import { fedLlmTask, roundAggregations } from "../federation/fedllm/task.ts";
+import { checkTask, frameworkNames, openMemberPart, openParts } from "../federation/frameworks.ts";
 import { keepSecret } from "../federation/privacy/noise-secret.ts";
 import {
   type RoundDocument,
@@ -32,12 +25,12 @@ import { createFederationMember } from "../federation/rounds/member.ts";
 import { createFederationServer } from "../federation/rounds/server.ts";
 import { type SimulatedRound, simulateFederation } from "../federation/simulate.ts";
 import { tuneStep, writeBeginning } from "../federation/step.ts";
+import { type OwnOptions, tunable } from "../federation/tuning.ts";
 import { resolveDataset } from "../node/data/hub-dataset.ts";
 import { openAppendLog } from "../node/files/append-log.ts";
 import { withLock } from "../node/files/lock.ts";
 import { readText } from "../node/files/read.ts";
 import { makeFolder, writeFolderWhole } from "../node/files/write.ts";
-import { parseRunConfig } from "../node/training/run-config.ts";
 import { openLocalTransport } from "../transport/local-transport.ts";
 import { openNatsTransport } from "../transport/nats-transport.ts";
 import type { Transport } from "../transport/transport.ts";
@@ -78,9 +71,26 @@ function addSimulate(federate: Command): void {
     .option("--held-out <share>", "of each client's rows, on which the loss is measured", parseNumber, 0.1)
     .option("--limit <n>", "only the first n rows", parseWhole(1))
     .addOption(
-      new Option("--aggregation <name>", "how adapters become one (docs/federation.md)")
-        .choices(roundAggregations)
-        .default("product"),
+      new Option("--framework <name>", "what is sent: adapters, or predictions of public texts (kd)")
+        .choices(frameworkNames)
+        .default("fedllm"),
+    )
+    .option("--public <file or split>", "kd: rows that all have, read as --data")
+    .option("--public-rows <n>", "kd: only the first n of them", parseWhole(1), 64)
+    .option(
+      "--top-k <n>",
+      "kd: likeliest tokens that are sent of each prediction (default: 32)",
+      parseWhole(1),
+    )
+    .addOption(
+      new Option("--confidence <how>", "kd: mean, or those who are sure count more").choices(consensuses),
+    )
+    .option("--distill-steps <n>", "kd: steps of each distillation (default: one pass)", parseWhole(1))
+    .option("--distill-learning-rate <x>", "kd: default: the tuning's", parseNumber)
+    .addOption(
+      new Option("--aggregation <name>", "how adapters become one (docs/federation.md)").choices(
+        roundAggregations,
+      ),
     )
     .option("--secure-aggregation", "masks hide each client's update from the server (with fedavg or ffa)")
     .option("--clip-norm <x>", "differential privacy: updates are clipped to this norm", parseNumber)
@@ -100,20 +110,28 @@ Example:
     .action(async (given, command: Command) => {
       const { clients, partition, classField, heldOut, limit, aggregation, rounds, clientShare, ...rest } =
         given;
-      const { out, json, secureAggregation, clipNorm, noiseMultiplier, verbose: _, ...flags } = rest;
+      const { out, json, secureAggregation, clipNorm, noiseMultiplier, verbose: _, ...others } = rest;
+      const { framework, public: publicSource, publicRows, topK, confidence, ...more } = others;
+      const { distillSteps, distillLearningRate, ...flags } = more;
       if (out === undefined)
         throw new InputError("The option --out is missing; name the folder of the simulation.");
       const { tuning, own, origin } = readTuning(flags, command);
       const isNoisy = clipNorm !== undefined || noiseMultiplier !== undefined;
-      const task = checkTask(
-        {
-          ...{ framework: "fedllm", aggregation, tuning, secure_aggregation: secureAggregation === true },
-          ...(isNoisy && {
-            differential_privacy: { clip_norm: clipNorm, noise_multiplier: noiseMultiplier },
-          }),
-        },
-        origin,
-      );
+      if (framework === "kd" && publicSource === undefined)
+        throw new InputError(
+          "Distillation is on public texts that all have; name a file of them by --public.",
+        );
+      const taken = publicSource && (await takePublicRows(publicSource, publicRows, join(out, "public")));
+      const asked = {
+        ...{ framework, tuning, aggregation, secure_aggregation: secureAggregation },
+        ...(isNoisy && { differential_privacy: { clip_norm: clipNorm, noise_multiplier: noiseMultiplier } }),
+        ...{ top_k: topK, confidence, distill_steps: distillSteps },
+        ...(taken && { public: { rows: taken.rows, sha256: taken.sha256 } }),
+        distill_learning_rate: distillLearningRate,
+      };
+      // An option of another framework that was given is refused.
+      const present = Object.entries(asked).filter(([, value]) => value !== undefined);
+      const task = checkTask(Object.fromEntries(present), origin);
       const {
         run: __,
         clients: ___,
@@ -135,7 +153,7 @@ Example:
       const result = await withInterrupt((signal, status) =>
         simulateFederation(
           {
-            ...{ task, own, out },
+            ...{ task, own, out, ...(taken && { publicRows: taken.path }) },
             rounds: roundsGiven,
             division: {
               ...{ clients, alpha: partition, heldOut, seed: roundsGiven.seed },
@@ -231,7 +249,7 @@ Example:
         const transport = await openTransport(place);
         makeFolder(out);
         const secret = keepSecret(join(out, "noise.key"));
-        const part = await openFedLlmServer({ task, model, rounds, secret });
+        const { server: part } = await openParts({ task, own: { model }, rounds, secret, folder: out });
         try {
           const server = createFederationServer({
             ...{ transport, rounds, part },
@@ -304,9 +322,8 @@ function addJoin(federate: Command): void {
             const { task, rounds } = await untilBegun(transport, run, signal);
             const own = { model, data, ...(threads !== undefined && { threads }) };
             const checked = checkTask(task, `The run "${run}"`);
-            const part = createFedLlmMember({
-              ...{ rounds, client, task: checked, own, folder: join(out, "rounds") },
-              adapter: await openTaskAdapter(parseRunConfig(runOptionsOf(checked, own), `The run "${run}"`)),
+            const part = await openMemberPart({
+              ...{ rounds, client, task: checked, own, folder: join(out, "rounds"), signal },
               examples: await countRows(await resolveDataset(data, "train")),
               events: {
                 onStep: ({ step, loss }) => status.update(`tuning: step ${step}, loss ${loss.toFixed(4)}`),

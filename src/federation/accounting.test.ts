@@ -54,5 +54,5 @@ test("what crosses a cut is what its codec sends, but for the scales of 8 bits",
 test("training multiplies forward and back, and predicting forward alone", () => {
   const model = { parameters: 1000, trained: 10 };
   expect(trainingMultiplyAdds(model, 3)).toBe(3 * 2010);
-  expect(distillationMultiplyAdds(model, 3, 5)).toBe(8 * 2010 + 5 * 1000);
+  expect(distillationMultiplyAdds(model, { tuned: 3, taught: 5, predicted: 5 })).toBe(8 * 2010 + 5 * 1000);
 });

@@ -1,5 +1,10 @@
 /** @file What a round costs a client by formula: bytes sent and received, and multiply-adds. */
 
+import { type Parameters, trainedOf } from "../core/adapters/parameters.ts";
+import type { ModelConfig } from "../core/architectures/architecture.ts";
+import { listLinearModules } from "../core/architectures/modules.ts";
+import type { Figures } from "./rounds/documents.ts";
+
 /** Bytes of one client in one round, of the numbers alone: names, shapes and the transport's own come on top. */
 export interface RoundBytes {
   readonly up: number;
@@ -72,6 +77,37 @@ export interface ClientModel {
   readonly trained: number;
 }
 
+/** Numbers of the tensors that are trained. */
+export function countTrained(parameters: Parameters): number {
+  return [...trainedOf(parameters).values()].reduce((sum, { data }) => sum + data.length, 0);
+}
+
+/**
+ * What of a model a client computes.
+ *
+ * @param parameters its tensors of the adapter
+ * @param part blocks that it computes, and whether the output layer is its too. Default: all
+ */
+export function clientModelOf(
+  config: ModelConfig,
+  parameters: Parameters,
+  part: { readonly blocks: number; readonly hasHead: boolean } = {
+    blocks: config.numHiddenLayers,
+    hasHead: true,
+  },
+): ClientModel {
+  const block = listLinearModules(config).reduce((sum, m) => sum + m.inFeatures * m.outFeatures, 0);
+  const head = part.hasHead ? config.vocabSize * config.hiddenSize : 0;
+  const matrices = [...parameters.values()].filter(({ dims }) => dims.length === 2);
+  const adapter = matrices.reduce((sum, { data }) => sum + data.length, 0);
+  return { parameters: part.blocks * block + head + adapter, trained: countTrained(parameters) };
+}
+
+/** What a client says of the work of a round: by formula, and the seconds that it took. */
+export function workFigures(bytes: RoundBytes, multiplyAdds: number, seconds: number): Figures {
+  return { formula_up: bytes.up, formula_down: bytes.down, multiply_adds: multiplyAdds, seconds };
+}
+
 /**
  * Multiply-adds of training on tokens: one pass forward, one back for the gradients of activations, and the gradients of what is trained. The
  * products of queries with keys and of attention with values, which grow with the length of a text, are not in it.
@@ -80,11 +116,19 @@ export function trainingMultiplyAdds({ parameters, trained }: ClientModel, token
   return tokens * (2 * parameters + trained);
 }
 
-/** Those of a client that tunes on private tokens, predicts public ones and is then distilled on them. */
+/** Tokens that a client of a distillation computes in a round. */
+export interface DistilledTokens {
+  /** Of its own rows. */
+  readonly tuned: number;
+  /** Of the public texts, on which it is distilled: one pass over them, or more. */
+  readonly taught: number;
+  /** Of the public texts, which it predicts. */
+  readonly predicted: number;
+}
+
 export function distillationMultiplyAdds(
   model: ClientModel,
-  privateTokens: number,
-  publicTokens: number,
+  { tuned, taught, predicted }: DistilledTokens,
 ): number {
-  return trainingMultiplyAdds(model, privateTokens + publicTokens) + publicTokens * model.parameters;
+  return trainingMultiplyAdds(model, tuned + taught) + predicted * model.parameters;
 }

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { fineTune } from "../node/training/fine-tune.ts";
-import { checkTask, type FedLlmTask } from "./fedllm/task.ts";
+import type { FedLlmTask } from "./fedllm/task.ts";
+import { checkTask } from "./frameworks.ts";
 import { type SimulationEvents, type SimulationOptions, simulateFederation } from "./simulate.ts";
 import { decodeTensors } from "./tensors.ts";
 

@@ -9,26 +9,25 @@ import { resolveDataset } from "../node/data/hub-dataset.ts";
 import { withLock } from "../node/files/lock.ts";
 import { readJson } from "../node/files/structured.ts";
 import { makeFolder, writeFolderWhole, writeWhole } from "../node/files/write.ts";
-import { parseRunConfig } from "../node/training/run-config.ts";
 import { openLocalTransport } from "../transport/local-transport.ts";
 import { memberSpace } from "../transport/transport.ts";
-import { fedLlmBytes } from "./accounting.ts";
 import { type ClientRows, type DivisionOptions, divideRows } from "./divide-rows.ts";
-import { createFedLlmMember } from "./fedllm/member-part.ts";
-import { openFedLlmServer } from "./fedllm/server-part.ts";
-import { type FedLlmTask, type OwnOptions, runOptionsOf } from "./fedllm/task.ts";
+import { type FederationTask, openParts } from "./frameworks.ts";
 import { openHeldOutMeter } from "./held-out.ts";
 import { keepSecret } from "./privacy/noise-secret.ts";
 import { type Figures, type RoundDocument, type RoundOptions, readRound } from "./rounds/documents.ts";
 import { runInProcess } from "./rounds/in-process.ts";
 import { createFederationMember } from "./rounds/member.ts";
 import { createFederationServer } from "./rounds/server.ts";
+import { type OwnOptions, runConfigOf } from "./tuning.ts";
 
 export interface SimulationOptions {
-  readonly task: FedLlmTask;
+  readonly task: FederationTask;
   readonly own: OwnOptions;
   readonly rounds: Omit<RoundOptions, "run" | "clients">;
   readonly division: DivisionOptions;
+  /** Of distillation: the file of the public rows. */
+  readonly publicRows?: string | undefined;
   readonly out: string;
 }
 
@@ -49,6 +48,8 @@ export interface SimulatedRound {
   readonly sentBytes: number;
   readonly receivedBytes: number;
   readonly formulaBytes: { readonly up: number; readonly down: number };
+  /** What each client that counted did: multiply-adds by formula, and the seconds that it took. */
+  readonly work: Readonly<Record<string, { readonly multiplyAdds: number; readonly seconds: number }>>;
   readonly figures: Figures;
 }
 
@@ -77,10 +78,10 @@ const looseRounds = z.array(z.custom<SimulatedRound>((value) => typeof value ===
  * console.log(rounds.at(-1)?.heldOutLoss, adapter);
  */
 export async function simulateFederation(
-  { task, own, rounds: given, division, out }: SimulationOptions,
+  { task, own, rounds: given, division, publicRows, out }: SimulationOptions,
   events: SimulationEvents = {},
 ): Promise<Simulation> {
-  const config = parseRunConfig(runOptionsOf(task, own), "The simulation's tuning");
+  const config = runConfigOf(task, own, "The simulation's tuning");
   const data = await resolveDataset(config.data, config.data_split);
   return withLock(out, "simulation", async () => {
     makeFolder(out);
@@ -97,7 +98,10 @@ export async function simulateFederation(
     const rounds = { ...given, run, clients: clients.map(({ client }) => client) };
     const transport = openLocalTransport(join(out, "transport"));
     const secret = keepSecret(join(out, "noise.key"));
-    const server = await openFedLlmServer({ task, model: config.model, rounds, secret });
+    const { signal } = events;
+    const { server, createMember } = await openParts({
+      ...{ task, own, rounds, secret, publicRows, signal, folder: join(out, "server") },
+    });
     const meter =
       division.heldOut > 0
         ? await openHeldOutMeter(
@@ -116,9 +120,10 @@ export async function simulateFederation(
       writeWhole(roundsPath, `${JSON.stringify(simulated, null, 2)}\n`);
       events.onRound?.(round);
     };
-    const nothing = { sentBytes: 0, receivedBytes: 0, formulaBytes: { up: 0, down: 0 }, figures: {} };
+    const nothing = { sentBytes: 0, receivedBytes: 0, formulaBytes: { up: 0, down: 0 } };
+    const none = { ...nothing, work: {}, figures: {} };
     if (simulated.length === 0)
-      await record({ round: 0, heldOutLoss: await measure(await server.begin()), ...nothing });
+      await record({ round: 0, heldOutLoss: await measure(await server.begin()), ...none });
 
     const pending: RoundDocument[] = [];
     const federation = createFederationServer({
@@ -131,10 +136,8 @@ export async function simulateFederation(
     const ofClients = clients.map(({ client, data, rows }) => {
       // Of its own, so that its bytes are counted apart.
       const transport = openLocalTransport(join(out, "transport"));
-      const part = createFedLlmMember({
-        ...{ rounds, client, task, own: { ...own, data }, adapter: server.adapter, examples: rows },
-        folder: join(out, "members", client),
-      });
+      const folder = join(out, "members", client);
+      const part = createMember({ client, own: { ...own, data }, examples: rows, folder });
       const member = createFederationMember({
         ...{ transport, run, client, part },
         ...(events.signal && { signal: events.signal }),
@@ -160,12 +163,19 @@ export async function simulateFederation(
         for (const { round, ends, contributions, figures } of pending.splice(0)) {
           const now = traffic();
           const sum = (of: (i: number) => number) => now.reduce((total, _, i) => total + of(i), 0);
-          const numbers = server.trainedNumbers;
+          const mean = (name: string) =>
+            contributions.reduce((total, { figures }) => total + figures[name]!, 0) / contributions.length;
           await record({
             ...{ round, figures, heldOutLoss: await measure(await transport.getBlob(run, ends!, 2 ** 31)) },
             sentBytes: sum((i) => now[i]!.sent - before[i]!.sent) / contributions.length,
             receivedBytes: sum((i) => now[i]!.received - before[i]!.received) / contributions.length,
-            formulaBytes: fedLlmBytes({ sent: numbers, received: numbers, bytes: 4 }),
+            formulaBytes: { up: mean("formula_up"), down: mean("formula_down") },
+            work: Object.fromEntries(
+              contributions.map(({ client, figures: { multiply_adds, seconds } }) => [
+                client,
+                { multiplyAdds: multiply_adds!, seconds: seconds! },
+              ]),
+            ),
           });
           before = now;
         }

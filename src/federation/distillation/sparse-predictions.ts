@@ -81,7 +81,8 @@ export interface ClientPredictions {
 }
 
 /** How much clients count at a position: by their weights alone, or also by how sure they are. */
-export type Consensus = "mean" | "confidence";
+export const consensuses = ["mean", "confidence"] as const;
+export type Consensus = (typeof consensuses)[number];
 
 /**
  * The mean of clients' distributions at the same positions, of as many entries as are asked for. An entry that a client has not told has an equal
@@ -143,13 +144,18 @@ function checkAlike(predictions: SparsePredictions, first: SparsePredictions, nu
       throw new InputError(
         `The predictions of client number ${number} have a ${name} of ${predictions[name]}, and those of the first ${first[name]}; predict the same texts by the same settings.`,
       );
+  checkDistribution(predictions, `client number ${number}`);
+}
+
+/** @throws InputError if probabilities do not add up to 1, or an entry is not of the vocabulary. */
+export function checkDistribution(predictions: SparsePredictions, whose: string): void {
   for (let position = 0; position < predictions.count; position++) {
     let mass = Math.exp(predictions.logRest[position]!);
     for (const [token, logProbability] of entriesAt(predictions, position))
       mass += token < predictions.vocabSize ? Math.exp(logProbability) : Number.NaN;
     if (!(Math.abs(mass - 1) < massTolerance))
       throw new InputError(
-        `The predictions of client number ${number} are no distribution at position ${position}, where probabilities add up to ${mass}; leave this client out.`,
+        `The predictions of ${whose} are no distribution at position ${position}, where probabilities add up to ${mass}; leave this client out.`,
       );
   }
 }

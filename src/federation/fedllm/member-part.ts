@@ -2,23 +2,24 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { Parameter } from "../../core/adapters/parameters.ts";
-import { peftPrefix } from "../../core/adapters/peft-config.ts";
-import { InputError } from "../../core/errors.ts";
 import { readText } from "../../node/files/read.ts";
 import { makeFolder, remove, writeWhole } from "../../node/files/write.ts";
-import { openSafetensorsFile } from "../../node/formats/safetensors.ts";
-import { fineTune, type RunResult } from "../../node/training/fine-tune.ts";
-import { openRun } from "../../node/training/open-run.ts";
-import { parseRunConfig } from "../../node/training/run-config.ts";
 import type { RunEvents } from "../../node/training/run-events.ts";
-import { runFolder } from "../../node/training/run-folder.ts";
+import {
+  clientModelOf,
+  countTrained,
+  fedLlmBytes,
+  trainingMultiplyAdds,
+  workFigures,
+} from "../accounting.ts";
+import { roundFolder, tuneLocally } from "../local-tuning.ts";
 import { createMaskKeys, readMaskKeys, writeMaskKeys } from "../privacy/secure-aggregation.ts";
 import type { RoundOptions } from "../rounds/documents.ts";
 import type { MemberPart } from "../rounds/framework.ts";
 import { decodeTensors, encodeTrained, longestEncoding } from "../tensors.ts";
+import { type OwnOptions, runConfigOf, runOptionsOf, type TaskAdapter } from "../tuning.ts";
 import { hideUpdate } from "./private-sum.ts";
-import { type FedLlmTask, hidingOf, type OwnOptions, runOptionsOf, type TaskAdapter } from "./task.ts";
+import { type FedLlmTask, hidingOf } from "./task.ts";
 
 export interface FedLlmMemberOptions {
   readonly rounds: RoundOptions;
@@ -40,27 +41,15 @@ export function createFedLlmMember({
   client,
   task,
   own,
-  adapter: { initial, write },
+  adapter,
   examples,
   folder,
   events = {},
 }: FedLlmMemberOptions): MemberPart {
   const options = runOptionsOf(task, own);
-  const config = parseRunConfig(options, "The federation's tuning");
-  const folderOf = (round: number) => join(folder, `round-${String(round).padStart(5, "0")}`);
-
-  const tune = async (round: number, begins: Uint8Array, signal: AbortSignal | undefined) => {
-    const [run, adapter] = [join(folderOf(round), "run"), join(folderOf(round), "begins")];
-    const heard = { ...events, ...(signal && { signal }) };
-    if (existsSync(runFolder(run).config)) {
-      const begun = openRun(run);
-      return begun.result ?? outputOf(await begun.resume(heard));
-    }
-    makeFolder(folderOf(round));
-    await write(adapter, await decodeTensors(begins, `what round ${round} begins with`));
-    const seed = config.seed + round - 1;
-    return outputOf(await fineTune({ ...options, adapter, seed, out: run }, heard));
-  };
+  const { seed } = runConfigOf(task, own);
+  const { initial, model } = adapter;
+  const folderOf = (round: number) => roundFolder(folder, round);
   const hiding = hidingOf(task, rounds);
   /** The keys of an attempt, kept so that they are the same after a kill; of others none is. */
   const keysOf = (round: number, attempt: number) => {
@@ -77,15 +66,11 @@ export function createFedLlmMember({
     ...(hiding?.masks && { keyOf: (round, attempt) => keysOf(round, attempt).publicKey }),
     async update(attempt, begins, signal) {
       const { round } = attempt;
-      const output = await tune(round, begins, signal);
-      const file = await openSafetensorsFile(join(output, "adapter_model.safetensors"));
-      const tuned = new Map<string, Parameter>();
-      for (const [name, { dims, isFrozen }] of initial)
-        if (!isFrozen) tuned.set(name, { dims, data: await file.readFloat32(peftPrefix + name) });
-      file.close();
-      const { metrics } = openRun(join(folderOf(round), "run"));
-      const last = metrics.findLast((line) => "loss" in line);
-      const tokens = metrics.reduce((sum, line) => sum + ("tokens" in line ? Number(line.tokens) : 0), 0);
+      const { tuned, tokens, seconds, loss } = await tuneLocally({
+        ...{ folder: folderOf(round), options, seed: seed + round - 1, adapter },
+        begins: () => decodeTensors(begins, `what round ${round} begins with`),
+        events: { ...events, ...(signal && { signal }) },
+      });
       const hide = async () => {
         const trained = await decodeTensors(begins, `what round ${round} begins with`);
         const keys = keysOf(round, attempt.attempt);
@@ -93,15 +78,16 @@ export function createFedLlmMember({
       };
       return {
         update: hiding ? await hide() : await encodeTrained(tuned),
-        figures: { tokens, ...(last && "loss" in last && { loss: Number(last.loss) }) },
+        figures: {
+          ...{ tokens, ...(loss !== undefined && { loss }) },
+          ...workFigures(
+            fedLlmBytes({ sent: countTrained(initial), received: countTrained(initial), bytes: 4 }),
+            trainingMultiplyAdds(clientModelOf(model, initial), tokens),
+            seconds,
+          ),
+        },
       };
     },
     forget: (round) => remove(folderOf(round)),
   };
-}
-
-function outputOf({ output, folder }: RunResult): string {
-  if (output === undefined)
-    throw new InputError(`The run in ${folder} was stopped; give the same command again to go on.`);
-  return output;
 }

@@ -1,10 +1,8 @@
 /** @file FedLLM at the server: adapters that the clients have tuned become the next one. */
 
 import type { LoraConfig } from "../../core/adapters/lora.ts";
-import { type Parameters, trainedOf } from "../../core/adapters/parameters.ts";
 import { createTripletFinder } from "../../core/adapters/singular-triplets.ts";
 import { openDevice } from "../../node/runtime/onnx-runtime.ts";
-import { parseRunConfig } from "../../node/training/run-config.ts";
 import { aggregateRound } from "../aggregation/aggregation.ts";
 import { aggregations } from "../aggregation/aggregations.ts";
 import { checkUpdate } from "../aggregation/client-update.ts";
@@ -12,26 +10,20 @@ import { scalesOf } from "../aggregation/lora-pairs.ts";
 import { epsilonOf } from "../privacy/accountant.ts";
 import { checkSampling } from "../privacy/differential-privacy.ts";
 import type { Figures, RoundOptions } from "../rounds/documents.ts";
-import type { ServerPart } from "../rounds/framework.ts";
+import type { AdapterServerPart } from "../rounds/framework.ts";
 import { decodeTensors, encodeTrained, longestEncoding } from "../tensors.ts";
+import { type OwnOptions, openTaskAdapter, runConfigOf, type TaskAdapter, withFrozen } from "../tuning.ts";
 import { addHidden, checkHidden } from "./private-sum.ts";
-import { type FedLlmTask, hidingOf, openTaskAdapter, runOptionsOf, type TaskAdapter } from "./task.ts";
+import { type FedLlmTask, hidingOf } from "./task.ts";
 
-export interface FedLlmServer extends ServerPart {
+export interface FedLlmServer extends AdapterServerPart {
   /** The task's adapter on the model. */
   readonly adapter: TaskAdapter;
-  /** Numbers of a client's update. */
-  readonly trainedNumbers: number;
-  /** What a round ended with, and what is frozen beside it. */
-  parametersOf(ends: Uint8Array): Promise<Parameters>;
-  /** Writes what a round ended with as an adapter in PEFT's layout. */
-  write(folder: string, ends: Uint8Array): Promise<void>;
-  release(): Promise<void>;
 }
 
 export interface FedLlmServerOptions {
   readonly task: FedLlmTask;
-  readonly model: string;
+  readonly own: Omit<OwnOptions, "data">;
   readonly rounds: RoundOptions;
   /** Of the noise: none but the server may know it, and after a kill it has to be the same. */
   readonly secret: Uint8Array;
@@ -40,23 +32,21 @@ export interface FedLlmServerOptions {
 /** @throws InputError if the model cannot be read, or options of the rounds do not suit the task. */
 export async function openFedLlmServer({
   task,
-  model,
+  own,
   rounds,
   secret,
 }: FedLlmServerOptions): Promise<FedLlmServer> {
   const hiding = hidingOf(task, rounds);
   if (hiding?.noise && rounds.sampling !== "poisson")
     checkSampling({ clientsPerRound: rounds.clients.length });
-  const config = parseRunConfig(runOptionsOf(task, { model, data: "DATA" }), "The federation's tuning");
+  const config = runConfigOf(task, { ...own, data: "DATA" });
   const adapter = await openTaskAdapter(config);
   const finder = await createTripletFinder(openDevice("cpu"));
   const aggregation = aggregations[task.aggregation];
   const { initial } = adapter;
   const scales = scalesOf(adapter.settings as LoraConfig, initial);
-  const complete = async (bytes: Uint8Array, name: string) => {
-    const trained = await decodeTensors(bytes, name);
-    return new Map([...initial].map(([name, own]) => [name, own.isFrozen ? own : trained.get(name)!]));
-  };
+  const complete = async (bytes: Uint8Array, name: string) =>
+    withFrozen(initial, await decodeTensors(bytes, name));
   return {
     task,
     adapter,
@@ -86,7 +76,6 @@ export async function openFedLlmServer({
       });
       return { ends: await encodeTrained(parameters), figures: { aggregation_error: error.relative } };
     },
-    trainedNumbers: [...trainedOf(initial).values()].reduce((sum, { data }) => sum + data.length, 0),
     parametersOf: (ends) => complete(ends, "the result"),
     write: async (folder, ends) => adapter.write(folder, await complete(ends, "the result")),
     release: () => finder.release(),

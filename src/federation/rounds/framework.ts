@@ -1,5 +1,6 @@
 /** @file What a way of federated tuning does in a round. The rounds know no more of it. */
 
+import type { Parameters } from "../../core/adapters/parameters.ts";
 import type { Figures, Participant, RoundDocument } from "./documents.ts";
 
 /** An attempt at a round, as all members know it. */
@@ -51,6 +52,15 @@ export interface ServerPart {
   ): Promise<{ readonly ends: Uint8Array; readonly figures: Figures }>;
 }
 
+/** The server's part of a framework that tunes an adapter. */
+export interface AdapterServerPart extends ServerPart {
+  /** The adapter of what a round ended with, and what is frozen beside it. */
+  parametersOf(ends: Uint8Array): Promise<Parameters>;
+  /** Writes it in PEFT's layout. */
+  write(folder: string, ends: Uint8Array): Promise<void>;
+  release(): Promise<void>;
+}
+
 /** A member's part. */
 export interface MemberPart {
   /** Longer beginnings are refused before they are read. */
@@ -65,6 +75,8 @@ export interface MemberPart {
     begins: Uint8Array,
     signal: AbortSignal | undefined,
   ): Promise<{ readonly update: Uint8Array; readonly figures: Figures }>;
+  /** Where a member keeps an adapter of its own: that with which it has ended a round. */
+  ownAfter?(round: number): Promise<Parameters>;
   /** Forgets what {@link update} has kept of a round to go on with. */
   forget(round: number): void;
 }

@@ -285,7 +285,11 @@ function asAdapted(given: Parameters, listed: ReturnType<typeof listParameters>)
   );
 }
 
-function planLoop({ config, steps }: RunInputs, examples: readonly ReferencedExample[]): LoopPlan {
+/** A run's loop: the same for the same options, steps and examples. */
+export function planLoop(
+  { config, steps }: Pick<RunInputs, "config" | "steps">,
+  examples: readonly ReferencedExample[],
+): LoopPlan {
   const examplesAt = (indices: readonly number[]) => indices.map((index) => examples[index]!);
   const { sampler, totalSteps } = steps;
   return {
