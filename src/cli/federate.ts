@@ -105,7 +105,8 @@ function addSimulate(federate: Command): void {
 A round's tuning takes the options of \`slimtune tune\`: give --max-steps, or a round is an epoch of each client's rows.
 
 Example:
-  slimtune federate simulate --model model.gguf --data gsm8k:train --limit 800 --clients 8 --partition dirichlet:0.1 --max-steps 10 --rounds 5 --out runs/fed`,
+  slimtune federate simulate --model model.gguf --data gsm8k:train --limit 800 --clients 8 --partition dirichlet:0.1 --max-steps 10 --rounds 5 --out runs/fed
+  slimtune federate simulate --framework kd --public gsm8k:test --model model.gguf --data gsm8k:train --limit 800 --max-steps 10 --out runs/kd`,
     )
     .action(async (given, command: Command) => {
       const { clients, partition, classField, heldOut, limit, aggregation, rounds, clientShare, ...rest } =

@@ -219,7 +219,7 @@ export function decodePredictions({ format, bytes, ...of }: EncodedPredictions):
     throw new InputError(
       `${count} predictions of ${entries} entries in ${format} have ${expected} bytes, and ${bytes.length} came; send them again.`,
     );
-  const { buffer } = bytes.slice();
+  const { buffer } = Uint8Array.from(bytes);
   const told = count * entries;
   const decode = (start: number, length: number) =>
     format === "float32"

@@ -51,7 +51,7 @@ export function decodeRows({ format, width, bytes }: EncodedRows, rows: number):
       `What crossed the cut has ${bytes.length} bytes, and ${rows} rows of ${width} numbers in ${format} have ${expected}; send the batch again.`,
     );
   // A copy begins where its type can.
-  const { buffer } = bytes.slice();
+  const { buffer } = Uint8Array.from(bytes);
   switch (format) {
     case "float32":
       return new Float32Array(buffer);
