@@ -442,12 +442,11 @@ Example:
     .action(async ({ begins, round, initial, out, verbose: _, ...flags }, command: Command) => {
       if (out === undefined)
         throw new InputError("The option --out is missing; name the file for the tensors.");
-      const { tuning, own, origin } = readTuning(flags, command);
-      const task = checkTask({ framework: "fedllm", aggregation: "fedavg", tuning }, origin);
-      if (initial) return writeBeginning({ task, own, out });
+      const { tuning, own } = readTuning(flags, command);
+      if (initial) return writeBeginning({ tuning, own, out });
       const result = await withInterrupt((signal, status) =>
         tuneStep(
-          { task, own, round, out, ...(begins !== undefined && { begins }) },
+          { tuning, own, round, out, ...(begins !== undefined && { begins }) },
           {
             signal,
             onStep: ({ step, loss }) => status.update(`step ${step}, loss ${loss.toFixed(4)}`),

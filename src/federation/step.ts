@@ -5,17 +5,16 @@ import { resolveDataset } from "../node/data/hub-dataset.ts";
 import { withLock } from "../node/files/lock.ts";
 import { readWhole } from "../node/files/read.ts";
 import { remove, writeWhole } from "../node/files/write.ts";
-import { parseRunConfig } from "../node/training/run-config.ts";
 import type { RunEvents } from "../node/training/run-events.ts";
 import { hashOf } from "../transport/transport.ts";
 import { countRows } from "./divide-rows.ts";
 import { createFedLlmMember } from "./fedllm/member-part.ts";
-import { type FedLlmTask, type OwnOptions, openTaskAdapter, runOptionsOf } from "./fedllm/task.ts";
+import { fedLlmTask } from "./fedllm/task.ts";
 import { type Figures, roundOptions } from "./rounds/documents.ts";
 import { decodeTensors, encodeTrained } from "./tensors.ts";
+import { checkTuning, type OwnOptions, openTaskAdapter, runConfigOf, type TuningTask } from "./tuning.ts";
 
-export interface StepOptions {
-  readonly task: FedLlmTask;
+export interface StepOptions extends TuningTask {
   readonly own: OwnOptions;
   /** Of which data order and dropout are drawn, with the seed. */
   readonly round: number;
@@ -31,13 +30,16 @@ export interface StepResult {
   readonly figures: Figures;
 }
 
+const origin = "The step's tuning";
+
 /**
  * Writes the trained tensors, as safetensors, that a first round begins with.
  *
  * @throws InputError if the model or an option is bad.
  */
-export async function writeBeginning({ task, own, out }: Omit<StepOptions, "round">): Promise<void> {
-  const { initial } = await openTaskAdapter(parseRunConfig(runOptionsOf(task, own), "The step's tuning"));
+export async function writeBeginning({ tuning, own, out }: Omit<StepOptions, "round">): Promise<void> {
+  checkTuning({ tuning }, origin);
+  const { initial } = await openTaskAdapter(runConfigOf({ tuning }, own, origin));
   writeWhole(out, await encodeTrained(initial));
 }
 
@@ -48,10 +50,12 @@ export async function writeBeginning({ task, own, out }: Omit<StepOptions, "roun
  * @throws InputError if the model, the data or an option is bad, or the tensors are not those of the task's adapter.
  */
 export async function tuneStep(
-  { task, own, round, begins, out }: StepOptions,
+  { tuning, own, round, begins, out }: StepOptions,
   { signal, ...events }: RunEvents & { readonly signal?: AbortSignal } = {},
 ): Promise<StepResult> {
-  const config = parseRunConfig(runOptionsOf(task, own), "The step's tuning");
+  checkTuning({ tuning }, origin);
+  const task = fedLlmTask.parse({ framework: "fedllm", aggregation: "fedavg", tuning });
+  const config = runConfigOf(task, own, origin);
   const adapter = await openTaskAdapter(config);
   const bytes = begins === undefined ? await encodeTrained(adapter.initial) : readWhole(begins);
   await checkBeginning(bytes, adapter.initial, begins ?? "the beginning");

@@ -1,7 +1,7 @@
 /** @file Tuning in rounds without anybody else: what a client of FedLLM does, whose own adapter is the next round's. */
 
 import { join } from "node:path";
-import { runOptionsOf } from "../../federation/fedllm/task.ts";
+import { runOptionsOf } from "../../federation/tuning.ts";
 import type { RunOptions } from "../../node/training/run-config.ts";
 import type { PartEvents } from "../study-kind.ts";
 import { findTunedModel, tuneModel } from "../tuning.ts";
@@ -15,11 +15,7 @@ import { type FederatedConfig, ownOptions, tuningOptions } from "./options.ts";
  * @param out folder of the rounds
  */
 export function localRuns(config: FederatedConfig, data: string, seed: number, out: string): RunOptions[] {
-  const tuning = tuningOptions(config, seed);
-  const options = runOptionsOf(
-    { framework: "fedllm", aggregation: "fedavg", secure_aggregation: false, tuning },
-    ownOptions(config, data),
-  );
+  const options = runOptionsOf({ tuning: tuningOptions(config, seed) }, ownOptions(config, data));
   const runOf = (round: number) => join(out, `round-${round}`);
   return Array.from({ length: config.rounds }, (_, i) => ({
     ...options,

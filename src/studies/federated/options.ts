@@ -2,7 +2,9 @@
 
 import { z } from "zod";
 import { InputError } from "../../core/errors.ts";
-import { checkTask, type OwnOptions, roundAggregations } from "../../federation/fedllm/task.ts";
+import { roundAggregations } from "../../federation/fedllm/task.ts";
+import { checkTask } from "../../federation/frameworks.ts";
+import type { OwnOptions } from "../../federation/tuning.ts";
 import { openCheckpoint } from "../../node/models/checkpoint.ts";
 import { resolveModel } from "../../node/models/hub-model.ts";
 import { checkGridInputs, type GridConfig, gridOptions } from "../grid/options.ts";
