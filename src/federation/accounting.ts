@@ -1,6 +1,6 @@
 /** @file What a round costs a client by formula: bytes sent and received, and multiply-adds. */
 
-import { type Parameters, trainedOf } from "../core/adapters/parameters.ts";
+import { type Parameter, type Parameters, trainedOf } from "../core/adapters/parameters.ts";
 import type { ModelConfig } from "../core/architectures/architecture.ts";
 import { listLinearModules } from "../core/architectures/modules.ts";
 import type { Figures } from "./rounds/documents.ts";
@@ -85,12 +85,12 @@ export function countTrained(parameters: Parameters): number {
 /**
  * What of a model a client computes.
  *
- * @param parameters its tensors of the adapter
+ * @param tensors those of the adapter that it has
  * @param part blocks that it computes, and whether the output layer is its too. Default: all
  */
 export function clientModelOf(
   config: ModelConfig,
-  parameters: Parameters,
+  tensors: readonly Pick<Parameter, "dims" | "isFrozen">[],
   part: { readonly blocks: number; readonly hasHead: boolean } = {
     blocks: config.numHiddenLayers,
     hasHead: true,
@@ -98,9 +98,12 @@ export function clientModelOf(
 ): ClientModel {
   const block = listLinearModules(config).reduce((sum, m) => sum + m.inFeatures * m.outFeatures, 0);
   const head = part.hasHead ? config.vocabSize * config.hiddenSize : 0;
-  const matrices = [...parameters.values()].filter(({ dims }) => dims.length === 2);
-  const adapter = matrices.reduce((sum, { data }) => sum + data.length, 0);
-  return { parameters: part.blocks * block + head + adapter, trained: countTrained(parameters) };
+  const sizeOf = (some: typeof tensors) =>
+    some.reduce((sum, { dims }) => sum + dims.reduce((product, dim) => product * dim, 1), 0);
+  return {
+    parameters: part.blocks * block + head + sizeOf(tensors.filter(({ dims }) => dims.length === 2)),
+    trained: sizeOf(tensors.filter(({ isFrozen }) => !isFrozen)),
+  };
 }
 
 /** What a client says of the work of a round: by formula, and the seconds that it took. */

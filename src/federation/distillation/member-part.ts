@@ -61,7 +61,7 @@ export function createDistillationMember({
       await kept.keep(round, parameters);
       const update = learner.encode(await learner.predict(parameters));
       const bytes = distillationBytes({ ...learner.shape, positions: learner.shape.count, bytes: 4 });
-      const work = distillationMultiplyAdds(clientModelOf(model, initial), {
+      const work = distillationMultiplyAdds(clientModelOf(model, [...initial.values()]), {
         ...{ tuned: tokens, taught: told ? learner.taughtTokens : 0, predicted: learner.tokens },
       });
       return {

@@ -82,7 +82,7 @@ export function createFedLlmMember({
           ...{ tokens, ...(loss !== undefined && { loss }) },
           ...workFigures(
             fedLlmBytes({ sent: countTrained(initial), received: countTrained(initial), bytes: 4 }),
-            trainingMultiplyAdds(clientModelOf(model, initial), tokens),
+            trainingMultiplyAdds(clientModelOf(model, [...initial.values()]), tokens),
             seconds,
           ),
         },

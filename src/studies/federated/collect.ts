@@ -4,12 +4,13 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { createAdaptation } from "../../core/adapters/methods.ts";
+import { listParameters } from "../../core/adapters/parameters.ts";
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { countParameters } from "../../core/architectures/modules.ts";
 import { compare, type ScoreComparison, type ScoreName } from "../../evaluation/compare.ts";
-import type { ClientModel } from "../../federation/accounting.ts";
+import { type ClientModel, clientModelOf, trainingMultiplyAdds } from "../../federation/accounting.ts";
 import { membershipAuc } from "../../federation/privacy/membership.ts";
-import { readRound } from "../../federation/rounds/documents.ts";
 import type { SimulatedRound } from "../../federation/simulate.ts";
 import { readText } from "../../node/files/read.ts";
 import { readJson } from "../../node/files/structured.ts";
@@ -19,20 +20,17 @@ import { readMetrics } from "../../node/training/metrics-log.ts";
 import { parseRunConfig, type RunOptions } from "../../node/training/run-config.ts";
 import { readIdentity, runFolder } from "../../node/training/run-folder.ts";
 import { averageOfSameItems, mean } from "../../statistics/estimates.ts";
-import { openLocalTransport } from "../../transport/local-transport.ts";
 import { describeItems } from "../grid/collect.ts";
 import { isEvaluated } from "../grid/parts.ts";
 import { chooseScore, findScore } from "../grid/task-scores.ts";
 import { type StudyFolder, whyMissing } from "../study-folder.ts";
 import type { Found } from "../study-kind.ts";
 import { type FederatedCell, listFederatedCells } from "./cells.ts";
-import { clientModelOf } from "./client-model.ts";
 import { rowsPath } from "./division.ts";
-import { multiplyAddsOf, taskOf } from "./frameworks.ts";
 import { localRuns } from "./local-tuning.ts";
 import { readLosses } from "./losses.ts";
 import { localModels, modelsOf } from "./models.ts";
-import { asGrid, type FederatedConfig, tuningOptions } from "./options.ts";
+import { asGrid, type FederatedConfig } from "./options.ts";
 import type { FederatedCellResult, FederatedResults, FederatedRound } from "./results.ts";
 import { compareWays, summarizeWays } from "./ways.ts";
 
@@ -108,8 +106,9 @@ async function collectCell(
   const error = whyMissing(folder, id, losses !== undefined && areEvaluated);
   if (error !== undefined || !losses) return { ...described, error: error! };
   const [run] = localRuns(config, "DATA", seed, "OUT");
-  const tuning = exchange ? { ...run, ...taskOf(exchange, tuningOptions(config, seed)).tuning } : run;
-  const client = clientModelOf(model, parseRunConfig(tuning, "The study"));
+  const tuning = { ...run, ...exchange?.tuning };
+  const adaptation = createAdaptation(parseRunConfig(tuning, "The study"), model);
+  const client = clientModelOf(model, listParameters(model, adaptation));
   const membership = losses.membership && membershipAuc(losses.membership.members, losses.membership.others);
   const chosen = tasks.map(({ name: task, metric, filter }) => ({ task, metric, filter }));
   const compared = await Promise.all(
@@ -121,7 +120,7 @@ async function collectCell(
     ...described,
     trained: way === "base" ? 0 : client.trained,
     rounds: exchange
-      ? await federatedRounds(client, folder.run(id))
+      ? federatedRounds(folder.run(id))
       : localRounds(config, cell, losses.rounds, client, folder),
     ...(membership && { membership }),
     ...(compared.length > 0 && { scores: averageScores(chosen, compared) }),
@@ -143,26 +142,18 @@ function averageScores(
 
 const simulatedRounds = z.array(z.custom<SimulatedRound>((value) => typeof value === "object"));
 
-async function federatedRounds(model: ClientModel, out: string): Promise<FederatedRound[]> {
-  const transport = openLocalTransport(join(out, "transport"));
-  const rounds: FederatedRound[] = [];
-  for (const one of readJson(
-    join(out, "rounds.json"),
-    simulatedRounds,
-    "remove it and run the study again",
-  )) {
-    const { round, heldOutLoss, sentBytes, receivedBytes, formulaBytes, figures } = one;
-    const contributions = (await readRound(transport, "simulation", round))?.value.contributions ?? [];
+function federatedRounds(out: string): FederatedRound[] {
+  const path = join(out, "rounds.json");
+  return readJson(path, simulatedRounds, "remove it and run the study again").map((one) => {
+    const { heldOutLoss, sentBytes, receivedBytes, formulaBytes, work, figures } = one;
     const { aggregation_error } = figures;
-    const computed = contributions.map((contribution) => multiplyAddsOf(model, contribution.figures));
-    rounds.push({
+    const computed = Object.values(work).map(({ multiplyAdds }) => multiplyAdds);
+    return {
       ...{ heldOutLoss, sentBytes, receivedBytes, formulaBytes },
       multiplyAdds: computed.length > 0 ? mean(computed) : 0,
       ...(aggregation_error !== undefined && { aggregationError: aggregation_error }),
-    });
-  }
-  await transport.close();
-  return rounds;
+    };
+  });
 }
 
 /** Of what was tuned in one place, where nothing is sent, or not at all. */
@@ -176,7 +167,7 @@ function localRounds(
   const nothing = { sentBytes: 0, receivedBytes: 0, formulaBytes: { up: 0, down: 0 } };
   const models = localModels(config, cell, folder);
   const computed = (round: number) =>
-    mean(models.map(({ runs }) => multiplyAddsOf(model, { tokens: tokensOf(runs[round - 1]!) })));
+    mean(models.map(({ runs }) => trainingMultiplyAdds(model, tokensOf(runs[round - 1]!))));
   return losses.map((heldOutLoss, round) => ({
     ...{ heldOutLoss, ...nothing, multiplyAdds: round > 0 ? computed(round) : 0 },
   }));

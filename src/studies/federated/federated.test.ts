@@ -27,7 +27,10 @@ const study: StudyOptions<"federated"> = {
   limit: 6,
   clients: 2,
   partitions: ["iid"],
+  frameworks: ["fedllm", "kd"],
   aggregations: ["product"],
+  public: "fixtures/miniature/math-held-out.jsonl",
+  public_rows: 8,
   minimum_rows: 4,
   rounds: 2,
   run: { max_steps: 2, batch_size: 4, learning_rate: 5e-3, threads: 1, lora: { r: 2, lora_alpha: 4 } },
@@ -55,12 +58,12 @@ test("frameworks are compared with one place and with clients alone, on the same
   const found = results as FederatedResults;
   const wayOf = (way: string, partition = "iid") =>
     found.ways.find((one) => one.way === way && one.partition === partition)!;
-  const [base, central, alone, fedllm] = ["base", "central", "alone", "fedllm-product"].map((way) =>
+  const [base, central, alone, fedllm, kd] = ["base", "central", "alone", "fedllm-product", "kd"].map((way) =>
     wayOf(way),
   ) as [ReturnType<typeof wayOf>, ...ReturnType<typeof wayOf>[]];
   expect(central!.losses[0]).toBe(base.loss.value);
   expect(fedllm!.losses[0]).toBeCloseTo(base.loss.value, 6);
-  for (const way of [central!, alone!, fedllm!]) {
+  for (const way of [central!, alone!, fedllm!, kd!]) {
     expect(way.losses).toHaveLength(3);
     expect(way.losses.at(-1)).toBe(way.loss.value);
     expect(way.loss.value).toBeLessThan(base.loss.value);
@@ -74,6 +77,8 @@ test("frameworks are compared with one place and with clients alone, on the same
   expect(fedllm!.formulaBytes).toEqual({ up: 4 * trained!, down: 4 * trained! });
   expect(fedllm!.sentBytes).toBeGreaterThan(fedllm!.formulaBytes.up);
   expect(alone!.sentBytes).toBe(0);
+  expect(kd!.sentBytes).toBeGreaterThan(kd!.formulaBytes.up);
+  expect(kd!.multiplyAdds).toBeGreaterThan(fedllm!.multiplyAdds);
   // A client tunes on as many tokens with others as alone.
   expect(fedllm!.multiplyAdds).toBeCloseTo(alone!.multiplyAdds, 0);
   expect(fedllm!.aggregationErrors).toHaveLength(2);
@@ -164,6 +169,7 @@ test.each<[object, string]>([
   [{ partitions: ["dirichlet:0"] }, '"partitions" names dirichlet:0, which divides nothing'],
   [{ partitions: ["iid", "iid"] }, '"partitions" names iid twice; name it once.'],
   [{ frameworks: ["fedavg"] }, "frameworks"],
+  [{ public: undefined }, '"frameworks" names kd, which predicts public rows; name their file by "public".'],
   [{ data: {} }, "there is no data to tune on"],
   [{ clients: 1 }, "clients"],
 ])("%j is refused", (change, sentence) => {
@@ -174,6 +180,9 @@ test("what is not there, or cannot be divided, is told", async () => {
   const at = (name: string) => join(scratch, name);
   await expect(runStudy({ ...study, data: { a: "nowhere.jsonl" } }, at("missing"))).rejects.toThrow(
     "nowhere.jsonl",
+  );
+  await expect(runStudy({ ...study, public: "elsewhere.jsonl" }, at("unheard"))).rejects.toThrow(
+    "elsewhere.jsonl",
   );
   await expect(runStudy({ ...study, minimum_rows: 40 }, at("few"))).rejects.toThrow(/too few for 2 clients/);
   await expect(runStudy({ ...study, class_field: "subject" }, at("classes"))).rejects.toThrow(

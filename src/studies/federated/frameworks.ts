@@ -1,20 +1,24 @@
-/** @file The frameworks of federated tuning that a study compares: what clients are told in each, and what they compute. */
+/** @file The frameworks of federated tuning that a study compares: what clients are told in each. */
 
-import { type ClientModel, trainingMultiplyAdds } from "../../federation/accounting.ts";
+import { join } from "node:path";
+import { type PublicRows, takePublicRows } from "../../federation/distillation/public-rows.ts";
+import type { DistillationTask } from "../../federation/distillation/task.ts";
 import type { FedLlmTask } from "../../federation/fedllm/task.ts";
-import type { Figures } from "../../federation/rounds/documents.ts";
+import type { FederationTask } from "../../federation/frameworks.ts";
+import type { TuningTask } from "../../federation/tuning.ts";
+import type { StudyFolder } from "../study-folder.ts";
 import type { FederatedConfig } from "./options.ts";
 
-export const frameworkNames = ["fedllm"] as const;
+export const frameworkNames = ["fedllm", "kd"] as const;
 export type FrameworkName = (typeof frameworkNames)[number];
 
 /** A framework as it is computed: once, or once for each of its aggregations. */
 export interface Exchange {
   /** The framework's name, and what it is computed with, such as "fedllm-product". */
   readonly way: string;
-  readonly task: Omit<FedLlmTask, "tuning">;
+  readonly task: Omit<FedLlmTask, "tuning"> | Omit<DistillationTask, "tuning" | "public">;
   /** Options of its runs over those of all. */
-  readonly tuning: FedLlmTask["tuning"];
+  readonly tuning: TuningTask["tuning"];
 }
 
 const exchangesOf: Readonly<Record<FrameworkName, (config: FederatedConfig) => Exchange[]>> = {
@@ -25,6 +29,9 @@ const exchangesOf: Readonly<Record<FrameworkName, (config: FederatedConfig) => E
       // With A frozen as it was drawn.
       tuning: aggregation === "ffa" ? { method: "lora-fa" } : {},
     })),
+  kd: ({ top_k }) => [
+    { way: "kd", task: { framework: "kd", top_k, confidence: "mean" as const }, tuning: {} },
+  ],
 };
 
 /** Those that a study computes, in the order of its options. */
@@ -33,11 +40,24 @@ export function listExchanges(config: FederatedConfig): Exchange[] {
 }
 
 /** What clients are told. @param tuning options of all runs */
-export function taskOf({ task, tuning: own }: Exchange, tuning: FedLlmTask["tuning"]): FedLlmTask {
-  return { ...task, tuning: { ...tuning, ...own } };
+export function taskOf(
+  { task, tuning: own }: Exchange,
+  tuning: TuningTask["tuning"],
+  { rows, sha256 }: Pick<PublicRows, "rows" | "sha256">,
+): FederationTask {
+  const told = { ...tuning, ...own };
+  return task.framework === "kd"
+    ? { ...task, tuning: told, public: { rows, sha256 } }
+    : { ...task, tuning: told };
 }
 
-/** Multiply-adds of a client in a round. @param figures what it said of its update */
-export function multiplyAddsOf(model: ClientModel, { tokens = 0 }: Figures): number {
-  return trainingMultiplyAdds(model, tokens);
+/** Stands for public rows that have not been read. */
+export const unreadRows = { rows: 1, sha256: "0".repeat(64) };
+
+/** The public rows of a study's distillations. */
+export function readPublicRows(
+  { public: source, public_rows }: FederatedConfig,
+  { data }: StudyFolder,
+): Promise<PublicRows> {
+  return takePublicRows(source!, public_rows, join(data, "public"));
 }

@@ -5,12 +5,13 @@ import { InputError } from "../../core/errors.ts";
 import { roundAggregations } from "../../federation/fedllm/task.ts";
 import { checkTask } from "../../federation/frameworks.ts";
 import type { OwnOptions } from "../../federation/tuning.ts";
+import { resolveDataset } from "../../node/data/hub-dataset.ts";
 import { openCheckpoint } from "../../node/models/checkpoint.ts";
 import { resolveModel } from "../../node/models/hub-model.ts";
 import { checkGridInputs, type GridConfig, gridOptions } from "../grid/options.ts";
 import { checkData } from "../grid/study-data.ts";
 import { checkNamedOnce, checkUndecided } from "../option-checks.ts";
-import { frameworkNames, listExchanges, taskOf } from "./frameworks.ts";
+import { frameworkNames, listExchanges, taskOf, unreadRows } from "./frameworks.ts";
 
 const {
   methods: _,
@@ -58,6 +59,13 @@ export const federatedOptions = z.strictObject({
     .min(1)
     .default(["product"])
     .describe("how fedllm makes one adapter of the clients'; the first is compared with other frameworks"),
+  public: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("kd: file or Hub id of rows that all have, none of which should be a client's"),
+  public_rows: z.int().min(1).default(64).describe("kd: only the first n of them"),
+  top_k: z.int().min(1).default(32).describe("kd: likeliest tokens of a prediction that are sent"),
   rounds: z.int().min(1).max(1000).default(5).describe("rounds, each of max_steps (--run) optimizer steps"),
   target: z
     .number()
@@ -115,12 +123,17 @@ export function checkFederated(config: FederatedConfig, origin: string): void {
     throw new InputError(
       `${origin}: "aggregations" names ffa, which is tuned by lora-fa, but "run" sets "method"; leave one of them out.`,
     );
+  if (frameworks.includes("kd") && config.public === undefined)
+    throw new InputError(
+      `${origin}: "frameworks" names kd, which predicts public rows; name their file by "public".`,
+    );
   for (const exchange of listExchanges(config))
-    checkTask(taskOf(exchange, tuningOptions(config, 0)), `${origin}, for ${exchange.way}`);
+    checkTask(taskOf(exchange, tuningOptions(config, 0), unreadRows), `${origin}, for ${exchange.way}`);
 }
 
 /** @throws InputError naming what is not there. */
 export async function checkFederatedInputs(config: FederatedConfig): Promise<void> {
+  if (config.frameworks.includes("kd")) await resolveDataset(config.public!, "train");
   if (config.tasks.length > 0) return checkGridInputs(asGrid(config));
   checkData(asGrid(config));
   (await openCheckpoint(await resolveModel(config.model))).close();

@@ -11,7 +11,7 @@ import type { Part, PartEvents, PartList, Work } from "../study-kind.ts";
 import { findTunedModel, type ModelChoice } from "../tuning.ts";
 import { type FederatedCell, listFederatedCells } from "./cells.ts";
 import { divisionOptions, rowsPath } from "./division.ts";
-import { taskOf } from "./frameworks.ts";
+import { readPublicRows, taskOf, unreadRows } from "./frameworks.ts";
 import { localRuns, tuneLocally } from "./local-tuning.ts";
 import { lossesPart } from "./losses.ts";
 import { type CellModel, localModels, modelsOf } from "./models.ts";
@@ -88,10 +88,12 @@ async function simulate(
   folder: StudyFolder,
   { onProgress, signal }: PartEvents,
 ): Promise<void> {
+  const publicRows = exchange!.task.framework === "kd" ? await readPublicRows(config, folder) : undefined;
   try {
     await simulateFederation(
       {
-        task: taskOf(exchange!, tuningOptions(config, seed)),
+        task: taskOf(exchange!, tuningOptions(config, seed), publicRows ?? unreadRows),
+        publicRows: publicRows?.path,
         own: ownOptions(config, rowsPath(folder)),
         rounds: {
           ...{ rounds: config.rounds, client_share: 1, sampling: "fixed", quorum: 1, seed },
