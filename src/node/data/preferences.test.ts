@@ -81,9 +81,7 @@ test("an answer after two wordings is read twice, with its own prompt each time"
     trainedText(example!.texts[0]!),
     trainedText(example!.texts[0]!),
   ]);
-  expect(renderExample(example!, chat)).toMatch(
-    /How many\?.*⟦3.*── in other words\n.*What number\?.*⟦3/s,
-  );
+  expect(renderExample(example!, chat)).toMatch(/How many\?.*⟦3.*── in other words\n.*What number\?.*⟦3/s);
   expect(renderReport(report)).toMatch(/^1 examples \(in two wordings\), /);
   await expect(load({ ...row, rewording: row.question })).rejects.toThrow(
     /line 1: both wordings are the same, so that there is nothing to compare; correct such rows, or leave them out\.$/,
