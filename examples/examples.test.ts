@@ -42,7 +42,9 @@ beforeAll(clear);
 afterAll(clear);
 
 test("every example is run, and named in the README", () => {
-  const examples = readdirSync("examples").filter((name) => !name.endsWith(".test.ts"));
+  const examples = readdirSync("examples").filter(
+    (name) => name.endsWith(".ts") && !name.endsWith(".test.ts"),
+  );
   expect(examples.sort()).toEqual(Object.keys(printed));
   const readme = readFileSync("README.md", "utf8");
   expect(examples.filter((name) => !readme.includes(`(examples/${name})`))).toEqual([]);
