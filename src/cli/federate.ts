@@ -12,7 +12,13 @@ import { takePublicRows } from "../federation/distillation/public-rows.ts";
 import { consensuses } from "../federation/distillation/sparse-predictions.ts";
 import { countRows } from "../federation/divide-rows.ts";
 import { fedLlmTask, roundAggregations } from "../federation/fedllm/task.ts";
-import { checkTask, frameworkNames, openMemberPart, openParts } from "../federation/frameworks.ts";
+import {
+  checkTask,
+  frameworkNames,
+  openMemberPart,
+  openParts,
+  whyNoSplit,
+} from "../federation/frameworks.ts";
 import { keepSecret } from "../federation/privacy/noise-secret.ts";
 import {
   type RoundDocument,
@@ -24,6 +30,8 @@ import {
 import { createFederationMember } from "../federation/rounds/member.ts";
 import { createFederationServer } from "../federation/rounds/server.ts";
 import { type SimulatedRound, simulateFederation } from "../federation/simulate.ts";
+import { stateFormats } from "../federation/split/codecs.ts";
+import { splitVariants } from "../federation/split/task.ts";
 import { tuneStep, writeBeginning } from "../federation/step.ts";
 import { type OwnOptions, tunable } from "../federation/tuning.ts";
 import { resolveDataset } from "../node/data/hub-dataset.ts";
@@ -71,7 +79,10 @@ function addSimulate(federate: Command): void {
     .option("--held-out <share>", "of each client's rows, on which the loss is measured", parseNumber, 0.1)
     .option("--limit <n>", "only the first n rows", parseWhole(1))
     .addOption(
-      new Option("--framework <name>", "what is sent: adapters, or predictions of public texts (kd)")
+      new Option(
+        "--framework <name>",
+        "what is sent: adapters, predictions of public texts (kd), or states between two blocks (split)",
+      )
         .choices(frameworkNames)
         .default("fedllm"),
     )
@@ -87,6 +98,18 @@ function addSimulate(federate: Command): void {
     )
     .option("--distill-steps <n>", "kd: steps of each distillation (default: one pass)", parseWhole(1))
     .option("--distill-learning-rate <x>", "kd: default: the tuning's", parseNumber)
+    .option("--cut <n>", "split: blocks that a client computes", parseWhole(1))
+    .addOption(
+      new Option(
+        "--variant <name>",
+        "split: plain, and the server is sent the labels, or u-shaped (default)",
+      ).choices(splitVariants),
+    )
+    .addOption(
+      new Option("--split-dtype <name>", "split: of what crosses the cut (default: float32)").choices(
+        stateFormats,
+      ),
+    )
     .addOption(
       new Option("--aggregation <name>", "how adapters become one (docs/federation.md)").choices(
         roundAggregations,
@@ -106,14 +129,15 @@ A round's tuning takes the options of \`slimtune tune\`: give --max-steps, or a 
 
 Example:
   slimtune federate simulate --model model.gguf --data gsm8k:train --limit 800 --clients 8 --partition dirichlet:0.1 --max-steps 10 --rounds 5 --out runs/fed
-  slimtune federate simulate --framework kd --public gsm8k:test --model model.gguf --data gsm8k:train --limit 800 --max-steps 10 --out runs/kd`,
+  slimtune federate simulate --framework kd --public gsm8k:test --model model.gguf --data gsm8k:train --limit 800 --max-steps 10 --out runs/kd
+  slimtune federate simulate --framework split --cut 4 --model model.gguf --data gsm8k:train --limit 800 --max-steps 10 --out runs/split`,
     )
     .action(async (given, command: Command) => {
       const { clients, partition, classField, heldOut, limit, aggregation, rounds, clientShare, ...rest } =
         given;
       const { out, json, secureAggregation, clipNorm, noiseMultiplier, verbose: _, ...others } = rest;
       const { framework, public: publicSource, publicRows, topK, confidence, ...more } = others;
-      const { distillSteps, distillLearningRate, ...flags } = more;
+      const { distillSteps, distillLearningRate, cut, variant, splitDtype, ...flags } = more;
       if (out === undefined)
         throw new InputError("The option --out is missing; name the folder of the simulation.");
       const { tuning, own, origin } = readTuning(flags, command);
@@ -122,13 +146,15 @@ Example:
         throw new InputError(
           "Distillation is on public texts that all have; name a file of them by --public.",
         );
+      if (framework === "split" && cut === undefined)
+        throw new InputError("A split is after one of the model's blocks; say after how many by --cut.");
       const taken = publicSource && (await takePublicRows(publicSource, publicRows, join(out, "public")));
       const asked = {
         ...{ framework, tuning, aggregation, secure_aggregation: secureAggregation },
         ...(isNoisy && { differential_privacy: { clip_norm: clipNorm, noise_multiplier: noiseMultiplier } }),
         ...{ top_k: topK, confidence, distill_steps: distillSteps },
         ...(taken && { public: { rows: taken.rows, sha256: taken.sha256 } }),
-        distill_learning_rate: distillLearningRate,
+        ...{ distill_learning_rate: distillLearningRate, cut, variant, dtype: splitDtype },
       };
       // An option of another framework that was given is refused.
       const present = Object.entries(asked).filter(([, value]) => value !== undefined);
@@ -206,6 +232,8 @@ function describeRound({ round, heldOutLoss, sentBytes, receivedBytes, figures }
 const serverConfig = z.strictObject({
   /** The server reads its configuration, no weight is computed with. */
   model: z.string().min(1),
+  /** The others are simulated alone; of a split it is said why. */
+  framework: z.enum(["fedllm", "split"]).default("fedllm"),
   aggregation: fedLlmTask.shape.aggregation.default("product"),
   tuning: z.record(z.string(), z.unknown()).default({}),
   secure_aggregation: fedLlmTask.shape.secure_aggregation,
@@ -237,8 +265,9 @@ Example:
   slimtune federate server --config fed.yaml --nats tls://broker.example --creds server.nk --out runs/fed`,
     )
     .action(async ({ config, out, json, verbose: _, ...place }) => {
-      const { model, aggregation, tuning, secure_aggregation, differential_privacy, ...rounds } =
+      const { model, framework, aggregation, tuning, secure_aggregation, differential_privacy, ...rounds } =
         parseOptions(serverConfig, readConfigFile(config), config);
+      if (framework === "split") throw new InputError(whyNoSplit);
       const task = checkTask(
         {
           ...{ framework: "fedllm", aggregation, tuning, secure_aggregation },

@@ -15,9 +15,12 @@ import { openFedLlmServer } from "./fedllm/server-part.ts";
 import { checkFedLlm, fedLlmTask } from "./fedllm/task.ts";
 import type { RoundOptions } from "./rounds/documents.ts";
 import type { AdapterServerPart, MemberPart } from "./rounds/framework.ts";
+import { createSplitMember } from "./split/member-part.ts";
+import { openSplitServer } from "./split/server-part.ts";
+import { checkSplit, splitTask } from "./split/task.ts";
 import { checkTuning, type OwnOptions, openTaskAdapter, runConfigOf } from "./tuning.ts";
 
-export const federationTask = z.discriminatedUnion("framework", [fedLlmTask, distillationTask]);
+export const federationTask = z.discriminatedUnion("framework", [fedLlmTask, distillationTask, splitTask]);
 /** What is done in a federation's rounds. */
 export type FederationTask = z.output<typeof federationTask>;
 export const frameworkNames = federationTask.options.map(({ shape }) => shape.framework.value);
@@ -27,6 +30,7 @@ export function checkTask(task: unknown, origin: string): FederationTask {
   const checked = parseOptions(federationTask, task, origin);
   if (checked.framework === "fedllm") checkFedLlm(checked, origin);
   checkTuning(checked, origin);
+  if (checked.framework === "split") checkSplit(checked, origin);
   return checked;
 }
 
@@ -74,8 +78,16 @@ export async function openParts({ task, ...options }: ServerPartOptions): Promis
       const { adapter, learner } = server;
       return { server, createMember: (of) => createDistillationMember({ ...of, task, adapter, learner }) };
     }
+    case "split": {
+      const server = await openSplitServer({ ...options, task });
+      return { server, createMember: (of) => createSplitMember({ ...of, task, server }) };
+    }
   }
 }
+
+/** Why no server and member in processes of their own take part in a split. */
+export const whyNoSplit =
+  "A split asks its server at every step, and what members and a server send each other is once a round; try it with `slimtune federate simulate --framework split`.";
 
 export interface JoiningOptions extends MemberPartOptions {
   readonly task: FederationTask;
@@ -92,6 +104,7 @@ export async function openMemberPart({
   publicRows,
   ...options
 }: JoiningOptions): Promise<MemberPart & { release(): Promise<void> }> {
+  if (task.framework === "split") throw new InputError(whyNoSplit);
   const adapter = await openTaskAdapter(runConfigOf(task, options.own));
   switch (task.framework) {
     case "fedllm":

@@ -44,7 +44,7 @@ export interface SimulatedRound {
   readonly round: number;
   /** Of the clients' held-out rows under the round's adapter, in nats a token, by client. */
   readonly heldOutLoss: Readonly<Record<string, number>>;
-  /** Of the clients that were drawn, what they sent and received: blobs and documents, in bytes, and by the formula, per client. */
+  /** Of the clients that were drawn, what they sent and received: blobs, documents and what crosses a cut, in bytes, and by the formula, per client. */
   readonly sentBytes: number;
   readonly receivedBytes: number;
   readonly formulaBytes: { readonly up: number; readonly down: number };
@@ -142,13 +142,17 @@ export async function simulateFederation(
         ...{ transport, run, client, part },
         ...(events.signal && { signal: events.signal }),
       });
-      return { client, transport, member };
+      return { client, transport, member, part };
     });
     const traffic = () =>
-      ofClients.map(({ client, transport }) => {
+      ofClients.map(({ client, transport, part }) => {
+        const ofSteps = part.trafficOfSteps?.() ?? { sent: 0, received: 0 };
         const { byPlace } = transport.traffic();
         const [mine, ofRun] = [byPlace.get(memberSpace(run, client)), byPlace.get(run)];
-        return { sent: mine?.sent ?? 0, received: (mine?.received ?? 0) + (ofRun?.received ?? 0) };
+        return {
+          sent: (mine?.sent ?? 0) + ofSteps.sent,
+          received: (mine?.received ?? 0) + (ofRun?.received ?? 0) + ofSteps.received,
+        };
       });
     try {
       let before = traffic();

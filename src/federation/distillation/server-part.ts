@@ -2,9 +2,9 @@
 
 import { join } from "node:path";
 import { InputError } from "../../core/errors.ts";
+import { openGlobalAdapters } from "../global-adapters.ts";
 import type { AdapterServerPart } from "../rounds/framework.ts";
 import { type OwnOptions, openTaskAdapter, runConfigOf, type TaskAdapter } from "../tuning.ts";
-import { openGlobalAdapters } from "./global-adapters.ts";
 import { openPublicLearner, type PublicLearner } from "./public-learner.ts";
 import { aggregatePredictions, type SparsePredictions } from "./sparse-predictions.ts";
 import type { DistillationTask } from "./task.ts";

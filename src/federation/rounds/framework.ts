@@ -1,6 +1,7 @@
 /** @file What a way of federated tuning does in a round. The rounds know no more of it. */
 
 import type { Parameters } from "../../core/adapters/parameters.ts";
+import type { ByteCount } from "../../transport/transport.ts";
 import type { Figures, Participant, RoundDocument } from "./documents.ts";
 
 /** An attempt at a round, as all members know it. */
@@ -77,6 +78,8 @@ export interface MemberPart {
   ): Promise<{ readonly update: Uint8Array; readonly figures: Figures }>;
   /** Where a member keeps an adapter of its own: that with which it has ended a round. */
   ownAfter?(round: number): Promise<Parameters>;
+  /** What has passed to and from the server within {@link update}, where each step asks it. Default: nothing. */
+  trafficOfSteps?(): ByteCount;
   /** Forgets what {@link update} has kept of a round to go on with. */
   forget(round: number): void;
 }

@@ -1,13 +1,13 @@
 /** @file The server's adapters, which no client is sent, by their hash. */
 
 import { join } from "node:path";
-import type { Parameters } from "../../core/adapters/parameters.ts";
-import { InputError } from "../../core/errors.ts";
-import { readWhole } from "../../node/files/read.ts";
-import { makeFolder, writeWhole } from "../../node/files/write.ts";
-import { hashOf } from "../../transport/transport.ts";
-import { decodeTensors, encodeTrained } from "../tensors.ts";
-import { withFrozen } from "../tuning.ts";
+import type { Parameters } from "../core/adapters/parameters.ts";
+import { InputError } from "../core/errors.ts";
+import { readWhole } from "../node/files/read.ts";
+import { makeFolder, writeWhole } from "../node/files/write.ts";
+import { hashOf } from "../transport/transport.ts";
+import { decodeTensors, encodeTrained } from "./tensors.ts";
+import { withFrozen } from "./tuning.ts";
 
 export interface GlobalAdapters {
   keep(parameters: Parameters): Promise<string>;
