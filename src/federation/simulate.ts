@@ -87,8 +87,8 @@ export async function simulateFederation(
     makeFolder(out);
     const settings = JSON.parse(JSON.stringify({ task, own, rounds: given, division }));
     const settingsPath = join(out, "simulation.json");
-    if (!existsSync(settingsPath)) writeWhole(settingsPath, `${JSON.stringify(settings, null, 2)}\n`);
-    else if (!isDeepStrictEqual(readJson(settingsPath, z.unknown()), settings))
+    const isBegun = existsSync(settingsPath);
+    if (isBegun && !isDeepStrictEqual(readJson(settingsPath, z.unknown()), settings))
       throw new InputError(`${out} holds a simulation of other options; choose another folder.`);
     const clients = await divideRows(data, join(out, "clients"), division);
     events.onClients?.(clients);
@@ -102,6 +102,8 @@ export async function simulateFederation(
     const { server, createMember } = await openParts({
       ...{ task, own, rounds, secret, publicRows, signal, folder: join(out, "server") },
     });
+    // Options that a model refuses may be corrected in the same folder.
+    if (!isBegun) writeWhole(settingsPath, `${JSON.stringify(settings, null, 2)}\n`);
     const meter =
       division.heldOut > 0
         ? await openHeldOutMeter(

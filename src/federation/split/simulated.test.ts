@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -118,6 +118,7 @@ test.each<[string, object, RegExp]>([
   ["a method with an optimizer of its own", { tuning: { method: "lora-fa" } }, /step with AdamW/],
 ])("%s is refused", async (name, changes, message) => {
   await expect(simulate(name, splitOf(changes), { rounds: 1 })).rejects.toThrow(message);
+  expect(existsSync(join(scratch, name, "simulation.json"))).toBe(false);
 });
 
 test("no member of a process of its own takes part", async () => {
