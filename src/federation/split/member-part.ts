@@ -49,7 +49,10 @@ export function createSplitMember({ client, task, own, server, examples }: Split
         labels: uShaped ? 0 : crossed.labels,
         clientParameters: countTrained(ofClient),
       });
-      const model = clientModelOf(adapter.model, ofClient, { blocks: task.cut, hasHead: uShaped });
+      const model = clientModelOf(adapter.model, [...ofClient.values()], {
+        blocks: task.cut,
+        hasHead: uShaped,
+      });
       return {
         update: await encodeTrained(tuned.client),
         figures: {
