@@ -27,7 +27,8 @@ const study: StudyOptions<"federated"> = {
   limit: 6,
   clients: 2,
   partitions: ["iid"],
-  frameworks: ["fedllm", "kd"],
+  frameworks: ["fedllm", "kd", "split"],
+  cut: 2,
   aggregations: ["product"],
   public: "fixtures/miniature/math-held-out.jsonl",
   public_rows: 8,
@@ -58,12 +59,14 @@ test("frameworks are compared with one place and with clients alone, on the same
   const found = results as FederatedResults;
   const wayOf = (way: string, partition = "iid") =>
     found.ways.find((one) => one.way === way && one.partition === partition)!;
-  const [base, central, alone, fedllm, kd] = ["base", "central", "alone", "fedllm-product", "kd"].map((way) =>
-    wayOf(way),
-  ) as [ReturnType<typeof wayOf>, ...ReturnType<typeof wayOf>[]];
+  const names = ["base", "central", "alone", "fedllm-product", "kd", "split"];
+  const [base, central, alone, fedllm, kd, split] = names.map((way) => wayOf(way)) as [
+    ReturnType<typeof wayOf>,
+    ...ReturnType<typeof wayOf>[],
+  ];
   expect(central!.losses[0]).toBe(base.loss.value);
   expect(fedllm!.losses[0]).toBeCloseTo(base.loss.value, 6);
-  for (const way of [central!, alone!, fedllm!, kd!]) {
+  for (const way of [central!, alone!, fedllm!, kd!, split!]) {
     expect(way.losses).toHaveLength(3);
     expect(way.losses.at(-1)).toBe(way.loss.value);
     expect(way.loss.value).toBeLessThan(base.loss.value);
@@ -79,6 +82,7 @@ test("frameworks are compared with one place and with clients alone, on the same
   expect(alone!.sentBytes).toBe(0);
   expect(kd!.sentBytes).toBeGreaterThan(kd!.formulaBytes.up);
   expect(kd!.multiplyAdds).toBeGreaterThan(fedllm!.multiplyAdds);
+  expect(split!.multiplyAdds).toBeLessThan(0.7 * fedllm!.multiplyAdds);
   // A client tunes on as many tokens with others as alone.
   expect(fedllm!.multiplyAdds).toBeCloseTo(alone!.multiplyAdds, 0);
   expect(fedllm!.aggregationErrors).toHaveLength(2);

@@ -5,18 +5,22 @@ import { type PublicRows, takePublicRows } from "../../federation/distillation/p
 import type { DistillationTask } from "../../federation/distillation/task.ts";
 import type { FedLlmTask } from "../../federation/fedllm/task.ts";
 import type { FederationTask } from "../../federation/frameworks.ts";
+import type { SplitTask } from "../../federation/split/task.ts";
 import type { TuningTask } from "../../federation/tuning.ts";
 import type { StudyFolder } from "../study-folder.ts";
 import type { FederatedConfig } from "./options.ts";
 
-export const frameworkNames = ["fedllm", "kd"] as const;
+export const frameworkNames = ["fedllm", "kd", "split"] as const;
 export type FrameworkName = (typeof frameworkNames)[number];
 
 /** A framework as it is computed: once, or once for each of its aggregations. */
 export interface Exchange {
   /** The framework's name, and what it is computed with, such as "fedllm-product". */
   readonly way: string;
-  readonly task: Omit<FedLlmTask, "tuning"> | Omit<DistillationTask, "tuning" | "public">;
+  readonly task:
+    | Omit<FedLlmTask, "tuning">
+    | Omit<DistillationTask, "tuning" | "public">
+    | Omit<SplitTask, "tuning">;
   /** Options of its runs over those of all. */
   readonly tuning: TuningTask["tuning"];
 }
@@ -31,6 +35,9 @@ const exchangesOf: Readonly<Record<FrameworkName, (config: FederatedConfig) => E
     })),
   kd: ({ top_k }) => [
     { way: "kd", task: { framework: "kd", top_k, confidence: "mean" as const }, tuning: {} },
+  ],
+  split: ({ cut, split_variant: variant, split_dtype: dtype }) => [
+    { way: "split", task: { framework: "split", cut, variant, dtype }, tuning: {} },
   ],
 };
 

@@ -4,6 +4,8 @@ import { z } from "zod";
 import { InputError } from "../../core/errors.ts";
 import { roundAggregations } from "../../federation/fedllm/task.ts";
 import { checkTask } from "../../federation/frameworks.ts";
+import { stateFormats } from "../../federation/split/codecs.ts";
+import { splitVariants } from "../../federation/split/task.ts";
 import type { OwnOptions } from "../../federation/tuning.ts";
 import { resolveDataset } from "../../node/data/hub-dataset.ts";
 import { openCheckpoint } from "../../node/models/checkpoint.ts";
@@ -66,6 +68,12 @@ export const federatedOptions = z.strictObject({
     .describe("kd: file or Hub id of rows that all have, none of which should be a client's"),
   public_rows: z.int().min(1).default(64).describe("kd: only the first n of them"),
   top_k: z.int().min(1).default(32).describe("kd: likeliest tokens of a prediction that are sent"),
+  cut: z.int().min(1).default(1).describe("split: blocks that a client computes, from the first"),
+  split_variant: z
+    .enum(splitVariants)
+    .default("u-shaped")
+    .describe("split: whether the labels stay with the client, as the output layer then does"),
+  split_dtype: z.enum(stateFormats).default("float32").describe("split: how states cross the cut"),
   rounds: z.int().min(1).max(1000).default(5).describe("rounds, each of max_steps (--run) optimizer steps"),
   target: z
     .number()
