@@ -127,6 +127,16 @@ export function detach(x: Tensor): Tensor {
   return withDerivative([], [x], () => [])[0]!;
 }
 
+/** The outputs of `node` when what it needs is replaced by tensors of the same types; its own where nothing is. */
+export function replaceNeeded(node: Node, replace: (tensor: Tensor) => Tensor): readonly Tensor[] {
+  const inputs = node.inputs.map(replace);
+  const standsFor = node.standsFor?.map(replace);
+  const isSame = (now: readonly Tensor[] = [], before: readonly Tensor[] = []) =>
+    now.every((tensor, index) => tensor === before[index]);
+  if (isSame(inputs, node.inputs) && isSame(standsFor, node.standsFor)) return node.outputs;
+  return createNode({ ...node, inputs, ...(standsFor && { standsFor }) }, node.outputs);
+}
+
 function createNode(parts: Omit<Node, "outputs">, types: readonly TensorType[]): readonly Tensor[] {
   const outputs: Tensor[] = [];
   const node: Node = { ...parts, outputs };

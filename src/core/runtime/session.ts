@@ -1,5 +1,6 @@
 /** @file Programs as sessions of ONNX Runtime, whose packages for Node.js and for browsers are alike. */
 
+import { type LoweringRules, lower } from "../graph/lowering/lower.ts";
 import { encodeOnnx } from "../graph/onnx.ts";
 import type { DType, Tensor, TensorData } from "../graph/tensor.ts";
 import type { HostTensor, Program } from "./device.ts";
@@ -40,12 +41,14 @@ export const sessionOptions = {
  * Compiles the graph that computes `outputs`.
  *
  * @param create makes a session of a model in ONNX
+ * @param rules what the device computes otherwise. Default: nothing, so that the graph is encoded as it is
  */
 export async function compileProgram(
   outputs: Readonly<Record<string, Tensor>>,
   create: (model: Uint8Array) => Promise<Session>,
+  rules: LoweringRules = {},
 ): Promise<Program> {
-  const { model, inputs: inputNames } = encodeOnnx(outputs);
+  const { model, inputs: inputNames } = encodeOnnx(lower(outputs, rules));
   const session = await create(model);
   return {
     inputNames,

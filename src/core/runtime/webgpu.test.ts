@@ -1,11 +1,15 @@
-import { existsSync } from "node:fs";
-import { expect, test } from "vitest";
-import { openCheckpoint } from "../../node/models/checkpoint.ts";
-import { checkDevice, openDevice } from "../../node/runtime/onnx-runtime.ts";
-import { lora, loraConfigSchema } from "../adapters/lora.ts";
-import { initializeParameters, zerosLike } from "../adapters/parameters.ts";
-import { createEngine, sumLosses } from "../engine/engine.ts";
-import { loadWeights } from "../models/load-weights.ts";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { openModel } from "../../node/models/open-model.ts";
+import { openDevice } from "../../node/runtime/onnx-runtime.ts";
+import { type OperatorRun, readProfiles } from "../../node/runtime/profile.ts";
+import { generate } from "../decoding/generate.ts";
+import { exp } from "../graph/operators/elementwise.ts";
+import { input } from "../graph/tensor.ts";
+import type { Program } from "./device.ts";
+import { type DeviceCase, deviceCases, furtherCases } from "./device-cases.fixture.ts";
 
 /** The software Vulkan device that Debian's chromium carries (it needs libvulkan1 beside it). */
 const software = "/usr/lib/chromium/vk_swiftshader_icd.json";
@@ -13,47 +17,76 @@ if (existsSync(software)) process.env.VK_ICD_FILENAMES ??= software;
 /** Whether it is an error if there is no device. */
 const required = process.env.SLIMTUNE_WEBGPU === "1";
 
-/** Whether the engine finds a WebGPU device: a GPU's, or the software one. */
-async function findDevice(): Promise<boolean> {
+/** A program on a WebGPU device, a GPU's or the software one. Shaders are kept as long as there is one. */
+async function findDevice(): Promise<Program | undefined> {
   try {
-    await checkDevice(openDevice("webgpu"));
-    return true;
+    return await openDevice("webgpu").compile({ y: exp(input("x", "float32", [1])) });
   } catch (error) {
     if (required || !String(error).includes("There is no WebGPU device here")) throw error;
-    return false;
+    return undefined;
   }
 }
 
-test("a LoRA step on WebGPU equals the CPU's", async ({ skip }) => {
-  const found = await findDevice();
-  skip(!found, "there is no WebGPU device; on Debian install chromium and libvulkan1 for a software one");
-  const checkpoint = await openCheckpoint("fixtures/reference/models/llama");
-  const { config } = checkpoint;
-  const weights = await loadWeights(checkpoint);
-  const adaptation = lora(loraConfigSchema.parse({ r: 4, lora_alpha: 8 }), config);
-  const parameters = await initializeParameters(config, adaptation, weights, 0);
-  const inputIds = Int32Array.from({ length: 16 }, (_, i) => (i * 7) % config.vocabSize);
-  const batch = {
-    rows: 1,
-    length: 16,
-    inputIds,
-    positionIds: Int32Array.from(inputIds.keys()),
-    segmentIds: new Int32Array(16).fill(1),
-    labelPositions: Int32Array.from({ length: 15 }, (_, i) => i),
-    labels: inputIds.slice(1),
-  };
-  const step = async (name: "cpu" | "webgpu") => {
-    const engine = createEngine(openDevice(name), config, weights, adaptation, { segmentSize: 1 });
-    const gradients = zerosLike(parameters);
-    const { logProbabilities } = await engine.accumulate(batch, parameters, gradients, { weights: 1 / 15 });
-    const loss = sumLosses(logProbabilities);
-    return { loss, gradients };
-  };
-  const [cpu, webgpu] = [await step("cpu"), await step("webgpu")];
-  expect(webgpu.loss / cpu.loss).toBeCloseTo(1, 4);
-  for (const [name, { data }] of cpu.gradients) {
-    const other = webgpu.gradients.get(name)!.data;
-    const difference = Math.hypot(...data.map((value, i) => value - other[i]!));
-    expect(difference, name).toBeLessThan(1e-3 * Math.hypot(...data) + 1e-6);
+const found = await findDevice();
+afterAll(() => found?.release());
+const why = "there is no WebGPU device; on Debian install chromium and libvulkan1 for a software one";
+
+/** What may run on the CPU, or be copied to the device, while a program runs: integers that are no activations. */
+const allowed: Readonly<Record<string, string>> = {
+  Concat: "the shape of a product",
+  Reshape: "labels as a column",
+  MemcpyFromHost: "labels as a column",
+};
+
+function isMisplaced({ operator, provider, outputs }: OperatorRun): boolean {
+  if (provider === "WebGpuExecutionProvider" && !operator.startsWith("Memcpy")) return false;
+  return !(operator in allowed) || outputs.some((type) => Object.keys(type).join() !== "int64");
+}
+
+/** Runs a case on WebGPU. */
+async function runMeasured({ run }: DeviceCase, model: string) {
+  const folder = mkdtempSync(join(tmpdir(), "slimtune-webgpu-"));
+  try {
+    const device = openDevice("webgpu", { threads: 1, profilePrefix: join(folder, "program") });
+    return { results: await run(device, model), programs: readProfiles(folder) };
+  } finally {
+    rmSync(folder, { recursive: true });
   }
+}
+
+const modelsAndCases = [
+  ["llama", [...deviceCases, ...furtherCases]],
+  ["mistral", deviceCases],
+  ["qwen2", deviceCases],
+] as const;
+
+describe.each(modelsAndCases)("%s", (name, cases) => {
+  const model = `fixtures/reference/models/${name}`;
+  test.for(cases)("$name: every node runs on WebGPU, with the CPU's results", async (each, { skip }) => {
+    skip(!found, why);
+    const { results, programs } = await runMeasured(each, model);
+    expect(programs.flat().length).toBeGreaterThan(100);
+    expect(programs.flat().filter(isMisplaced)).toEqual([]);
+    const expected = await each.run(openDevice("cpu", { threads: 1 }), model);
+    for (const [result, values] of Object.entries(expected)) {
+      const difference = Math.hypot(...Array.from(values, (value, i) => value - results[result]![i]!));
+      const norm = Math.hypot(...Array.from(values));
+      expect(norm, result).toBeGreaterThan(0);
+      expect(difference / norm, result).toBeLessThan(each.tolerance);
+    }
+  });
+});
+
+test("the likeliest texts are the CPU's", async ({ skip }) => {
+  skip(!found, why);
+  const model = await openModel("fixtures/embedded-model");
+  const write = (device: "cpu" | "webgpu") =>
+    Promise.all(
+      ["Tom has 3 pens. He buys 4 more.", "The cat sat on the mat"].map((prompt) =>
+        generate(openDevice(device, { threads: 1 }), model, prompt, { maxNewTokens: 24, bits: "exact" }),
+      ),
+    );
+  const texts = await write("webgpu");
+  expect(texts).toEqual(await write("cpu"));
+  expect(Math.min(...texts.map(({ length }) => length))).toBeGreaterThan(10);
 });

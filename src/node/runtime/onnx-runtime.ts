@@ -4,6 +4,7 @@ import { availableParallelism } from "node:os";
 import * as ort from "onnxruntime-node";
 import { InputError } from "../../core/errors.ts";
 import { exp } from "../../core/graph/operators/elementwise.ts";
+import { webgpuRules } from "../../core/graph/lowering/webgpu.ts";
 import { input } from "../../core/graph/tensor.ts";
 import type { Device } from "../../core/runtime/device.ts";
 import { compileProgram, type Session, sessionOptions } from "../../core/runtime/session.ts";
@@ -61,7 +62,7 @@ export function openDevice(
       },
     };
   };
-  return { name, compile: (outputs) => compileProgram(outputs, create) };
+  return { name, compile: (outputs) => compileProgram(outputs, create, name === "webgpu" ? webgpuRules : {}) };
 }
 
 /** Compiles the smallest program. @throws InputError if there is no such device in the machine. */

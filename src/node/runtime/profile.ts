@@ -1,0 +1,50 @@
+/** @file Reads what ONNX Runtime's profiles say: which operator ran where, for how long, and what was copied. */
+
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** A type and the dims of a tensor, such as {"float": [2, 3]}. */
+type TypeAndShape = Readonly<Record<string, readonly number[]>>;
+
+/** An operator's run. */
+export interface OperatorRun {
+  /** The ONNX operator, or MemcpyToHost and MemcpyFromHost for a copy between devices. */
+  readonly operator: string;
+  /** Such as "CPUExecutionProvider". */
+  readonly provider: string;
+  readonly milliseconds: number;
+  readonly inputs: readonly TypeAndShape[];
+  readonly outputs: readonly TypeAndShape[];
+}
+
+/** What is used of the events that ONNX Runtime writes. */
+interface TraceEvent {
+  readonly cat: string;
+  readonly name: string;
+  /** Microseconds. */
+  readonly dur: number;
+  readonly args: {
+    readonly op_name?: string;
+    readonly provider?: string;
+    readonly input_type_shape?: readonly TypeAndShape[];
+    readonly output_type_shape?: readonly TypeAndShape[];
+  };
+}
+
+/** The operators' runs of each program whose profile is in a folder, in their order. */
+export function readProfiles(folder: string): OperatorRun[][] {
+  return readdirSync(folder)
+    .sort(new Intl.Collator("en", { numeric: true }).compare)
+    .map((file) => {
+      const events = JSON.parse(readFileSync(join(folder, file), "utf8")) as TraceEvent[];
+      return events
+        .filter(({ cat, name }) => cat === "Node" && name.endsWith("kernel_time"))
+        .map(({ dur, args }) => ({
+          operator: args.op_name!,
+          provider: args.provider!,
+          milliseconds: dur / 1000,
+          inputs: args.input_type_shape ?? [],
+          outputs: args.output_type_shape ?? [],
+        }));
+    });
+}
