@@ -45,7 +45,7 @@ const withPrompts = (config: ModelConfig) =>
 
 const withHead = withLora({ target_modules: ["q_proj", "lm_head"], lora_dropout: 0.5 });
 
-const inSlices = { segmentSize: 1, outputTile: { rows: 7, entries: 24 } };
+const inSlices = { segmentSize: 1, outputTile: { rows: 40, entries: 40 } };
 
 /** What a device has to compute as the CPU does. */
 export const deviceCases: readonly DeviceCase[] = [
@@ -86,7 +86,7 @@ async function openTiny(folder: string, storage: Storage = "float32") {
 
 /** A batch so long that attention goes over chunks of the queries, with two examples packed into each row. */
 function batchOf({ vocabSize }: ModelConfig): Batch {
-  const [rows, length, first] = [2, 40, 15];
+  const [rows, length, first] = [1, 64, 20];
   const inputIds = Int32Array.from({ length: rows * length }, (_, i) => (i * i * 7 + 13 * i + 1) % vocabSize);
   const labelPositions = Int32Array.from(inputIds.keys()).filter((i) => i % length < length - 1);
   return {

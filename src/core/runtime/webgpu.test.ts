@@ -77,16 +77,15 @@ describe.each(modelsAndCases)("%s", (name, cases) => {
   });
 });
 
-test("the likeliest texts are the CPU's", async ({ skip }) => {
+test("the likeliest text is the CPU's", async ({ skip }) => {
   skip(!found, why);
   const model = await openModel("fixtures/embedded-model");
   const write = (device: "cpu" | "webgpu") =>
-    Promise.all(
-      ["Tom has 3 pens. He buys 4 more.", "The cat sat on the mat"].map((prompt) =>
-        generate(openDevice(device, { threads: 1 }), model, prompt, { maxNewTokens: 24, bits: "exact" }),
-      ),
-    );
-  const texts = await write("webgpu");
-  expect(texts).toEqual(await write("cpu"));
-  expect(Math.min(...texts.map(({ length }) => length))).toBeGreaterThan(10);
+    generate(openDevice(device, { threads: 1 }), model, "The cat sat on", {
+      maxNewTokens: 12,
+      bits: "exact",
+    });
+  const text = await write("webgpu");
+  expect(text).toBe(await write("cpu"));
+  expect(text.length).toBeGreaterThan(10);
 });
