@@ -7,25 +7,14 @@
  * are told apart by the shapes of what they are given.
  */
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openDevice } from "../src/node/runtime/onnx-runtime.ts";
+import { readProfiles } from "../src/node/runtime/profile.ts";
 import { createStep } from "./lora-step.ts";
 import { printTable } from "./measuring.ts";
 import type { StepCase } from "./step-cases.ts";
-
-/** What is used of the events that ONNX Runtime writes. */
-interface TraceEvent {
-  readonly cat: string;
-  readonly name: string;
-  /** Microseconds. */
-  readonly dur: number;
-  readonly args: {
-    readonly op_name?: string;
-    readonly input_type_shape?: readonly Record<string, number[]>[];
-  };
-}
 
 const [given = "{}", detail] = process.argv.slice(2);
 const each: StepCase = {
@@ -52,19 +41,18 @@ await step.release();
 
 const times = new Map<string, { milliseconds: number; count: number }>();
 let computing = 0;
-for (const [program, file] of readdirSync(folder).sort().entries()) {
-  const events = (JSON.parse(readFileSync(join(folder, file), "utf8")) as TraceEvent[]).filter(
-    ({ cat, name }) => cat === "Node" && name.endsWith("kernel_time"),
-  );
+for (const [program, runs] of readProfiles(folder).entries()) {
   // Every step runs the same operators.
-  const first = Math.round((events.length * warmups) / (warmups + steps));
-  for (const { dur, args } of events.slice(first)) {
-    const shapes = (args.input_type_shape ?? []).map((type) => `[${Object.values(type).flat().join(",")}]`);
-    const key = [program + 1, args.op_name, ...(detail === "shapes" ? [shapes.join(" ")] : [])].join(" | ");
+  const first = Math.round((runs.length * warmups) / (warmups + steps));
+  for (const { operator, inputs, milliseconds } of runs.slice(first)) {
+    const shapes = inputs.map((type) => `[${Object.values(type).flat().join(",")}]`);
+    const key = [program + 1, operator, ...(detail === "shapes" ? [shapes.join(" ")] : [])].join(" | ");
     const known = times.get(key) ?? { milliseconds: 0, count: 0 };
-    const milliseconds = dur / 1000 / steps;
-    computing += milliseconds;
-    times.set(key, { milliseconds: known.milliseconds + milliseconds, count: known.count + 1 / steps });
+    computing += milliseconds / steps;
+    times.set(key, {
+      milliseconds: known.milliseconds + milliseconds / steps,
+      count: known.count + 1 / steps,
+    });
   }
 }
 rmSync(folder, { recursive: true });

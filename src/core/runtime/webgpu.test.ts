@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -10,10 +10,8 @@ import { exp } from "../graph/operators/elementwise.ts";
 import { input } from "../graph/tensor.ts";
 import type { Program } from "./device.ts";
 import { type DeviceCase, deviceCases, furtherCases } from "./device-cases.fixture.ts";
+import "./software-vulkan.fixture.ts";
 
-/** The software Vulkan device that Debian's chromium carries (it needs libvulkan1 beside it). */
-const software = "/usr/lib/chromium/vk_swiftshader_icd.json";
-if (existsSync(software)) process.env.VK_ICD_FILENAMES ??= software;
 /** Whether it is an error if there is no device. */
 const required = process.env.SLIMTUNE_WEBGPU === "1";
 

@@ -3,8 +3,9 @@
 import { availableParallelism } from "node:os";
 import * as ort from "onnxruntime-node";
 import { InputError } from "../../core/errors.ts";
-import { exp } from "../../core/graph/operators/elementwise.ts";
+import type { LoweringRules } from "../../core/graph/lowering/lower.ts";
 import { webgpuRules } from "../../core/graph/lowering/webgpu.ts";
+import { exp } from "../../core/graph/operators/elementwise.ts";
 import { input } from "../../core/graph/tensor.ts";
 import type { Device } from "../../core/runtime/device.ts";
 import { compileProgram, type Session, sessionOptions } from "../../core/runtime/session.ts";
@@ -20,6 +21,8 @@ export interface DeviceOptions {
    * Chrome's traces.
    */
   readonly profilePrefix?: string;
+  /** What graphs are rewritten by. Default: what the device needs. */
+  readonly rules?: LoweringRules;
 }
 
 /**
@@ -31,7 +34,11 @@ export interface DeviceOptions {
  */
 export function openDevice(
   name: DeviceName,
-  { threads = availableParallelism(), profilePrefix }: DeviceOptions = {},
+  {
+    threads = availableParallelism(),
+    profilePrefix,
+    rules = name === "webgpu" ? webgpuRules : {},
+  }: DeviceOptions = {},
 ): Device {
   if (!deviceNames.includes(name)) {
     throw new InputError(`There is no device "${name}"; choose one of ${deviceNames.join(", ")}.`);
@@ -62,7 +69,7 @@ export function openDevice(
       },
     };
   };
-  return { name, compile: (outputs) => compileProgram(outputs, create, name === "webgpu" ? webgpuRules : {}) };
+  return { name, compile: (outputs) => compileProgram(outputs, create, rules) };
 }
 
 /** Compiles the smallest program. @throws InputError if there is no such device in the machine. */

@@ -15,6 +15,7 @@ export interface OperatorRun {
   readonly milliseconds: number;
   readonly inputs: readonly TypeAndShape[];
   readonly outputs: readonly TypeAndShape[];
+  readonly outputBytes: number;
 }
 
 /** What is used of the events that ONNX Runtime writes. */
@@ -28,6 +29,7 @@ interface TraceEvent {
     readonly provider?: string;
     readonly input_type_shape?: readonly TypeAndShape[];
     readonly output_type_shape?: readonly TypeAndShape[];
+    readonly output_size?: string;
   };
 }
 
@@ -45,6 +47,7 @@ export function readProfiles(folder: string): OperatorRun[][] {
           milliseconds: dur / 1000,
           inputs: args.input_type_shape ?? [],
           outputs: args.output_type_shape ?? [],
+          outputBytes: Number(args.output_size ?? 0),
         }));
     });
 }

@@ -25,13 +25,17 @@ export const webgpuRules: LoweringRules = {
   Split(node) {
     const { inputs, attributes, outputs } = node;
     const sizes = outputs.map(({ shape }) => shape[attributes.axis as number]!);
-    if (inputs[1]?.source.kind !== "node" || !sizes.every((size) => typeof size === "number")) return undefined;
+    if (inputs[1]?.source.kind !== "node" || !sizes.every((size) => typeof size === "number"))
+      return undefined;
     const known = constant("int64", [sizes.length], BigInt64Array.from(sizes, BigInt));
     return apply({ ...node.operator, infer: () => outputs }, [inputs[0]!, known], attributes);
   },
 };
 
-/** Gemm takes matrices as they lie, transposed or not; only products of several matrices need operands that are transposed before. */
+/**
+ * Gemm takes matrices as they lie, transposed or not. Only products of stacks of matrices, which are attention's, need operands that
+ * are transposed before.
+ */
 function lowerProduct({ inputs: [a, b], attributes, outputs: [product] }: Node): readonly Tensor[] {
   const { transA = 0, transB = 0, alpha = 1 } = attributes;
   if (b!.shape.length === 2) {

@@ -1,0 +1,84 @@
+/**
+ * @file `npm run bench:placement`: which nodes of small models' programs ONNX Runtime's WebGPU leaves to the CPU, and what is copied to and
+ * fro for them, with graphs as they are and lowered; a GPU's driver or, with Debian's chromium, a software device is needed.
+ */
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { LoweringRules } from "../src/core/graph/lowering/lower.ts";
+import { webgpuRules } from "../src/core/graph/lowering/webgpu.ts";
+import type { Device, HostTensor } from "../src/core/runtime/device.ts";
+import { type DeviceCase, deviceCases, furtherCases } from "../src/core/runtime/device-cases.fixture.ts";
+import "../src/core/runtime/software-vulkan.fixture.ts";
+import { openDevice } from "../src/node/runtime/onnx-runtime.ts";
+import { readProfiles } from "../src/node/runtime/profile.ts";
+import { printTable } from "./measuring.ts";
+
+const model = "fixtures/reference/models/llama";
+
+interface Placement {
+  /** Copies left out. */
+  readonly nodes: number;
+  readonly onCpu: number;
+  readonly copies: number;
+  readonly copiedBytes: number;
+  /** What programs are given and give, which travels at each run. */
+  readonly exchangedBytes: number;
+}
+
+async function measure({ run }: DeviceCase, rules: LoweringRules): Promise<Placement> {
+  const folder = mkdtempSync(join(tmpdir(), "slimtune-placement-"));
+  const device = openDevice("webgpu", { profilePrefix: join(folder, "program"), rules });
+  let exchangedBytes = 0;
+  const count = (tensors: Iterable<HostTensor>) => {
+    for (const { data } of tensors) exchangedBytes += data.byteLength;
+  };
+  const metered: Device = {
+    ...device,
+    async compile(outputs) {
+      const program = await device.compile(outputs);
+      return {
+        ...program,
+        async run(inputs) {
+          count(program.inputNames.map((name) => inputs[name]!));
+          const results = await program.run(inputs);
+          count(Object.values(results));
+          return results;
+        },
+      };
+    },
+  };
+  await run(metered, model);
+  const runs = readProfiles(folder).flat();
+  rmSync(folder, { recursive: true });
+  const copies = runs.filter(({ operator }) => operator.startsWith("Memcpy"));
+  const nodes = runs.filter(({ operator }) => !operator.startsWith("Memcpy"));
+  return {
+    nodes: nodes.length,
+    onCpu: nodes.filter(({ provider }) => provider === "CPUExecutionProvider").length,
+    copies: copies.length,
+    copiedBytes: copies.reduce((sum, { outputBytes }) => sum + outputBytes, 0),
+    exchangedBytes,
+  };
+}
+
+const rows: string[][] = [];
+for (const each of [...deviceCases, ...furtherCases]) {
+  const before = await measure(each, {});
+  const after = await measure(each, webgpuRules);
+  const both = (value: (placement: Placement) => string | number) => `${value(before)} → ${value(after)}`;
+  rows.push([
+    each.name,
+    both(({ nodes }) => nodes),
+    both(({ onCpu }) => onCpu),
+    both(({ copies }) => copies),
+    both(({ copiedBytes }) => kilobytes(copiedBytes)),
+    kilobytes(after.exchangedBytes),
+  ]);
+}
+printTable(["programs", "nodes", "on the CPU", "copies", "copied, kB", "given and taken, kB"], rows);
+
+function kilobytes(bytes: number): string {
+  return (bytes / 1000).toFixed(bytes < 10_000 ? 1 : 0);
+}
