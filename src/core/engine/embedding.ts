@@ -15,7 +15,7 @@ import {
   scatterAddSome,
 } from "../models/matrix-rows.ts";
 import type { ModelWeights } from "../models/weights.ts";
-import { float32, type HostTensor, int64, type RowMatrix } from "../runtime/device.ts";
+import { asConstant, float32, type HostTensor, int64, type RowMatrix } from "../runtime/device.ts";
 import type { ProgramCache } from "./program-cache.ts";
 import { gradientName } from "./programs.ts";
 import { adaptsEmbedding } from "./segment.ts";
@@ -115,5 +115,9 @@ export function tableWith(
     return float32(data, dims);
   }
   const rows = adaptation.rowsOf?.(name);
-  return rows ? replaceRows(base, rows.indices, parameters.get(rows.name)!.data) : base;
+  return rows ? replaceRows(base, rows.indices, parameters.get(rows.name)!.data) : constantTable(base);
+}
+
+function constantTable(table: RowMatrix): RowMatrix {
+  return "readRows" in table ? table : asConstant(table);
 }

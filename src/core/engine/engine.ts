@@ -15,7 +15,7 @@ import { InputError } from "../errors.ts";
 import { addTo, gatherRows, scatterAddRows, wholeOf } from "../models/matrix-rows.ts";
 import type { ModelWeights } from "../models/weights.ts";
 import type { Divergence } from "../objectives/divergences.ts";
-import { type Device, float32, type HostTensor, int64 } from "../runtime/device.ts";
+import { asConstant, type Device, float32, type HostTensor, int64 } from "../runtime/device.ts";
 import { chooseQueryChunks, createKeyRanges } from "./attention-mask.ts";
 import {
   type Comparison,
@@ -261,7 +261,7 @@ export function createEngine(
     );
 
   const headWeights = (parameters: Parameters): HeadWeights => ({
-    norm: headOptions.trainsNorm ? asHost(parameters.get(normName)!) : weights.norm,
+    norm: headOptions.trainsNorm ? asHost(parameters.get(normName)!) : asConstant(weights.norm),
     head: tableWith(adaptation, parameters, headParameter, weights.head),
     ...(headRows && { rows: { indices: headRows.indices, values: parameters.get(headRows.name)!.data } }),
     adapter: Object.fromEntries(

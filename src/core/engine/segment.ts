@@ -19,7 +19,7 @@ import { controlDependency } from "../graph/operators/order.ts";
 import { type Dim, input, multiplyDim, scalar, type Tensor } from "../graph/tensor.ts";
 import { type Storage, type StoredWeight, storedWeight } from "../models/linear.ts";
 import type { ModelWeights } from "../models/weights.ts";
-import { float32, type HostTensor } from "../runtime/device.ts";
+import { asConstant, float32, type HostTensor } from "../runtime/device.ts";
 import { keyPositionsName, keyRangeNames, recomputesAttention } from "./attention-mask.ts";
 import { type AttentionKind, attentionKindOf, layerContexts, listWindows } from "./layer-context.ts";
 
@@ -194,7 +194,7 @@ export async function blockFeeds(
 ): Promise<Record<string, HostTensor>> {
   const feeds: Record<string, HostTensor> = {};
   for (const [name, tensor] of Object.entries(await weights.block(layer)))
-    feeds[`${prefix}.${name}`] = tensor;
+    feeds[`${prefix}.${name}`] = weights.readsBlocks ? tensor : asConstant(tensor);
   const trained = [...plan.trained];
   for (const [module, adapter] of listAdapters(plan))
     trained.push(...adapter.parameters.map(({ name }) => `${module}.${name}`));

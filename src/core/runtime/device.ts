@@ -7,6 +7,8 @@ export interface HostTensor {
   readonly dtype: DType;
   readonly dims: readonly number[];
   readonly data: TensorData;
+  /** Whether `data` always holds the same values, so that a device may keep them in its own memory. Default: they may change. */
+  readonly isConstant?: boolean;
 }
 
 /** A matrix that is not in memory as a whole. */
@@ -45,6 +47,11 @@ export interface Device {
  */
 export function float32(data: Float32Array, dims: readonly number[]): HostTensor {
   return { dtype: "float32", dims, data };
+}
+
+/** A tensor whose values never change from now on. */
+export function asConstant(tensor: HostTensor): HostTensor {
+  return { ...tensor, isConstant: true };
 }
 
 /**

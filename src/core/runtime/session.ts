@@ -6,7 +6,7 @@ import type { DType, Tensor, TensorData } from "../graph/tensor.ts";
 import type { HostTensor, Program } from "./device.ts";
 
 /** A tensor as the packages give and take it. */
-interface SessionTensor {
+export interface SessionTensor {
   readonly type: string;
   readonly dims: readonly number[];
   readonly data: unknown;
@@ -37,16 +37,23 @@ export const sessionOptions = {
   logSeverityLevel: 3,
 } as const;
 
+/** How a device differs from the CPU. */
+export interface CompileOptions {
+  /** What graphs are rewritten by. Default: nothing, so that they are encoded as they are. */
+  readonly rules?: LoweringRules;
+  /** Makes an input a session's tensor. Default: one in the memory where it is. */
+  readonly place?: (tensor: HostTensor) => Promise<SessionTensor>;
+}
+
 /**
  * Compiles the graph that computes `outputs`.
  *
  * @param create makes a session of a model in ONNX
- * @param rules what the device computes otherwise. Default: nothing, so that the graph is encoded as it is
  */
 export async function compileProgram(
   outputs: Readonly<Record<string, Tensor>>,
   create: (model: Uint8Array) => Promise<Session>,
-  rules: LoweringRules = {},
+  { rules = {}, place = async (tensor) => toSession(tensor) }: CompileOptions = {},
 ): Promise<Program> {
   const { model, inputs: inputNames } = encodeOnnx(lower(outputs, rules));
   const session = await create(model);
@@ -57,7 +64,7 @@ export async function compileProgram(
       for (const name of inputNames) {
         const tensor = inputs[name];
         if (!tensor) throw new Error(`The program's input "${name}" is missing.`);
-        feeds[name] = toSession(tensor);
+        feeds[name] = await place(tensor);
       }
       const fetched = await session.run(feeds);
       const results: Record<string, HostTensor> = {};
@@ -72,7 +79,7 @@ export async function compileProgram(
  * Half-precision numbers are Uint16Arrays here. Where JavaScript has Float16Arrays the packages' own class makes one of them, of
  * which the binding takes the size for 0, so that tensors are given past it; see docs/decisions/half-precision-arrays.md.
  */
-function toSession({ dtype, dims, data }: HostTensor): SessionTensor & { readonly location: "cpu" } {
+export function toSession({ dtype, dims, data }: HostTensor): SessionTensor & { readonly location: "cpu" } {
   return { type: dtype, dims, data, location: "cpu" };
 }
 

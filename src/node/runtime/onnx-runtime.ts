@@ -8,6 +8,7 @@ import { webgpuRules } from "../../core/graph/lowering/webgpu.ts";
 import { exp } from "../../core/graph/operators/elementwise.ts";
 import { input } from "../../core/graph/tensor.ts";
 import type { Device } from "../../core/runtime/device.ts";
+import { createResidentTensors } from "../../core/runtime/resident-tensors.ts";
 import { compileProgram, type Session, sessionOptions } from "../../core/runtime/session.ts";
 
 export const deviceNames = ["cpu", "webgpu"] as const;
@@ -54,22 +55,27 @@ export function openDevice(
     enableProfiling: true,
     profileFilePrefix: `${profilePrefix}-${compiled++}`,
   });
-  const create = async (model: Uint8Array): Promise<Session> => {
-    const isProfiled = profilePrefix !== undefined;
-    const session = await ort.InferenceSession.create(model, isProfiled ? profiled() : options).catch(
-      (error) => {
-        throw describeFailure(error);
-      },
-    );
+  const createWith = async (
+    model: Uint8Array,
+    sessionOptions: ort.InferenceSession.SessionOptions,
+  ): Promise<Session> => {
+    const session = await ort.InferenceSession.create(model, sessionOptions).catch((error) => {
+      throw describeFailure(error);
+    });
     return {
       run: (feeds) => session.run(feeds as Record<string, ort.Tensor>),
       async release() {
-        if (isProfiled) session.endProfiling();
+        if (sessionOptions.enableProfiling) session.endProfiling();
         await session.release();
       },
     };
   };
-  return { name, compile: (outputs) => compileProgram(outputs, create, rules) };
+  const create = (model: Uint8Array) => createWith(model, profilePrefix === undefined ? options : profiled());
+  if (name === "cpu") return { name, compile: (outputs) => compileProgram(outputs, create, { rules }) };
+  const place = createResidentTensors((model) =>
+    createWith(model, { ...options, preferredOutputLocation: "gpu-buffer" }),
+  );
+  return { name, compile: (outputs) => compileProgram(outputs, create, { rules, place }) };
 }
 
 /** Compiles the smallest program. @throws InputError if there is no such device in the machine. */
