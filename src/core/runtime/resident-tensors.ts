@@ -17,6 +17,7 @@ export function createResidentTensors(
 ): (tensor: HostTensor) => Promise<SessionTensor> {
   const sessions = new Map<DType, Promise<Session>>();
   const kept = new WeakMap<TensorData, Promise<SessionTensor>>();
+  const unneeded = new FinalizationRegistry<SessionTensor>((tensor) => tensor.dispose?.());
   const open = (dtype: DType) => {
     const session = sessions.get(dtype) ?? create(encodeOnnx({ y: input("x", dtype, ["N"]) }).model);
     sessions.set(dtype, session);
@@ -24,7 +25,9 @@ export function createResidentTensors(
   };
   const upload = async (tensor: HostTensor): Promise<SessionTensor> => {
     const session = await open(tensor.dtype);
-    return (await session.run({ x: toSession(tensor) })).y!;
+    const { y } = await session.run({ x: toSession(tensor) });
+    unneeded.register(tensor.data, y!);
+    return y!;
   };
   return async (tensor) => {
     // The package knows no int8 tensors on devices.
