@@ -98,6 +98,22 @@ test("what never changes is copied to the device once, and stays while programs 
   expect(await run(asConstant(float32(values.slice(), [2])))).toEqual(Float32Array.of(19, 29));
 });
 
+test("half-precision weights are computed with, or the device is said to have no such numbers", async ({
+  skip,
+}) => {
+  skip(!found, why);
+  const program = await openDevice("webgpu").compile({ y: cast(input("x", "float16", [2]), "float32") });
+  const x: HostTensor = { dtype: "float16", dims: [2], data: Uint16Array.of(0x3c00, 0xc000) };
+  const outcome = await program.run({ x }).then(
+    ({ y }) => [...(y!.data as Float32Array)],
+    (error: Error) => error.message,
+  );
+  expect([[1, -2], expect.stringContaining("cannot compute with half-precision numbers")]).toContainEqual(
+    outcome,
+  );
+  await program.release();
+});
+
 test("the likeliest text is the CPU's", async ({ skip }) => {
   skip(!found, why);
   const model = await openModel("fixtures/embedded-model");

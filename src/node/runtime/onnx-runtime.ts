@@ -59,11 +59,12 @@ export function openDevice(
     model: Uint8Array,
     sessionOptions: ort.InferenceSession.SessionOptions,
   ): Promise<Session> => {
-    const session = await ort.InferenceSession.create(model, sessionOptions).catch((error) => {
+    const fail = (error: Error) => {
       throw describeFailure(error);
-    });
+    };
+    const session = await ort.InferenceSession.create(model, sessionOptions).catch(fail);
     return {
-      run: (feeds) => session.run(feeds as Record<string, ort.Tensor>),
+      run: (feeds) => session.run(feeds as Record<string, ort.Tensor>).catch(fail),
       async release() {
         if (sessionOptions.enableProfiling) session.endProfiling();
         await session.release();
@@ -85,6 +86,12 @@ export async function checkDevice(device: Device): Promise<void> {
 }
 
 function describeFailure(error: Error): Error {
+  if (error.message.includes("requires f16 but the device does not support it")) {
+    return new InputError(
+      'The WebGPU device cannot compute with half-precision numbers, in which weights of this model are kept; choose the device "cpu", or keep the weights in float32.',
+      { cause: error },
+    );
+  }
   const [reason] = /Failed to get a WebGPU adapter.*/.exec(error.message) ?? [];
   if (reason === undefined) return error;
   return new InputError(
