@@ -6,8 +6,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { LoweringRules } from "../src/core/graph/lowering/lower.ts";
-import { webgpuRules } from "../src/core/graph/lowering/webgpu.ts";
 import type { Device, HostTensor } from "../src/core/runtime/device.ts";
 import { type DeviceCase, deviceCases, furtherCases } from "../src/core/runtime/device-cases.fixture.ts";
 import "../src/core/runtime/software-vulkan.fixture.ts";
@@ -29,9 +27,9 @@ interface Placement {
   readonly changingBytes: number;
 }
 
-async function measure({ run }: DeviceCase, rules: LoweringRules): Promise<Placement> {
+async function measure({ run }: DeviceCase, lowers: boolean): Promise<Placement> {
   const folder = mkdtempSync(join(tmpdir(), "slimtune-placement-"));
-  const device = openDevice("webgpu", { profilePrefix: join(folder, "program"), rules });
+  const device = openDevice("webgpu", { profilePrefix: join(folder, "program"), lowers });
   const exchanged = { bytes: 0, changing: 0 };
   const count = (tensors: readonly HostTensor[]) => {
     for (const { data, dtype, isConstant } of tensors) {
@@ -72,8 +70,8 @@ async function measure({ run }: DeviceCase, rules: LoweringRules): Promise<Place
 
 const rows: string[][] = [];
 for (const each of [...deviceCases, ...furtherCases]) {
-  const before = await measure(each, {});
-  const after = await measure(each, webgpuRules);
+  const before = await measure(each, false);
+  const after = await measure(each, true);
   const both = (value: (placement: Placement) => string | number) => `${value(before)} → ${value(after)}`;
   rows.push([
     each.name,

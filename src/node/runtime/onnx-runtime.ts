@@ -3,7 +3,6 @@
 import { availableParallelism } from "node:os";
 import * as ort from "onnxruntime-node";
 import { InputError } from "../../core/errors.ts";
-import type { LoweringRules } from "../../core/graph/lowering/lower.ts";
 import { webgpuRules } from "../../core/graph/lowering/webgpu.ts";
 import { exp } from "../../core/graph/operators/elementwise.ts";
 import { input } from "../../core/graph/tensor.ts";
@@ -22,8 +21,8 @@ export interface DeviceOptions {
    * Chrome's traces.
    */
   readonly profilePrefix?: string;
-  /** What graphs are rewritten by. Default: what the device needs. */
-  readonly rules?: LoweringRules;
+  /** Whether what the device has no operators for is computed by those that it has, and not on the CPU. Default true. */
+  readonly lowers?: boolean;
 }
 
 /**
@@ -35,11 +34,7 @@ export interface DeviceOptions {
  */
 export function openDevice(
   name: DeviceName,
-  {
-    threads = availableParallelism(),
-    profilePrefix,
-    rules = name === "webgpu" ? webgpuRules : {},
-  }: DeviceOptions = {},
+  { threads = availableParallelism(), profilePrefix, lowers = true }: DeviceOptions = {},
 ): Device {
   if (!deviceNames.includes(name)) {
     throw new InputError(`There is no device "${name}"; choose one of ${deviceNames.join(", ")}.`);
@@ -72,11 +67,14 @@ export function openDevice(
     };
   };
   const create = (model: Uint8Array) => createWith(model, profilePrefix === undefined ? options : profiled());
-  if (name === "cpu") return { name, compile: (outputs) => compileProgram(outputs, create, { rules }) };
+  if (name === "cpu") return { name, compile: (outputs) => compileProgram(outputs, create) };
   const place = createResidentTensors((model) =>
     createWith(model, { ...options, preferredOutputLocation: "gpu-buffer" }),
   );
-  return { name, compile: (outputs) => compileProgram(outputs, create, { rules, place }) };
+  return {
+    name,
+    compile: (outputs) => compileProgram(outputs, create, { rules: lowers ? webgpuRules : {}, place }),
+  };
 }
 
 /** Compiles the smallest program. @throws InputError if there is no such device in the machine. */
