@@ -2,7 +2,7 @@
 
 import type { ModelConfig } from "../architectures/architecture.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { addTo, rowsOf } from "../models/matrix-rows.ts";
+import { addTo, sliceRows } from "../models/matrix-rows.ts";
 import { float32, type HostTensor, type Program, type RowMatrix } from "../runtime/device.ts";
 import {
   buildFinalNorm,
@@ -116,9 +116,7 @@ export function createVocabularySlices(
 
   const sliceOf: VocabularySlices["sliceOf"] = async ({ head, adapter }, start, end) => {
     const size = end - start;
-    const feeds: Feeds = {
-      head: { dtype: head.dtype, dims: [size, hiddenSize], data: await rowsOf(head, start, end) },
-    };
+    const feeds: Feeds = { head: await sliceRows(head, start, end) };
     for (const [name, tensor] of Object.entries(adapter)) feeds[headTensorName(name)] = tensor;
     for (const { name } of byEntry) {
       const { dtype, dims, data } = adapter[name]!;

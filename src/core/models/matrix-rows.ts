@@ -2,7 +2,7 @@
 
 import { decodeFloat16, encodeFloat16 } from "../formats/float16.ts";
 import type { TensorData } from "../graph/tensor.ts";
-import type { HostTensor, RowMatrix, StoredMatrix } from "../runtime/device.ts";
+import { asConstant, type HostTensor, type RowMatrix, type StoredMatrix } from "../runtime/device.ts";
 
 export function addTo(sum: Float32Array | Float64Array, values: Float32Array): void {
   for (let i = 0; i < sum.length; i++) sum[i]! += values[i]!;
@@ -24,6 +24,25 @@ export async function rowsOf(matrix: RowMatrix, start: number, end: number): Pro
   if ("readRows" in matrix) return matrix.readRows(start, end);
   const width = matrix.dims.at(-1)!;
   return matrix.data.subarray(start * width, end * width);
+}
+
+const constantSlices = new WeakMap<TensorData, Map<string, HostTensor>>();
+
+/** Rows of a matrix as one of their own; of a constant one the same tensor each time, so that a device can keep it. */
+export async function sliceRows(matrix: RowMatrix, start: number, end: number): Promise<HostTensor> {
+  const { dtype, dims } = matrix;
+  const slice = async () => ({
+    dtype,
+    dims: [end - start, ...dims.slice(1)],
+    data: await rowsOf(matrix, start, end),
+  });
+  if ("readRows" in matrix || !matrix.isConstant) return slice();
+  const known = constantSlices.get(matrix.data) ?? new Map<string, HostTensor>();
+  constantSlices.set(matrix.data, known);
+  const key = `${start} ${end}`;
+  const tensor = known.get(key) ?? asConstant(await slice());
+  known.set(key, tensor);
+  return tensor;
 }
 
 /** All of a matrix, in memory. */

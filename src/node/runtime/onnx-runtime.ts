@@ -52,16 +52,16 @@ export function openDevice(
   });
   const createWith = async (
     model: Uint8Array,
-    sessionOptions: ort.InferenceSession.SessionOptions,
+    given: ort.InferenceSession.SessionOptions,
   ): Promise<Session> => {
     const fail = (error: Error) => {
       throw describeFailure(error);
     };
-    const session = await ort.InferenceSession.create(model, sessionOptions).catch(fail);
+    const session = await ort.InferenceSession.create(model, given).catch(fail);
     return {
       run: (feeds) => session.run(feeds as Record<string, ort.Tensor>).catch(fail),
       async release() {
-        if (sessionOptions.enableProfiling) session.endProfiling();
+        if (given.enableProfiling) session.endProfiling();
         await session.release();
       },
     };
