@@ -11,9 +11,11 @@ import { type Session, type SessionTensor, toSession } from "./session.ts";
  * ONNX Runtime's package for Node.js ends the process then.
  *
  * @param create makes a session whose outputs stay on the device. It is not released, since its tensors would go with it
+ * @param prepare makes of each tensor, constant or not, the one that is given in its place. Default: it stays
  */
 export function createResidentTensors(
   create: (model: Uint8Array) => Promise<Session>,
+  prepare: (tensor: HostTensor) => HostTensor = (tensor) => tensor,
 ): (tensor: HostTensor) => Promise<SessionTensor> {
   const sessions = new Map<DType, Promise<Session>>();
   const kept = new WeakMap<TensorData, Promise<SessionTensor>>();
@@ -24,14 +26,15 @@ export function createResidentTensors(
     return session;
   };
   const upload = async (tensor: HostTensor): Promise<SessionTensor> => {
-    const session = await open(tensor.dtype);
-    const { y } = await session.run({ x: toSession(tensor) });
+    const prepared = prepare(tensor);
+    const session = await open(prepared.dtype);
+    const { y } = await session.run({ x: toSession(prepared) });
     unneeded.register(tensor.data, y!);
     return y!;
   };
   return async (tensor) => {
     // The package knows no int8 tensors on devices.
-    if (!tensor.isConstant || tensor.dtype === "int8") return toSession(tensor);
+    if (!tensor.isConstant || tensor.dtype === "int8") return toSession(prepare(tensor));
     const known = kept.get(tensor.data) ?? upload(tensor);
     kept.set(tensor.data, known);
     return known;

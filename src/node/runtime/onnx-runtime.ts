@@ -3,10 +3,12 @@
 import { availableParallelism } from "node:os";
 import * as ort from "onnxruntime-node";
 import { InputError } from "../../core/errors.ts";
+import { decodeFloat16 } from "../../core/formats/float16.ts";
+import { widenInputs } from "../../core/graph/lowering/half-precision.ts";
 import { webgpuRules } from "../../core/graph/lowering/webgpu.ts";
-import { exp } from "../../core/graph/operators/elementwise.ts";
+import { cast, exp } from "../../core/graph/operators/elementwise.ts";
 import { input } from "../../core/graph/tensor.ts";
-import type { Device } from "../../core/runtime/device.ts";
+import { type Device, float32, type HostTensor } from "../../core/runtime/device.ts";
 import { createResidentTensors } from "../../core/runtime/resident-tensors.ts";
 import { compileProgram, type Session, sessionOptions } from "../../core/runtime/session.ts";
 
@@ -68,12 +70,21 @@ export function openDevice(
   };
   const create = (model: Uint8Array) => createWith(model, profilePrefix === undefined ? options : profiled());
   if (name === "cpu") return { name, compile: (outputs) => compileProgram(outputs, create) };
-  const place = createResidentTensors((model) =>
-    createWith(model, { ...options, preferredOutputLocation: "gpu-buffer" }),
-  );
+  const keep = (model: Uint8Array) =>
+    createWith(model, { ...options, preferredOutputLocation: "gpu-buffer" });
+  const placement = once(async () => {
+    const widens = !(await hasHalfPrecision((model) =>
+      createWith(model, { ...options, logSeverityLevel: 4 }),
+    ));
+    return { widens, place: createResidentTensors(keep, widens ? widen : undefined) };
+  });
   return {
     name,
-    compile: (outputs) => compileProgram(outputs, create, { rules: lowers ? webgpuRules : {}, place }),
+    async compile(outputs) {
+      const { widens, place } = await placement();
+      const rules = { ...(lowers && webgpuRules), ...(widens && widenInputs()) };
+      return compileProgram(outputs, create, { rules, place });
+    },
   };
 }
 
@@ -83,13 +94,39 @@ export async function checkDevice(device: Device): Promise<void> {
   await program.release();
 }
 
+/** Whether a device computes with half-precision numbers. */
+async function hasHalfPrecision(create: (model: Uint8Array) => Promise<Session>): Promise<boolean> {
+  const program = await compileProgram({ y: cast(input("x", "float16", [1]), "float32") }, create);
+  const x: HostTensor = { dtype: "float16", dims: [1], data: Uint16Array.of(0) };
+  return program
+    .run({ x })
+    .then(
+      () => true,
+      (error: Error) => {
+        if (error.message.includes("requires f16 but the device does not support it")) return false;
+        throw error;
+      },
+    )
+    .finally(program.release);
+}
+
+function widen(tensor: HostTensor): HostTensor {
+  return tensor.dtype === "float16"
+    ? float32(decodeFloat16(tensor.data as Uint16Array), tensor.dims)
+    : tensor;
+}
+
+/** `compute`, whose result is kept; a failure is not. */
+function once<T>(compute: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined;
+  return () =>
+    (result ??= compute().catch((error) => {
+      result = undefined;
+      throw error;
+    }));
+}
+
 function describeFailure(error: Error): Error {
-  if (error.message.includes("requires f16 but the device does not support it")) {
-    return new InputError(
-      'The WebGPU device cannot compute with half-precision numbers, in which weights of this model are kept; choose the device "cpu", or keep the weights in float32.',
-      { cause: error },
-    );
-  }
   const [reason] = /Failed to get a WebGPU adapter.*/.exec(error.message) ?? [];
   if (reason === undefined) return error;
   return new InputError(

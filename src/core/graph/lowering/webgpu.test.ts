@@ -4,12 +4,13 @@ import { createRandom } from "../../random.ts";
 import { type Device, float32, type HostTensor } from "../../runtime/device.ts";
 import { deviceCases } from "../../runtime/device-cases.fixture.ts";
 import { encodeOnnx } from "../onnx.ts";
-import { add, mul, sub } from "../operators/elementwise.ts";
+import { add, cast, mul, sub } from "../operators/elementwise.ts";
 import { broadcastMatmul, matmul } from "../operators/matmul.ts";
 import { logSoftmax } from "../operators/neural-network.ts";
 import { dequantizeNF4, matmulNF4 } from "../operators/nf4.ts";
 import { controlDependency } from "../operators/order.ts";
 import { detach, input, type Shape, sortTopologically, type Tensor } from "../tensor.ts";
+import { widenInputs } from "./half-precision.ts";
 import { lower } from "./lower.ts";
 import { webgpuRules } from "./webgpu.ts";
 
@@ -130,6 +131,13 @@ test("a quantized weight's parts are split by sizes that nothing waits for", asy
   });
   expect(types.filter((type) => ["Size", "Cast", "FusedMatMul"].includes(type))).toEqual([]);
   expect(types.filter((type) => type === "Split")).toHaveLength(2);
+});
+
+test("an input in half precision is one in float32, however often it is cast", () => {
+  const h = input("h", "float16", ["N"]);
+  const lowered = lower({ y: mul(cast(h, "float32"), cast(h, "float32")) }, widenInputs()).y!;
+  expect(typesOf(lowered)).toEqual(["Mul"]);
+  expect(encodeOnnx({ lowered }).inputs).toEqual(["h"]);
 });
 
 test("programs of the CPU are the graphs as they are, to the byte", async () => {
