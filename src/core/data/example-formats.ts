@@ -170,6 +170,9 @@ function asWordings({ name, asked, answered, read, ...format }: ExchangeFormat):
     name: `${name} in two wordings`,
     fields: [asked, "rewording", answered],
     read(fields) {
+      const rewording = fields.value("rewording");
+      if (typeof rewording === "string" && isBlank(rewording))
+        fields.fail('the field "rewording" is empty; word the question a second time, or leave the row out');
       const ownName = (field: string) => (field === asked ? "rewording" : field);
       const reworded: Fields = {
         ...fields,

@@ -86,6 +86,7 @@ test("an answer after two wordings is read twice, with its own prompt each time"
   await expect(load({ ...row, rewording: row.question })).rejects.toThrow(
     /line 1: both wordings are the same, so that there is nothing to compare; correct such rows, or leave them out\.$/,
   );
+  await expect(load({ ...row, rewording: " " })).rejects.toThrow('line 1: the field "rewording" is empty');
   await expect(load({ question: "How many?", answer: "3" })).rejects.toThrow("`--objective sft`");
 });
 
