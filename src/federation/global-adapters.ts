@@ -1,4 +1,4 @@
-/** @file The server's adapters, which no client is sent, by their hash. */
+/** @file The server's adapters, which no client is sent whole: a round begins with the hash of one. */
 
 import { join } from "node:path";
 import type { Parameters } from "../core/adapters/parameters.ts";
@@ -9,10 +9,14 @@ import { hashOf } from "../transport/transport.ts";
 import { decodeTensors, encodeTrained } from "./tensors.ts";
 import { withFrozen } from "./tuning.ts";
 
+/** Bytes of the SHA-256 with which a round's beginning starts. */
+export const hashBytes = 32;
+
 export interface GlobalAdapters {
-  keep(parameters: Parameters): Promise<string>;
-  /** @throws InputError if the folder does not hold it */
-  load(hash: string): Promise<Parameters>;
+  /** @returns the hash, {@link hashBytes} */
+  keep(parameters: Parameters): Promise<Uint8Array>;
+  /** That which a round begins with. @throws InputError if the folder does not hold it */
+  load(beginning: Uint8Array): Promise<Parameters>;
 }
 
 /** @param initial with what is frozen in all of them */
@@ -24,9 +28,10 @@ export function openGlobalAdapters(folder: string, initial: Parameters): GlobalA
       const hash = hashOf(bytes);
       makeFolder(folder);
       writeWhole(pathOf(hash), bytes);
-      return hash;
+      return Buffer.from(hash, "hex");
     },
-    async load(hash) {
+    async load(beginning) {
+      const hash = Buffer.from(beginning.subarray(0, hashBytes)).toString("hex");
       const path = pathOf(hash);
       const bytes = readWhole(path, { isOptional: true });
       if (!bytes || hashOf(bytes) !== hash)

@@ -2,7 +2,15 @@
 
 import { createRandom, type Random } from "../core/random.ts";
 import { between, pick, type Split, splitOf } from "../miniature/drawing.ts";
-import { type ChosenItem, drawDifferent, type ProblemCounts, type ProblemSet, toRow } from "./problem-set.ts";
+import {
+  type ChosenItem,
+  drawDifferent,
+  type ProblemCounts,
+  type ProblemSet,
+  type Reworded,
+  toRow,
+  withoutRewording,
+} from "./problem-set.ts";
 
 interface Span {
   readonly days: number;
@@ -41,21 +49,21 @@ export function drawDates(counts: ProblemCounts, seed: number): ProblemSet {
   const draw = (count: number, split: Split, spans: readonly Span[], stream: number) =>
     drawDifferent(count, createRandom(seed, stream), (random) => drawItem(random, split, spans));
   return {
-    rows: draw(counts.rows, "train", tuned, 0).map(({ question, choices, label }) =>
-      toRow(question, reword(question), choices[label]!),
+    rows: draw(counts.rows, "train", tuned, 0).map(({ question, rewording, choices, label }) =>
+      toRow(question, rewording, choices[label]!),
     ),
     tasks: [
-      { name: "dates", items: draw(counts.items, "held-out", tuned, 1) },
+      { name: "dates", items: draw(counts.items, "held-out", tuned, 1).map(withoutRewording) },
       {
         name: "dates_spans",
         shift: "other spans of time",
-        items: draw(counts.items, "held-out", shifted, 2),
+        items: draw(counts.items, "held-out", shifted, 2).map(withoutRewording),
       },
     ],
   };
 }
 
-function drawItem(random: Random, split: Split, spans: readonly Span[]): ChosenItem {
+function drawItem(random: Random, split: Split, spans: readonly Span[]): Reworded<ChosenItem> {
   const today = drawDay(random, split);
   const { days, words } = pick(random, spans);
   const right = write(after(today, days));
@@ -67,25 +75,21 @@ function drawItem(random: Random, split: Split, spans: readonly Span[]): ChosenI
   const options = [...others];
   const label = random.below(choices);
   options.splice(label, 0, right);
-  return {
-    question: [
+  const ask = (problem: string) =>
+    [
       "Below is a question with a set of options. Select the correct answer from the options",
       "### Problem:",
-      `Today is ${write(today)}. What is the date ${words} in MM/DD/YYYY?`,
+      problem,
       "### Options:",
       ...options,
       "### Answer:",
-    ].join("\n"),
+    ].join("\n");
+  return {
+    question: ask(`Today is ${write(today)}. What is the date ${words} in MM/DD/YYYY?`),
+    rewording: ask(`It is ${write(today)}. Which date, in MM/DD/YYYY, is it ${words}?`),
     choices: options,
     label,
   };
-}
-
-function reword(question: string): string {
-  return question.replace(
-    /^Today is (\S+)\. What is the date (.*) in MM\/DD\/YYYY\?$/m,
-    "It is $1. Which date, in MM/DD/YYYY, is it $2?",
-  );
 }
 
 function drawDay(random: Random, split: Split): Date {

@@ -6,8 +6,10 @@ import {
   drawDifferent,
   type ProblemCounts,
   type ProblemSet,
+  type Reworded,
   toRow,
   type WrittenItem,
+  withoutRewording,
 } from "./problem-set.ts";
 
 const given =
@@ -59,20 +61,20 @@ export function drawLetters(counts: ProblemCounts, seed: number): ProblemSet {
   const draw = (count: number, split: Split, kind: Kind, stream: number) =>
     drawDifferent(count, createRandom(seed, stream), (random) => drawItem(random, split, kind));
   return {
-    rows: draw(counts.rows, "train", tuned, 0).map(({ question, answer }) =>
-      toRow(question, reword(question), answer),
+    rows: draw(counts.rows, "train", tuned, 0).map(({ question, rewording, answer }) =>
+      toRow(question, rewording, answer),
     ),
     tasks: [
-      { name: "letters", items: draw(counts.items, "held-out", tuned, 1) },
+      { name: "letters", items: draw(counts.items, "held-out", tuned, 1).map(withoutRewording) },
       ...shifts.map(({ kind, ...task }, i) => ({
         ...task,
-        items: draw(counts.items, "held-out", kind, 2 + i),
+        items: draw(counts.items, "held-out", kind, 2 + i).map(withoutRewording),
       })),
     ],
   };
 }
 
-function drawItem(random: Random, split: Split, { places, words }: Kind): WrittenItem {
+function drawItem(random: Random, split: Split, { places, words }: Kind): Reworded<WrittenItem> {
   const place = pick(random, places);
   const own = (table: readonly string[]) => table.filter((word) => splitOf(word) === split);
   const [first, last] = [own(given), own(family)];
@@ -80,15 +82,11 @@ function drawItem(random: Random, split: Split, { places, words }: Kind): Writte
     ...Array.from({ length: between(random, ...words) - 1 }, () => pick(random, first)),
     pick(random, last),
   ];
+  const asked = `"${name.join(" ")}"`;
+  const response = "\n\n### Response:";
   return {
-    question: `Take the ${place} letters of the words in "${name.join(" ")}" and concatenate them.\n\n### Response:`,
+    question: `Take the ${place} letters of the words in ${asked} and concatenate them.${response}`,
+    rewording: `What do the ${place} letters of all words in ${asked} give, one after the other?${response}`,
     answer: name.map(letters[place]).join(""),
   };
-}
-
-function reword(question: string): string {
-  return question.replace(
-    /^Take the (\S+) letters of the words in ("[^"]+") and concatenate them\./,
-    "What do the $1 letters of all words in $2 give, one after the other?",
-  );
 }

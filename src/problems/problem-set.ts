@@ -25,6 +25,9 @@ export interface ChosenItem {
   readonly label: number;
 }
 
+/** An item whose question is also there in other words, which rows may have and items have not. */
+export type Reworded<Item> = Item & { readonly rewording: string };
+
 export interface ProblemTask {
   readonly name: string;
   /** In what its items differ from the rows; nothing where they are of the same distribution. */
@@ -50,6 +53,13 @@ export interface ProblemCounts {
 /** @param question all that stands before the answer, as `rewording` in other words */
 export function toRow(question: string, rewording: string, answer: string): ProblemRow {
   return { prompt: question, rewording, completion: ` ${answer}` };
+}
+
+export function withoutRewording<Item extends object>({
+  rewording: _,
+  ...item
+}: Reworded<Item>): Omit<Reworded<Item>, "rewording"> {
+  return item;
 }
 
 /** @throws RangeError if so many different ones do not turn up. */

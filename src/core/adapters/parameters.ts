@@ -173,6 +173,13 @@ export function trainedOf(parameters: Parameters): Parameters {
   return new Map([...parameters].filter(([, { isFrozen }]) => !isFrozen));
 }
 
+/** The same tensors with values of their own. */
+export function copyParameters(parameters: Parameters): Map<string, Parameter> {
+  return new Map(
+    [...parameters].map(([name, parameter]) => [name, { ...parameter, data: parameter.data.slice() }]),
+  );
+}
+
 /**
  * Zeros of the names and shapes of those that are trained.
  *

@@ -76,7 +76,6 @@ export function createDistillationMember({
         },
       };
     },
-    ownAfter: (round) => kept.before(round + 1),
     forget: (round) => remove(roundFolder(folder, round)),
   };
 }

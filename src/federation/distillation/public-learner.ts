@@ -1,7 +1,7 @@
 /** @file A model that predicts the public texts, and is taught on them what others have predicted. */
 
 import { createAdaptation } from "../../core/adapters/methods.ts";
-import type { Parameter, Parameters } from "../../core/adapters/parameters.ts";
+import { copyParameters, type Parameter, type Parameters } from "../../core/adapters/parameters.ts";
 import { countTokens } from "../../core/data/training-example.ts";
 import { createEngine } from "../../core/engine/engine.ts";
 import { InputError } from "../../core/errors.ts";
@@ -97,9 +97,7 @@ export async function openPublicLearner(
     bytes: count * (top_k * 8 + 4),
     predict,
     async teach(given, from, seed) {
-      const parameters = new Map(
-        [...given].map(([name, parameter]) => [name, { ...parameter, data: parameter.data.slice() }]),
-      );
+      const parameters = copyParameters(given);
       const ofRound = { ...taughtConfig, seed };
       const plan = {
         ...planLoop({ config: ofRound, steps: planSteps(ofRound, tokens) }, examples),

@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { InputError } from "../../core/errors.ts";
-import { openGlobalAdapters } from "../global-adapters.ts";
+import { hashBytes, openGlobalAdapters } from "../global-adapters.ts";
 import type { AdapterServerPart } from "../rounds/framework.ts";
 import { type OwnOptions, openTaskAdapter, runConfigOf, type TaskAdapter } from "../tuning.ts";
 import { openPublicLearner, type PublicLearner } from "./public-learner.ts";
@@ -25,10 +25,11 @@ export interface DistillationServerOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a round begins with: the SHA-256 of the server's adapter, and what that predicts, but for the first round. */
-const hashBytes = 32;
-
-/** @throws InputError if the model or the public rows cannot be read. */
+/**
+ * A round begins with the hash of the server's adapter, and what that predicts, but for the first round.
+ *
+ * @throws InputError if the model or the public rows cannot be read.
+ */
 export async function openDistillationServer({
   task,
   own,
@@ -40,15 +41,13 @@ export async function openDistillationServer({
   const adapter = await openTaskAdapter(config);
   const learner = await openPublicLearner(config, task, signal);
   const adapters = openGlobalAdapters(join(folder, "adapters"), adapter.initial);
-  const parametersOf = (beginning: Uint8Array) =>
-    adapters.load(Buffer.from(beginning.subarray(0, hashBytes)).toString("hex"));
   return {
     task,
     adapter,
     learner,
     needsAll: false,
     longestUpdate: learner.bytes,
-    begin: async () => Buffer.from(await adapters.keep(adapter.initial), "hex"),
+    begin: () => adapters.keep(adapter.initial),
     async check(update) {
       learner.decode(update, "the update");
     },
@@ -57,16 +56,16 @@ export async function openDistillationServer({
       for (const { client, examples, load } of contributions)
         clients.push({ predictions: learner.decode(await load(), client), weight: examples });
       const together = aggregatePredictions(clients, task.confidence, learner.shape.entries);
-      const taught = await learner.teach(await parametersOf(begins), together, config.seed + round - 1);
+      const taught = await learner.teach(await adapters.load(begins), together, config.seed + round - 1);
       const hash = await adapters.keep(taught.parameters);
       const told = learner.encode(await learner.predict(taught.parameters));
       return {
-        ends: Buffer.concat([Buffer.from(hash, "hex"), told]),
+        ends: Buffer.concat([hash, told]),
         figures: { distillation_before: taught.divergence.first, distillation_after: taught.divergence.last },
       };
     },
-    parametersOf,
-    write: async (target, ends) => adapter.write(target, await parametersOf(ends)),
+    parametersOf: adapters.load,
+    write: async (target, ends) => adapter.write(target, await adapters.load(ends)),
     release: () => learner.release(),
   };
 }

@@ -76,8 +76,6 @@ export interface MemberPart {
     begins: Uint8Array,
     signal: AbortSignal | undefined,
   ): Promise<{ readonly update: Uint8Array; readonly figures: Figures }>;
-  /** Where a member keeps an adapter of its own: that with which it has ended a round. */
-  ownAfter?(round: number): Promise<Parameters>;
   /** What has passed to and from the server within {@link update}, where each step asks it. Default: nothing. */
   trafficOfSteps?(): ByteCount;
   /** Forgets what {@link update} has kept of a round to go on with. */

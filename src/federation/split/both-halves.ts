@@ -1,7 +1,7 @@
 /** @file Both sides of a split model on one machine, which a client's rows tune together. */
 
 import { createAdaptation } from "../../core/adapters/methods.ts";
-import { type Parameter, type Parameters, zerosLike } from "../../core/adapters/parameters.ts";
+import { copyParameters, type Parameters, zerosLike } from "../../core/adapters/parameters.ts";
 import { countTokens } from "../../core/data/training-example.ts";
 import type { Engine } from "../../core/engine/engine.ts";
 import { makeInterruptible } from "../../core/runtime/interruptible.ts";
@@ -67,7 +67,7 @@ export async function openBothHalves(
   const segmentSize = config.segment_size === "auto" ? 1 : config.segment_size;
   const options: SplitOptions = { cut, segmentSize, format: dtype };
   // The server's side looks only at its own, which are the same tensors in all rounds.
-  const parameters = copyOf(initial);
+  const parameters = copyParameters(initial);
   const gradients = zerosLike(parameters);
   const server = createServerHalf(device, split, { parameters, gradients }, options);
   const counted = countServer(server);
@@ -95,7 +95,7 @@ export async function openBothHalves(
       for (const [name, tensor] of ofServer.parameters) tensor.data.set(given.server.get(name)!.data);
       // A step that was stopped has left some.
       for (const { data } of ofServer.gradients.values()) data.fill(0);
-      const ofClient = copyOf(given.client);
+      const ofClient = copyParameters(given.client);
       const plan = planLoop(
         { config: ofRound, steps: planSteps(ofRound, examples.map(countTokens)) },
         examples,
@@ -119,7 +119,7 @@ export async function openBothHalves(
         { onStep: ({ loss }) => losses.push(loss), onEvaluation: () => {}, save: async () => {} },
       );
       const after = counted.traffic();
-      const all = new Map([...ofClient, ...copyOf(ofServer.parameters)]);
+      const all = new Map([...ofClient, ...copyParameters(ofServer.parameters)]);
       return {
         parameters: new Map([...begins.keys()].map((name) => [name, all.get(name)!])),
         tokens: state.progress.tokens,
@@ -133,10 +133,4 @@ export async function openBothHalves(
       await server.release();
     },
   };
-}
-
-function copyOf(parameters: Parameters): Map<string, Parameter> {
-  return new Map(
-    [...parameters].map(([name, parameter]) => [name, { ...parameter, data: parameter.data.slice() }]),
-  );
 }

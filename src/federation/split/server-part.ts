@@ -13,7 +13,7 @@ import { aggregateRound } from "../aggregation/aggregation.ts";
 import { fedAvg } from "../aggregation/average.ts";
 import { checkUpdate } from "../aggregation/client-update.ts";
 import { scalesOf } from "../aggregation/lora-pairs.ts";
-import { openGlobalAdapters } from "../global-adapters.ts";
+import { hashBytes, openGlobalAdapters } from "../global-adapters.ts";
 import { roundFolder } from "../local-tuning.ts";
 import type { AdapterServerPart } from "../rounds/framework.ts";
 import { decodeTensors, encodeTrained, longestEncoding } from "../tensors.ts";
@@ -37,10 +37,11 @@ export interface SplitServerOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a round begins with: the SHA-256 of the whole adapter, and the client's side of it. */
-const hashBytes = 32;
-
-/** @throws InputError if the model cannot be read, or not be cut there. */
+/**
+ * A round begins with the hash of the whole adapter, and the client's side of it.
+ *
+ * @throws InputError if the model cannot be read, or not be cut there.
+ */
 export async function openSplitServer({
   task,
   own,
@@ -59,10 +60,8 @@ export async function openSplitServer({
   const sideOf = (round: number, client: string) => join(roundFolder(sides, round), `${client}.safetensors`);
   const beginningOf = async (parameters: Parameters) => {
     const hash = await adapters.keep(parameters);
-    return Buffer.concat([Buffer.from(hash, "hex"), await encodeTrained(halves.divide(parameters).client)]);
+    return Buffer.concat([hash, await encodeTrained(halves.divide(parameters).client)]);
   };
-  const parametersOf = (beginning: Uint8Array) =>
-    adapters.load(Buffer.from(beginning.subarray(0, hashBytes)).toString("hex"));
   return {
     task,
     adapter,
@@ -88,7 +87,7 @@ export async function openSplitServer({
         },
       }));
       const { parameters, error } = await aggregateRound(fedAvg, {
-        ...{ global: await parametersOf(begins), updates, scales, finder },
+        ...{ global: await adapters.load(begins), updates, scales, finder },
         ...{ residual: new Map(), initial: async () => initial, seed: config.seed + round },
       });
       // Those of this round are needed again after a kill.
@@ -96,8 +95,8 @@ export async function openSplitServer({
         if (join(sides, name) < roundFolder(sides, round)) remove(join(sides, name));
       return { ends: await beginningOf(parameters), figures: { aggregation_error: error.relative } };
     },
-    parametersOf,
-    write: async (target, ends) => adapter.write(target, await parametersOf(ends)),
+    parametersOf: adapters.load,
+    write: async (target, ends) => adapter.write(target, await adapters.load(ends)),
     async release() {
       await finder.release();
       await halves.release();

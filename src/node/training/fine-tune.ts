@@ -4,6 +4,7 @@ import { frozen } from "../../core/adapters/adaptation.ts";
 import type { AdaptedModel, Adapter } from "../../core/adapters/adapted-model.ts";
 import { methodOf } from "../../core/adapters/methods.ts";
 import {
+  copyParameters,
   initializeParameters,
   listParameters,
   type Parameters,
@@ -135,7 +136,7 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
     const divergences = [
       ...(teacher ? [distillationTerm(config as DistillOptions, teacher)] : []),
       ...(inputs.keptTexts
-        ? [keepTerm(config.keep, engine, copyOf(parameters), inputs.keptTexts, steps)]
+        ? [keepTerm(config.keep, engine, copyParameters(parameters), inputs.keptTexts, steps)]
         : []),
     ];
     const writes = generator && writeExamples(inputs, folder, engine, generator, parameters, events);
@@ -228,19 +229,13 @@ function writeExamples(
     engine,
     batching: batchingOf(config),
     parameters,
-    beginning: objectiveOfRun(config).usesReference ? copyOf(parameters) : undefined,
+    beginning: objectiveOfRun(config).usesReference ? copyParameters(parameters) : undefined,
     rewards: rewards!,
     folder: folder.rollouts,
     promptsOf: (step) => steps.sampler.examplesOf(step).map((index) => examples[steps.training[index]!]!),
     onWritten: (done, all) => events.onStage?.(`answers: ${done}/${all}`),
   });
   return { examplesOf, stepsPerEpoch: options.num_iterations * steps.sampler.stepsPerEpoch };
-}
-
-function copyOf(parameters: Parameters): Parameters {
-  return new Map(
-    [...parameters].map(([name, parameter]) => [name, { ...parameter, data: parameter.data.slice() }]),
-  );
 }
 
 function batchingOf({ micro_batch_tokens, packing }: RunConfig): BatchOptions {

@@ -26,7 +26,7 @@ export function localRuns(config: FederatedConfig, data: string, seed: number, o
 }
 
 /** Computes runs one after the other, or goes on with them; ends early if it is told to. */
-export async function tuneLocally(runs: readonly RunOptions[], events: PartEvents): Promise<void> {
+export async function tuneInRounds(runs: readonly RunOptions[], events: PartEvents): Promise<void> {
   for (const [i, run] of runs.entries()) {
     if (findTunedModel(run)) continue;
     await tuneModel(run, {

@@ -12,7 +12,7 @@ import { findTunedModel, type ModelChoice } from "../tuning.ts";
 import { type FederatedCell, listFederatedCells } from "./cells.ts";
 import { divisionOptions, rowsPath } from "./division.ts";
 import { readPublicRows, taskOf, unreadRows } from "./frameworks.ts";
-import { localRuns, tuneLocally } from "./local-tuning.ts";
+import { localRuns, tuneInRounds } from "./local-tuning.ts";
 import { lossesPart } from "./losses.ts";
 import { type CellModel, localModels, modelsOf } from "./models.ts";
 import { asGrid, type FederatedConfig, ownOptions, tuningOptions } from "./options.ts";
@@ -68,7 +68,7 @@ function tuningParts(
     ...{ ...common, work: workOf(runs) },
     name: `${client === undefined ? cell.id : `${cell.id}, ${client}`}: tuning`,
     isDone: () => findTunedModel(runs.at(-1)!) !== undefined,
-    compute: (events) => tuneLocally(runs, events),
+    compute: (events) => tuneInRounds(runs, events),
   }));
 }
 
