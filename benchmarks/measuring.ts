@@ -2,8 +2,9 @@
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { availableParallelism, cpus, totalmem } from "node:os";
+import { totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
+import { describeProcessor } from "../src/node/devices/processor.ts";
 
 export const note = (text: string) => void process.stderr.write(`${text}\n`);
 
@@ -30,7 +31,7 @@ export function formatSpeed(tokensPerSecond: number): string {
   return tokensPerSecond.toFixed(tokensPerSecond < 20 ? 1 : 0);
 }
 
-export const machine = `${availableParallelism()} cores of ${cpus()[0]!.model.trim()}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Node ${process.version}`;
+export const machine = `${describeProcessor()}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Node ${process.version}`;
 export const date = new Date().toISOString().slice(0, 10);
 
 const resultsPath = (name: string) => `benchmarks/results/${name}.json`;

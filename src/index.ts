@@ -181,6 +181,12 @@ export {
 export type { Dataset, DatasetOptions, DatasetReport } from "./node/data/load-dataset.ts";
 export { createGenerator, type DeviceChoice, generate } from "./node/decoding/generate.ts";
 export {
+  type CheckedDevice,
+  checkDevices,
+  type DevicesOptions,
+} from "./node/devices/checked-devices.ts";
+export type { CheckedMethod, DeviceCheck } from "./node/devices/device-check.ts";
+export {
   type AverageUsage,
   compressionRate,
   type Efficiency,

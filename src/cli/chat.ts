@@ -14,7 +14,13 @@ import { createGenerator } from "../node/decoding/generate.ts";
 import { parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
 import { asWritten } from "./output.ts";
-import { addSamplingOptions, addWeightOptions, readBits } from "./writing-options.ts";
+import {
+  addDeviceOption,
+  addSamplingOptions,
+  addWeightOptions,
+  readBits,
+  readDevice,
+} from "./writing-options.ts";
 
 export function addChatCommand(program: Command): void {
   const command = program
@@ -39,10 +45,12 @@ Example:
   addChatOptions(command);
   addSamplingOptions(command, { temperature: 0.7, topP: 0.95 });
   addWeightOptions(command);
+  addDeviceOption(command);
   command.action(async ({ model: path, adapter, storage, bits, exact, verbose: _, ...given }) => {
-    const { chatTemplate, date, stats, seed = randomInt(2 ** 32), ...options } = given;
+    const { chatTemplate, date, device, stats, seed = randomInt(2 ** 32), ...options } = given;
+    const where = await readDevice({ device });
     const model = await openAdaptedModel(path, { adapter, storage, chatTemplate, date });
-    const generator = createGenerator(model, { batchSize: 1, ...readBits({ bits, exact }) });
+    const generator = createGenerator(model, { batchSize: 1, ...readBits({ bits, exact }), ...where });
     const { stdin, stdout, stderr } = process;
     try {
       await chat(createConversation(generator, model, { ...options, seed }), {

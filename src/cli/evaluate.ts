@@ -15,7 +15,7 @@ import { parseList, parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
 import { type NextStep, renderNextSteps, repeatCommand } from "./next-steps.ts";
 import { formatDuration, note, print, withStatusLine } from "./output.ts";
-import { addWeightOptions, readBits } from "./writing-options.ts";
+import { addDeviceOption, addWeightOptions, readBits } from "./writing-options.ts";
 
 export function addEvaluateCommand(program: Command): void {
   const command = program
@@ -67,6 +67,7 @@ Example:
     );
   addChatOptions(command);
   addWeightOptions(command);
+  addDeviceOption(command);
   command.action(
     async ({ show, json, exact, bits, taskFile, fewshotBy, verbose: _, ...options }, command: Command) => {
       // Commander's default for --no-… is true; here it depends on the chat template.

@@ -6,7 +6,13 @@ import { generate } from "../node/decoding/generate.ts";
 import { parseWhole } from "./arguments.ts";
 import { addChatOptions, readChatOptions } from "./chat-options.ts";
 import { print, printAnswer } from "./output.ts";
-import { addSamplingOptions, addWeightOptions, readBits } from "./writing-options.ts";
+import {
+  addDeviceOption,
+  addSamplingOptions,
+  addWeightOptions,
+  readBits,
+  readDevice,
+} from "./writing-options.ts";
 
 export function addGenerateCommand(program: Command): void {
   const command = program
@@ -27,8 +33,10 @@ export function addGenerateCommand(program: Command): void {
   addChatOptions(command);
   addSamplingOptions(command, { temperature: 0, topP: 1 });
   addWeightOptions(command);
+  addDeviceOption(command);
   command.action(async (prompt: string, options) => {
     const { adapter, storage } = options;
+    const device = await readDevice(options);
     const model = await openAdaptedModel(options.model, { adapter, storage, ...readChatOptions(options) });
     const text = await generate(model, prompt, {
       maxNewTokens: options.maxNewTokens,
@@ -40,6 +48,7 @@ export function addGenerateCommand(program: Command): void {
       seed: options.seed,
       stop: options.stop ?? [],
       ...readBits(options),
+      ...device,
       chat: options.chat ? model.tokenizer.chatTemplate !== undefined : false,
       ...(!options.json && { onText: printAnswer }),
     });

@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   tune: async () => (await import("./tune.ts")).addTuneCommands,
   resume: async () => (await import("./tune.ts")).addTuneCommands,
   inspect: async () => (await import("./inspect.ts")).addInspectCommand,
+  devices: async () => (await import("./devices.ts")).addDevicesCommand,
   estimate: async () => (await import("./estimate.ts")).addEstimateCommand,
   merge: async () => (await import("./merge.ts")).addMergeCommand,
   export: async () => (await import("./export.ts")).addExportCommand,

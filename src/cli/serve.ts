@@ -8,7 +8,7 @@ import { type ModelServer, serveModel } from "../server/serve.ts";
 import { parseWhole } from "./arguments.ts";
 import { addChatOptions, readChatOptions } from "./chat-options.ts";
 import { note, print } from "./output.ts";
-import { addWeightOptions, readBits } from "./writing-options.ts";
+import { addDeviceOption, addWeightOptions, readBits } from "./writing-options.ts";
 
 export function addServeCommand(program: Command): void {
   const command = program
@@ -38,6 +38,7 @@ Example:
     );
   addChatOptions(command);
   addWeightOptions(command);
+  addDeviceOption(command);
   command.action(async (options) => {
     const server = await serveModel({
       model: options.model,
@@ -46,6 +47,7 @@ Example:
       ...readChatOptions(options),
       batchSize: options.batchSize,
       ...readBits(options),
+      ...(options.device && { device: options.device }),
       maxQueue: options.maxQueue,
       host: options.host,
       port: options.port,

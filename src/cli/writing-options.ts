@@ -3,6 +3,8 @@
 import { type Command, Option } from "commander";
 import type { GeneratorOptions } from "../core/decoding/batch-generator.ts";
 import { storages } from "../core/models/linear.ts";
+import type { DeviceChoice } from "../node/decoding/generate.ts";
+import { checkDevice, type DeviceName, deviceNames, openDevice } from "../node/runtime/onnx-runtime.ts";
 import { parseNumber, parseWhole } from "./arguments.ts";
 
 /** Adds the options that {@link SamplingOptions} names. */
@@ -49,6 +51,21 @@ export function addWeightOptions(command: Command): Command {
       ).choices(["4", "8"]),
     )
     .addOption(new Option("--exact", "write with the weights as they are kept").conflicts("bits"));
+}
+
+/** Adds --device. */
+export function addDeviceOption(command: Command): Command {
+  return command.addOption(
+    new Option("--device <name>", "where to compute (default: cpu)").choices(deviceNames),
+  );
+}
+
+/** What --device says. @throws InputError if there is no such device. */
+export async function readDevice({ device }: { readonly device?: DeviceName }): Promise<DeviceChoice> {
+  if (device === undefined) return {};
+  const opened = openDevice(device);
+  await checkDevice(opened);
+  return { device: opened };
 }
 
 /** What --bits and --exact say. */

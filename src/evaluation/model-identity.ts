@@ -2,6 +2,7 @@
 
 import type { GeneratorOptions } from "../core/decoding/batch-generator.ts";
 import { hashFiles } from "../node/models/hash-files.ts";
+import type { DeviceName } from "../node/runtime/onnx-runtime.ts";
 
 /** The version of this project, with which a model's answers may change by rounding. */
 export const slimtuneVersion = "0.1.0";
@@ -18,19 +19,27 @@ export interface ModelIdentity {
   /** How its weights are kept, such as "float32". */
   readonly storage: string;
   readonly bits: Bits;
+  /** Where it is computed, since devices round otherwise. Default: the CPU. */
+  readonly device?: Exclude<DeviceName, "cpu">;
   readonly adapter: { readonly path: string; readonly sha256: string } | null;
 }
 
 /** Reads all files of a model and of its adapter, if it has one. */
 export async function identifyModel(
   model: { readonly name: string; readonly path: string },
-  { storage, bits, adapter }: { storage: string; bits: Bits; adapter: string | undefined },
+  {
+    storage,
+    bits,
+    adapter,
+    device = "cpu",
+  }: { storage: string; bits: Bits; adapter: string | undefined; device?: DeviceName },
 ): Promise<ModelIdentity> {
   return {
     name: model.name,
     sha256: await hashFiles(model.path),
     storage,
     bits,
+    ...(device !== "cpu" && { device }),
     adapter: adapter === undefined ? null : { path: adapter, sha256: await hashFiles(adapter) },
   };
 }

@@ -8,6 +8,7 @@ import { printsDate } from "../core/tokenization/chat-template.ts";
 import { isoDay } from "../core/tokenization/strftime.ts";
 import { loadAdapter } from "../node/adapters/load-adapter.ts";
 import { openModel } from "../node/models/open-model.ts";
+import { checkDevice, type DeviceName, openDevice } from "../node/runtime/onnx-runtime.ts";
 import type { LanguageModel } from "./language-model.ts";
 import { createLocalModel } from "./local-model.ts";
 import { type Bits, identifyModel, type ModelIdentity } from "./model-identity.ts";
@@ -25,6 +26,8 @@ export interface AskingOptions {
   readonly storage?: Storage;
   /** With which weights texts are written. Default: those that are kept, or 8 bits if these are quantized. */
   readonly bits?: Bits;
+  /** Where it is computed. Default "cpu". */
+  readonly device?: DeviceName;
   /** Texts that are written at a time. */
   readonly batchSize?: number;
   /** A Jinja template in place of the model's own. */
@@ -58,7 +61,9 @@ export async function openModelToAsk(
 ): Promise<OpenedModel> {
   const address = parseServerAddress(options.model);
   if (address) return openServedModel(address, options);
-  const { storage = "float32" } = options;
+  const { storage = "float32", device: deviceName = "cpu" } = options;
+  const device = openDevice(deviceName);
+  await checkDevice(device);
   const base = await openModel(options.model, { storage });
   const adapted = options.adapter === undefined ? base : await loadAdapter(base, options.adapter);
   const { date = isoDay(new Date()) } = options;
@@ -70,9 +75,15 @@ export async function openModelToAsk(
   }
   const namesDate = applyChatTemplate && printsDate(model.tokenizer.chatTemplate!);
   const bits = options.bits ?? defaultBits(model);
-  const identity = await identifyModel(base, { storage, bits, adapter: options.adapter });
+  const identity = await identifyModel(base, {
+    storage,
+    bits,
+    adapter: options.adapter,
+    device: deviceName,
+  });
   const local = createLocalModel(model, {
     bits,
+    device,
     ...(options.batchSize !== undefined && { batchSize: options.batchSize }),
   });
   return {

@@ -109,7 +109,7 @@ export function describeResults(
       },
       batch_size: context.batchSize,
       batch_sizes: [],
-      device: "cpu",
+      device: model.device ?? "cpu",
       use_cache: null,
       limit: settings.limit,
       bootstrap_iters: 0,

@@ -41,13 +41,15 @@ export function checkServedOptions(
     readonly chatTemplate?: string | undefined;
     readonly storage?: Storage | undefined;
     readonly bits?: Bits | undefined;
+    readonly device?: unknown;
   },
 ): void {
-  const { adapter, chatTemplate, storage = "float32", bits } = options;
+  const { adapter, chatTemplate, storage = "float32", bits, device } = options;
   const given = [
     ...(adapter === undefined ? [] : ["adapter"]),
     ...(chatTemplate === undefined ? [] : ["chat template"]),
     ...(storage === "float32" && bits === undefined ? [] : ["weights"]),
+    ...(device === undefined ? [] : ["device"]),
   ];
   if (given.length === 0) return;
   throw new InputError(

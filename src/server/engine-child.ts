@@ -8,6 +8,7 @@ import { loadAdapter } from "../node/adapters/load-adapter.ts";
 import { createGenerator } from "../node/decoding/generate.ts";
 import { openModel } from "../node/models/open-model.ts";
 import { printWarnings } from "../node/print-warnings.ts";
+import { checkDevice, openDevice } from "../node/runtime/onnx-runtime.ts";
 import type { EngineOptions } from "./engine-process.ts";
 import { type FromEngine, hostGenerator, type Port, type ToEngine, toFailure } from "./remote-generator.ts";
 
@@ -30,12 +31,20 @@ printWarnings();
 process.on("SIGINT", () => {}).on("SIGTERM", () => {});
 process.on("disconnect", () => process.exit());
 
-const { model: name, adapters, storage, ...options } = JSON.parse(process.argv[2]!) as EngineOptions;
+const {
+  model: name,
+  adapters,
+  storage,
+  device: deviceName = "cpu",
+  ...options
+} = JSON.parse(process.argv[2]!) as EngineOptions;
 try {
+  const device = openDevice(deviceName);
+  await checkDevice(device);
   const model = await openModel(name, storage === undefined ? {} : { storage });
   const loaded: [id: string, adapter: Adapter][] = [];
   for (const [id, folder] of Object.entries(adapters)) loaded.push([id, await loadShared(model, folder)]);
-  const generator = createGenerator(model, { ...options, adapters: Object.fromEntries(loaded) });
+  const generator = createGenerator(model, { ...options, device, adapters: Object.fromEntries(loaded) });
   hostGenerator(port, generator, async () => {
     await generator.close();
     process.disconnect();

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import type { GeneratorOptions } from "../core/decoding/batch-generator.ts";
 import type { Generator } from "../core/decoding/generator.ts";
 import type { Storage } from "../core/models/linear.ts";
+import type { DeviceName } from "../node/runtime/onnx-runtime.ts";
 import {
   connectGenerator,
   EngineLostError,
@@ -21,6 +22,8 @@ export interface EngineOptions extends Pick<GeneratorOptions, "batchSize" | "bit
   readonly adapters: Readonly<Record<string, string>>;
   /** How the linear weights are kept. */
   readonly storage?: Storage;
+  /** Where to compute. Default "cpu". */
+  readonly device?: DeviceName;
 }
 
 export interface EngineProcess extends Generator {

@@ -1,0 +1,106 @@
+/** @file What a device does with small programs of each kind: what they give, and how long they take. */
+
+import { fileURLToPath } from "node:url";
+import { lora, loraConfigSchema } from "../../core/adapters/lora.ts";
+import { initializeParameters, zerosLike } from "../../core/adapters/parameters.ts";
+import type { Batch } from "../../core/data/batch.ts";
+import { generate } from "../../core/decoding/generate.ts";
+import { createEngine, sumLosses } from "../../core/engine/engine.ts";
+import { measureProductRate } from "../../core/engine/product-rate.ts";
+import type { Storage } from "../../core/models/linear.ts";
+import type { Device } from "../../core/runtime/device.ts";
+import { adamW } from "../../core/training/adamw.ts";
+import { openModel } from "../models/open-model.ts";
+
+/** Ways to tune, by the names that people know, and how each keeps the weights. */
+export const checkedMethods = {
+  LoRA: "float32",
+  QLoRA: "nf4",
+  "LoRA on int8": "int8",
+} as const satisfies Record<string, Storage>;
+export type CheckedMethod = keyof typeof checkedMethods;
+
+export interface DeviceCheck {
+  /** Floating-point operations a second of float32 products. */
+  readonly productRate: number;
+  /** Mean losses of three steps on the embedded model, and the tokens a second of the last two. */
+  readonly steps: Readonly<
+    Record<CheckedMethod, { readonly losses: number[]; readonly tokensPerSecond: number }>
+  >;
+  /** The likeliest continuation of a prompt, the time to compile included. */
+  readonly writing: { readonly text: string; readonly tokensPerSecond: number };
+}
+
+const modelFolder = fileURLToPath(new URL("../../../fixtures/embedded-model", import.meta.url));
+const text =
+  "Tom has 3 pens and buys 2 more, so he has 5 pens. Ann has 4 cats and finds 3 more, so she has 7 cats. ";
+const writtenTokens = 24;
+
+/**
+ * Runs all of it, in some seconds on a CPU.
+ *
+ * @param onStage told of what begins, in words
+ * @throws InputError if there is no such device in the machine; Error if it fails.
+ */
+export async function checkDevice(
+  device: Device,
+  onStage: (stage: string) => void = () => {},
+): Promise<DeviceCheck> {
+  onStage("matrix products");
+  const productRate = await measureProductRate(device, 1);
+  const steps: Partial<Record<CheckedMethod, DeviceCheck["steps"][CheckedMethod]>> = {};
+  for (const [method, storage] of Object.entries(checkedMethods) as [CheckedMethod, Storage][]) {
+    onStage(`steps of ${method}`);
+    steps[method] = await tune(device, storage);
+  }
+  onStage("a text");
+  const model = await openModel(modelFolder);
+  const started = performance.now();
+  const written = await generate(device, model, "The cat sat on", {
+    maxNewTokens: writtenTokens,
+    bits: "exact",
+  });
+  const tokensPerSecond = writtenTokens / ((performance.now() - started) / 1000);
+  return { productRate, steps: steps as DeviceCheck["steps"], writing: { text: written, tokensPerSecond } };
+}
+
+async function tune(device: Device, storage: Storage): Promise<DeviceCheck["steps"][CheckedMethod]> {
+  const { config, weights, tokenizer } = await openModel(modelFolder, { storage });
+  const adaptation = lora(loraConfigSchema.parse({ r: 8 }), config);
+  const parameters = await initializeParameters(config, adaptation, weights, 0);
+  const engine = createEngine(device, config, weights, adaptation, { segmentSize: config.numHiddenLayers });
+  const update = adamW(parameters, { learningRate: 1e-2 });
+  const batch = batchOf(tokenizer.encode(text), 4);
+  const losses: number[] = [];
+  let started = 0;
+  for (let step = 0; step < 3; step++) {
+    // The first step compiles.
+    if (step === 1) started = performance.now();
+    const gradients = zerosLike(parameters);
+    const weights = 1 / batch.labels.length;
+    losses.push(
+      weights *
+        sumLosses((await engine.accumulate(batch, parameters, gradients, { weights })).logProbabilities),
+    );
+    update(gradients);
+  }
+  const tokensPerSecond = (2 * batch.inputIds.length) / ((performance.now() - started) / 1000);
+  await engine.release();
+  return { losses, tokensPerSecond };
+}
+
+/** Rows that all hold a text, each token of it a label but the first. */
+function batchOf(ids: readonly number[], rows: number): Batch {
+  const { length } = ids;
+  const inputIds = Int32Array.from({ length: rows * length }, (_, i) => ids[i % length]!);
+  const labelPositions = Int32Array.from(inputIds.keys()).filter((i) => i % length < length - 1);
+  return {
+    rows,
+    length,
+    inputIds,
+    positionIds: inputIds.map((_, i) => i % length),
+    segmentIds: new Int32Array(inputIds.length).fill(1),
+    labelPositions,
+    labels: labelPositions.map((i) => inputIds[i + 1]!),
+  };
+}
