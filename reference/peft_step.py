@@ -1,7 +1,7 @@
-"""Computes LoRA steps of PEFT 0.21.2 (transformers 5.24.0, torch 2.15.0, bitsandbytes 0.50.2) on the CPU.
+"""Computes LoRA steps of PEFT 0.21.2 (transformers 5.24.0, torch 2.15.0, bitsandbytes 0.50.2) on the CPU or, with "device": "cuda", on a GPU.
 
     python reference/peft_step.py <model folder> '{"storage": "float32", "rows": 1, "length": 512, "recompute": false,
-        "dtype": "float32", "attention": "sdpa", "compile": false, "threads": 2}'
+        "dtype": "float32", "attention": "sdpa", "compile": false, "threads": 2, "device": "cpu"}'
 
 Prints a line of JSON after steps that warm up, then the seconds of a step for each line that it reads, and at last its highest
 resident memory in bytes (see benchmarks/step-process.ts).
@@ -25,6 +25,7 @@ def main(folder, case):
     torch.set_num_threads(case["threads"])
     torch.manual_seed(0)
     dtype = getattr(torch, case["dtype"])
+    device = case.get("device", "cpu")
     started = time.perf_counter()
     nf4 = BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
@@ -33,7 +34,7 @@ def main(folder, case):
         folder,
         dtype=dtype,
         attn_implementation=case["attention"],
-        device_map="cpu",
+        device_map=device,
         **({"quantization_config": nf4} if case["storage"] == "nf4" else {}),
     )
     load_seconds = time.perf_counter() - started
@@ -50,7 +51,7 @@ def main(folder, case):
         model = torch.compile(model)
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
     rows, length = case["rows"], case["length"]
-    input_ids = ((torch.arange(rows * length) * 7919) % 30_011).reshape(rows, length)
+    input_ids = ((torch.arange(rows * length) * 7919) % 30_011).reshape(rows, length).to(device)
 
     def step():
         loss = model(input_ids=input_ids, labels=input_ids).loss
