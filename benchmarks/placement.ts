@@ -6,8 +6,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Device, HostTensor } from "../src/core/runtime/device.ts";
 import { type DeviceCase, deviceCases, furtherCases } from "../src/core/runtime/device-cases.fixture.ts";
+import { meter, type Traffic } from "../src/core/runtime/metered-device.fixture.ts";
 import "../src/core/runtime/software-vulkan.fixture.ts";
 import { openDevice } from "../src/node/runtime/onnx-runtime.ts";
 import { readProfiles } from "../src/node/runtime/profile.ts";
@@ -21,39 +21,14 @@ interface Placement {
   readonly onCpu: number;
   readonly copies: number;
   readonly copiedBytes: number;
-  /** What programs are given and give, if constants travel whenever they are given. */
-  readonly exchangedBytes: number;
-  /** The same, if constants stay on the device. */
-  readonly changingBytes: number;
+  readonly traffic: Traffic;
 }
 
 async function measure({ run }: DeviceCase, lowers: boolean): Promise<Placement> {
   const folder = mkdtempSync(join(tmpdir(), "slimtune-placement-"));
   const device = openDevice("webgpu", { profilePrefix: join(folder, "program"), lowers });
-  const exchanged = { bytes: 0, changing: 0 };
-  const count = (tensors: readonly HostTensor[]) => {
-    for (const { data, dtype, isConstant } of tensors) {
-      exchanged.bytes += data.byteLength;
-      // Those of int8 do not stay.
-      if (!isConstant || dtype === "int8") exchanged.changing += data.byteLength;
-    }
-  };
-  const metered: Device = {
-    ...device,
-    async compile(outputs) {
-      const program = await device.compile(outputs);
-      return {
-        ...program,
-        async run(inputs) {
-          count(program.inputNames.map((name) => inputs[name]!));
-          const results = await program.run(inputs);
-          count(Object.values(results));
-          return results;
-        },
-      };
-    },
-  };
-  await run(metered, model);
+  const metered = meter(device);
+  await run(metered.device, model);
   const runs = readProfiles(folder).flat();
   rmSync(folder, { recursive: true });
   const copies = runs.filter(({ operator }) => operator.startsWith("Memcpy"));
@@ -63,8 +38,7 @@ async function measure({ run }: DeviceCase, lowers: boolean): Promise<Placement>
     onCpu: nodes.filter(({ provider }) => provider === "CPUExecutionProvider").length,
     copies: copies.length,
     copiedBytes: copies.reduce((sum, { outputBytes }) => sum + outputBytes, 0),
-    exchangedBytes: exchanged.bytes,
-    changingBytes: exchanged.changing,
+    traffic: metered.traffic,
   };
 }
 
@@ -79,10 +53,11 @@ for (const each of [...deviceCases, ...furtherCases]) {
     both(({ onCpu }) => onCpu),
     both(({ copies }) => copies),
     both(({ copiedBytes }) => kilobytes(copiedBytes)),
-    `${kilobytes(after.exchangedBytes)} → ${kilobytes(after.changingBytes)}`,
+    `${kilobytes(after.traffic.given)} → ${kilobytes(after.traffic.to)}`,
+    `${kilobytes(after.traffic.made)} → ${kilobytes(after.traffic.from)}`,
   ]);
 }
-printTable(["programs", "nodes", "on the CPU", "copies", "copied, kB", "given and taken, kB"], rows);
+printTable(["programs", "nodes", "on the CPU", "copies", "copied, kB", "given, kB", "taken, kB"], rows);
 
 function kilobytes(bytes: number): string {
   return (bytes / 1000).toFixed(bytes < 10_000 ? 1 : 0);

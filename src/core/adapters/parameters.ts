@@ -13,7 +13,7 @@ import { readStoredWeight } from "../models/linear.ts";
 import { asFloat32, lookUpRows, wholeOf } from "../models/matrix-rows.ts";
 import type { ModelWeights } from "../models/weights.ts";
 import { createRandom } from "../random.ts";
-import type { RowMatrix } from "../runtime/device.ts";
+import { type AnyTensor, type DeviceTensor, float32, type RowMatrix } from "../runtime/device.ts";
 import {
   type Adaptation,
   attentionModule,
@@ -28,6 +28,13 @@ export interface Parameter {
   readonly data: Float32Array;
   /** Whether it is part of an adapter without being trained. Default false. */
   readonly isFrozen?: boolean;
+  /** Where it is while a device holds it; `data` cannot be read then. */
+  readonly onDevice?: DeviceTensor;
+}
+
+/** The tensor as programs take it. */
+export function tensorOf(parameter: Parameter): AnyTensor {
+  return parameter.onDevice ?? float32(parameter.data, parameter.dims);
 }
 
 /** Tensors by full name, such as "model.layers.0.self_attn.q_proj.lora_A.weight". */

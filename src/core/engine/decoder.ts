@@ -16,7 +16,14 @@ import { blockwiseWeights, readStoredWeight, type StoredWeight, storedWeight } f
 import { gatherRows, wholeOf } from "../models/matrix-rows.ts";
 import type { ModelWeights } from "../models/weights.ts";
 import { quantizeBlockwise } from "../quantization/blockwise.ts";
-import { type Device, float32, type HostTensor, int64, type Program } from "../runtime/device.ts";
+import {
+  type AnyTensor,
+  type Device,
+  float32,
+  type HostTensor,
+  int64,
+  type Program,
+} from "../runtime/device.ts";
 import { chooseQueryChunks, createCacheMask, createKeyRanges, type NewTokens } from "./attention-mask.ts";
 import { createEmbedding, tableWith } from "./embedding.ts";
 import type { KeyValues } from "./key-values.ts";
@@ -80,7 +87,7 @@ export interface Decoder {
   release(): Promise<void>;
 }
 
-type Feeds = Record<string, HostTensor>;
+type Feeds = Record<string, AnyTensor>;
 
 /** A run of blocks as one program, and where its blocks' weights come from. */
 interface Span {
@@ -168,7 +175,10 @@ export function createDecoder(
         return (name, outFeatures, inFeatures) =>
           storedWeight(`${block}.${name}`, outFeatures, inFeatures, weights.storage);
       // With those that are trained in their place.
-      const tensors = await blockFeeds("", start + block, blocks[block]!, weights, parameters);
+      const tensors = (await blockFeeds("", start + block, blocks[block]!, weights, parameters)) as Record<
+        string,
+        HostTensor
+      >;
       const quantized = new Map<string, StoredWeight>();
       for (const modules of groupLinearModules(config)) {
         const products = blockwiseWeights(

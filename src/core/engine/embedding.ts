@@ -29,7 +29,7 @@ export interface Embedding {
     tokens: Int32Array,
     gradient: Float32Array,
     parameters: Parameters,
-    gradients: Parameters,
+    gradients: Pick<Parameters, "get">,
   ): Promise<void>;
 }
 

@@ -15,7 +15,18 @@ import { InputError } from "../errors.ts";
 import { addTo, gatherRows, scatterAddRows, wholeOf } from "../models/matrix-rows.ts";
 import type { ModelWeights } from "../models/weights.ts";
 import type { Divergence } from "../objectives/divergences.ts";
-import { asConstant, type Device, float32, type HostTensor, int64 } from "../runtime/device.ts";
+import {
+  type AnyTensor,
+  asConstant,
+  type Device,
+  type DeviceTensor,
+  float32,
+  free,
+  type HostTensor,
+  int64,
+  isOnDevice,
+  take,
+} from "../runtime/device.ts";
 import { chooseQueryChunks, createKeyRanges } from "./attention-mask.ts";
 import {
   type Comparison,
@@ -29,7 +40,14 @@ import { createEmbedding, tableWith } from "./embedding.ts";
 import { createTables, listWindows, type RotaryTables, rotaryFeeds } from "./layer-context.ts";
 import { createOutputLayer } from "./output-layer.ts";
 import { createProgramCache } from "./program-cache.ts";
-import { buildBackward, buildForward, buildWholeStep, gradientName, type HeadOptions } from "./programs.ts";
+import {
+  buildBackward,
+  buildForward,
+  buildRows,
+  buildWholeStep,
+  gradientName,
+  type HeadOptions,
+} from "./programs.ts";
 import {
   blockFeeds,
   firstTrainedLayer,
@@ -125,7 +143,16 @@ export function sumLosses(logProbabilities: Float64Array): number {
   return -logProbabilities.reduce((sum, value) => sum + value, 0);
 }
 
+/** Sums to which gradients are added: in arrays or, of tensors that a device holds, there. */
+export interface GradientSums {
+  get(name: string): Parameter | undefined;
+  /** Takes gradients of tensors of the blocks. Default: they are added to arrays. */
+  readonly addOnDevice?: (gradients: ReadonlyMap<string, DeviceTensor>) => Promise<void>;
+}
+
 export interface Engine {
+  /** Where all that it computes is computed. Default: in several places. */
+  readonly device?: Device;
   /** The log-probability of each of the batch's labels, in nats. */
   score(batch: Batch, parameters: Parameters): Promise<Float64Array>;
   /**
@@ -137,7 +164,7 @@ export interface Engine {
   accumulate(
     batch: Batch,
     parameters: Parameters,
-    gradients: Parameters,
+    gradients: GradientSums,
     options: AccumulateOptions,
   ): Promise<Accumulated>;
   /**
@@ -185,7 +212,7 @@ interface Segment {
   readonly needsBackward: boolean;
 }
 
-type Feeds = Record<string, HostTensor>;
+type Feeds = Record<string, AnyTensor>;
 
 /**
  * Prepares a model for computing losses and gradients under an adaptation.
@@ -213,7 +240,7 @@ export function createEngine(
   { segmentSize, outputTile = defaultOutputTile, temperature = 1 }: EngineOptions,
 ): Engine {
   const config = divideLogits(model, temperature);
-  const { compileOnce, release } = createProgramCache(device);
+  const { compileOnce, compileKeeping, release } = createProgramCache(device);
   const embedding = createEmbedding(compileOnce, config, weights, adaptation);
   const segments = planSegments(config, adaptation, segmentSize, embedding.isTrained);
   const headParameter = config.tieWordEmbeddings ? embeddingName : headName;
@@ -236,29 +263,42 @@ export function createEngine(
     queryChunks: chooseQueryChunks(batch.length),
   });
   const forward = ({ layers, signature }: Segment, options: SegmentOptions) =>
-    compileOnce(`forward ${JSON.stringify(options)} ${signature}`, () =>
+    compileKeeping(`forward ${JSON.stringify(options)} ${signature}`, () =>
       buildForward(config, layers, options),
     );
-  const backward = ({ layers, signature, toHidden }: Segment, options: SegmentOptions) =>
-    compileOnce(`backward ${JSON.stringify(options)} ${toHidden} ${signature}`, () =>
-      buildBackward(config, layers, options, toHidden),
+  /** @param keeps whether the gradients of trained tensors stay where they are computed */
+  const backward = (segment: Segment, options: SegmentOptions, keeps: boolean) => {
+    const { layers, signature, toHidden } = segment;
+    return compileKeeping(
+      `backward ${JSON.stringify(options)} ${toHidden} ${keeps} ${signature}`,
+      () => buildBackward(config, layers, options, toHidden),
+      (name) => keeps || name === gradientName("hidden"),
     );
+  };
   const outputLayer = createOutputLayer(compileOnce, config, headOptions, outputTile);
   const divergenceLayer = createDivergenceLayer(compileOnce, config, headOptions, outputTile);
-  const wholeStep = ({ layers, toHidden }: Segment, options: SegmentOptions) =>
-    compileOnce(`whole ${JSON.stringify(options)}`, () =>
-      buildWholeStep(config, layers, options, headOptions, toHidden),
+  /** @param keeps as of `backward` */
+  const wholeStep = (segment: Segment, options: SegmentOptions, keeps: boolean) =>
+    compileKeeping(
+      `whole ${keeps} ${JSON.stringify(options)}`,
+      () => buildWholeStep(config, segment.layers, options, headOptions, segment.toHidden),
+      keptOf(segment, keeps),
     );
 
   const wholeDivergence = (
-    { layers, toHidden }: Segment,
+    segment: Segment,
     options: SegmentOptions,
+    keeps: boolean,
     temperature: number,
     divergence: Divergence,
-  ) =>
-    compileOnce(`whole ${divergence.name} ${temperature} ${JSON.stringify(options)}`, () =>
-      buildWholeDivergence(config, layers, options, headOptions, toHidden, temperature, divergence),
+  ) => {
+    const { layers, toHidden } = segment;
+    return compileKeeping(
+      `whole ${keeps} ${divergence.name} ${temperature} ${JSON.stringify(options)}`,
+      () => buildWholeDivergence(config, layers, options, headOptions, toHidden, temperature, divergence),
+      keptOf(segment, keeps),
     );
+  };
 
   const headWeights = (parameters: Parameters): HeadWeights => ({
     norm: headOptions.trainsNorm ? asHost(parameters.get(normName)!) : asConstant(weights.norm),
@@ -307,18 +347,16 @@ export function createEngine(
   };
 
   /** Adds the gradients that a program gave for a segment's trained tensors. */
-  const addGradients = (segment: Segment, results: Feeds, gradients: Parameters) => {
-    for (const [block, plan] of segment.layers.entries()) {
-      const names = [...plan.trained];
-      for (const [module, adapter] of listAdapters(plan))
-        names.push(...adapter.parameters.filter((p) => !p.isFrozen).map((p) => `${module}.${p.name}`));
-      for (const name of names) {
-        const gradient = results[gradientName(`${block}.${name}`)]!;
-        addTo(gradients.get(nameInLayer(segment.start + block, name))!.data, gradient.data as Float32Array);
-      }
+  const addGradients = async (segment: Segment, results: Feeds, gradients: GradientSums) => {
+    const onDevice = new Map<string, DeviceTensor>();
+    for (const [output, name] of listGradients(segment)) {
+      const gradient = results[output]!;
+      if (isOnDevice(gradient)) onDevice.set(name, gradient);
+      else addTo(gradients.get(name)!.data, gradient.data as Float32Array);
     }
+    if (onDevice.size > 0) await gradients.addOnDevice!(onDevice);
   };
-  const headGradients = (gradients: Parameters): HeadGradients => ({
+  const headGradients = (gradients: GradientSums): HeadGradients => ({
     ...(headOptions.trainsNorm && { norm: gradients.get(normName)!.data }),
     ...(headOptions.trainsHead && { head: gradients.get(headParameter)!.data }),
     ...(headRows && { rows: gradients.get(headRows.name)!.data }),
@@ -337,35 +375,63 @@ export function createEngine(
     parameters: Parameters,
   ): Promise<HostTensor> => float32(await embedding.embed(inputIds, parameters), dims);
 
-  /** @returns the last block's "output" and, where its adapter has one, "contribution" */
+  /** Rows of a hidden state at flat positions, [N, hiddenSize]. */
+  const rowsAt = async (hidden: AnyTensor, positions: Int32Array): Promise<Float32Array> => {
+    if (!isOnDevice(hidden)) return gatherRows(hidden, positions);
+    const program = await compileOnce("rows", () => buildRows(config));
+    const { rows } = await program.run({ hidden, positions: int64(positions, [positions.length]) });
+    return rows!.data as Float32Array;
+  };
+
+  /**
+   * @param visit is given what goes into each segment, and says whether that is kept; else it is freed
+   * @returns the last block's "output" and, where its adapter has one, "contribution"
+   */
   const runSegments = async (
     batch: TokenBatch,
     parameters: Parameters,
-    visit?: (hidden: HostTensor, segment: Segment) => Promise<void>,
+    visit?: (hidden: AnyTensor, segment: Segment) => Promise<boolean>,
     dropout?: DropoutKey,
   ): Promise<Feeds> => {
     const dims = [batch.rows, batch.length, config.hiddenSize];
     const context = contextOf(batch);
     let results: Feeds = { output: await embed(batch.inputIds, dims, parameters) };
     for (const segment of segments) {
-      const hidden = results.output!;
-      await visit?.(hidden, segment);
+      const { output, contribution } = results;
+      const hidden = output!;
+      free(contribution);
+      const isKept = await visit?.(hidden, segment);
       const program = await forward(segment, optionsFor(batch, dropout !== undefined));
       results = await program.run({
         ...context,
         hidden,
         ...(await feedsOf(segment, parameters, dims, dropout)),
       });
+      if (!isKept) free(hidden);
     }
     return results;
   };
-  const runForward = async (batch: TokenBatch, parameters: Parameters): Promise<HostTensor> =>
-    (await runSegments(batch, parameters)).output!;
+  const runForward = async (batch: TokenBatch, parameters: Parameters): Promise<AnyTensor> => {
+    const { output, contribution } = await runSegments(batch, parameters);
+    free(contribution);
+    return output!;
+  };
+  /** Rows of the last block's output at flat positions, [N, hiddenSize]. */
+  const lastRows = async (
+    batch: TokenBatch,
+    positions: Int32Array,
+    parameters: Parameters,
+  ): Promise<Float32Array> => {
+    const hidden = await runForward(batch, parameters);
+    const rows = await rowsAt(hidden, positions);
+    free(hidden);
+    return rows;
+  };
 
   type Accumulate = (
     batch: Batch,
     parameters: Parameters,
-    gradients: Parameters,
+    gradients: GradientSums,
     options: AccumulateOptions & { readonly weights: Float32Array },
   ) => Promise<Accumulated>;
 
@@ -385,18 +451,19 @@ export function createEngine(
     batch: Batch,
     results: Feeds,
     parameters: Parameters,
-    gradients: Parameters,
+    gradients: GradientSums,
   ) => {
-    addGradients(segments[0]!, results, gradients);
+    await addGradients(segments[0]!, results, gradients);
     const { norm, head } = headGradients(gradients);
     for (const [name, gradient] of Object.entries({ norm, head }))
-      if (gradient) addTo(gradient, results[gradientName(name)]!.data as Float32Array);
+      if (gradient) addTo(gradient, valuesOf(results[gradientName(name)]!));
     if (embedding.isTrained)
       await addEmbeddingGradients(batch, results[gradientName("hidden")]!, parameters, gradients);
   };
 
   const accumulateWhole: Accumulate = async (batch, parameters, gradients, { weights, dropout }) => {
-    const program = await wholeStep(segments[0]!, optionsFor(batch, dropout !== undefined));
+    const options = optionsFor(batch, dropout !== undefined);
+    const program = await wholeStep(segments[0]!, options, gradients.addOnDevice !== undefined);
     const results = await program.run({
       ...(await wholeFeeds(batch, parameters, dropout)),
       labelPositions: int64(batch.labelPositions, [batch.labels.length]),
@@ -404,21 +471,27 @@ export function createEngine(
       weights: column(weights),
     });
     await addWholeGradients(batch, results, parameters, gradients);
-    const logProbabilities = Float64Array.from(results.losses!.data as Float32Array, (loss) => -loss);
+    const logProbabilities = Float64Array.from(valuesOf(results.losses!), (loss) => -loss);
     return { logProbabilities, divergences: new Float64Array() };
   };
 
   const accumulateWholeDivergence = async (
     batch: Batch,
     parameters: Parameters,
-    gradients: Parameters,
+    gradients: GradientSums,
     distillation: Required<AccumulateOptions>["distillation"],
     dropout?: DropoutKey,
   ): Promise<Accumulated> => {
     const { teacher, divergence } = checkComparison(distillation);
     const { positions, weights } = distillation;
     const options = optionsFor(batch, dropout !== undefined);
-    const program = await wholeDivergence(segments[0]!, options, teacher.temperature, divergence);
+    const program = await wholeDivergence(
+      segments[0]!,
+      options,
+      gradients.addOnDevice !== undefined,
+      teacher.temperature,
+      divergence,
+    );
     const results = await program.run({
       ...(await wholeFeeds(batch, parameters, dropout)),
       positions: int64(positions, [positions.length]),
@@ -426,7 +499,7 @@ export function createEngine(
       scale: column(asWeights(weights, positions.length)),
     });
     await addWholeGradients(batch, results, parameters, gradients);
-    const divergences = Float64Array.from(results.divergence!.data as Float32Array);
+    const divergences = Float64Array.from(valuesOf(results.divergence!));
     return { logProbabilities: new Float64Array(), divergences };
   };
 
@@ -434,23 +507,28 @@ export function createEngine(
     const { weights, dropout, distillation, hiddenLoss, contributionGradient, stateGradient } = options;
     const comparison = distillation && checkComparison(distillation);
     const dims = [batch.rows, batch.length, config.hiddenSize];
-    const inputs: HostTensor[] = [];
+    const inputs: AnyTensor[] = [];
     let ofState: Float32Array | undefined;
-    const visitState = async (state: HostTensor, layer: number) => {
-      if (hiddenLoss?.layer === layer) ofState = await hiddenLoss.gradient(state);
+    const visitState = async (state: AnyTensor, layer: number) => {
+      if (hiddenLoss?.layer !== layer) return;
+      ofState = await hiddenLoss.gradient(isOnDevice(state) ? await state.read() : state);
     };
-    const addOfState = (dState: HostTensor, layer: number) => {
-      if (ofState && hiddenLoss?.layer === layer) addTo(dState.data as Float32Array, ofState);
+    const addOfState = async (dState: AnyTensor, layer: number): Promise<AnyTensor> => {
+      if (!ofState || hiddenLoss?.layer !== layer) return dState;
+      const there = await take(dState);
+      addTo(there.data as Float32Array, ofState);
+      return there;
     };
-    const visit = async (hidden: HostTensor, { start, needsBackward }: Segment) => {
+    const visit = async (hidden: AnyTensor, { start, needsBackward }: Segment) => {
       if (needsBackward) inputs.push(hidden);
       await visitState(hidden, start);
+      return needsBackward;
     };
     const { output, contribution } = await runSegments(batch, parameters, visit, dropout);
     const last = output!;
     await visitState(last, config.numHiddenLayers);
     const ofHead = [headWeights(parameters), headGradients(gradients)] as const;
-    const rows = gatherRows(last, batch.labelPositions);
+    const rows = await rowsAt(last, batch.labelPositions);
     const { logProbabilities, dRows } = await outputLayer.accumulate(
       rows,
       batch.labels,
@@ -458,7 +536,7 @@ export function createEngine(
       weights,
       headDropout(batch.labels.length, 0, dropout),
     );
-    const dLast = new Float32Array(last.data.length);
+    const dLast = new Float32Array(dims.reduce((size, dim) => size * dim));
     scatterAddRows(dLast, batch.labelPositions, dRows);
     if (stateGradient) {
       const ofStates = await outputLayer.accumulateStates(rows, ...ofHead, stateGradient);
@@ -468,7 +546,7 @@ export function createEngine(
     if (comparison) {
       const { positions, weights } = distillation;
       const distilled = await divergenceLayer.accumulate(
-        gatherRows(last, positions),
+        await rowsAt(last, positions),
         ...ofHead,
         comparison,
         asWeights(weights, positions.length),
@@ -478,14 +556,18 @@ export function createEngine(
       divergences = distilled.divergences;
     }
 
+    free(last);
+    free(contribution);
+
     const context = contextOf(batch);
-    let dOutput: HostTensor = float32(dLast, dims);
+    const keeps = gradients.addOnDevice !== undefined;
+    let dOutput: AnyTensor = float32(dLast, dims);
     const dContribution =
       contribution && float32(contributionGradient ?? new Float32Array(dLast.length), dims);
-    addOfState(dOutput, config.numHiddenLayers);
+    dOutput = await addOfState(dOutput, config.numHiddenLayers);
     for (const segment of [...segments].reverse()) {
       if (!segment.needsBackward) break;
-      const program = await backward(segment, optionsFor(batch, dropout !== undefined));
+      const program = await backward(segment, optionsFor(batch, dropout !== undefined), keeps);
       const hidden = inputs.pop()!;
       const results = await program.run({
         ...context,
@@ -494,12 +576,14 @@ export function createEngine(
         dOutput,
         ...(dContribution && segment === segments.at(-1) && { dContribution }),
       });
-      addGradients(segment, results, gradients);
+      free(hidden);
+      free(dOutput);
+      await addGradients(segment, results, gradients);
       if (!segment.toHidden) continue;
-      dOutput = results[gradientName("hidden")]!;
-      addOfState(dOutput, segment.start);
+      dOutput = await addOfState(results[gradientName("hidden")]!, segment.start);
     }
     if (embedding.isTrained) await addEmbeddingGradients(batch, dOutput, parameters, gradients);
+    else free(dOutput);
     return { logProbabilities, divergences };
   };
 
@@ -535,17 +619,17 @@ export function createEngine(
       `The hidden state before block ${layer} is not between two segments of ${segmentSize} of the model's ${config.numHiddenLayers} blocks; take a segmentSize of 1, or a layer where a segment begins.`,
     );
   };
-  const addEmbeddingGradients = (
+  const addEmbeddingGradients = async (
     batch: Batch,
-    dHidden: HostTensor,
+    dHidden: AnyTensor,
     parameters: Parameters,
-    gradients: Parameters,
-  ) => embedding.accumulate(batch.inputIds, dHidden.data as Float32Array, parameters, gradients);
+    gradients: GradientSums,
+  ) => embedding.accumulate(batch.inputIds, valuesOf(await take(dHidden)), parameters, gradients);
 
   return {
+    device,
     async score(batch, parameters) {
-      const hidden = await runForward(batch, parameters);
-      const rows = gatherRows(hidden, batch.labelPositions);
+      const rows = await lastRows(batch, batch.labelPositions, parameters);
       return (await outputLayer.score(rows, batch.labels, headWeights(parameters))).logProbabilities;
     },
     async accumulate(
@@ -570,12 +654,13 @@ export function createEngine(
       });
     },
     async contributions(batch, parameters) {
-      const { contribution } = await runSegments(batch, parameters);
+      const { output, contribution } = await runSegments(batch, parameters);
+      free(output);
       if (!contribution) throw new Error("The last block's attention adapter has no contribution.");
-      return contribution.data as Float32Array;
+      return valuesOf(await take(contribution));
     },
     async states(batch, parameters) {
-      const rows = gatherRows(await runForward(batch, parameters), batch.labelPositions);
+      const rows = await lastRows(batch, batch.labelPositions, parameters);
       return outputLayer.states(rows, headWeights(parameters));
     },
     async predict(batch, positions, parameters, temperature = 1) {
@@ -583,18 +668,17 @@ export function createEngine(
         throw new InputError(
           `The teacher's temperature is ${temperature}, which divides logits; take a positive number.`,
         );
-      const hidden = await runForward(batch, parameters);
-      return divergenceLayer.predict(gatherRows(hidden, positions), headWeights(parameters), temperature);
+      const rows = await lastRows(batch, positions, parameters);
+      return divergenceLayer.predict(rows, headWeights(parameters), temperature);
     },
     async divergences(batch, parameters, options) {
       const comparison = checkComparison(options);
-      const rows = gatherRows(await runForward(batch, parameters), options.positions);
+      const rows = await lastRows(batch, options.positions, parameters);
       return divergenceLayer.measure(rows, headWeights(parameters), comparison);
     },
-    hidden: runForward,
+    hidden: async (batch, parameters) => take(await runForward(batch, parameters)),
     async logits(batch, positions, parameters) {
-      const hidden = await runForward(batch, parameters);
-      return outputLayer.logits(gatherRows(hidden, positions), headWeights(parameters));
+      return outputLayer.logits(await lastRows(batch, positions, parameters), headWeights(parameters));
     },
     release,
   };
@@ -634,6 +718,27 @@ function planSegments(
     });
   }
   return segments;
+}
+
+/** Of each gradient of a segment's trained tensors: the program's output, and the tensor's name. */
+function listGradients({ start, layers }: Segment): (readonly [output: string, name: string])[] {
+  return layers.flatMap((plan, block) => {
+    const names = [...plan.trained];
+    for (const [module, adapter] of listAdapters(plan))
+      names.push(...adapter.parameters.filter((p) => !p.isFrozen).map((p) => `${module}.${p.name}`));
+    return names.map((name) => [gradientName(`${block}.${name}`), nameInLayer(start + block, name)] as const);
+  });
+}
+
+/** Which outputs of a program of a whole step stay on the device: of trained tensors those of the blocks. */
+function keptOf(segment: Segment, keeps: boolean): (name: string) => boolean {
+  const kept = new Set(keeps ? listGradients(segment).map(([output]) => output) : []);
+  return (name) => kept.has(name);
+}
+
+/** The values of a tensor that is in JavaScript's memory. */
+function valuesOf(tensor: AnyTensor): Float32Array {
+  return (tensor as HostTensor).data as Float32Array;
 }
 
 function asWeights(weights: number | Float32Array, count: number): Float32Array {

@@ -14,7 +14,7 @@ import { input } from "../graph/tensor.ts";
 import { type Storage, storedTensorNames, storedWeight } from "../models/linear.ts";
 import { wholeOf } from "../models/matrix-rows.ts";
 import type { ModelWeights } from "../models/weights.ts";
-import { type Device, float32, type HostTensor, type Program } from "../runtime/device.ts";
+import { type AnyTensor, type Device, float32, type HostTensor, type Program } from "../runtime/device.ts";
 import { layerContexts } from "./layer-context.ts";
 import {
   blockFeeds,
@@ -49,7 +49,7 @@ interface Preparation {
   readonly tensors: AdapterTensors;
   /** Preparations with equal keys are computed by the same program. */
   readonly key: string;
-  readonly feeds: Readonly<Record<string, HostTensor>>;
+  readonly feeds: Readonly<Record<string, AnyTensor>>;
 }
 
 /**

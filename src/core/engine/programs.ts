@@ -87,6 +87,12 @@ export function buildBackward(
   return gradients(outputs, cotangents, wanted);
 }
 
+/** "rows" [N, hiddenSize] of "hidden" [B, S, hiddenSize] at the flat "positions". */
+export function buildRows({ hiddenSize }: ModelConfig): Outputs {
+  const hidden = input("hidden", "float32", ["B", "S", hiddenSize]);
+  return { rows: gather(flattenRows(hidden), input("positions", "int64", ["N"])) };
+}
+
 /** How the output layer is stored and adapted, and which of its tensors are trained. */
 export interface HeadOptions {
   readonly headDtype: "float32" | "float16";

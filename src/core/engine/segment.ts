@@ -9,7 +9,7 @@ import {
   outputModule,
   type ParameterSpec,
 } from "../adapters/adaptation.ts";
-import type { Parameters } from "../adapters/parameters.ts";
+import { type Parameters, tensorOf } from "../adapters/parameters.ts";
 import type { BlockParts, ModelConfig } from "../architectures/architecture.ts";
 import { architectureOf } from "../architectures/architectures.ts";
 import { type ChunkMask, rowAttention } from "../architectures/attention.ts";
@@ -19,7 +19,7 @@ import { controlDependency } from "../graph/operators/order.ts";
 import { type Dim, input, multiplyDim, scalar, type Tensor } from "../graph/tensor.ts";
 import { type Storage, type StoredWeight, storedWeight } from "../models/linear.ts";
 import type { ModelWeights } from "../models/weights.ts";
-import { asConstant, float32, type HostTensor } from "../runtime/device.ts";
+import { type AnyTensor, asConstant, float32 } from "../runtime/device.ts";
 import { keyPositionsName, keyRangeNames, recomputesAttention } from "./attention-mask.ts";
 import { type AttentionKind, attentionKindOf, layerContexts, listWindows } from "./layer-context.ts";
 
@@ -191,21 +191,18 @@ export async function blockFeeds(
   plan: LayerPlan,
   weights: ModelWeights,
   parameters: Parameters,
-): Promise<Record<string, HostTensor>> {
-  const feeds: Record<string, HostTensor> = {};
+): Promise<Record<string, AnyTensor>> {
+  const feeds: Record<string, AnyTensor> = {};
   for (const [name, tensor] of Object.entries(await weights.block(layer)))
     feeds[`${prefix}.${name}`] = weights.readsBlocks ? tensor : asConstant(tensor);
   const trained = [...plan.trained];
   for (const [module, adapter] of listAdapters(plan))
     trained.push(...adapter.parameters.map(({ name }) => `${module}.${name}`));
-  for (const name of trained) {
-    const { data, dims } = parameters.get(nameInLayer(layer, name))!;
-    feeds[`${prefix}.${name}`] = float32(data, dims);
-  }
-  for (const adapter of plan.adapters.values()) {
+  for (const name of trained)
+    feeds[`${prefix}.${name}`] = tensorOf(parameters.get(nameInLayer(layer, name))!);
+  for (const adapter of plan.adapters.values())
     for (const { name, shape } of adapter.shared ?? [])
-      feeds[name] = float32(parameters.get(name)!.data, shape);
-  }
+      feeds[name] = asConstant(float32(parameters.get(name)!.data, shape));
   return feeds;
 }
 

@@ -11,6 +11,20 @@ export interface HostTensor {
   readonly isConstant?: boolean;
 }
 
+/**
+ * A tensor in the memory of a device that has one of its own. It can be given to every program of the device. Whoever was given it frees
+ * it; nothing else does.
+ */
+export interface DeviceTensor {
+  readonly dtype: DType;
+  readonly dims: readonly number[];
+  /** Copies its values to JavaScript's memory. */
+  read(): Promise<HostTensor>;
+  dispose(): void;
+}
+
+export type AnyTensor = HostTensor | DeviceTensor;
+
 /** A matrix that is not in memory as a whole. */
 export interface StoredMatrix {
   readonly dtype: DType;
@@ -22,15 +36,15 @@ export interface StoredMatrix {
 /** A matrix of which some rows can be had without the others. */
 export type RowMatrix = HostTensor | StoredMatrix;
 
-/** A compiled graph. */
-export interface Program {
+/** A compiled graph. @template Result what its outputs are: of programs that keep some of them, either kind of tensor */
+export interface Program<Result extends AnyTensor = HostTensor> {
   readonly inputNames: readonly string[];
   /**
    * Computes the outputs. `inputs` may hold more tensors than the program needs.
    *
    * @throws Error if an input is missing or the engine fails.
    */
-  run(inputs: Readonly<Record<string, HostTensor>>): Promise<Record<string, HostTensor>>;
+  run(inputs: Readonly<Record<string, AnyTensor>>): Promise<Record<string, Result>>;
   /** Frees the engine's memory. The program cannot be run afterwards. */
   release(): Promise<void>;
 }
@@ -39,6 +53,28 @@ export interface Device {
   readonly name: string;
   /** Compiles the graph that computes `outputs`. Compiling is slow and leaks a little: compile few, run often. */
   compile(outputs: Readonly<Record<string, Tensor>>): Promise<Program>;
+  /** The same, of whose outputs those that `keeps` names stay in the device's memory. Default: it has none of its own. */
+  compileKeeping?(
+    outputs: Readonly<Record<string, Tensor>>,
+    keeps: (name: string) => boolean,
+  ): Promise<Program<AnyTensor>>;
+}
+
+export function isOnDevice(tensor: AnyTensor): tensor is DeviceTensor {
+  return "dispose" in tensor;
+}
+
+/** Frees a tensor, where it is one of a device. */
+export function free(tensor: AnyTensor | undefined): void {
+  if (tensor && isOnDevice(tensor)) tensor.dispose();
+}
+
+/** The tensor in JavaScript's memory; one of a device is freed. */
+export async function take(tensor: AnyTensor): Promise<HostTensor> {
+  if (!isOnDevice(tensor)) return tensor;
+  const values = await tensor.read();
+  tensor.dispose();
+  return values;
 }
 
 /**

@@ -1,6 +1,6 @@
 /** @file A device on which a computation of several programs can be stopped between two of them. */
 
-import type { Device } from "./device.ts";
+import type { AnyTensor, Device, Program } from "./device.ts";
 
 /**
  * The same device, whose programs are neither compiled nor run once the signal is aborted: they throw its reason.
@@ -10,18 +10,23 @@ import type { Device } from "./device.ts";
  * const device = makeInterruptible(openDevice("cpu"), AbortSignal.timeout(60_000));
  */
 export function makeInterruptible(device: Device, signal: AbortSignal): Device {
+  const interrupt = async <R extends AnyTensor>(compile: () => Promise<Program<R>>): Promise<Program<R>> => {
+    signal.throwIfAborted();
+    const program = await compile();
+    return {
+      ...program,
+      async run(inputs) {
+        signal.throwIfAborted();
+        return program.run(inputs);
+      },
+    };
+  };
+  const { compileKeeping } = device;
   return {
     ...device,
-    async compile(outputs) {
-      signal.throwIfAborted();
-      const program = await device.compile(outputs);
-      return {
-        ...program,
-        async run(inputs) {
-          signal.throwIfAborted();
-          return program.run(inputs);
-        },
-      };
-    },
+    compile: (outputs) => interrupt(() => device.compile(outputs)),
+    ...(compileKeeping && {
+      compileKeeping: (outputs, keeps) => interrupt(() => compileKeeping(outputs, keeps)),
+    }),
   };
 }

@@ -3,7 +3,7 @@
 import { type LoweringRules, lower } from "../graph/lowering/lower.ts";
 import { encodeOnnx } from "../graph/onnx.ts";
 import type { DType, Tensor, TensorData } from "../graph/tensor.ts";
-import type { HostTensor, Program } from "./device.ts";
+import type { AnyTensor, DeviceTensor, HostTensor, Program } from "./device.ts";
 
 /** A tensor as the packages give and take it. */
 export interface SessionTensor {
@@ -44,7 +44,11 @@ export interface CompileOptions {
   /** What graphs are rewritten by. Default: nothing, so that they are encoded as they are. */
   readonly rules?: LoweringRules;
   /** Makes an input a session's tensor. Default: one in the memory where it is. */
-  readonly place?: (tensor: HostTensor) => Promise<SessionTensor>;
+  readonly place?: (tensor: AnyTensor) => Promise<SessionTensor>;
+  /** Which outputs the session leaves on the device. Default: none. */
+  readonly keeps?: (name: string) => boolean;
+  /** Makes an output that was left there a tensor. */
+  readonly hold?: (tensor: SessionTensor) => DeviceTensor;
 }
 
 /**
@@ -52,11 +56,16 @@ export interface CompileOptions {
  *
  * @param create makes a session of a model in ONNX
  */
-export async function compileProgram(
+export async function compileProgram<Result extends AnyTensor = HostTensor>(
   outputs: Readonly<Record<string, Tensor>>,
   create: (model: Uint8Array) => Promise<Session>,
-  { rules = {}, place = async (tensor) => toSession(tensor) }: CompileOptions = {},
-): Promise<Program> {
+  {
+    rules = {},
+    place = async (tensor) => toSession(tensor as HostTensor),
+    keeps = () => false,
+    hold,
+  }: CompileOptions = {},
+): Promise<Program<Result>> {
   const { model, inputs: inputNames } = encodeOnnx(lower(outputs, rules));
   const session = await create(model);
   return {
@@ -69,9 +78,10 @@ export async function compileProgram(
         feeds[name] = await place(tensor);
       }
       const fetched = await session.run(feeds);
-      const results: Record<string, HostTensor> = {};
-      for (const name of Object.keys(outputs)) results[name] = fromSession(fetched[name]!);
-      return results;
+      const results: Record<string, AnyTensor> = {};
+      for (const name of Object.keys(outputs))
+        results[name] = keeps(name) ? hold!(fetched[name]!) : fromSession(fetched[name]!);
+      return results as Record<string, Result>;
     },
     release: () => session.release(),
   };
@@ -85,7 +95,7 @@ export function toSession({ dtype, dims, data }: HostTensor): SessionTensor & { 
   return { type: dtype, dims, data, location: "cpu" };
 }
 
-function fromSession({ type, dims, data }: SessionTensor): HostTensor {
+export function fromSession({ type, dims, data }: SessionTensor): HostTensor {
   const bits = type === "float16" ? bitsOf(data as ArrayBufferView) : data;
   return { dtype: type as DType, dims, data: bits as TensorData };
 }

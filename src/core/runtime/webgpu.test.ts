@@ -6,28 +6,14 @@ import { openModel } from "../../node/models/open-model.ts";
 import { openDevice } from "../../node/runtime/onnx-runtime.ts";
 import { type OperatorRun, readProfiles } from "../../node/runtime/profile.ts";
 import { generate } from "../decoding/generate.ts";
-import { add, cast, exp, mul } from "../graph/operators/elementwise.ts";
+import { add, cast, mul } from "../graph/operators/elementwise.ts";
 import { input } from "../graph/tensor.ts";
-import { asConstant, float32, type HostTensor, type Program } from "./device.ts";
+import { asConstant, float32, type HostTensor } from "./device.ts";
 import { type DeviceCase, deviceCases, furtherCases } from "./device-cases.fixture.ts";
-import "./software-vulkan.fixture.ts";
-
-/** Whether it is an error if there is no device. */
-const required = process.env.SLIMTUNE_WEBGPU === "1";
-
-/** A program on a WebGPU device, a GPU's or the software one. Shaders are kept as long as there is one. */
-async function findDevice(): Promise<Program | undefined> {
-  try {
-    return await openDevice("webgpu").compile({ y: exp(input("x", "float32", [1])) });
-  } catch (error) {
-    if (required || !String(error).includes("There is no WebGPU device here")) throw error;
-    return undefined;
-  }
-}
+import { findDevice, whyNoDevice } from "./webgpu-device.fixture.ts";
 
 const found = await findDevice();
 afterAll(() => found?.release());
-const why = "there is no WebGPU device; on Debian install chromium and libvulkan1 for a software one";
 
 /** What may run on the CPU, or be copied to the device, while a program runs: integers that are no activations. */
 const allowed: Readonly<Record<string, string>> = {
@@ -61,7 +47,7 @@ const modelsAndCases = [
 describe.each(modelsAndCases)("%s", (name, cases) => {
   const model = `fixtures/reference/models/${name}`;
   test.for(cases)("$name: every node runs on WebGPU, with the CPU's results", async (each, { skip }) => {
-    skip(!found, why);
+    skip(!found, whyNoDevice);
     const { results, programs } = await runMeasured(each, model);
     expect(programs.flat().length).toBeGreaterThan(100);
     expect(programs.flat().filter(isMisplaced)).toEqual([]);
@@ -78,7 +64,7 @@ describe.each(modelsAndCases)("%s", (name, cases) => {
 test("what never changes is copied to the device once, and stays while programs come and go", async ({
   skip,
 }) => {
-  skip(!found, why);
+  skip(!found, whyNoDevice);
   const device = openDevice("webgpu", { threads: 1 });
   const [x, codes] = [input("x", "float32", [2]), input("codes", "uint8", [2])];
   const values = Float32Array.of(1, 2);
@@ -101,7 +87,7 @@ test("what never changes is copied to the device once, and stays while programs 
 test("half-precision weights are computed with, whether the device has such numbers or not", async ({
   skip,
 }) => {
-  skip(!found, why);
+  skip(!found, whyNoDevice);
   const device = openDevice("webgpu", { threads: 1 });
   const x = input("x", "float16", [2]);
   const program = await device.compile({ y: mul(cast(x, "float32"), cast(x, "float32")) });
@@ -112,7 +98,7 @@ test("half-precision weights are computed with, whether the device has such numb
 });
 
 test("the likeliest text is the CPU's", async ({ skip }) => {
-  skip(!found, why);
+  skip(!found, whyNoDevice);
   const model = await openModel("fixtures/embedded-model");
   const write = (device: "cpu" | "webgpu") =>
     generate(openDevice(device, { threads: 1 }), model, "The cat sat on", {

@@ -27,7 +27,10 @@ export function createMoments(parameters: Parameters): Moments {
   return { expAvg: zeros(), expAvgSq: zeros() };
 }
 
-const isNormOrBias = /norm\.weight$|\.bias$/;
+/** Whether weight decay applies to the tensor of this name. */
+export function isDecayed(name: string): boolean {
+  return !/norm\.weight$|\.bias$/.test(name);
+}
 
 /**
  * One update, in place, of all parameters that have gradients.
@@ -50,7 +53,7 @@ export function updateAdamW(
     const mean = moments.expAvg.get(name)!;
     const square = moments.expAvgSq.get(name)!;
     const learningRate = learningRateOf(name);
-    const kept = isNormOrBias.test(name) ? 1 : 1 - learningRate * weightDecay;
+    const kept = isDecayed(name) ? 1 - learningRate * weightDecay : 1;
     const stepSize = learningRate / correction1;
     for (let i = 0; i < data.length; i++) {
       const g = gradient[i]!;
@@ -70,10 +73,15 @@ export function gradientNorm(gradients: Parameters): number {
   return Math.sqrt(sum);
 }
 
-/** Scales all gradients so that their norm is at most `maxNorm`, as `torch.nn.utils.clip_grad_norm_`. */
+/** By what gradients of that norm are scaled so that it is at most `maxNorm`, as in `torch.nn.utils.clip_grad_norm_`. */
+export function clipFactor(norm: number, maxNorm: number): number {
+  return Math.min(1, maxNorm / (norm + 1e-6));
+}
+
+/** Scales all gradients by {@link clipFactor}. */
 export function clipGradients(gradients: Parameters, norm: number, maxNorm: number): void {
-  const factor = maxNorm / (norm + 1e-6);
-  if (factor >= 1) return;
+  const factor = clipFactor(norm, maxNorm);
+  if (factor === 1) return;
   for (const { data } of gradients.values()) for (let i = 0; i < data.length; i++) data[i]! *= factor;
 }
 

@@ -1,11 +1,13 @@
 /** @file The training loop: optimizer steps over micro-batches, evaluations, checkpoints and early stop. */
 
 import type { OptimizerStep } from "../adapters/method.ts";
-import { type Parameters, zerosLike } from "../adapters/parameters.ts";
+import type { Parameters } from "../adapters/parameters.ts";
 import type { MicroBatch } from "../data/batch.ts";
 import type { Engine } from "../engine/engine.ts";
 import { InputError } from "../errors.ts";
-import { type AdamWConfig, clipGradients, gradientNorm, type Moments, updateAdamW } from "./adamw.ts";
+import type { AdamWConfig, Moments } from "./adamw.ts";
+import { createDeviceOptimizer } from "./device-optimizer.ts";
+import { createArrayOptimizer, type Optimizer } from "./optimizer.ts";
 import { type SchedulerType, scheduleFactor } from "./schedule.ts";
 import {
   accumulateLoss,
@@ -90,7 +92,10 @@ export const initialProgress: Progress = {
   evaluations_without_improvement: 0,
 };
 
-/** What is trained, and how far it has come; the caller may keep more of a run's progress there. */
+/**
+ * What is trained, and how far it has come; the caller may keep more of a run's progress there. While the loop runs on a device with memory
+ * of its own, tensors and moments are up to date whenever they are saved.
+ */
 export interface TrainingState<P extends Progress = Progress> {
   readonly parameters: Parameters;
   readonly moments: Moments;
@@ -155,28 +160,44 @@ export async function runTrainingLoop<P extends Progress>(
   state: TrainingState<P>,
   events: LoopEvents<P>,
 ): Promise<LoopOutcome> {
-  const gradients = zerosLike(state.parameters);
+  const optimizer = await openOptimizer(engine, plan, state);
+  const save = async () => {
+    await optimizer.save();
+    await events.save(state);
+  };
   try {
     for (let changed = false; ; changed = true) {
       const { step } = state.progress;
       if (isEvaluationDue(plan, state.progress)) {
-        await evaluateHeldOut(engine, plan, state, events);
+        await evaluateHeldOut(engine, plan, state, optimizer, events);
         changed = step > 0;
       }
       const { best, evaluations_without_improvement: worse } = state.progress;
       const isLast = step === plan.totalSteps;
       const stopsEarly = plan.earlyStoppingPatience !== undefined && worse >= plan.earlyStoppingPatience;
       if (changed && (step % plan.saveSteps === 0 || isLast || stopsEarly || best?.step === step))
-        await events.save(state);
+        await save();
       if (stopsEarly) return "stopped early";
       if (isLast) return "finished";
-      await trainStep(engine, plan, state, gradients, events);
+      await trainStep(engine, plan, state, optimizer, events);
     }
   } catch (error) {
     if (!events.signal?.aborted || error !== events.signal.reason) throw error;
-    await events.save(state);
+    await save();
     return "interrupted";
+  } finally {
+    await optimizer.release();
   }
+}
+
+/** AdamW where the engine computes; a method's own step is taken in JavaScript. */
+async function openOptimizer(
+  { device }: Engine,
+  { optimizerStep, learningRateFactor }: LoopPlan,
+  state: TrainingState,
+): Promise<Optimizer> {
+  if (optimizerStep || !device?.compileKeeping) return createArrayOptimizer(state, optimizerStep);
+  return createDeviceOptimizer(device, state, learningRateFactor ?? (() => 1));
 }
 
 function isEvaluationDue(plan: LoopPlan, { step, evaluated }: Progress): boolean {
@@ -187,38 +208,35 @@ async function trainStep<P extends Progress>(
   engine: Engine,
   plan: LoopPlan,
   state: TrainingState<P>,
-  gradients: Parameters,
+  optimizer: Optimizer,
   events: LoopEvents<P>,
 ): Promise<void> {
   const started = performance.now();
-  const { progress, parameters, moments } = state;
-  for (const { data } of gradients.values()) data.fill(0);
+  const { progress } = state;
+  optimizer.clear();
+  if (plan.readsState) await optimizer.save();
   const { examples, metrics } = await drawExamples(plan, state, events);
   const { value, batches } = await accumulateLoss(
     engine,
     plan,
     progress.step,
     examples,
-    parameters,
-    gradients,
+    optimizer.parameters,
+    optimizer.gradients,
   );
   const { loss } = value;
-  const norm = gradientNorm(gradients);
+  const norm = await optimizer.gradientNorm();
   const number = progress.step + 1;
   if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
     throw new InputError(
       `At step ${number} the ${Number.isFinite(loss) ? "gradients are" : "loss is"} not finite; the last checkpoint is from before; lower learning_rate (${plan.learningRate}) or max_grad_norm (${plan.maxGradNorm}) and start again.`,
     );
   }
-  clipGradients(gradients, norm, plan.maxGradNorm);
   const learningRate =
     plan.learningRate * scheduleFactor(plan.scheduler, progress.step, plan.totalSteps, plan.warmupSteps);
   const learningRateOf = (name: string) => learningRate * (plan.learningRateFactor?.(name) ?? 1);
-  const { optimizer, optimizerStep } = plan;
-  const adamW = (settings: Partial<AdamWConfig> = {}) =>
-    updateAdamW(parameters, gradients, moments, number, learningRateOf, { ...optimizer, ...settings });
-  if (optimizerStep) optimizerStep({ parameters, gradients, step: number, learningRateOf, optimizer }, adamW);
-  else adamW();
+  const { maxGradNorm, optimizer: config } = plan;
+  await optimizer.update(norm, { step: number, learningRateOf, maxGradNorm, config });
 
   const tokens = batches.reduce((sum, batch) => sum + countTokens(batch), 0);
   const labels = countLabels(batches);
@@ -281,10 +299,11 @@ async function evaluateHeldOut<P extends Progress>(
   engine: Engine,
   plan: LoopPlan,
   state: TrainingState<P>,
+  { parameters }: Optimizer,
   events: LoopEvents<P>,
 ): Promise<void> {
   const started = performance.now();
-  const { value, batches } = await evaluateLoss(engine, plan, state.parameters, events.onEvaluating);
+  const { value, batches } = await evaluateLoss(engine, plan, parameters, events.onEvaluating);
   const evalLoss = value.loss;
   const { progress } = state;
   // The untrained model is the baseline, not a candidate.

@@ -2,7 +2,7 @@
 
 import type { Parameters } from "../adapters/parameters.ts";
 import { type BatchOptions, buildMicroBatches, type MicroBatch } from "../data/batch.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { Engine, GradientSums } from "../engine/engine.ts";
 import type { Objective, ObjectiveValue } from "../objectives/objective.ts";
 import { computeCausalTerm } from "./causal-term.ts";
 import { computeCompanionTerm } from "./companion-term.ts";
@@ -28,6 +28,8 @@ export interface LossPlan {
    * is.
    */
   examplesOf(step: number): readonly ReferencedExample[] | Promise<WrittenExamples>;
+  /** Whether `examplesOf` computes with the state's tensors, so that they have to be up to date. Default false. */
+  readonly readsState?: boolean;
   /** The held-out examples; none if there is no evaluation. */
   readonly heldOut: readonly ReferencedExample[];
   readonly batching: BatchOptions;
@@ -58,7 +60,7 @@ export async function accumulateLoss(
   step: number,
   examples: readonly ReferencedExample[],
   parameters: Parameters,
-  gradients: Parameters,
+  gradients: GradientSums,
 ): Promise<ComputedLoss> {
   const { objective, batching, seed, causalWeight = 0 } = plan;
   const texts = examples.flatMap((example) => example.texts);

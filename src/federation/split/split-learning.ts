@@ -5,7 +5,7 @@
 
 import type { Parameters } from "../../core/adapters/parameters.ts";
 import type { Batch, TokenBatch } from "../../core/data/batch.ts";
-import type { DropoutKey, Engine } from "../../core/engine/engine.ts";
+import type { Accumulated, AccumulateOptions, DropoutKey, Engine } from "../../core/engine/engine.ts";
 import { InputError } from "../../core/errors.ts";
 import type { Device } from "../../core/runtime/device.ts";
 import { decodeRows, type EncodedRows, encodeRows, type StateFormat } from "./codecs.ts";
@@ -129,7 +129,13 @@ export function createServerHalf(
 }
 
 /** The client's side as an engine, which a training loop can take: its parameters and gradients are those that the client holds. */
-export interface ClientHalf extends Pick<Engine, "score" | "accumulate" | "release"> {
+export interface ClientHalf extends Pick<Engine, "score" | "release"> {
+  accumulate(
+    batch: Batch,
+    parameters: Parameters,
+    gradients: Parameters,
+    options: AccumulateOptions,
+  ): Promise<Accumulated>;
   holds(name: string): boolean;
 }
 

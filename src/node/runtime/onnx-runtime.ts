@@ -7,9 +7,15 @@ import { decodeFloat16 } from "../../core/formats/float16.ts";
 import { widenInputs } from "../../core/graph/lowering/half-precision.ts";
 import { webgpuRules } from "../../core/graph/lowering/webgpu.ts";
 import { cast, exp } from "../../core/graph/operators/elementwise.ts";
-import { input } from "../../core/graph/tensor.ts";
-import { type Device, float32, type HostTensor } from "../../core/runtime/device.ts";
-import { createResidentTensors } from "../../core/runtime/resident-tensors.ts";
+import { input, type Tensor } from "../../core/graph/tensor.ts";
+import {
+  type AnyTensor,
+  type Device,
+  float32,
+  type HostTensor,
+  type Program,
+} from "../../core/runtime/device.ts";
+import { createResidentTensors, type ResidentSessions } from "../../core/runtime/resident-tensors.ts";
 import { compileProgram, type Session, sessionOptions } from "../../core/runtime/session.ts";
 
 export const deviceNames = ["cpu", "webgpu"] as const;
@@ -68,24 +74,34 @@ export function openDevice(
       },
     };
   };
-  const create = (model: Uint8Array) => createWith(model, profilePrefix === undefined ? options : profiled());
+  const create = (model: Uint8Array, kept: readonly string[] = []) =>
+    createWith(model, {
+      ...(profilePrefix === undefined ? options : profiled()),
+      ...(kept.length > 0 && {
+        preferredOutputLocation: Object.fromEntries(kept.map((output) => [output, "gpu-buffer"])),
+      }),
+    });
   if (name === "cpu") return { name, compile: (outputs) => compileProgram(outputs, create) };
-  const keep = (model: Uint8Array) =>
-    createWith(model, { ...options, preferredOutputLocation: "gpu-buffer" });
+  const sessions: ResidentSessions = {
+    keep: (model) => createWith(model, { ...options, preferredOutputLocation: "gpu-buffer" }),
+    fetch: (model) => createWith(model, options),
+  };
   const placement = once(async () => {
     const widens = !(await hasHalfPrecision((model) =>
       createWith(model, { ...options, logSeverityLevel: 4 }),
     ));
-    return { widens, place: createResidentTensors(keep, widens ? widen : undefined) };
+    return { widens, ...createResidentTensors(sessions, widens ? widen : undefined) };
   });
-  return {
-    name,
-    async compile(outputs) {
-      const { widens, place } = await placement();
-      const rules = { ...(lowers && webgpuRules), ...(widens && widenInputs()) };
-      return compileProgram(outputs, create, { rules, place });
-    },
+  const compileKeeping = async <Result extends AnyTensor>(
+    outputs: Readonly<Record<string, Tensor>>,
+    keeps: (name: string) => boolean,
+  ): Promise<Program<Result>> => {
+    const { widens, place, hold } = await placement();
+    const rules = { ...(lowers && webgpuRules), ...(widens && widenInputs()) };
+    const kept = Object.keys(outputs).filter(keeps);
+    return compileProgram(outputs, (model) => create(model, kept), { rules, place, keeps, hold });
   };
+  return { name, compile: (outputs) => compileKeeping(outputs, () => false), compileKeeping };
 }
 
 /** Compiles the smallest program. @throws InputError if there is no such device in the machine. */

@@ -219,7 +219,7 @@ function writeExamples(
   generator: LocalGenerator,
   parameters: Parameters,
   events: RunEvents,
-): Pick<LoopPlan, "examplesOf" | "stepsPerEpoch"> {
+): Pick<LoopPlan, "examplesOf" | "readsState" | "stepsPerEpoch"> {
   const options = rolloutsOf(config)!;
   const examplesOf = createRollouts({
     options,
@@ -235,7 +235,11 @@ function writeExamples(
     promptsOf: (step) => steps.sampler.examplesOf(step).map((index) => examples[steps.training[index]!]!),
     onWritten: (done, all) => events.onStage?.(`answers: ${done}/${all}`),
   });
-  return { examplesOf, stepsPerEpoch: options.num_iterations * steps.sampler.stepsPerEpoch };
+  return {
+    examplesOf,
+    readsState: true,
+    stepsPerEpoch: options.num_iterations * steps.sampler.stepsPerEpoch,
+  };
 }
 
 function batchingOf({ micro_batch_tokens, packing }: RunConfig): BatchOptions {

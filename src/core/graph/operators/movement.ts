@@ -144,6 +144,16 @@ export function leading(x: Tensor, axis: number, size: number): Tensor {
   return separate(x, axis, constant("int64", [2], BigInt64Array.from(sizes, BigInt)), sizes)[0]!;
 }
 
+/** Elements of a vector from `start` to before `end`. It has no derivative. */
+export function slice(x: Tensor, start: number, end: number): Tensor {
+  const operator: Operator = {
+    onnx: { type: "Slice" },
+    infer: () => [{ dtype: x.dtype, shape: [end - start] }],
+  };
+  const bound = (place: number) => constant("int64", [1], BigInt64Array.of(BigInt(place)));
+  return apply(operator, [x, bound(start), bound(end)])[0]!;
+}
+
 const gatherOperator: Operator = {
   onnx: { type: "Gather" },
   infer: ([x, indices]) => [{ dtype: x!.dtype, shape: [...indices!.shape, ...x!.shape.slice(1)] }],

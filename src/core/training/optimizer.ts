@@ -1,0 +1,63 @@
+/** @file What a training loop asks of an optimizer, wherever the trained tensors are. */
+
+import type { OptimizerStep } from "../adapters/method.ts";
+import { type Parameters, zerosLike } from "../adapters/parameters.ts";
+import type { GradientSums } from "../engine/engine.ts";
+import { type AdamWConfig, clipGradients, gradientNorm, type Moments, updateAdamW } from "./adamw.ts";
+
+export interface Optimizer {
+  /** The tensors as they are, for the engine. */
+  readonly parameters: Parameters;
+  /** To which the engine adds. */
+  readonly gradients: GradientSums;
+  /** Begins a step: all sums are zero. */
+  clear(): void;
+  /** The Euclidean norm of all sums together. */
+  gradientNorm(): Promise<number>;
+  /** One step, with gradients clipped, of whole tensors or not at all. @param norm of the gradients */
+  update(norm: number, options: StepOptions): Promise<void>;
+  /** Brings the tensors and moments that it was opened with up to date. */
+  save(): Promise<void>;
+  release(): Promise<void>;
+}
+
+export interface StepOptions {
+  /** Counted from 1. */
+  readonly step: number;
+  readonly learningRateOf: (name: string) => number;
+  /** Gradients are scaled down to this norm at most. */
+  readonly maxGradNorm: number;
+  readonly config: AdamWConfig;
+}
+
+/** What is trained, and AdamW's moments of it. */
+export interface OptimizedTensors {
+  readonly parameters: Parameters;
+  readonly moments: Moments;
+}
+
+/** The optimizer over JavaScript's arrays, which are always up to date. @param optimizerStep in place of AdamW's */
+export function createArrayOptimizer(
+  { parameters, moments }: OptimizedTensors,
+  optimizerStep?: OptimizerStep,
+): Optimizer {
+  const gradients = zerosLike(parameters);
+  return {
+    parameters,
+    gradients,
+    clear() {
+      for (const { data } of gradients.values()) data.fill(0);
+    },
+    gradientNorm: async () => gradientNorm(gradients),
+    async update(norm, { step, learningRateOf, maxGradNorm, config }) {
+      clipGradients(gradients, norm, maxGradNorm);
+      const adamW = (settings: Partial<AdamWConfig> = {}) =>
+        updateAdamW(parameters, gradients, moments, step, learningRateOf, { ...config, ...settings });
+      if (optimizerStep)
+        optimizerStep({ parameters, gradients, step, learningRateOf, optimizer: config }, adamW);
+      else adamW();
+    },
+    save: async () => {},
+    release: async () => {},
+  };
+}
