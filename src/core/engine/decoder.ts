@@ -2,6 +2,7 @@
 
 import { outputModule } from "../adapters/adaptation.ts";
 import type { Adapter } from "../adapters/adapted-model.ts";
+import { copyParameters, tensorOf } from "../adapters/parameters.ts";
 import type { ModelConfig } from "../architectures/architecture.ts";
 import type { Past } from "../architectures/attention.ts";
 import {
@@ -20,9 +21,12 @@ import {
   type AnyTensor,
   type Device,
   float32,
+  free,
   type HostTensor,
   int64,
   type Program,
+  take,
+  valuesOf,
 } from "../runtime/device.ts";
 import { chooseQueryChunks, createCacheMask, createKeyRanges, type NewTokens } from "./attention-mask.ts";
 import { createEmbedding, tableWith } from "./embedding.ts";
@@ -40,7 +44,7 @@ import {
   maskName,
 } from "./programs.ts";
 import { blockFeeds, planLayer, type WeightSource } from "./segment.ts";
-import { defaultOutputTile, type HeadWeights } from "./vocabulary-slices.ts";
+import { defaultOutputTile, type HeadWeights, rowsInMemory } from "./vocabulary-slices.ts";
 
 export interface DecoderOptions {
   /**
@@ -93,7 +97,7 @@ type Feeds = Record<string, AnyTensor>;
 interface Span {
   readonly start: number;
   /** @param past what the cache holds, or the chunks of the queries if it holds nothing */
-  readonly program: (past: Past | number) => Promise<Program>;
+  readonly program: (past: Past | number) => Promise<Program<AnyTensor>>;
   readonly feeds: () => Promise<Feeds>;
   readonly blocks: number;
 }
@@ -124,7 +128,9 @@ export function createDecoder(
   { adaptation, parameters }: Adapter,
   { stepBits }: DecoderOptions = {},
 ): Decoder {
-  const { compileOnce, release } = createProgramCache(device);
+  const programs = createProgramCache(device);
+  const { compileOnce, compileKeeping, release } = programs;
+  const keepsOutput = (name: string) => name === "output";
 
   const embedding = createEmbedding(compileOnce, config, weights, adaptation);
   const headTensor = config.tieWordEmbeddings ? embeddingName : headName;
@@ -134,13 +140,13 @@ export function createDecoder(
     const head = adaptation.rowsOf?.(headTensor) ? await wholeOf(table) : table;
     const norm = await wholeOf(tableWith(adaptation, parameters, normName, weights.norm));
     const { head: adapter, parameters: withPrepared } = await prepared();
-    const tensors = (adapter?.parameters ?? []).map(({ name }) => {
-      const { data, dims } = withPrepared.get(`${outputModule}.${name}`)!;
-      return [name, float32(data, dims)];
-    });
+    const tensors = (adapter?.parameters ?? []).map(({ name }) => [
+      name,
+      tensorOf(withPrepared.get(`${outputModule}.${name}`)!),
+    ]);
     const headWeights: HeadWeights = { norm, head, adapter: Object.fromEntries(tensors) };
     const options = { headDtype, trainsNorm: false, trainsHead: false, trainsRows: false, adapter };
-    const layer = createOutputLayer(compileOnce, config, options, defaultOutputTile);
+    const layer = createOutputLayer(programs, config, options, defaultOutputTile);
     return { headWeights, layer, adapter };
   });
 
@@ -155,10 +161,13 @@ export function createDecoder(
       blocks: 1,
       feeds: () => blockFeeds("0", layer, plan, weights, parameters),
       program: (past) =>
-        compileOnce(`block ${past} ${plan.signature}`, () =>
-          typeof past === "number"
-            ? buildFirstBlocks(config, [plan], past, () => asStored)
-            : buildCachedBlocks(config, [plan], "S", past, () => asStored),
+        compileKeeping(
+          `block ${past} ${plan.signature}`,
+          () =>
+            typeof past === "number"
+              ? buildFirstBlocks(config, [plan], past, () => asStored)
+              : buildCachedBlocks(config, [plan], "S", past, () => asStored),
+          keepsOutput,
         ),
     }));
 
@@ -195,11 +204,15 @@ export function createDecoder(
       blocks: end - start,
       feeds: weights.readsBlocks ? readFeeds : once(readFeeds),
       program: () =>
-        compileOnce(`step ${start}`, async () => {
-          const sources: WeightSource[] = [];
-          for (const block of blocks.keys()) sources.push(await sourceOf(block));
-          return buildCachedBlocks(config, blocks, 1, "own", (block) => sources[block]!);
-        }),
+        compileKeeping(
+          `step ${start}`,
+          async () => {
+            const sources: WeightSource[] = [];
+            for (const block of blocks.keys()) sources.push(await sourceOf(block));
+            return buildCachedBlocks(config, blocks, 1, "own", (block) => sources[block]!);
+          },
+          keepsOutput,
+        ),
     };
   };
   const stepSpans = (prepared: PreparedAdapters): Span[] => {
@@ -218,7 +231,9 @@ export function createDecoder(
     const plans = Array.from({ length: config.numHiddenLayers }, (_, layer) =>
       planLayer(config, layer, adaptation),
     );
-    return prepareAdapters(device, { config, weights }, plans, { adaptation, parameters });
+    // What changes in place would be given to a device with each token.
+    const fixed = device.compileKeeping ? copyParameters(parameters, true) : parameters;
+    return prepareAdapters(device, { config, weights }, plans, { adaptation, parameters: fixed });
   });
   const singles = once(async () => singleBlocks(await prepared()));
   const steps = once(async () => stepSpans(await prepared()));
@@ -272,7 +287,7 @@ export function createDecoder(
     const keys: Float32Array[] = [];
     const values: Float32Array[] = [];
     const embedded = await embedding.embed(tokens.inputIds, parameters);
-    let hidden: HostTensor = float32(embedded, [rows, length, config.hiddenSize]);
+    let hidden: AnyTensor = float32(embedded, [rows, length, config.hiddenSize]);
     for (const span of spans) {
       const feeds: Feeds = { ...shared, ...(await span.feeds()), hidden };
       for (let block = 0; block < span.blocks; block++)
@@ -280,12 +295,13 @@ export function createDecoder(
           feeds[cacheName(block, each, "past")] = float32(past[each][span.start + block]!, pastDims);
       const results = await (await span.program(kind)).run(feeds);
       for (let block = 0; block < span.blocks; block++) {
-        keys.push(results[cacheName(block, "keys", "new")]!.data as Float32Array);
-        values.push(results[cacheName(block, "values", "new")]!.data as Float32Array);
+        keys.push(valuesOf(results[cacheName(block, "keys", "new")]!));
+        values.push(valuesOf(results[cacheName(block, "values", "new")]!));
       }
+      free(hidden);
       hidden = results.output!;
     }
-    return { hidden, keyValues: { rows, length, keys, values } };
+    return { hidden: await take(hidden), keyValues: { rows, length, keys, values } };
   };
 
   const [vocabSize, hiddenSize] = table.dims as [number, number];
@@ -315,7 +331,7 @@ export function createDecoder(
     },
     async score(hidden, positions, labels) {
       const { layer, headWeights } = await preparedHead();
-      return layer.score(gatherRows(hidden, positions), labels, headWeights);
+      return layer.score(rowsInMemory(gatherRows(hidden, positions), hiddenSize), labels, headWeights);
     },
     logits: (hidden, positions) => runHead(gatherRows(hidden, positions), undefined),
     refresh() {

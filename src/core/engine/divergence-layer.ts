@@ -4,7 +4,7 @@ import type { ModelConfig } from "../architectures/architecture.ts";
 import type { RowRange } from "../formats/weight-file.ts";
 import { addTo } from "../models/matrix-rows.ts";
 import type { Divergence } from "../objectives/divergences.ts";
-import { float32, type HostTensor } from "../runtime/device.ts";
+import { type AnyTensor, float32, free, type HostTensor, take, valuesOf } from "../runtime/device.ts";
 import {
   buildDivergenceGradients,
   buildDivergenceSlice,
@@ -14,13 +14,16 @@ import {
 } from "./divergence-programs.ts";
 import { type HeadOptions, headTensorName } from "./programs.ts";
 import {
-  type CompileOnce,
+  type AddRows,
   column,
   createVocabularySlices,
   emptySoftmax,
   type HeadGradients,
   type HeadWeights,
+  type HiddenRows,
+  keepsNormalized,
   type OutputTile,
+  type Programs,
 } from "./vocabulary-slices.ts";
 
 /** A model's distributions of the next token at some positions. */
@@ -57,54 +60,51 @@ export async function wholeLogProbabilities(teacher: Predictions, entries: numbe
 
 export interface DivergenceLayer {
   /** It keeps the rows after the final norm; the weights are read again whenever log-probabilities are asked for. */
-  predict(rows: Float32Array, weights: HeadWeights, temperature: number): Promise<Predictions>;
+  predict(rows: HiddenRows, weights: HeadWeights, temperature: number): Promise<Predictions>;
   /** The divergence at each row, in nats. */
-  measure(rows: Float32Array, weights: HeadWeights, comparison: Comparison): Promise<Float64Array>;
+  measure(rows: HiddenRows, weights: HeadWeights, comparison: Comparison): Promise<Float64Array>;
   /**
-   * The same, and the gradients of the sum weighted by `rowWeights`: that of the rows returned, those of the weights added.
+   * The same, and the gradients of the sum weighted by `rowWeights`: that of the rows given to `addRows`, those of the weights added.
    *
    * @param kept which of the adapter's inputs are not dropped, bool [N, hiddenSize]; undefined if none is
    */
   accumulate(
-    rows: Float32Array,
+    rows: HiddenRows,
     weights: HeadWeights,
     gradients: HeadGradients,
     comparison: Comparison,
     rowWeights: Float32Array,
+    addRows: AddRows,
     kept?: HostTensor,
-  ): Promise<{ readonly divergences: Float64Array; readonly dRows: Float32Array }>;
+  ): Promise<Float64Array>;
 }
 
 export function createDivergenceLayer(
-  compileOnce: CompileOnce,
+  programs: Programs,
   config: ModelConfig,
   head: HeadOptions,
   tile: OutputTile,
 ): DivergenceLayer {
   const { hiddenSize, vocabSize } = config;
-  const slices = createVocabularySlices(compileOnce, config, head, tile);
-  const { inChunks, rowsBetween, slicesOf } = slices;
+  const { compileOnce, compileKeeping } = programs;
+  const slices = createVocabularySlices(programs, config, head, tile);
+  const { inChunks, slicesOf } = slices;
 
   /** The rows after the final norm, and what the logarithms of the sums of their exponentiated logits are. */
   const normalizeRows = async (
-    rows: Float32Array,
+    rows: AnyTensor,
     weights: HeadWeights,
     options: TemperedOptions,
     kept?: HostTensor,
   ) => {
     const normalized = await slices.normalize(rows, weights);
     const feeds = { normalized, ...(kept && { [headTensorName("dropout")]: kept }) };
-    const program = await compileOnce(`normalizer slice ${JSON.stringify(options)}`, () =>
+    const program = await compileKeeping(`normalizer slice ${JSON.stringify(options)}`, () =>
       buildNormalizerSlice(config, head, options),
     );
-    const { largest, sum } = await slices.fold(
-      program,
-      weights,
-      feeds,
-      emptySoftmax(rows.length / hiddenSize),
-    );
-    const sums = sum!.data as Float32Array;
-    const logNormalizers = (largest!.data as Float32Array).map((value, row) => value + Math.log(sums[row]!));
+    const { largest, sum } = await slices.fold(program, weights, feeds, emptySoftmax(rows.dims[0]!));
+    const sums = valuesOf(await take(sum!));
+    const logNormalizers = valuesOf(await take(largest!)).map((value, row) => value + Math.log(sums[row]!));
     return { ...feeds, logNormalizer: column(logNormalizers) };
   };
 
@@ -114,7 +114,7 @@ export function createDivergenceLayer(
     { teacher, divergence }: Comparison,
     positions: RowRange,
     options: TemperedOptions,
-    feeds: Record<string, HostTensor>,
+    feeds: Record<string, AnyTensor>,
   ) => {
     const program = await compileOnce(`divergence slice ${divergence.name} ${JSON.stringify(options)}`, () =>
       buildDivergenceSlice(config, head, options, divergence),
@@ -133,12 +133,14 @@ export function createDivergenceLayer(
   return {
     async predict(rows, weights, temperature) {
       const options = { temperature, dropout: false };
-      const count = rows.length / hiddenSize;
-      const normalized = new Float32Array(rows.length);
+      const { count } = rows;
+      const normalized = new Float32Array(count * hiddenSize);
       const logNormalizers = new Float32Array(count);
       await inChunks(count, async (start, end) => {
-        const part = await normalizeRows(rowsBetween(rows, start, end), weights, options);
-        normalized.set(part.normalized.data as Float32Array, start * hiddenSize);
+        const some = await rows.between(start, end);
+        const part = await normalizeRows(some, weights, options);
+        free(some);
+        normalized.set(valuesOf(await take(part.normalized)), start * hiddenSize);
         logNormalizers.set(part.logNormalizer.data as Float32Array, start);
       });
       return {
@@ -151,7 +153,7 @@ export function createDivergenceLayer(
           );
           const { feeds } = await slices.sliceOf(weights, entries.start, entries.end);
           const results = await program.run({
-            normalized: slices.matrix(rowsBetween(normalized, start, end)),
+            normalized: slices.matrix(normalized.subarray(start * hiddenSize, end * hiddenSize)),
             logNormalizer: column(logNormalizers.subarray(start, end)),
             ...feeds,
           });
@@ -164,25 +166,29 @@ export function createDivergenceLayer(
       const options = { temperature, dropout: false };
       const divergences = new Float64Array(count);
       await inChunks(count, async (start, end) => {
-        const feeds = await normalizeRows(rowsBetween(rows, start, end), weights, options);
+        const some = await rows.between(start, end);
+        const feeds = await normalizeRows(some, weights, options);
+        free(some);
         const sums = await sumEntries(weights, comparison, { start, end }, options, feeds);
+        free(feeds.normalized);
         divergences.set(sums.divergences, start);
       });
       return divergences;
     },
-    async accumulate(rows, weights, gradients, comparison, rowWeights, kept) {
+    async accumulate(rows, weights, gradients, comparison, rowWeights, addRows, kept) {
       const { teacher, divergence } = comparison;
       const { count, temperature } = teacher;
       const options = { temperature, dropout: kept !== undefined };
       const programOf = (ofHead: boolean) =>
-        compileOnce(`divergence gradients ${divergence.name} ${ofHead} ${JSON.stringify(options)}`, () =>
-          buildDivergenceGradients(config, head, options, divergence, ofHead),
+        compileKeeping(
+          `divergence gradients ${divergence.name} ${ofHead} ${JSON.stringify(options)}`,
+          () => buildDivergenceGradients(config, head, options, divergence, ofHead),
+          keepsNormalized,
         );
-      const dRows = new Float32Array(rows.length);
       const divergences = new Float64Array(count);
       await inChunks(count, async (start, end) => {
         const positions = { start, end };
-        const some = rowsBetween(rows, start, end);
+        const some = await rows.between(start, end);
         const feeds = await normalizeRows(some, weights, options, slices.keptBetween(kept, start, end));
         const { slopeSum } = divergence;
         const slopes =
@@ -197,12 +203,14 @@ export function createDivergenceLayer(
           const logTeacher = await teacher.logProbabilities(positions, entries);
           const program = await programOf(ofHead);
           const results = await program.run({ ...feeds, ...slice.feeds, logTeacher, scale, slope });
-          addTo(divergences.subarray(start, end), results.divergence!.data as Float32Array);
+          addTo(divergences.subarray(start, end), valuesOf(results.divergence!));
           return results;
         });
-        dRows.set(part, start * hiddenSize);
+        free(some);
+        free(feeds.normalized);
+        await addRows(part, start, end);
       });
-      return { divergences, dRows };
+      return divergences;
     },
   };
 }

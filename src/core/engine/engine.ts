@@ -26,6 +26,7 @@ import {
   int64,
   isOnDevice,
   take,
+  valuesOf,
 } from "../runtime/device.ts";
 import { chooseQueryChunks, createKeyRanges } from "./attention-mask.ts";
 import {
@@ -44,6 +45,7 @@ import {
   buildBackward,
   buildForward,
   buildRows,
+  buildRowsSum,
   buildWholeStep,
   gradientName,
   type HeadOptions,
@@ -58,11 +60,14 @@ import {
   type SegmentOptions,
 } from "./segment.ts";
 import {
+  type AddRows,
   column,
   defaultOutputTile,
   type HeadGradients,
   type HeadWeights,
+  type HiddenRows,
   type OutputTile,
+  rowsInMemory,
 } from "./vocabulary-slices.ts";
 
 export interface EngineOptions {
@@ -240,7 +245,8 @@ export function createEngine(
   { segmentSize, outputTile = defaultOutputTile, temperature = 1 }: EngineOptions,
 ): Engine {
   const config = divideLogits(model, temperature);
-  const { compileOnce, compileKeeping, release } = createProgramCache(device);
+  const programs = createProgramCache(device);
+  const { compileOnce, compileKeeping, release } = programs;
   const embedding = createEmbedding(compileOnce, config, weights, adaptation);
   const segments = planSegments(config, adaptation, segmentSize, embedding.isTrained);
   const headParameter = config.tieWordEmbeddings ? embeddingName : headName;
@@ -275,8 +281,8 @@ export function createEngine(
       (name) => keeps || name === gradientName("hidden"),
     );
   };
-  const outputLayer = createOutputLayer(compileOnce, config, headOptions, outputTile);
-  const divergenceLayer = createDivergenceLayer(compileOnce, config, headOptions, outputTile);
+  const outputLayer = createOutputLayer(programs, config, headOptions, outputTile);
+  const divergenceLayer = createDivergenceLayer(programs, config, headOptions, outputTile);
   /** @param keeps as of `backward` */
   const wholeStep = (segment: Segment, options: SegmentOptions, keeps: boolean) =>
     compileKeeping(
@@ -375,12 +381,54 @@ export function createEngine(
     parameters: Parameters,
   ): Promise<HostTensor> => float32(await embedding.embed(inputIds, parameters), dims);
 
-  /** Rows of a hidden state at flat positions, [N, hiddenSize]. */
-  const rowsAt = async (hidden: AnyTensor, positions: Int32Array): Promise<Float32Array> => {
-    if (!isOnDevice(hidden)) return gatherRows(hidden, positions);
-    const program = await compileOnce("rows", () => buildRows(config));
-    const { rows } = await program.run({ hidden, positions: int64(positions, [positions.length]) });
-    return rows!.data as Float32Array;
+  /** Rows of a hidden state at flat positions. */
+  const rowsAt = (hidden: AnyTensor, positions: Int32Array): HiddenRows => {
+    if (!isOnDevice(hidden)) return rowsInMemory(gatherRows(hidden, positions), config.hiddenSize);
+    return {
+      count: positions.length,
+      async between(start, end) {
+        const some = int64(positions.subarray(start, end), [end - start]);
+        const program = await compileKeeping("rows", () => buildRows(config));
+        return (await program.run({ hidden, positions: some })).rows!;
+      },
+    };
+  };
+
+  /** Adds up gradients of rows of a hidden state, of whose shape the sum is. */
+  const sumRows = (hidden: AnyTensor) => {
+    const dims = hidden.dims as readonly [number, number, number];
+    let sum: AnyTensor | undefined;
+    const zeros = () => float32(new Float32Array(dims[0] * dims[1] * dims[2]), dims);
+    const onHost = (positions: Int32Array, rows: AnyTensor) => {
+      sum ??= zeros();
+      scatterAddRows(valuesOf(sum), positions, valuesOf(rows));
+    };
+    const onDevice = async (positions: Int32Array, rows: AnyTensor) => {
+      const isFirst = sum === undefined;
+      const before = sum ?? hidden;
+      const places = int64(
+        Int32Array.from({ length: 2 * positions.length }, (_, i) => {
+          const position = positions[i >> 1]!;
+          return i % 2 === 0 ? Math.floor(position / dims[1]) : position % dims[1];
+        }),
+        [positions.length, 2],
+      );
+      const program = await compileKeeping(`rows sum ${isFirst}`, () => buildRowsSum(config, isFirst));
+      const results = await program.run({ before, places, rows });
+      if (!isFirst) free(before);
+      free(rows);
+      sum = results.sum!;
+    };
+    return {
+      addAt:
+        (positions: Int32Array): AddRows =>
+        async (rows, start, end) => {
+          const some = positions.subarray(start, end);
+          if (isOnDevice(rows)) await onDevice(some, rows);
+          else onHost(some, rows);
+        },
+      sum: () => sum ?? zeros(),
+    };
   };
 
   /**
@@ -416,16 +464,17 @@ export function createEngine(
     free(contribution);
     return output!;
   };
-  /** Rows of the last block's output at flat positions, [N, hiddenSize]. */
-  const lastRows = async (
+  /** Calls `use` with rows of the last block's output at flat positions. */
+  const withRows = async <T>(
     batch: TokenBatch,
     positions: Int32Array,
     parameters: Parameters,
-  ): Promise<Float32Array> => {
+    use: (rows: HiddenRows) => Promise<T>,
+  ): Promise<T> => {
     const hidden = await runForward(batch, parameters);
-    const rows = await rowsAt(hidden, positions);
+    const result = await use(rowsAt(hidden, positions));
     free(hidden);
-    return rows;
+    return result;
   };
 
   type Accumulate = (
@@ -528,43 +577,39 @@ export function createEngine(
     const last = output!;
     await visitState(last, config.numHiddenLayers);
     const ofHead = [headWeights(parameters), headGradients(gradients)] as const;
-    const rows = await rowsAt(last, batch.labelPositions);
-    const { logProbabilities, dRows } = await outputLayer.accumulate(
+    const rows = rowsAt(last, batch.labelPositions);
+    const dLast = sumRows(last);
+    const addLabelRows = dLast.addAt(batch.labelPositions);
+    const logProbabilities = await outputLayer.accumulate(
       rows,
       batch.labels,
       ...ofHead,
       weights,
+      addLabelRows,
       headDropout(batch.labels.length, 0, dropout),
     );
-    const dLast = new Float32Array(dims.reduce((size, dim) => size * dim));
-    scatterAddRows(dLast, batch.labelPositions, dRows);
-    if (stateGradient) {
-      const ofStates = await outputLayer.accumulateStates(rows, ...ofHead, stateGradient);
-      scatterAddRows(dLast, batch.labelPositions, ofStates);
-    }
+    if (stateGradient) await outputLayer.accumulateStates(rows, ...ofHead, stateGradient, addLabelRows);
     let divergences: Float64Array = new Float64Array();
     if (comparison) {
       const { positions, weights } = distillation;
-      const distilled = await divergenceLayer.accumulate(
-        await rowsAt(last, positions),
+      divergences = await divergenceLayer.accumulate(
+        rowsAt(last, positions),
         ...ofHead,
         comparison,
         asWeights(weights, positions.length),
+        dLast.addAt(positions),
         headDropout(positions.length, 1, dropout),
       );
-      scatterAddRows(dLast, positions, distilled.dRows);
-      divergences = distilled.divergences;
     }
-
     free(last);
     free(contribution);
 
     const context = contextOf(batch);
     const keeps = gradients.addOnDevice !== undefined;
-    let dOutput: AnyTensor = float32(dLast, dims);
+    let dOutput = await addOfState(dLast.sum(), config.numHiddenLayers);
     const dContribution =
-      contribution && float32(contributionGradient ?? new Float32Array(dLast.length), dims);
-    dOutput = await addOfState(dOutput, config.numHiddenLayers);
+      contribution &&
+      float32(contributionGradient ?? new Float32Array(batch.inputIds.length * config.hiddenSize), dims);
     for (const segment of [...segments].reverse()) {
       if (!segment.needsBackward) break;
       const program = await backward(segment, optionsFor(batch, dropout !== undefined), keeps);
@@ -629,8 +674,10 @@ export function createEngine(
   return {
     device,
     async score(batch, parameters) {
-      const rows = await lastRows(batch, batch.labelPositions, parameters);
-      return (await outputLayer.score(rows, batch.labels, headWeights(parameters))).logProbabilities;
+      return withRows(batch, batch.labelPositions, parameters, async (rows) => {
+        const scores = await outputLayer.score(rows, batch.labels, headWeights(parameters));
+        return scores.logProbabilities;
+      });
     },
     async accumulate(
       batch,
@@ -659,27 +706,28 @@ export function createEngine(
       if (!contribution) throw new Error("The last block's attention adapter has no contribution.");
       return valuesOf(await take(contribution));
     },
-    async states(batch, parameters) {
-      const rows = await lastRows(batch, batch.labelPositions, parameters);
-      return outputLayer.states(rows, headWeights(parameters));
-    },
+    states: (batch, parameters) =>
+      withRows(batch, batch.labelPositions, parameters, (rows) =>
+        outputLayer.states(rows, headWeights(parameters)),
+      ),
     async predict(batch, positions, parameters, temperature = 1) {
       if (!(temperature > 0))
         throw new InputError(
           `The teacher's temperature is ${temperature}, which divides logits; take a positive number.`,
         );
-      const rows = await lastRows(batch, positions, parameters);
-      return divergenceLayer.predict(rows, headWeights(parameters), temperature);
+      return withRows(batch, positions, parameters, (rows) =>
+        divergenceLayer.predict(rows, headWeights(parameters), temperature),
+      );
     },
     async divergences(batch, parameters, options) {
       const comparison = checkComparison(options);
-      const rows = await lastRows(batch, options.positions, parameters);
-      return divergenceLayer.measure(rows, headWeights(parameters), comparison);
+      return withRows(batch, options.positions, parameters, (rows) =>
+        divergenceLayer.measure(rows, headWeights(parameters), comparison),
+      );
     },
     hidden: async (batch, parameters) => take(await runForward(batch, parameters)),
-    async logits(batch, positions, parameters) {
-      return outputLayer.logits(await lastRows(batch, positions, parameters), headWeights(parameters));
-    },
+    logits: (batch, positions, parameters) =>
+      withRows(batch, positions, parameters, (rows) => outputLayer.logits(rows, headWeights(parameters))),
     release,
   };
 }
@@ -734,11 +782,6 @@ function listGradients({ start, layers }: Segment): (readonly [output: string, n
 function keptOf(segment: Segment, keeps: boolean): (name: string) => boolean {
   const kept = new Set(keeps ? listGradients(segment).map(([output]) => output) : []);
   return (name) => kept.has(name);
-}
-
-/** The values of a tensor that is in JavaScript's memory. */
-function valuesOf(tensor: AnyTensor): Float32Array {
-  return (tensor as HostTensor).data as Float32Array;
 }
 
 function asWeights(weights: number | Float32Array, count: number): Float32Array {

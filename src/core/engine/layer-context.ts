@@ -6,7 +6,7 @@ import { createRotaryTables, longTextLength, type Rotary } from "../architecture
 import { rotate } from "../graph/operators/neural-network.ts";
 import { type Dim, input, type Tensor } from "../graph/tensor.ts";
 import { concatenate } from "../models/matrix-rows.ts";
-import { float32, type HostTensor, int64 } from "../runtime/device.ts";
+import { asConstant, float32, type HostTensor, int64 } from "../runtime/device.ts";
 
 /** How a layer attends, by the numbers of its window and its rotation among the model's. */
 export interface AttentionKind {
@@ -56,7 +56,7 @@ export function createTables(config: ModelConfig, positions: number): RotaryTabl
     const tables = parts.map((isLong) => createRotaryTables(rotary, positions, isLong));
     const dims = [positions * parts.length, rotary.dim / 2];
     for (const name of ["cos", "sin"] as const)
-      feeds[`${name}.${index}`] = float32(concatenate(tables.map((table) => table[name])), dims);
+      feeds[`${name}.${index}`] = asConstant(float32(concatenate(tables.map((table) => table[name])), dims));
   }
   return { positions, feeds };
 }

@@ -5,7 +5,15 @@
 
 import type { ModelConfig } from "../architectures/architecture.ts";
 import { addTo, lookUpRows, scatterAddRows, scatterAddSome } from "../models/matrix-rows.ts";
-import { float32, type HostTensor } from "../runtime/device.ts";
+import {
+  type AnyTensor,
+  float32,
+  free,
+  type HostTensor,
+  readValues,
+  take,
+  valuesOf,
+} from "../runtime/device.ts";
 import {
   buildAdaptedGradients,
   buildHeadGradient,
@@ -18,14 +26,16 @@ import {
   headTensorName,
 } from "./programs.ts";
 import {
-  type CompileOnce,
+  type AddRows,
   column,
   createVocabularySlices,
   emptySoftmax,
   type HeadGradients,
   type HeadWeights,
+  type HiddenRows,
+  keepsNormalized,
   type OutputTile,
-  type VocabularySlices,
+  type Programs,
 } from "./vocabulary-slices.ts";
 
 /** One entry per row. */
@@ -36,68 +46,82 @@ export interface TokenScores {
 
 export interface OutputLayer {
   /** float32 [N, vocabSize] of hidden rows [N, hiddenSize]. */
-  logits(rows: Float32Array, weights: HeadWeights): Promise<Float32Array>;
+  logits(rows: HiddenRows, weights: HeadWeights): Promise<Float32Array>;
   /** The log-probability of each row's label, in nats, and the row's likeliest token. */
-  score(rows: Float32Array, labels: Int32Array, weights: HeadWeights): Promise<TokenScores>;
+  score(rows: HiddenRows, labels: Int32Array, weights: HeadWeights): Promise<TokenScores>;
   /**
    * The log-probability of each row's label, and the gradients of the sum of their negatives weighted by `labelWeights`: that of
-   * the rows returned, those of the weights added.
+   * the rows given to `addRows`, those of the weights added.
    *
    * @param kept which of the adapter's inputs are not dropped, bool [N, hiddenSize]; undefined if none is
    */
   accumulate(
-    rows: Float32Array,
+    rows: HiddenRows,
     labels: Int32Array,
     weights: HeadWeights,
     gradients: HeadGradients,
     labelWeights: Float32Array,
+    addRows: AddRows,
     kept?: HostTensor,
-  ): Promise<{ readonly logProbabilities: Float64Array; readonly dRows: Float32Array }>;
+  ): Promise<Float64Array>;
   /** The rows after the final norm, [N, hiddenSize]. */
-  states(rows: Float32Array, weights: HeadWeights): Promise<Float32Array>;
-  /** The gradient of hidden rows from that of the rows after the final norm; that of its weight is added. */
-  accumulateStates: VocabularySlices["accumulateNormalized"];
+  states(rows: HiddenRows, weights: HeadWeights): Promise<Float32Array>;
+  /** Gives `addRows` the gradient of hidden rows, from that of the rows after the final norm; that of its weight is added. */
+  accumulateStates(
+    rows: HiddenRows,
+    weights: HeadWeights,
+    gradients: HeadGradients,
+    dStates: Float32Array,
+    addRows: AddRows,
+  ): Promise<void>;
 }
 
+/** Of some rows the log-probabilities of their labels, and the gradient by the rows. */
+type AccumulateSome = (
+  rows: AnyTensor,
+  labels: Int32Array,
+  weights: HeadWeights,
+  gradients: HeadGradients,
+  labelWeights: Float32Array,
+  kept?: HostTensor,
+) => Promise<{ readonly logProbabilities: Float64Array; readonly dRows: AnyTensor }>;
+
 export function createOutputLayer(
-  compileOnce: CompileOnce,
+  programs: Programs,
   config: ModelConfig,
   options: HeadOptions,
   tile: OutputTile,
 ): OutputLayer {
   const { hiddenSize, vocabSize } = config;
-  const slices = createVocabularySlices(compileOnce, config, options, tile);
-  const { matrix, slicesOf, inChunks, rowsBetween } = slices;
+  const { compileOnce, compileKeeping } = programs;
+  const slices = createVocabularySlices(programs, config, options, tile);
+  const { matrix, slicesOf, inChunks } = slices;
 
   /** What the losses and their gradients are computed from, once the whole vocabulary has been seen. */
-  const runSoftmax = async (rows: Float32Array, labels: Int32Array, weights: HeadWeights) => {
+  const runSoftmax = async (rows: AnyTensor, labels: Int32Array, weights: HeadWeights) => {
     const normalized = await slices.normalize(rows, weights);
-    const program = await compileOnce("softmax slice", () => buildSoftmaxSlice(config, options));
-    const before = { ...emptySoftmax(labels.length), weighted: matrix(new Float32Array(rows.length)) };
+    const program = await compileKeeping("softmax slice", () => buildSoftmaxSlice(config, options));
+    // One zero stands for all.
+    const before = { ...emptySoftmax(labels.length), weighted: float32(new Float32Array(1), [1, 1]) };
     const state = await slices.fold(program, weights, { normalized }, before);
     const labelRows = matrix(await lookUpRows(weights.head, labels));
-    return { ...state, rows: matrix(rows), norm: weights.norm, normalized, labelRows };
+    return { state, feeds: { ...state, rows, norm: weights.norm, normalized, labelRows } };
   };
 
-  const accumulateRows: OutputLayer["accumulate"] = async (
-    rows,
-    labels,
-    weights,
-    gradients,
-    labelWeights,
-  ) => {
-    const feeds = {
-      ...(await runSoftmax(rows, labels, weights)),
-      weights: column(labelWeights),
-    };
-    const program = await compileOnce("losses", () => buildLosses(config, options));
+  const accumulateRows: AccumulateSome = async (rows, labels, weights, gradients, labelWeights) => {
+    const softmax = await runSoftmax(rows, labels, weights);
+    const feeds = { ...softmax.feeds, weights: column(labelWeights) };
+    const program = await compileKeeping(
+      "losses",
+      () => buildLosses(config, options),
+      (name) => name === gradientName("rows"),
+    );
     const results = await program.run(feeds);
-    const gradientOf = (name: string) => results[gradientName(name)]!.data as Float32Array;
-    if (gradients.norm) addTo(gradients.norm, gradientOf("norm"));
+    if (gradients.norm) addTo(gradients.norm, valuesOf(results[gradientName("norm")]!));
     const { rows: trainedRows } = weights;
-    const slopes = results.labelSlope?.data as Float32Array | undefined;
-    const toLabels = () =>
-      (feeds.normalized.data as Float32Array).map((value, i) => {
+    const slopes = results.labelSlope && valuesOf(results.labelSlope);
+    const toLabels = async () =>
+      (await readValues(feeds.normalized)).map((value, i) => {
         const row = Math.floor(i / hiddenSize);
         return -labelWeights[row]! * (slopes ? slopes[row]! : 1) * value;
       });
@@ -107,17 +131,18 @@ export function createOutputLayer(
         const part = gradients.head.subarray(start * hiddenSize, (start + size) * hiddenSize);
         await addHeadGradient(part, { ...ofEntries, ...feeds });
       }
-      scatterAddRows(gradients.head, labels, toLabels());
+      scatterAddRows(gradients.head, labels, await toLabels());
     }
     if (gradients.rows) {
       await addHeadGradient(gradients.rows, { ...ofEntries, head: matrix(trainedRows!.values) });
-      scatterAddSome(gradients.rows, trainedRows!.indices, labels, toLabels());
+      scatterAddSome(gradients.rows, trainedRows!.indices, labels, await toLabels());
     }
-    const losses = results.losses!.data as Float32Array;
-    return { logProbabilities: Float64Array.from(losses, (loss) => -loss), dRows: gradientOf("rows") };
+    for (const tensor of [feeds.normalized, ...Object.values(softmax.state)]) free(tensor);
+    const logProbabilities = Float64Array.from(valuesOf(results.losses!), (loss) => -loss);
+    return { logProbabilities, dRows: results[gradientName("rows")]! };
   };
 
-  const addHeadGradient = async (gradient: Float32Array, feeds: Record<string, HostTensor>) => {
+  const addHeadGradient = async (gradient: Float32Array, feeds: Record<string, AnyTensor>) => {
     const program = await compileOnce("head gradient", () => buildHeadGradient(config));
     addTo(gradient, (await program.run(feeds))[gradientName("head")]!.data as Float32Array);
   };
@@ -126,14 +151,7 @@ export function createOutputLayer(
    * The same where the output layer has an adapter: the logits are computed a second time, once their normalizers are known, since
    * the gradients may depend on them in any way.
    */
-  const accumulateAdapted: OutputLayer["accumulate"] = async (
-    rows,
-    labels,
-    weights,
-    gradients,
-    labelWeights,
-    kept,
-  ) => {
+  const accumulateAdapted: AccumulateSome = async (rows, labels, weights, gradients, labelWeights, kept) => {
     const { logProbabilities, logNormalizers, normalized } = await scoreRows(rows, labels, weights, kept);
     const feeds = {
       normalized,
@@ -143,8 +161,10 @@ export function createOutputLayer(
       ...(kept && { [headTensorName("dropout")]: kept }),
     };
     const programOf = (ofHead: boolean) =>
-      compileOnce(`adapted gradients ${kept !== undefined} ${ofHead}`, () =>
-        buildAdaptedGradients(config, options, kept !== undefined, ofHead),
+      compileKeeping(
+        `adapted gradients ${kept !== undefined} ${ofHead}`,
+        () => buildAdaptedGradients(config, options, kept !== undefined, ofHead),
+        keepsNormalized,
       );
     const dRows = await slices.accumulate(rows, weights, gradients, async (slice, ofHead) => {
       const { start, size } = slice;
@@ -152,16 +172,17 @@ export function createOutputLayer(
       const program = await programOf(ofHead);
       return program.run({ ...feeds, ...slice.feeds, places: float32(places, [size]) });
     });
+    free(normalized);
     return { logProbabilities, dRows };
   };
 
   /** @param kept as in {@link OutputLayer.accumulate} */
   const scoreRows = async (
-    rows: Float32Array,
+    rows: AnyTensor,
     labels: Int32Array,
     weights: HeadWeights,
     kept?: HostTensor,
-  ): Promise<TokenScores & { readonly normalized: HostTensor; readonly logNormalizers: Float64Array }> => {
+  ): Promise<TokenScores & { readonly normalized: AnyTensor; readonly logNormalizers: Float64Array }> => {
     const normalized = await slices.normalize(rows, weights);
     const program = await compileOnce(`score slice ${kept !== undefined}`, () =>
       buildScoreSlice(config, options, kept !== undefined),
@@ -202,13 +223,23 @@ export function createOutputLayer(
 
   return {
     async states(rows, weights) {
-      return (await slices.normalize(rows, weights)).data as Float32Array;
+      const given = await rows.between(0, rows.count);
+      const { data } = await take(await slices.normalize(given, weights));
+      free(given);
+      return data as Float32Array;
     },
-    accumulateStates: slices.accumulateNormalized,
+    async accumulateStates(rows, weights, gradients, dStates, addRows) {
+      const given = await rows.between(0, rows.count);
+      const dRows = await slices.accumulateNormalized(given, weights, gradients, matrix(dStates));
+      free(given);
+      await addRows(dRows, 0, rows.count);
+    },
     async logits(rows, weights) {
-      const normalized = await slices.normalize(rows, weights);
+      const { count } = rows;
+      const given = await rows.between(0, count);
+      const normalized = await slices.normalize(given, weights);
+      free(given);
       const program = await compileOnce("logits", () => buildLogits(config, options));
-      const count = rows.length / hiddenSize;
       const logits = new Float32Array(count * vocabSize);
       for await (const { start, size, feeds } of slicesOf(weights)) {
         const part = (await program.run({ normalized, ...feeds })).logits!.data as Float32Array;
@@ -216,36 +247,40 @@ export function createOutputLayer(
           logits.set(part.subarray(row * size, (row + 1) * size), row * vocabSize + start);
         }
       }
+      free(normalized);
       return logits;
     },
     async score(rows, labels, weights) {
       const logProbabilities = new Float64Array(labels.length);
       const likeliest = new Int32Array(labels.length);
       await inChunks(labels.length, async (start, end) => {
-        const some = rowsBetween(rows, start, end);
+        const some = await rows.between(start, end);
         const scores = await scoreRows(some, labels.subarray(start, end), weights);
+        free(some);
+        free(scores.normalized);
         logProbabilities.set(scores.logProbabilities, start);
         likeliest.set(scores.likeliest, start);
       });
       return { logProbabilities, likeliest };
     },
-    async accumulate(rows, labels, weights, gradients, labelWeights, kept) {
+    async accumulate(rows, labels, weights, gradients, labelWeights, addRows, kept) {
       const accumulatePart = options.adapter ? accumulateAdapted : accumulateRows;
-      const dRows = new Float32Array(rows.length);
       const logProbabilities = new Float64Array(labels.length);
       await inChunks(labels.length, async (start, end) => {
+        const some = await rows.between(start, end);
         const part = await accumulatePart(
-          rowsBetween(rows, start, end),
+          some,
           labels.subarray(start, end),
           weights,
           gradients,
           labelWeights.subarray(start, end),
           slices.keptBetween(kept, start, end),
         );
-        dRows.set(part.dRows, start * hiddenSize);
+        free(some);
+        await addRows(part.dRows, start, end);
         logProbabilities.set(part.logProbabilities, start);
       });
-      return { logProbabilities, dRows };
+      return logProbabilities;
     },
   };
 }

@@ -1,12 +1,22 @@
 /** @file The output layer's weights slice by slice of the vocabulary, and what adds up over the slices. */
 
 import type { ModelConfig } from "../architectures/architecture.ts";
-import type { Tensor } from "../graph/tensor.ts";
 import { addTo, sliceRows } from "../models/matrix-rows.ts";
-import { float32, type HostTensor, type Program, type RowMatrix } from "../runtime/device.ts";
+import {
+  type AnyTensor,
+  float32,
+  free,
+  type HostTensor,
+  isOnDevice,
+  type Program,
+  type RowMatrix,
+  valuesOf,
+} from "../runtime/device.ts";
+import type { ProgramCache } from "./program-cache.ts";
 import {
   buildFinalNorm,
   buildFinalNormGradients,
+  buildSum,
   gradientName,
   type HeadOptions,
   headTensorName,
@@ -42,7 +52,26 @@ export interface HeadGradients {
   readonly adapter?: Readonly<Record<string, Float32Array>>;
 }
 
-type Feeds = Record<string, HostTensor>;
+/** Hidden rows [count, hiddenSize], wherever they are. */
+export interface HiddenRows {
+  readonly count: number;
+  /** Those from `start` to before `end`; who asks frees them. */
+  between(start: number, end: number): Promise<AnyTensor>;
+}
+
+/** Takes the gradient of some hidden rows, and frees it. */
+export type AddRows = (gradient: AnyTensor, start: number, end: number) => Promise<void>;
+
+/** Rows of JavaScript's memory. */
+export function rowsInMemory(values: Float32Array, hiddenSize: number): HiddenRows {
+  return {
+    count: values.length / hiddenSize,
+    between: async (start, end) =>
+      float32(values.subarray(start * hiddenSize, end * hiddenSize), [end - start, hiddenSize]),
+  };
+}
+
+type Feeds = Record<string, AnyTensor>;
 
 /** Some entries of the vocabulary. */
 export interface VocabularySlice {
@@ -52,16 +81,16 @@ export interface VocabularySlice {
   readonly feeds: Feeds;
 }
 
-export type CompileOnce = (key: string, build: () => Record<string, Tensor>) => Promise<Program>;
+export type Programs = Omit<ProgramCache, "release">;
 
 export interface VocabularySlices {
   /** Hidden rows [N, hiddenSize] after the final norm. */
-  normalize(rows: Float32Array, weights: HeadWeights): Promise<HostTensor>;
+  normalize(rows: AnyTensor, weights: HeadWeights): Promise<AnyTensor>;
   slicesOf(weights: HeadWeights): AsyncIterable<VocabularySlice>;
   /** The slice of entries from `start` to before `end`. */
   sliceOf(weights: HeadWeights, start: number, end: number): Promise<VocabularySlice>;
-  /** Takes all slices into `state` by a program that gives the state after a slice from that before. */
-  fold(program: Program, weights: HeadWeights, feeds: Feeds, state: Feeds): Promise<Feeds>;
+  /** Takes all slices into `state`, which is freed, by a program that gives the state after a slice from that before. */
+  fold(program: Program<AnyTensor>, weights: HeadWeights, feeds: Feeds, state: Feeds): Promise<Feeds>;
   /**
    * Adds up the gradients of which each slice has a part, and takes them through the final norm: that of the hidden rows returned,
    * those of the weights added.
@@ -69,22 +98,20 @@ export interface VocabularySlices {
    * @param partOf the results for a slice; with the gradient of the output layer's rows themselves if `ofHead`
    */
   accumulate(
-    rows: Float32Array,
+    rows: AnyTensor,
     weights: HeadWeights,
     gradients: HeadGradients,
     partOf: (slice: VocabularySlice, ofHead: boolean) => Promise<Feeds>,
-  ): Promise<Float32Array>;
-  /** Takes the gradient of rows after the final norm through it: that of the hidden rows returned, that of its weight added. */
+  ): Promise<AnyTensor>;
+  /** Takes the gradient of rows after the final norm, which is freed, through it: that of the hidden rows returned, that of its weight added. */
   accumulateNormalized(
-    rows: Float32Array,
+    rows: AnyTensor,
     weights: HeadWeights,
     gradients: HeadGradients,
-    dNormalized: Float32Array,
-  ): Promise<Float32Array>;
+    dNormalized: AnyTensor,
+  ): Promise<AnyTensor>;
   /** Calls `visit` with some of `count` rows, from `start` to before `end`, at a time. */
   inChunks(count: number, visit: (start: number, end: number) => Promise<void>): Promise<void>;
-  /** Some rows of a matrix [N, hiddenSize]. */
-  rowsBetween(rows: Float32Array, start: number, end: number): Float32Array;
   /** Some rows of the inputs that are kept, bool [N, hiddenSize], if any are dropped. */
   keptBetween(kept: HostTensor | undefined, start: number, end: number): HostTensor | undefined;
   /** Values as a matrix [N, hiddenSize]. */
@@ -104,8 +131,13 @@ export function emptySoftmax(count: number): { readonly largest: HostTensor; rea
   };
 }
 
+/** Which output of the programs of {@link VocabularySlices.accumulate} stays on a device. */
+export function keepsNormalized(name: string): boolean {
+  return name === gradientName("normalized");
+}
+
 export function createVocabularySlices(
-  compileOnce: CompileOnce,
+  { compileKeeping }: Programs,
   config: ModelConfig,
   options: HeadOptions,
   tile: OutputTile,
@@ -138,14 +170,28 @@ export function createVocabularySlices(
     gradients,
     dNormalized,
   ) => {
-    const program = await compileOnce("final norm gradients", () => buildFinalNormGradients(config, options));
-    const results = await program.run({
-      rows: matrix(rows),
-      norm: weights.norm,
-      dNormalized: matrix(dNormalized),
-    });
-    if (gradients.norm) addTo(gradients.norm, results[gradientName("norm")]!.data as Float32Array);
-    return results[gradientName("rows")]!.data as Float32Array;
+    const program = await compileKeeping(
+      "final norm gradients",
+      () => buildFinalNormGradients(config, options),
+      (name) => name === gradientName("rows"),
+    );
+    const results = await program.run({ rows, norm: weights.norm, dNormalized });
+    free(dNormalized);
+    if (gradients.norm) addTo(gradients.norm, valuesOf(results[gradientName("norm")]!));
+    return results[gradientName("rows")]!;
+  };
+
+  /** The sum of two tensors, neither of which is needed any more. */
+  const addUp = async (a: AnyTensor, b: AnyTensor): Promise<AnyTensor> => {
+    if (!isOnDevice(a)) {
+      addTo(valuesOf(a), valuesOf(b));
+      return a;
+    }
+    const program = await compileKeeping("sum", buildSum);
+    const { sum } = await program.run({ a, b });
+    free(a);
+    free(b);
+    return sum!;
   };
 
   return {
@@ -153,18 +199,20 @@ export function createVocabularySlices(
     sliceOf,
     slicesOf,
     async normalize(rows, { norm }) {
-      const program = await compileOnce("final norm", () => buildFinalNorm(config));
-      return (await program.run({ rows: matrix(rows), norm })).normalized!;
+      const program = await compileKeeping("final norm", () => buildFinalNorm(config));
+      return (await program.run({ rows, norm })).normalized!;
     },
     async fold(program, weights, feeds, state) {
       for await (const slice of slicesOf(weights)) {
         const previous = Object.entries(state).map(([name, tensor]) => [previousName(name), tensor]);
-        state = await program.run({ ...feeds, ...slice.feeds, ...Object.fromEntries(previous) });
+        const next = await program.run({ ...feeds, ...slice.feeds, ...Object.fromEntries(previous) });
+        for (const tensor of Object.values(state)) free(tensor);
+        state = next;
       }
       return state;
     },
     async accumulate(rows, weights, gradients, partOf) {
-      const dNormalized = new Float32Array(rows.length);
+      let dNormalized: AnyTensor | undefined;
       for await (const slice of slicesOf(weights)) {
         const { start, size } = slice;
         const end = start + size;
@@ -173,8 +221,9 @@ export function createVocabularySlices(
         );
         const ofHead = gradients.head !== undefined || trainedHere.length > 0;
         const results = await partOf(slice, ofHead);
-        const partOfGradient = (name: string) => results[gradientName(name)]!.data as Float32Array;
-        addTo(dNormalized, partOfGradient("normalized"));
+        const partOfGradient = (name: string) => valuesOf(results[gradientName(name)]!);
+        const part = results[gradientName("normalized")]!;
+        dNormalized = dNormalized ? await addUp(dNormalized, part) : part;
         for (const [name, gradient] of Object.entries(gradients.adapter ?? {})) {
           const width = gradient.length / vocabSize;
           const isSliced = byEntry.some((parameter) => parameter.name === name);
@@ -188,14 +237,13 @@ export function createVocabularySlices(
           addTo(gradient, partOfGradient("head").subarray((index - start) * hiddenSize));
         }
       }
-      return accumulateNormalized(rows, weights, gradients, dNormalized);
+      return accumulateNormalized(rows, weights, gradients, dNormalized!);
     },
     accumulateNormalized,
     async inChunks(count, visit) {
       for (let start = 0; start < count; start += tile.rows)
         await visit(start, Math.min(count, start + tile.rows));
     },
-    rowsBetween: (rows, start, end) => rows.subarray(start * hiddenSize, end * hiddenSize),
     keptBetween: (kept, start, end) =>
       kept && {
         ...kept,

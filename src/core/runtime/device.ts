@@ -69,6 +69,16 @@ export function free(tensor: AnyTensor | undefined): void {
   if (tensor && isOnDevice(tensor)) tensor.dispose();
 }
 
+/** The values of a float32 tensor in JavaScript's memory. */
+export function valuesOf(tensor: AnyTensor): Float32Array {
+  return (tensor as HostTensor).data as Float32Array;
+}
+
+/** The values of a float32 tensor, wherever they are. */
+export async function readValues(tensor: AnyTensor): Promise<Float32Array> {
+  return valuesOf(isOnDevice(tensor) ? await tensor.read() : tensor);
+}
+
 /** The tensor in JavaScript's memory; one of a device is freed. */
 export async function take(tensor: AnyTensor): Promise<HostTensor> {
   if (!isOnDevice(tensor)) return tensor;

@@ -169,7 +169,11 @@ const scatterNdOperator: Operator = { onnx: { type: "ScatterND" }, infer: ([x]) 
 
 /** `x` with `rows` added to its own at `indices` (rank 1, int64). It has no derivative. */
 export function addRows(x: Tensor, indices: Tensor, rows: Tensor): Tensor {
-  const places = reshape(indices, [...indices.shape, 1]);
+  return addAt(x, reshape(indices, [...indices.shape, 1]), rows);
+}
+
+/** `x` with `rows` [N, ...] added at `places` (int64 [N, k]) of its first k axes. It has no derivative. */
+export function addAt(x: Tensor, places: Tensor, rows: Tensor): Tensor {
   return apply(scatterNdOperator, [x, places, rows], { reduction: "add" })[0]!;
 }
 
@@ -184,7 +188,7 @@ function shapeOf(x: Tensor): Tensor {
 
 const zero = constant("float32", [], new Float32Array(1));
 
-function zerosLike(x: Tensor): Tensor {
+export function zerosLike(x: Tensor): Tensor {
   return expandLike(zero, x);
 }
 
