@@ -12,6 +12,7 @@ import {
 } from "../architectures/modules.ts";
 import type { Batch, TokenBatch } from "../data/batch.ts";
 import { InputError } from "../errors.ts";
+import { input } from "../graph/tensor.ts";
 import { addTo, gatherRows, scatterAddRows, wholeOf } from "../models/matrix-rows.ts";
 import type { ModelWeights } from "../models/weights.ts";
 import type { Divergence } from "../objectives/divergences.ts";
@@ -381,6 +382,13 @@ export function createEngine(
     parameters: Parameters,
   ): Promise<HostTensor> => float32(await embedding.embed(inputIds, parameters), dims);
 
+  /** The tensor where programs leave theirs, so that it travels once however often it is given to them. */
+  const upload = async (x: HostTensor): Promise<AnyTensor> => {
+    if (!device.compileKeeping) return x;
+    const program = await compileKeeping("upload", () => ({ y: input("x", x.dtype, ["N"]) }));
+    return (await program.run({ x })).y!;
+  };
+
   /** Rows of a hidden state at flat positions. */
   const rowsAt = (hidden: AnyTensor, positions: Int32Array): HiddenRows => {
     if (!isOnDevice(hidden)) return rowsInMemory(gatherRows(hidden, positions), config.hiddenSize);
@@ -443,7 +451,7 @@ export function createEngine(
   ): Promise<Feeds> => {
     const dims = [batch.rows, batch.length, config.hiddenSize];
     const context = contextOf(batch);
-    let results: Feeds = { output: await embed(batch.inputIds, dims, parameters) };
+    let results: Feeds = { output: await upload(await embed(batch.inputIds, dims, parameters)) };
     for (const segment of segments) {
       const { output, contribution } = results;
       const hidden = output!;
