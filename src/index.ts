@@ -219,6 +219,7 @@ export {
 export { type EstimatedWriter, estimateWriter } from "./node/training/estimate-writer.ts";
 export {
   fineTune,
+  type ResumeChanges,
   type RunResult,
   resumeRun,
 } from "./node/training/fine-tune.ts";

@@ -1,7 +1,7 @@
 /** @file `slimtune tune` and `slimtune resume`: a tuning run, with its progress. */
 
 import process, { stderr, stdout } from "node:process";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { stringify } from "yaml";
 import { methodOf } from "../core/adapters/methods.ts";
 import { InputError } from "../core/errors.ts";
@@ -10,6 +10,7 @@ import { createPaint, type Paint, wantsColour } from "../node/colours.ts";
 import { renderReport } from "../node/data/inspect.ts";
 import type { Efficiency } from "../node/efficiency/efficiency.ts";
 import { isDiskFull } from "../node/files/explain-error.ts";
+import { deviceNames } from "../node/runtime/onnx-runtime.ts";
 import { fineTune, type RunResult } from "../node/training/fine-tune.ts";
 import { completeOptions } from "../node/training/initial-adapter.ts";
 import type { RunStepMetrics } from "../node/training/metrics-log.ts";
@@ -36,13 +37,16 @@ export function addTuneCommands(program: Command): void {
     .command("resume")
     .description("Go on with an interrupted run; the result equals that of a run that was not.")
     .argument("<run>", "folder of the run")
+    .addOption(
+      new Option("--device <name>", "where to compute (default: where the run did)").choices(deviceNames),
+    )
     .option("--json", "print one JSON object at the end instead of text")
     .addHelpText("after", "\nExample:\n  slimtune resume runs/math")
-    .action(async (folder: string, { json }) => {
+    .action(async (folder: string, { json, device }) => {
       const run = openRun(folder);
       const { config, result } = run;
       if (result === undefined) {
-        await showRun(json, run.resume);
+        await showRun(json, (events) => run.resume(events, device && { device }));
         return;
       }
       await run.removeLeftovers();

@@ -16,5 +16,8 @@ export class InputError extends Error {
   override readonly name = "InputError";
 }
 
+/** A device that failed as it computed: what it held is lost, and the same may be computed on another. */
+export class DeviceError extends InputError {}
+
 /** A model that cannot be used, whatever is asked of it. */
 export class DamagedModelError extends InputError {}

@@ -1,6 +1,6 @@
 /** @file For tests and measurements: a device that counts what programs are given from JavaScript's memory, and what goes there. */
 
-import { type AnyTensor, type Device, isOnDevice, type Program } from "./device.ts";
+import { type AnyTensor, type Device, type DeviceTensor, isOnDevice, type Program } from "./device.ts";
 
 export interface Traffic {
   /** Bytes; of constants those that the device does not keep. */
@@ -10,10 +10,12 @@ export interface Traffic {
   given: number;
   /** Bytes that would come from it. */
   made: number;
+  /** Bytes that programs have left on the device and nobody has freed yet. */
+  held: number;
 }
 
 export function meter(device: Device): { readonly device: Device; readonly traffic: Traffic } {
-  const traffic: Traffic = { to: 0, from: 0, given: 0, made: 0 };
+  const traffic: Traffic = { to: 0, from: 0, given: 0, made: 0, held: 0 };
   const count = (tensor: AnyTensor) => {
     if (!isOnDevice(tensor)) return tensor.data.byteLength;
     // Those that stay are of float32.
@@ -32,18 +34,23 @@ export function meter(device: Device): { readonly device: Device; readonly traff
       const results = await program.run(inputs);
       for (const tensor of Object.values<AnyTensor>(results)) {
         traffic.made += count(tensor);
-        if (!isOnDevice(tensor)) traffic.from += count(tensor);
-        else observeReading(tensor);
+        if (isOnDevice(tensor)) observe(tensor);
+        else traffic.from += count(tensor);
       }
       return results;
     },
   });
-  const observeReading = (tensor: Extract<AnyTensor, { read: unknown }>) => {
-    const { read } = tensor;
+  const observe = (tensor: DeviceTensor) => {
+    const { read, dispose } = tensor;
+    traffic.held += count(tensor);
     Object.assign(tensor, {
       read() {
         traffic.from += count(tensor);
         return read();
+      },
+      dispose() {
+        traffic.held -= count(tensor);
+        dispose();
       },
     });
   };

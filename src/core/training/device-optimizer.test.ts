@@ -81,12 +81,22 @@ async function resume(folder: string, step: number): Promise<State> {
 }
 
 /** Trains up to a step, with checkpoints in a folder of that name. */
-async function train(name: string, device: Device, segmentSize: number, state: State, totalSteps: number) {
+async function train(
+  name: string,
+  device: Device,
+  segmentSize: number,
+  state: State,
+  totalSteps: number,
+  onStep = () => {},
+) {
   const folder = join(scratch, name);
   const engine = createEngine(device, config, weights, adaptation, { segmentSize });
   const steps: StepMetrics[] = [];
   await runTrainingLoop(engine, { ...plan, totalSteps }, state, {
-    onStep: (metrics) => steps.push(metrics),
+    onStep(metrics) {
+      steps.push(metrics);
+      onStep();
+    },
     onEvaluation: () => {},
     save: ({ progress, parameters, moments }) => writeCheckpoint(folder, progress, parameters, moments),
   });
@@ -131,7 +141,11 @@ describe("steps on a device", async () => {
     const { device, traffic } = meter(openDevice("webgpu", { threads: 1 }));
     const before = { ...traffic };
     const { step } = state.progress;
-    const run = await train(name, device, segmentSize, state, step + 10);
+    const held = new Set<number>();
+    const run = await train(name, device, segmentSize, state, step + 10, () => held.add(traffic.held));
+    // Between steps the tensors, their moments and the last sum of gradients; nothing once the run has ended.
+    expect([...held]).toEqual([4 * trainedBytes]);
+    expect(traffic.held).toBe(0);
     const perStep = (kind: keyof Traffic) => (traffic[kind] - before[kind]) / 10;
     return { run, to: perStep("to"), from: perStep("from") };
   }

@@ -2,7 +2,7 @@
 
 import { availableParallelism } from "node:os";
 import * as ort from "onnxruntime-node";
-import { InputError } from "../../core/errors.ts";
+import { DeviceError, InputError } from "../../core/errors.ts";
 import { decodeFloat16 } from "../../core/formats/float16.ts";
 import { widenInputs } from "../../core/graph/lowering/half-precision.ts";
 import { webgpuRules } from "../../core/graph/lowering/webgpu.ts";
@@ -143,10 +143,32 @@ function once<T>(compute: () => Promise<T>): () => Promise<T> {
 }
 
 function describeFailure(error: Error): Error {
-  const [reason] = /Failed to get a WebGPU adapter.*/.exec(error.message) ?? [];
-  if (reason === undefined) return error;
-  return new InputError(
-    `There is no WebGPU device here (${reason}); choose the device "cpu", or install the driver of the graphics card.`,
-    { cause: error },
-  );
+  const { message } = error;
+  const options = { cause: error };
+  const [reason] = /Failed to get a WebGPU adapter.*/.exec(message) ?? [];
+  if (reason !== undefined)
+    return new InputError(
+      `There is no WebGPU device here (${reason}); choose the device "cpu", or install the driver of the graphics card.`,
+      options,
+    );
+  const [, size, limit] =
+    /Buffer size \((\d+)\) exceeds the max buffer size limit \((\d+)\)/.exec(message) ?? [];
+  if (size !== undefined)
+    return new DeviceError(
+      `A tensor takes ${size} bytes, and the graphics card's driver gives ${limit} in one piece at most; take shorter micro-batches (micro_batch_tokens), fewer blocks at a time (segment_size) or a model with a smaller vocabulary, or choose the device "cpu".`,
+      options,
+    );
+  // Where there is no memory left, ONNX Runtime goes on with a buffer that is none.
+  if (/OUT_OF_DEVICE_MEMORY|OUT_OF_HOST_MEMORY|[Oo]ut of memory|\[Invalid Buffer/.test(message))
+    return new DeviceError(
+      'The graphics card has no memory left; take shorter micro-batches (micro_batch_tokens), fewer blocks at a time (segment_size) or smaller weights (storage), or choose the device "cpu".',
+      options,
+    );
+  const [lost] = /.*\b[Dd]evice(?: is| was|) lost\b.*|.*DeviceLost.*/.exec(message) ?? [];
+  if (lost !== undefined)
+    return new DeviceError(
+      `The graphics card was lost as it computed (${lost.trim()}); its driver was reset, or another program took it.`,
+      options,
+    );
+  return error;
 }

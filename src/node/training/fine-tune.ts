@@ -15,6 +15,7 @@ import { countParameters } from "../../core/architectures/modules.ts";
 import type { BatchOptions } from "../../core/data/batch.ts";
 import { createGenerator, type LocalGenerator } from "../../core/decoding/batch-generator.ts";
 import { createEngine, type Engine } from "../../core/engine/engine.ts";
+import { DeviceError } from "../../core/errors.ts";
 import type { DistillOptions } from "../../core/objectives/distill.ts";
 import type { Device } from "../../core/runtime/device.ts";
 import { makeInterruptible } from "../../core/runtime/interruptible.ts";
@@ -88,18 +89,26 @@ export async function fineTune(options: RunOptions, events: RunEvents = {}): Pro
   });
 }
 
+/** What may be otherwise when a run goes on. */
+export type ResumeChanges = Pick<RunOptions, "device">;
+
 /**
  * Goes on with a run that was interrupted, from its last checkpoint. The result equals that of a run that was not,
  * bit for bit on the same machine.
  *
+ * @param changes a device in place of the run's, on which losses differ in the last digits
  * @throws InputError if `path` is not a run's folder, or its model or data have changed; a module of rewards may be another one only
  *   after it has failed.
  * @example
  * const { outcome } = await resumeRun("runs/faq");
  */
-export async function resumeRun(path: string, events: RunEvents = {}): Promise<RunResult> {
+export async function resumeRun(
+  path: string,
+  events: RunEvents = {},
+  changes: ResumeChanges = {},
+): Promise<RunResult> {
   const { folder, config: recorded } = openRunFolder(path);
-  const config = completeOptions(recorded, folder.config);
+  const config = completeOptions({ ...recorded, ...changes }, folder.config);
   checkEntries(path);
   const inputs = await readInputs(config, events);
   return withLock(path, "run", () => {
@@ -162,7 +171,11 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
     });
     const parameterCount = countAllParameters(model.config, { adaptation, parameters });
     const measure = () => computeEfficiency(state.progress, state.progress.usage, parameterCount);
-    const outcome = await runAndLog(engine, plan, state, { folder, steps, events, measure });
+    const outcome = await runAndLog(engine, plan, state, { folder, steps, events, measure }).catch(
+      (error) => {
+        throw error instanceof DeviceError ? adviseToResume(error, folder) : error;
+      },
+    );
     const tuned: AdaptedModel = { ...model, adapter: { adaptation, parameters } };
     const efficiency = measure();
     if (efficiency) writeEfficiency(folder, efficiency);
@@ -183,6 +196,14 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
     await engine.release();
     await teacher?.release();
   }
+}
+
+/** The error with how to go on. */
+function adviseToResume(error: DeviceError, { path, checkpoints }: RunFolder): DeviceError {
+  const newest = listCheckpoints(checkpoints).at(-1);
+  const kept = newest === undefined ? "No step is kept" : `The checkpoint of step ${newest} is kept`;
+  const advice = `go on with \`slimtune resume ${path}\`, or on the CPU with \`slimtune resume ${path} --device cpu\``;
+  return new DeviceError(`${error.message} ${kept}; ${advice}.`, { cause: error });
 }
 
 /** The examples with the log-probabilities that the model gives them as the run begins, where the objective needs them: those that it sees. */

@@ -1,7 +1,7 @@
 /** @file A run by its folder: what it was told, what it has measured, and how to go on with it. */
 
 import { withLock } from "../files/lock.ts";
-import { type RunResult, resumeRun } from "./fine-tune.ts";
+import { type ResumeChanges, type RunResult, resumeRun } from "./fine-tune.ts";
 import { type Metrics, readMetrics } from "./metrics-log.ts";
 import type { RunConfig } from "./run-config.ts";
 import type { RunEvents } from "./run-events.ts";
@@ -19,9 +19,10 @@ export interface TuningRun {
    * Goes on from the last checkpoint. The result equals that of a run that was not interrupted, bit for bit on the same
    * machine.
    *
+   * @param changes a device in place of the run's, on which losses differ in the last digits
    * @throws InputError if the model or the data have changed, or another process is at it.
    */
-  resume(events?: RunEvents): Promise<RunResult>;
+  resume(events?: RunEvents, changes?: ResumeChanges): Promise<RunResult>;
   /** Removes what a process has left that was ended between the run's result and its own end. */
   removeLeftovers(): Promise<void>;
 }
@@ -41,7 +42,7 @@ export function openRun(path: string): TuningRun {
     config,
     metrics: readMetrics(folder.metrics),
     result: findResult(folder, config),
-    resume: (events) => resumeRun(path, events),
+    resume: (events, changes) => resumeRun(path, events, changes),
     removeLeftovers: () => withLock(path, "run", async () => {}),
   };
 }
