@@ -116,7 +116,15 @@ export type { LoadOptions } from "./core/models/load-weights.ts";
 export { adjustChat, type Model } from "./core/models/model.ts";
 export type { ModelWeights } from "./core/models/weights.ts";
 export type { Random } from "./core/random.ts";
-export type { Device, HostTensor, Program, RowMatrix, StoredMatrix } from "./core/runtime/device.ts";
+export type {
+  AnyTensor,
+  Device,
+  DeviceTensor,
+  HostTensor,
+  Program,
+  RowMatrix,
+  StoredMatrix,
+} from "./core/runtime/device.ts";
 export type { ChatMessage, ChatSettings } from "./core/tokenization/chat-template.ts";
 export type { TokenizerFiles } from "./core/tokenization/hugging-face.ts";
 export type { Tokenizer } from "./core/tokenization/tokenizer.ts";

@@ -84,6 +84,7 @@ export {
   type DropoutKey,
   type Engine,
   type EngineOptions,
+  type GradientSums,
   type HiddenLoss,
   sumLosses,
 } from "./engine/engine.ts";
@@ -136,7 +137,15 @@ export {
 export { sft } from "./objectives/sft.ts";
 export { dequantizeInt8, type Int8Matrix, quantizeInt8 } from "./quantization/int8.ts";
 export { dequantizeNF4, type NestedStatistics, type NF4Tensor, quantizeNF4 } from "./quantization/nf4.ts";
-export { type Device, float32, type HostTensor, int64, type Program } from "./runtime/device.ts";
+export {
+  type AnyTensor,
+  type Device,
+  type DeviceTensor,
+  float32,
+  type HostTensor,
+  int64,
+  type Program,
+} from "./runtime/device.ts";
 export { makeInterruptible } from "./runtime/interruptible.ts";
 export type { ChatMessage, ChatSettings } from "./tokenization/chat-template.ts";
 export { openFolderTokenizer } from "./tokenization/hugging-face.ts";

@@ -1,6 +1,6 @@
 /** @file What a browser adds to the core: `slimtune/web`. It needs the package onnxruntime-web. */
 
 export type { ByteSource, SourceFolder } from "../core/formats/byte-source.ts";
-export type { Device, HostTensor, Program } from "../core/runtime/device.ts";
+export type { AnyTensor, Device, DeviceTensor, HostTensor, Program } from "../core/runtime/device.ts";
 export { blobFolder, blobSource, openUrl } from "./byte-sources.ts";
 export { openWebDevice, type WebDeviceName } from "./device.ts";
