@@ -28,17 +28,13 @@ export interface Parameter {
   readonly data: Float32Array;
   /** Whether it is part of an adapter without being trained. Default false. */
   readonly isFrozen?: boolean;
-  /** Whether `data` always holds the same values, so that a device may keep them. Default false. */
-  readonly isConstant?: boolean;
   /** Where it is while a device holds it; `data` cannot be read then. */
   readonly onDevice?: DeviceTensor;
 }
 
 /** The tensor as programs take it. */
 export function tensorOf(parameter: Parameter): AnyTensor {
-  if (parameter.onDevice) return parameter.onDevice;
-  const { dims, data, isConstant } = parameter;
-  return { ...float32(data, dims), ...(isConstant && { isConstant }) };
+  return parameter.onDevice ?? float32(parameter.data, parameter.dims);
 }
 
 /** Tensors by full name, such as "model.layers.0.self_attn.q_proj.lora_A.weight". */
@@ -184,13 +180,10 @@ export function trainedOf(parameters: Parameters): Parameters {
   return new Map([...parameters].filter(([, { isFrozen }]) => !isFrozen));
 }
 
-/** The same tensors with values of their own. @param isConstant whether these are to stay as they are */
-export function copyParameters(parameters: Parameters, isConstant = false): Map<string, Parameter> {
+/** The same tensors with values of their own. */
+export function copyParameters(parameters: Parameters): Map<string, Parameter> {
   return new Map(
-    [...parameters].map(([name, parameter]) => [
-      name,
-      { ...parameter, data: parameter.data.slice(), ...(isConstant && { isConstant }) },
-    ]),
+    [...parameters].map(([name, parameter]) => [name, { ...parameter, data: parameter.data.slice() }]),
   );
 }
 

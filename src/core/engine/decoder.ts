@@ -2,7 +2,7 @@
 
 import { outputModule } from "../adapters/adaptation.ts";
 import type { Adapter } from "../adapters/adapted-model.ts";
-import { copyParameters, tensorOf } from "../adapters/parameters.ts";
+import { tensorOf } from "../adapters/parameters.ts";
 import type { ModelConfig } from "../architectures/architecture.ts";
 import type { Past } from "../architectures/attention.ts";
 import {
@@ -21,12 +21,9 @@ import {
   type AnyTensor,
   type Device,
   float32,
-  free,
   type HostTensor,
   int64,
   type Program,
-  take,
-  valuesOf,
 } from "../runtime/device.ts";
 import { chooseQueryChunks, createCacheMask, createKeyRanges, type NewTokens } from "./attention-mask.ts";
 import { createEmbedding, tableWith } from "./embedding.ts";
@@ -97,7 +94,7 @@ type Feeds = Record<string, AnyTensor>;
 interface Span {
   readonly start: number;
   /** @param past what the cache holds, or the chunks of the queries if it holds nothing */
-  readonly program: (past: Past | number) => Promise<Program<AnyTensor>>;
+  readonly program: (past: Past | number) => Promise<Program>;
   readonly feeds: () => Promise<Feeds>;
   readonly blocks: number;
 }
@@ -129,8 +126,7 @@ export function createDecoder(
   { stepBits }: DecoderOptions = {},
 ): Decoder {
   const programs = createProgramCache(device);
-  const { compileOnce, compileKeeping, release } = programs;
-  const keepsOutput = (name: string) => name === "output";
+  const { compileOnce, release } = programs;
 
   const embedding = createEmbedding(compileOnce, config, weights, adaptation);
   const headTensor = config.tieWordEmbeddings ? embeddingName : headName;
@@ -161,13 +157,10 @@ export function createDecoder(
       blocks: 1,
       feeds: () => blockFeeds("0", layer, plan, weights, parameters),
       program: (past) =>
-        compileKeeping(
-          `block ${past} ${plan.signature}`,
-          () =>
-            typeof past === "number"
-              ? buildFirstBlocks(config, [plan], past, () => asStored)
-              : buildCachedBlocks(config, [plan], "S", past, () => asStored),
-          keepsOutput,
+        compileOnce(`block ${past} ${plan.signature}`, () =>
+          typeof past === "number"
+            ? buildFirstBlocks(config, [plan], past, () => asStored)
+            : buildCachedBlocks(config, [plan], "S", past, () => asStored),
         ),
     }));
 
@@ -204,15 +197,11 @@ export function createDecoder(
       blocks: end - start,
       feeds: weights.readsBlocks ? readFeeds : once(readFeeds),
       program: () =>
-        compileKeeping(
-          `step ${start}`,
-          async () => {
-            const sources: WeightSource[] = [];
-            for (const block of blocks.keys()) sources.push(await sourceOf(block));
-            return buildCachedBlocks(config, blocks, 1, "own", (block) => sources[block]!);
-          },
-          keepsOutput,
-        ),
+        compileOnce(`step ${start}`, async () => {
+          const sources: WeightSource[] = [];
+          for (const block of blocks.keys()) sources.push(await sourceOf(block));
+          return buildCachedBlocks(config, blocks, 1, "own", (block) => sources[block]!);
+        }),
     };
   };
   const stepSpans = (prepared: PreparedAdapters): Span[] => {
@@ -231,9 +220,7 @@ export function createDecoder(
     const plans = Array.from({ length: config.numHiddenLayers }, (_, layer) =>
       planLayer(config, layer, adaptation),
     );
-    // What changes in place would be given to a device with each token.
-    const fixed = device.compileKeeping ? copyParameters(parameters, true) : parameters;
-    return prepareAdapters(device, { config, weights }, plans, { adaptation, parameters: fixed });
+    return prepareAdapters(device, { config, weights }, plans, { adaptation, parameters });
   });
   const singles = once(async () => singleBlocks(await prepared()));
   const steps = once(async () => stepSpans(await prepared()));
@@ -287,7 +274,7 @@ export function createDecoder(
     const keys: Float32Array[] = [];
     const values: Float32Array[] = [];
     const embedded = await embedding.embed(tokens.inputIds, parameters);
-    let hidden: AnyTensor = float32(embedded, [rows, length, config.hiddenSize]);
+    let hidden: HostTensor = float32(embedded, [rows, length, config.hiddenSize]);
     for (const span of spans) {
       const feeds: Feeds = { ...shared, ...(await span.feeds()), hidden };
       for (let block = 0; block < span.blocks; block++)
@@ -295,13 +282,12 @@ export function createDecoder(
           feeds[cacheName(block, each, "past")] = float32(past[each][span.start + block]!, pastDims);
       const results = await (await span.program(kind)).run(feeds);
       for (let block = 0; block < span.blocks; block++) {
-        keys.push(valuesOf(results[cacheName(block, "keys", "new")]!));
-        values.push(valuesOf(results[cacheName(block, "values", "new")]!));
+        keys.push(results[cacheName(block, "keys", "new")]!.data as Float32Array);
+        values.push(results[cacheName(block, "values", "new")]!.data as Float32Array);
       }
-      free(hidden);
       hidden = results.output!;
     }
-    return { hidden: await take(hidden), keyValues: { rows, length, keys, values } };
+    return { hidden, keyValues: { rows, length, keys, values } };
   };
 
   const [vocabSize, hiddenSize] = table.dims as [number, number];

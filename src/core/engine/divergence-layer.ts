@@ -4,7 +4,7 @@ import type { ModelConfig } from "../architectures/architecture.ts";
 import type { RowRange } from "../formats/weight-file.ts";
 import { addTo } from "../models/matrix-rows.ts";
 import type { Divergence } from "../objectives/divergences.ts";
-import { type AnyTensor, float32, free, type HostTensor, take, valuesOf } from "../runtime/device.ts";
+import { type AnyTensor, float32, free, type HostTensor, takeValues, valuesOf } from "../runtime/device.ts";
 import {
   buildDivergenceGradients,
   buildDivergenceSlice,
@@ -103,8 +103,8 @@ export function createDivergenceLayer(
       buildNormalizerSlice(config, head, options),
     );
     const { largest, sum } = await slices.fold(program, weights, feeds, emptySoftmax(rows.dims[0]!));
-    const sums = valuesOf(await take(sum!));
-    const logNormalizers = valuesOf(await take(largest!)).map((value, row) => value + Math.log(sums[row]!));
+    const sums = await takeValues(sum!);
+    const logNormalizers = (await takeValues(largest!)).map((value, row) => value + Math.log(sums[row]!));
     return { ...feeds, logNormalizer: column(logNormalizers) };
   };
 
@@ -140,7 +140,7 @@ export function createDivergenceLayer(
         const some = await rows.between(start, end);
         const part = await normalizeRows(some, weights, options);
         free(some);
-        normalized.set(valuesOf(await take(part.normalized)), start * hiddenSize);
+        normalized.set(await takeValues(part.normalized), start * hiddenSize);
         logNormalizers.set(part.logNormalizer.data as Float32Array, start);
       });
       return {
@@ -181,7 +181,7 @@ export function createDivergenceLayer(
       const options = { temperature, dropout: kept !== undefined };
       const programOf = (ofHead: boolean) =>
         compileKeeping(
-          `divergence gradients ${divergence.name} ${ofHead} ${JSON.stringify(options)}`,
+          `gradients ${divergence.name} ${ofHead} ${JSON.stringify(options)}`,
           () => buildDivergenceGradients(config, head, options, divergence, ofHead),
           keepsNormalized,
         );

@@ -12,7 +12,6 @@ import {
 } from "../architectures/modules.ts";
 import type { Batch, TokenBatch } from "../data/batch.ts";
 import { InputError } from "../errors.ts";
-import { input } from "../graph/tensor.ts";
 import { addTo, gatherRows, scatterAddRows, wholeOf } from "../models/matrix-rows.ts";
 import type { ModelWeights } from "../models/weights.ts";
 import type { Divergence } from "../objectives/divergences.ts";
@@ -27,6 +26,7 @@ import {
   int64,
   isOnDevice,
   take,
+  takeValues,
   valuesOf,
 } from "../runtime/device.ts";
 import { chooseQueryChunks, createKeyRanges } from "./attention-mask.ts";
@@ -42,15 +42,7 @@ import { createEmbedding, tableWith } from "./embedding.ts";
 import { createTables, listWindows, type RotaryTables, rotaryFeeds } from "./layer-context.ts";
 import { createOutputLayer } from "./output-layer.ts";
 import { createProgramCache } from "./program-cache.ts";
-import {
-  buildBackward,
-  buildForward,
-  buildRows,
-  buildRowsSum,
-  buildWholeStep,
-  gradientName,
-  type HeadOptions,
-} from "./programs.ts";
+import { buildBackward, buildForward, buildWholeStep, gradientName, type HeadOptions } from "./programs.ts";
 import {
   blockFeeds,
   firstTrainedLayer,
@@ -289,7 +281,7 @@ export function createEngine(
     compileKeeping(
       `whole ${keeps} ${JSON.stringify(options)}`,
       () => buildWholeStep(config, segment.layers, options, headOptions, segment.toHidden),
-      keptOf(segment, keeps),
+      (name) => keeps && isOfBlocks(name),
     );
 
   const wholeDivergence = (
@@ -303,7 +295,7 @@ export function createEngine(
     return compileKeeping(
       `whole ${keeps} ${divergence.name} ${temperature} ${JSON.stringify(options)}`,
       () => buildWholeDivergence(config, layers, options, headOptions, toHidden, temperature, divergence),
-      keptOf(segment, keeps),
+      (name) => keeps && isOfBlocks(name),
     );
   };
 
@@ -382,60 +374,29 @@ export function createEngine(
     parameters: Parameters,
   ): Promise<HostTensor> => float32(await embedding.embed(inputIds, parameters), dims);
 
-  /** The tensor where programs leave theirs, so that it travels once however often it is given to them. */
-  const upload = async (x: HostTensor): Promise<AnyTensor> => {
-    if (!device.compileKeeping) return x;
-    const program = await compileKeeping("upload", () => ({ y: input("x", x.dtype, ["N"]) }));
-    return (await program.run({ x })).y!;
-  };
-
   /** Rows of a hidden state at flat positions. */
-  const rowsAt = (hidden: AnyTensor, positions: Int32Array): HiddenRows => {
-    if (!isOnDevice(hidden)) return rowsInMemory(gatherRows(hidden, positions), config.hiddenSize);
-    return {
-      count: positions.length,
-      async between(start, end) {
-        const some = int64(positions.subarray(start, end), [end - start]);
-        const program = await compileKeeping("rows", () => buildRows(config));
-        return (await program.run({ hidden, positions: some })).rows!;
-      },
-    };
-  };
+  const rowsAt = (hidden: AnyTensor, positions: Int32Array): HiddenRows =>
+    isOnDevice(hidden)
+      ? {
+          count: positions.length,
+          between: (start, end) => device.operations!.rowsAt(hidden, positions.subarray(start, end)),
+        }
+      : rowsInMemory(gatherRows(hidden, positions), config.hiddenSize);
 
   /** Adds up gradients of rows of a hidden state, of whose shape the sum is. */
   const sumRows = (hidden: AnyTensor) => {
-    const dims = hidden.dims as readonly [number, number, number];
-    let sum: AnyTensor | undefined;
-    const zeros = () => float32(new Float32Array(dims[0] * dims[1] * dims[2]), dims);
-    const onHost = (positions: Int32Array, rows: AnyTensor) => {
-      sum ??= zeros();
-      scatterAddRows(valuesOf(sum), positions, valuesOf(rows));
-    };
-    const onDevice = async (positions: Int32Array, rows: AnyTensor) => {
-      const isFirst = sum === undefined;
-      const before = sum ?? hidden;
-      const places = int64(
-        Int32Array.from({ length: 2 * positions.length }, (_, i) => {
-          const position = positions[i >> 1]!;
-          return i % 2 === 0 ? Math.floor(position / dims[1]) : position % dims[1];
-        }),
-        [positions.length, 2],
-      );
-      const program = await compileKeeping(`rows sum ${isFirst}`, () => buildRowsSum(config, isFirst));
-      const results = await program.run({ before, places, rows });
-      if (!isFirst) free(before);
-      free(rows);
-      sum = results.sum!;
-    };
+    let onDevice: DeviceTensor | undefined;
+    const sum = new Float32Array(hidden.dims.reduce((size, dim) => size * dim));
     return {
       addAt:
         (positions: Int32Array): AddRows =>
         async (rows, start, end) => {
           const some = positions.subarray(start, end);
-          if (isOnDevice(rows)) await onDevice(some, rows);
-          else onHost(some, rows);
+          if (isOnDevice(rows) && isOnDevice(hidden))
+            onDevice = await device.operations!.addRows(onDevice, hidden, some, rows);
+          else scatterAddRows(sum, some, valuesOf(rows));
         },
-      sum: () => sum ?? zeros(),
+      sum: () => onDevice ?? float32(sum, hidden.dims),
     };
   };
 
@@ -451,7 +412,8 @@ export function createEngine(
   ): Promise<Feeds> => {
     const dims = [batch.rows, batch.length, config.hiddenSize];
     const context = contextOf(batch);
-    let results: Feeds = { output: await upload(await embed(batch.inputIds, dims, parameters)) };
+    const embedded = await embed(batch.inputIds, dims, parameters);
+    let results: Feeds = { output: (await device.operations?.upload(embedded)) ?? embedded };
     for (const segment of segments) {
       const { output, contribution } = results;
       const hidden = output!;
@@ -677,7 +639,7 @@ export function createEngine(
     dHidden: AnyTensor,
     parameters: Parameters,
     gradients: GradientSums,
-  ) => embedding.accumulate(batch.inputIds, valuesOf(await take(dHidden)), parameters, gradients);
+  ) => embedding.accumulate(batch.inputIds, await takeValues(dHidden), parameters, gradients);
 
   return {
     device,
@@ -687,12 +649,8 @@ export function createEngine(
         return scores.logProbabilities;
       });
     },
-    async accumulate(
-      batch,
-      parameters,
-      gradients,
-      { weights, dropout, distillation, hiddenLoss, contributionGradient, stateGradient },
-    ) {
+    async accumulate(batch, parameters, gradients, { weights, dropout, ...losses }) {
+      const { distillation, hiddenLoss, contributionGradient, stateGradient } = losses;
       if (hiddenLoss) checkHiddenLoss(hiddenLoss);
       const key = drops ? dropout : undefined;
       const isOfOutput = !hiddenLoss && !contributionGradient && !stateGradient;
@@ -700,19 +658,16 @@ export function createEngine(
         return accumulateWholeDivergence(batch, parameters, gradients, distillation, key);
       const accumulate = isWhole && !distillation && isOfOutput ? accumulateWhole : accumulateBySegment;
       return accumulate(batch, parameters, gradients, {
+        ...losses,
         weights: asWeights(weights, batch.labels.length),
         ...(key && { dropout: key }),
-        ...(distillation && { distillation }),
-        ...(hiddenLoss && { hiddenLoss }),
-        ...(contributionGradient && { contributionGradient }),
-        ...(stateGradient && { stateGradient }),
       });
     },
     async contributions(batch, parameters) {
       const { output, contribution } = await runSegments(batch, parameters);
       free(output);
       if (!contribution) throw new Error("The last block's attention adapter has no contribution.");
-      return valuesOf(await take(contribution));
+      return await takeValues(contribution);
     },
     states: (batch, parameters) =>
       withRows(batch, batch.labelPositions, parameters, (rows) =>
@@ -786,10 +741,9 @@ function listGradients({ start, layers }: Segment): (readonly [output: string, n
   });
 }
 
-/** Which outputs of a program of a whole step stay on the device: of trained tensors those of the blocks. */
-function keptOf(segment: Segment, keeps: boolean): (name: string) => boolean {
-  const kept = new Set(keeps ? listGradients(segment).map(([output]) => output) : []);
-  return (name) => kept.has(name);
+/** Whether an output of a program of a whole step is the gradient of a tensor of its blocks. */
+function isOfBlocks(name: string): boolean {
+  return / of \d+\./.test(name);
 }
 
 function asWeights(weights: number | Float32Array, count: number): Float32Array {

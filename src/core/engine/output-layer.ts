@@ -11,7 +11,7 @@ import {
   free,
   type HostTensor,
   readValues,
-  take,
+  takeValues,
   valuesOf,
 } from "../runtime/device.ts";
 import {
@@ -162,7 +162,7 @@ export function createOutputLayer(
     };
     const programOf = (ofHead: boolean) =>
       compileKeeping(
-        `adapted gradients ${kept !== undefined} ${ofHead}`,
+        `adapted ${kept !== undefined} ${ofHead}`,
         () => buildAdaptedGradients(config, options, kept !== undefined, ofHead),
         keepsNormalized,
       );
@@ -221,13 +221,15 @@ export function createOutputLayer(
     return { logProbabilities, likeliest, normalized, logNormalizers };
   };
 
+  const normalizeAll = async (rows: HiddenRows, weights: HeadWeights): Promise<AnyTensor> => {
+    const given = await rows.between(0, rows.count);
+    const normalized = await slices.normalize(given, weights);
+    free(given);
+    return normalized;
+  };
+
   return {
-    async states(rows, weights) {
-      const given = await rows.between(0, rows.count);
-      const { data } = await take(await slices.normalize(given, weights));
-      free(given);
-      return data as Float32Array;
-    },
+    states: async (rows, weights) => takeValues(await normalizeAll(rows, weights)),
     async accumulateStates(rows, weights, gradients, dStates, addRows) {
       const given = await rows.between(0, rows.count);
       const dRows = await slices.accumulateNormalized(given, weights, gradients, matrix(dStates));
@@ -236,9 +238,7 @@ export function createOutputLayer(
     },
     async logits(rows, weights) {
       const { count } = rows;
-      const given = await rows.between(0, count);
-      const normalized = await slices.normalize(given, weights);
-      free(given);
+      const normalized = await normalizeAll(rows, weights);
       const program = await compileOnce("logits", () => buildLogits(config, options));
       const logits = new Float32Array(count * vocabSize);
       for await (const { start, size, feeds } of slicesOf(weights)) {

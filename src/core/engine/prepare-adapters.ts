@@ -78,7 +78,7 @@ export async function prepareAdapters(
     const results = await (await program).run(feeds);
     for (const [name] of computed) {
       const { dims, data } = results[name]!;
-      withPrepared.set(`${fullName}.${name}`, { dims, data: data as Float32Array, isConstant: true });
+      withPrepared.set(`${fullName}.${name}`, { dims, data: data as Float32Array });
     }
     const kept = new Map(specs.map((spec) => [spec.name, spec]));
     return Object.entries(tensors).map(

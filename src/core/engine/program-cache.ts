@@ -18,30 +18,28 @@ export interface ProgramCache {
     build: () => Outputs | Promise<Outputs>,
     keeps?: (name: string) => boolean,
   ): Promise<Program<AnyTensor>>;
+  readonly operations: Device["operations"];
   release(): Promise<void>;
 }
 
 export function createProgramCache(device: Device): ProgramCache {
   const programs = new Map<string, Promise<Program<AnyTensor>>>();
-  const once = <Result extends AnyTensor>(
-    key: string,
-    compile: () => Promise<Program<Result>>,
-  ): Promise<Program<Result>> => {
+  const compileKeeping: ProgramCache["compileKeeping"] = (key, build, keeps = () => true) => {
     const known = programs.get(key);
-    if (known) return known as Promise<Program<Result>>;
-    const program = compile();
+    if (known) return known;
+    const program = (async () => {
+      const outputs = await build();
+      return device.compileKeeping?.(outputs, keeps) ?? device.compile(outputs);
+    })();
     programs.set(key, program);
     // What could not be compiled cannot be released.
     program.catch(() => programs.delete(key));
     return program;
   };
   return {
-    compileOnce: (key, build) => once(key, async () => device.compile(await build())),
-    compileKeeping: (key, build, keeps = () => true) =>
-      once<AnyTensor>(key, async () => {
-        const outputs = await build();
-        return device.compileKeeping?.(outputs, keeps) ?? device.compile(outputs);
-      }),
+    operations: device.operations,
+    compileOnce: (key, build) => compileKeeping(key, build, () => false) as Promise<Program>,
+    compileKeeping,
     async release() {
       for (const program of programs.values()) await (await program).release();
       programs.clear();

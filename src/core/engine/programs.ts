@@ -15,7 +15,7 @@ import { normalizeFinally } from "../architectures/parts.ts";
 import { vjp } from "../graph/grad.ts";
 import { abs, add, cast, div, exp, log, max, mul, sub } from "../graph/operators/elementwise.ts";
 import { flattenRows, matmul } from "../graph/operators/matmul.ts";
-import { addAt, gather, reshape, zerosLike } from "../graph/operators/movement.ts";
+import { gather, reshape } from "../graph/operators/movement.ts";
 import {
   gatherElements,
   linearCrossEntropy,
@@ -87,28 +87,6 @@ export function buildBackward(
   return gradients(outputs, cotangents, wanted);
 }
 
-/** "rows" [N, hiddenSize] of "hidden" [B, S, hiddenSize] at the flat "positions". */
-export function buildRows({ hiddenSize }: ModelConfig): Outputs {
-  const hidden = input("hidden", "float32", ["B", "S", hiddenSize]);
-  return { rows: gather(flattenRows(hidden), input("positions", "int64", ["N"])) };
-}
-
-/**
- * The "sum" of "rows" [N, hiddenSize] added to "before" [B, S, hiddenSize] at the "places" [N, 2] of its first two axes.
- *
- * @param isFirst whether that is zeros of the shape of "before"
- */
-export function buildRowsSum({ hiddenSize }: ModelConfig, isFirst: boolean): Outputs {
-  const before = input("before", "float32", ["B", "S", hiddenSize]);
-  const places = input("places", "int64", ["N", 2]);
-  return { sum: addAt(isFirst ? zerosLike(before) : before, places, hiddenRows({ hiddenSize }, "rows")) };
-}
-
-/** The "sum" of "a" and "b". */
-export function buildSum(): Outputs {
-  return { sum: add(input("a", "float32", ["N"]), input("b", "float32", ["N"])) };
-}
-
 /** How the output layer is stored and adapted, and which of its tensors are trained. */
 export interface HeadOptions {
   readonly headDtype: "float32" | "float16";
@@ -120,8 +98,7 @@ export interface HeadOptions {
 }
 
 const normWeight = (config: ModelConfig) => input("norm", "float32", [config.hiddenSize]);
-const hiddenRows = ({ hiddenSize }: Pick<ModelConfig, "hiddenSize">, name: string) =>
-  input(name, "float32", ["N", hiddenSize]);
+const hiddenRows = (config: ModelConfig, name: string) => input(name, "float32", ["N", config.hiddenSize]);
 /** How much each label's loss counts. */
 const labelWeights = () => input("weights", "float32", ["N", 1]);
 /** Of each row the logarithm of the sum of its exponentiated logits. */

@@ -16,7 +16,6 @@ import type { ProgramCache } from "./program-cache.ts";
 import {
   buildFinalNorm,
   buildFinalNormGradients,
-  buildSum,
   gradientName,
   type HeadOptions,
   headTensorName,
@@ -137,7 +136,7 @@ export function keepsNormalized(name: string): boolean {
 }
 
 export function createVocabularySlices(
-  { compileKeeping }: Programs,
+  { compileKeeping, operations }: Programs,
   config: ModelConfig,
   options: HeadOptions,
   tile: OutputTile,
@@ -171,7 +170,7 @@ export function createVocabularySlices(
     dNormalized,
   ) => {
     const program = await compileKeeping(
-      "final norm gradients",
+      "norm gradients",
       () => buildFinalNormGradients(config, options),
       (name) => name === gradientName("rows"),
     );
@@ -183,15 +182,9 @@ export function createVocabularySlices(
 
   /** The sum of two tensors, neither of which is needed any more. */
   const addUp = async (a: AnyTensor, b: AnyTensor): Promise<AnyTensor> => {
-    if (!isOnDevice(a)) {
-      addTo(valuesOf(a), valuesOf(b));
-      return a;
-    }
-    const program = await compileKeeping("sum", buildSum);
-    const { sum } = await program.run({ a, b });
-    free(a);
-    free(b);
-    return sum!;
+    if (isOnDevice(a) && isOnDevice(b)) return operations!.add(a, b);
+    addTo(valuesOf(a), valuesOf(b));
+    return a;
   };
 
   return {

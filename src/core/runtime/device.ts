@@ -58,6 +58,24 @@ export interface Device {
     outputs: Readonly<Record<string, Tensor>>,
     keeps: (name: string) => boolean,
   ): Promise<Program<AnyTensor>>;
+  /** There where `compileKeeping` is. */
+  readonly operations?: DeviceOperations;
+}
+
+/** What a device does with float32 tensors in its memory. */
+export interface DeviceOperations {
+  upload(tensor: HostTensor): Promise<DeviceTensor>;
+  /** The sum of two tensors of one shape, which are freed. */
+  add(a: DeviceTensor, b: DeviceTensor): Promise<DeviceTensor>;
+  /** Rows [N, H] of a tensor [B, S, H] at flat positions. */
+  rowsAt(x: DeviceTensor, positions: Int32Array): Promise<DeviceTensor>;
+  /** `rows` added at flat positions to `sum`, both of which are freed; undefined stands for zeros of the shape [B, S, H] of `like`. */
+  addRows(
+    sum: DeviceTensor | undefined,
+    like: DeviceTensor,
+    positions: Int32Array,
+    rows: DeviceTensor,
+  ): Promise<DeviceTensor>;
 }
 
 export function isOnDevice(tensor: AnyTensor): tensor is DeviceTensor {
@@ -77,6 +95,11 @@ export function valuesOf(tensor: AnyTensor): Float32Array {
 /** The values of a float32 tensor, wherever they are. */
 export async function readValues(tensor: AnyTensor): Promise<Float32Array> {
   return valuesOf(isOnDevice(tensor) ? await tensor.read() : tensor);
+}
+
+/** The same of a tensor that is freed. */
+export async function takeValues(tensor: AnyTensor): Promise<Float32Array> {
+  return valuesOf(await take(tensor));
 }
 
 /** The tensor in JavaScript's memory; one of a device is freed. */

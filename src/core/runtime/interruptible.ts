@@ -10,23 +10,25 @@ import type { AnyTensor, Device, Program } from "./device.ts";
  * const device = makeInterruptible(openDevice("cpu"), AbortSignal.timeout(60_000));
  */
 export function makeInterruptible(device: Device, signal: AbortSignal): Device {
-  const interrupt = async <R extends AnyTensor>(compile: () => Promise<Program<R>>): Promise<Program<R>> => {
-    signal.throwIfAborted();
-    const program = await compile();
-    return {
-      ...program,
-      async run(inputs) {
-        signal.throwIfAborted();
-        return program.run(inputs);
-      },
+  const interrupt = <R extends AnyTensor, Given extends unknown[]>(
+    compile: (...given: Given) => Promise<Program<R>>,
+  ) => {
+    return async (...given: Given): Promise<Program<R>> => {
+      signal.throwIfAborted();
+      const program = await compile(...given);
+      return {
+        ...program,
+        async run(inputs) {
+          signal.throwIfAborted();
+          return program.run(inputs);
+        },
+      };
     };
   };
   const { compileKeeping } = device;
   return {
     ...device,
-    compile: (outputs) => interrupt(() => device.compile(outputs)),
-    ...(compileKeeping && {
-      compileKeeping: (outputs, keeps) => interrupt(() => compileKeeping(outputs, keeps)),
-    }),
+    compile: interrupt((outputs) => device.compile(outputs)),
+    ...(compileKeeping && { compileKeeping: interrupt(compileKeeping) }),
   };
 }

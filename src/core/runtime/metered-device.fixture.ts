@@ -1,6 +1,7 @@
 /** @file For tests and measurements: a device that counts what programs are given from JavaScript's memory, and what goes there. */
 
 import { type AnyTensor, type Device, type DeviceTensor, isOnDevice, type Program } from "./device.ts";
+import { createDeviceOperations } from "./device-operations.ts";
 
 export interface Traffic {
   /** Bytes; of constants those that the device does not keep. */
@@ -55,13 +56,16 @@ export function meter(device: Device): { readonly device: Device; readonly traff
     });
   };
   const { compileKeeping } = device;
+  const meteredKeeping: typeof compileKeeping =
+    compileKeeping && (async (outputs, keeps) => metered(await compileKeeping(outputs, keeps)));
   return {
     traffic,
     device: {
       ...device,
       compile: async (outputs) => metered(await device.compile(outputs)),
-      ...(compileKeeping && {
-        compileKeeping: async (outputs, keeps) => metered(await compileKeeping(outputs, keeps)),
+      ...(meteredKeeping && {
+        compileKeeping: meteredKeeping,
+        operations: createDeviceOperations(meteredKeeping),
       }),
     },
   };

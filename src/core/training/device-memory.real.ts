@@ -12,6 +12,7 @@ import { loadWeights } from "../models/load-weights.ts";
 import { sft } from "../objectives/sft.ts";
 import { findDevice, whyNoDevice } from "../runtime/webgpu-device.fixture.ts";
 import { createMoments } from "./adamw.ts";
+import { openDeviceOptimizer } from "./device-optimizer.ts";
 import { initialProgress, runTrainingLoop } from "./loop.ts";
 
 const found = await findDevice();
@@ -49,6 +50,7 @@ test.each([1, 2])("segments of %i blocks: 1,000 steps in the memory of 100", asy
       scheduler: "constant",
       warmupSteps: 0,
       maxGradNorm: 1,
+      openOptimizer: openDeviceOptimizer,
       seed: 0,
     },
     { parameters, moments: createMoments(parameters), progress: initialProgress },

@@ -21,6 +21,7 @@ import type { Device } from "../runtime/device.ts";
 import { meter, type Traffic } from "../runtime/metered-device.fixture.ts";
 import { findDevice, whyNoDevice } from "../runtime/webgpu-device.fixture.ts";
 import { createMoments } from "./adamw.ts";
+import { openDeviceOptimizer } from "./device-optimizer.ts";
 import { type LoopPlan, runTrainingLoop, type StepMetrics, type TrainingState } from "./loop.ts";
 
 const found = await findDevice();
@@ -64,6 +65,7 @@ const plan: LoopPlan = {
   scheduler: "constant_with_warmup",
   warmupSteps: 2,
   maxGradNorm: 0.5,
+  openOptimizer: openDeviceOptimizer,
   seed: 7,
 };
 

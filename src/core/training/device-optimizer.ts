@@ -10,16 +10,9 @@ import { join, reshape, slice } from "../graph/operators/movement.ts";
 import { reduceSum } from "../graph/operators/reduction.ts";
 import { input, scalar, type Tensor } from "../graph/tensor.ts";
 import { concatenate } from "../models/matrix-rows.ts";
-import {
-  type AnyTensor,
-  type Device,
-  type DeviceTensor,
-  float32,
-  free,
-  type HostTensor,
-} from "../runtime/device.ts";
+import { type AnyTensor, type DeviceTensor, float32, free, type HostTensor } from "../runtime/device.ts";
 import { type AdamWConfig, clipFactor, isDecayed } from "./adamw.ts";
-import { createArrayOptimizer, type OptimizedTensors, type Optimizer } from "./optimizer.ts";
+import { createArrayOptimizer, type OpenOptimizer } from "./optimizer.ts";
 
 /** Elements of a group's vectors at most, unless one tensor has more: a quarter of what WebGPU binds at least. */
 const groupElements = 2 ** 23;
@@ -38,22 +31,17 @@ type Feeds = Record<string, AnyTensor>;
 type Kept = Record<string, DeviceTensor>;
 
 /** Whether the engine gives a tensor to programs alone, so that a device may hold it. */
-export function isOfBlock(name: string): boolean {
+function isOfBlock(name: string): boolean {
   return /^model\.layers\.\d+\./.test(name);
 }
 
-/** @param factorOf of the learning rate of a tensor */
-export async function createDeviceOptimizer(
-  device: Device,
-  { parameters, moments }: OptimizedTensors,
-  factorOf: (name: string) => number,
-): Promise<Optimizer> {
+/** AdamW on a device with memory of its own. */
+export const openDeviceOptimizer: OpenOptimizer = async (device, { parameters, moments }, factorOf) => {
   const { compileKeeping, release } = createProgramCache(device);
   /** Runs a program all of whose outputs stay on the device. */
   const run = async (key: string, build: () => Record<string, Tensor>, feeds: Feeds): Promise<Kept> =>
     (await (await compileKeeping(key, build)).run(feeds)) as Kept;
-  const upload = async (x: HostTensor): Promise<DeviceTensor> =>
-    (await run("upload", () => ({ y: input("x", "float32", ["N"]) }), { x })).y!;
+  const { upload } = device.operations!;
 
   const ofBlocks = new Map([...parameters].filter(([name]) => isOfBlock(name)));
   const others = new Map([...parameters].filter(([name]) => !isOfBlock(name)));
@@ -175,7 +163,7 @@ export async function createDeviceOptimizer(
       await release();
     },
   };
-}
+};
 
 /** A parameter whose values are on the device, and nowhere else. */
 function held(

@@ -6,8 +6,7 @@ import type { MicroBatch } from "../data/batch.ts";
 import type { Engine } from "../engine/engine.ts";
 import { InputError } from "../errors.ts";
 import type { AdamWConfig, Moments } from "./adamw.ts";
-import { createDeviceOptimizer } from "./device-optimizer.ts";
-import { createArrayOptimizer, type Optimizer } from "./optimizer.ts";
+import { createArrayOptimizer, type OpenOptimizer, type Optimizer } from "./optimizer.ts";
 import { type SchedulerType, scheduleFactor } from "./schedule.ts";
 import {
   accumulateLoss,
@@ -30,6 +29,11 @@ export interface LoopPlan extends LossPlan {
   readonly learningRateFactor?: ((name: string) => number) | undefined;
   /** Default: AdamW's. */
   readonly optimizerStep?: OptimizerStep | undefined;
+  /**
+   * Opens AdamW where the engine computes, for plans without an `optimizerStep` and devices with memory of their own: `openDeviceOptimizer`.
+   * Default: it is computed in JavaScript.
+   */
+  readonly openOptimizer?: OpenOptimizer | undefined;
   readonly scheduler: SchedulerType;
   readonly warmupSteps: number;
   readonly maxGradNorm: number;
@@ -160,9 +164,14 @@ export async function runTrainingLoop<P extends Progress>(
   state: TrainingState<P>,
   events: LoopEvents<P>,
 ): Promise<LoopOutcome> {
-  const optimizer = await openOptimizer(engine, plan, state);
+  const { optimizerStep, openOptimizer, learningRateFactor = () => 1 } = plan;
+  // A method's own step is taken in JavaScript.
+  const optimizer =
+    !optimizerStep && openOptimizer && engine.device?.operations
+      ? await openOptimizer(engine.device, state, learningRateFactor)
+      : createArrayOptimizer(state, optimizerStep);
   const save = async () => {
-    await optimizer.save();
+    await optimizer.save?.();
     await events.save(state);
   };
   try {
@@ -186,18 +195,8 @@ export async function runTrainingLoop<P extends Progress>(
     await save();
     return "interrupted";
   } finally {
-    await optimizer.release();
+    await optimizer.release?.();
   }
-}
-
-/** AdamW where the engine computes; a method's own step is taken in JavaScript. */
-async function openOptimizer(
-  { device }: Engine,
-  { optimizerStep, learningRateFactor }: LoopPlan,
-  state: TrainingState,
-): Promise<Optimizer> {
-  if (optimizerStep || !device?.compileKeeping) return createArrayOptimizer(state, optimizerStep);
-  return createDeviceOptimizer(device, state, learningRateFactor ?? (() => 1));
 }
 
 function isEvaluationDue(plan: LoopPlan, { step, evaluated }: Progress): boolean {
@@ -214,7 +213,7 @@ async function trainStep<P extends Progress>(
   const started = performance.now();
   const { progress } = state;
   optimizer.clear();
-  if (plan.readsState) await optimizer.save();
+  if (plan.readsState) await optimizer.save?.();
   const { examples, metrics } = await drawExamples(plan, state, events);
   const { value, batches } = await accumulateLoss(
     engine,

@@ -3,6 +3,7 @@
 import type { OptimizerStep } from "../adapters/method.ts";
 import { type Parameters, zerosLike } from "../adapters/parameters.ts";
 import type { GradientSums } from "../engine/engine.ts";
+import type { Device } from "../runtime/device.ts";
 import { type AdamWConfig, clipGradients, gradientNorm, type Moments, updateAdamW } from "./adamw.ts";
 
 export interface Optimizer {
@@ -16,9 +17,9 @@ export interface Optimizer {
   gradientNorm(): Promise<number>;
   /** One step, with gradients clipped, of whole tensors or not at all. @param norm of the gradients */
   update(norm: number, options: StepOptions): Promise<void>;
-  /** Brings the tensors and moments that it was opened with up to date. */
-  save(): Promise<void>;
-  release(): Promise<void>;
+  /** Brings the tensors and moments that it was opened with up to date. Default: they are. */
+  save?(): Promise<void>;
+  release?(): Promise<void>;
 }
 
 export interface StepOptions {
@@ -35,6 +36,17 @@ export interface OptimizedTensors {
   readonly parameters: Parameters;
   readonly moments: Moments;
 }
+
+/**
+ * Opens an optimizer over tensors that a device holds until it is released.
+ *
+ * @param factorOf of the learning rate of a tensor
+ */
+export type OpenOptimizer = (
+  device: Device,
+  tensors: OptimizedTensors,
+  factorOf: (name: string) => number,
+) => Promise<Optimizer>;
 
 /** The optimizer over JavaScript's arrays, which are always up to date. @param optimizerStep in place of AdamW's */
 export function createArrayOptimizer(
@@ -57,7 +69,5 @@ export function createArrayOptimizer(
         optimizerStep({ parameters, gradients, step, learningRateOf, optimizer: config }, adamW);
       else adamW();
     },
-    save: async () => {},
-    release: async () => {},
   };
 }

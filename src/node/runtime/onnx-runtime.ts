@@ -15,6 +15,7 @@ import {
   type HostTensor,
   type Program,
 } from "../../core/runtime/device.ts";
+import { createDeviceOperations } from "../../core/runtime/device-operations.ts";
 import { createResidentTensors, type ResidentSessions } from "../../core/runtime/resident-tensors.ts";
 import { compileProgram, type Session, sessionOptions } from "../../core/runtime/session.ts";
 
@@ -101,7 +102,12 @@ export function openDevice(
     const kept = Object.keys(outputs).filter(keeps);
     return compileProgram(outputs, (model) => create(model, kept), { rules, place, keeps, hold });
   };
-  return { name, compile: (outputs) => compileKeeping(outputs, () => false), compileKeeping };
+  return {
+    name,
+    compile: (outputs) => compileKeeping(outputs, () => false),
+    compileKeeping,
+    operations: createDeviceOperations(compileKeeping),
+  };
 }
 
 /** Compiles the smallest program. @throws InputError if there is no such device in the machine. */

@@ -20,6 +20,7 @@ import type { DistillOptions } from "../../core/objectives/distill.ts";
 import type { Device } from "../../core/runtime/device.ts";
 import { makeInterruptible } from "../../core/runtime/interruptible.ts";
 import { createMoments } from "../../core/training/adamw.ts";
+import { openDeviceOptimizer } from "../../core/training/device-optimizer.ts";
 import type { LoopOutcome, LoopPlan, TrainingState } from "../../core/training/loop.ts";
 import type { ReferencedExample } from "../../core/training/scored-examples.ts";
 import { listSeen } from "../../core/training/step-plan.ts";
@@ -335,6 +336,7 @@ export function planLoop(
     scheduler: config.lr_scheduler_type,
     warmupSteps: Math.ceil(config.warmup_ratio * totalSteps),
     maxGradNorm: config.max_grad_norm,
+    openOptimizer: openDeviceOptimizer,
     seed: config.seed,
   };
 }
