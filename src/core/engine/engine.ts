@@ -412,8 +412,7 @@ export function createEngine(
   ): Promise<Feeds> => {
     const dims = [batch.rows, batch.length, config.hiddenSize];
     const context = contextOf(batch);
-    const embedded = await embed(batch.inputIds, dims, parameters);
-    let results: Feeds = { output: (await device.operations?.upload(embedded)) ?? embedded };
+    let results: Feeds = { output: await embed(batch.inputIds, dims, parameters) };
     for (const segment of segments) {
       const { output, contribution } = results;
       const hidden = output!;
