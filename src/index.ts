@@ -119,6 +119,7 @@ export type { Random } from "./core/random.ts";
 export type {
   AnyTensor,
   Device,
+  DeviceOperations,
   DeviceTensor,
   HostTensor,
   Program,

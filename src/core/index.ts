@@ -140,6 +140,7 @@ export { dequantizeNF4, type NestedStatistics, type NF4Tensor, quantizeNF4 } fro
 export {
   type AnyTensor,
   type Device,
+  type DeviceOperations,
   type DeviceTensor,
   float32,
   type HostTensor,
@@ -176,6 +177,7 @@ export {
   type StepMetrics,
   type TrainingState,
 } from "./training/loop.ts";
+export type { OpenOptimizer, OptimizedTensors, Optimizer, UpdateOptions } from "./training/optimizer.ts";
 export type { SchedulerType } from "./training/schedule.ts";
 export type { ReferencedExample } from "./training/scored-examples.ts";
 export type { LossPlan, WrittenExamples } from "./training/step-loss.ts";

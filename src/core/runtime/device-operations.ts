@@ -3,7 +3,7 @@
 import { add } from "../graph/operators/elementwise.ts";
 import { flattenRows } from "../graph/operators/matmul.ts";
 import { addAt, gather, zerosLike } from "../graph/operators/movement.ts";
-import { input, type Tensor } from "../graph/tensor.ts";
+import { type Dim, input, type Tensor } from "../graph/tensor.ts";
 import {
   type AnyTensor,
   type Device,
@@ -23,7 +23,7 @@ export function createDeviceOperations(
     programs.set(key, program);
     return (await (await program).run(feeds)).result as DeviceTensor;
   };
-  const hidden = (name: string) => input(name, "float32", ["B", "S", "H"]);
+  const hidden = (name: string, width: Dim = "H") => input(name, "float32", ["B", "S", width]);
   return {
     upload: (x) => run(`upload ${x.dtype}`, () => input("x", x.dtype, ["N"]), { x }),
     async add(a, b) {
@@ -34,10 +34,14 @@ export function createDeviceOperations(
       return sum;
     },
     rowsAt: (x, positions) =>
-      run("rows", () => gather(flattenRows(hidden("x")), input("positions", "int64", ["N"])), {
-        x,
-        positions: int64(positions, [positions.length]),
-      }),
+      run(
+        `rows ${x.dims[2]}`,
+        () => gather(flattenRows(hidden("x", x.dims[2]!)), input("positions", "int64", ["N"])),
+        {
+          x,
+          positions: int64(positions, [positions.length]),
+        },
+      ),
     async addRows(sum, like, positions, rows) {
       const length = like.dims[1]!;
       const places = Int32Array.from({ length: 2 * positions.length }, (_, i) => {

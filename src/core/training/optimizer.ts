@@ -16,13 +16,13 @@ export interface Optimizer {
   /** The Euclidean norm of all sums together. */
   gradientNorm(): Promise<number>;
   /** One step, with gradients clipped, of whole tensors or not at all. @param norm of the gradients */
-  update(norm: number, options: StepOptions): Promise<void>;
+  update(norm: number, options: UpdateOptions): Promise<void>;
   /** Brings the tensors and moments that it was opened with up to date. Default: they are. */
   save?(): Promise<void>;
   release?(): Promise<void>;
 }
 
-export interface StepOptions {
+export interface UpdateOptions {
   /** Counted from 1. */
   readonly step: number;
   readonly learningRateOf: (name: string) => number;
