@@ -75,9 +75,9 @@ export function openDevice(
       },
     };
   };
-  const create = (model: Uint8Array, kept: readonly string[] = []) =>
+  const create = (model: Uint8Array, kept: readonly string[] = [], measures = profilePrefix !== undefined) =>
     createWith(model, {
-      ...(profilePrefix === undefined ? options : profiled()),
+      ...(measures ? profiled() : options),
       ...(kept.length > 0 && {
         preferredOutputLocation: Object.fromEntries(kept.map((output) => [output, "gpu-buffer"])),
       }),
@@ -96,17 +96,19 @@ export function openDevice(
   const compileKeeping = async <Result extends AnyTensor>(
     outputs: Readonly<Record<string, Tensor>>,
     keeps: (name: string) => boolean,
+    measures?: boolean,
   ): Promise<Program<Result>> => {
     const { widens, place, hold } = await placement();
     const rules = { ...(lowers && webgpuRules), ...(widens && widenInputs()) };
     const kept = Object.keys(outputs).filter(keeps);
-    return compileProgram(outputs, (model) => create(model, kept), { rules, place, keeps, hold });
+    return compileProgram(outputs, (model) => create(model, kept, measures), { rules, place, keeps, hold });
   };
   return {
     name,
     compile: (outputs) => compileKeeping(outputs, () => false),
-    compileKeeping,
-    operations: createDeviceOperations(compileKeeping),
+    compileKeeping: (outputs, keeps) => compileKeeping(outputs, keeps),
+    // Their programs are not released, which is when a profile is written.
+    operations: createDeviceOperations((outputs, keeps) => compileKeeping(outputs, keeps, false)),
   };
 }
 
