@@ -113,7 +113,7 @@ export async function simulateFederation(
         : undefined;
     const measure = async (ends: Uint8Array) => {
       events.onStage?.("measuring the held-out rows");
-      const losses = (await meter?.measure(await server.parametersOf(ends))) ?? [];
+      const losses = (await meter?.measure(await server.adapterOf(ends))) ?? [];
       return Object.fromEntries(losses.map((loss, i) => [clients[i]!.client, loss]));
     };
     const record = async (round: SimulatedRound) => {

@@ -6,7 +6,7 @@ import { InputError } from "../../core/errors.ts";
 import { parseOptions } from "../../core/parse-fields.ts";
 import { takePublicRows } from "../../federation/distillation/public-rows.ts";
 import { consensuses } from "../../federation/distillation/sparse-predictions.ts";
-import { roundAggregations } from "../../federation/fedllm/task.ts";
+import { aggregationNames } from "../../federation/fedllm/task.ts";
 import { checkTask, frameworkNames } from "../../federation/frameworks.ts";
 import { roundOptions } from "../../federation/rounds/documents.ts";
 import {
@@ -71,8 +71,13 @@ export function addSimulate(federate: Command): void {
     )
     .addOption(
       new Option("--aggregation <name>", "how adapters become one (docs/federation.md)").choices(
-        roundAggregations,
+        aggregationNames,
       ),
+    )
+    .option(
+      "--residual-rank <n>",
+      "fedex, flora: rank to which what stands beside the adapter is cut (default: nothing is lost)",
+      parseWhole(1),
     )
     .option("--secure-aggregation", "masks hide each client's update from the server (with fedavg or ffa)")
     .option("--clip-norm <x>", "differential privacy: updates are clipped to this norm", parseNumber)
@@ -88,6 +93,7 @@ A round's tuning takes the options of \`slimtune tune\`: give --max-steps, or a 
 
 Example:
   slimtune federate simulate --model model.gguf --data gsm8k:train --limit 800 --clients 8 --partition dirichlet:0.1 --max-steps 10 --rounds 5 --out runs/fed
+  slimtune federate simulate --aggregation fedex --model model.gguf --data gsm8k:train --limit 800 --max-steps 10 --out runs/fedex
   slimtune federate simulate --framework kd --public gsm8k:test --model model.gguf --data gsm8k:train --limit 800 --max-steps 10 --out runs/kd
   slimtune federate simulate --framework split --cut 4 --model model.gguf --data gsm8k:train --limit 800 --max-steps 10 --out runs/split`,
     )
@@ -127,6 +133,7 @@ Example:
 const taskFields: Readonly<Record<string, string>> = {
   framework: "framework",
   aggregation: "aggregation",
+  residualRank: "residual_rank",
   secureAggregation: "secure_aggregation",
   topK: "top_k",
   confidence: "confidence",

@@ -64,7 +64,7 @@ export async function openDistillationServer({
         figures: { distillation_before: taught.divergence.first, distillation_after: taught.divergence.last },
       };
     },
-    parametersOf: adapters.load,
+    adapterOf: async (ends) => ({ adaptation: adapter.adaptation, parameters: await adapters.load(ends) }),
     write: async (target, ends) => adapter.write(target, await adapters.load(ends)),
     release: () => learner.release(),
   };

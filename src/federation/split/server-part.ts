@@ -95,7 +95,7 @@ export async function openSplitServer({
         if (join(sides, name) < roundFolder(sides, round)) remove(join(sides, name));
       return { ends: await beginningOf(parameters), figures: { aggregation_error: error.relative } };
     },
-    parametersOf: adapters.load,
+    adapterOf: async (ends) => ({ adaptation: adapter.adaptation, parameters: await adapters.load(ends) }),
     write: async (target, ends) => adapter.write(target, await adapters.load(ends)),
     async release() {
       await finder.release();

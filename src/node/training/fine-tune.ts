@@ -7,6 +7,7 @@ import {
   copyParameters,
   initializeParameters,
   listParameters,
+  type Parameter,
   type Parameters,
   trainedOf,
 } from "../../core/adapters/parameters.ts";
@@ -15,6 +16,7 @@ import { countParameters } from "../../core/architectures/modules.ts";
 import type { BatchOptions } from "../../core/data/batch.ts";
 import { createGenerator, type LocalGenerator } from "../../core/decoding/batch-generator.ts";
 import { createEngine, type Engine } from "../../core/engine/engine.ts";
+import type { ModelWeights } from "../../core/models/weights.ts";
 import type { DistillOptions } from "../../core/objectives/distill.ts";
 import type { Device } from "../../core/runtime/device.ts";
 import { makeInterruptible } from "../../core/runtime/interruptible.ts";
@@ -257,7 +259,7 @@ async function begin(
   const { weights } = model;
   const { seed } = config;
   const parameters = given
-    ? asAdapted(given, listParameters(model.config, adaptation))
+    ? await asAdapted(given, listParameters(model.config, adaptation), weights, seed)
     : await initializeParameters(model.config, adaptation, weights, seed);
   const initial = await methodOf(config.method).begin?.(config, {
     device,
@@ -270,14 +272,19 @@ async function begin(
   return { parameters, initial };
 }
 
-/** Tensors of an adapter, with those frozen that the run's method freezes. */
-function asAdapted(given: Parameters, listed: ReturnType<typeof listParameters>): Parameters {
-  return new Map(
-    listed.map(({ name, dims, isFrozen }) => [
-      name,
-      { dims, ...(isFrozen && { isFrozen }), data: given.get(name)!.data },
-    ]),
-  );
+/** Tensors of an adapter, with those frozen that the run's method freezes, and those that are put beside it. */
+async function asAdapted(
+  given: Parameters,
+  listed: ReturnType<typeof listParameters>,
+  weights: ModelWeights,
+  seed: number,
+): Promise<Parameters> {
+  const parameters = new Map<string, Parameter>();
+  for (const { name, dims, isFrozen, initialize } of listed) {
+    const data = given.get(name)?.data ?? (await initialize!(weights, seed));
+    parameters.set(name, { dims, ...(isFrozen && { isFrozen }), data });
+  }
+  return parameters;
 }
 
 /** A run's loop: the same for the same options, steps and examples. */

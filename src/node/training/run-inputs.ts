@@ -57,6 +57,7 @@ import { answerPrompts, hasPromptsAlone } from "./teacher-answers.ts";
 export interface InputEvents {
   onStage?(stage: string): void;
   readonly rewards?: OwnRewards;
+  adapt?(adaptation: Adaptation): Adaptation;
   readonly signal?: AbortSignal;
 }
 
@@ -109,7 +110,8 @@ export async function readInputs(given: RunConfig, events: InputEvents): Promise
         : await readInitialAdapter(given, checkpoint);
     const { config } = beginning;
     const vocabSize = extension?.vocabSize ?? checkpoint.config.vocabSize;
-    const adaptation = createAdaptation(config, { ...checkpoint.config, vocabSize });
+    const ofMethod = createAdaptation(config, { ...checkpoint.config, vocabSize });
+    const adaptation = events.adapt?.(ofMethod) ?? ofMethod;
     const tokenizer = extension?.tokenizer?.tokenizer ?? (await checkpoint.tokenizer());
     const student = { tokenizer, vocabSize };
     const answering = isAnswered ? undefined : await openTeacher(given.teacher!, student, events);
