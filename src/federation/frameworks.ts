@@ -42,7 +42,7 @@ export interface ServerPartOptions {
   readonly secret: Uint8Array;
   /** Where it keeps what no client is sent. */
   readonly folder: string;
-  /** Of distillation: the file that holds the public rows. */
+  /** Of distillation: file or Hub dataset of the public rows. */
   readonly publicRows?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -105,6 +105,8 @@ export async function openMemberPart({
   ...options
 }: JoiningOptions): Promise<MemberPart & { release(): Promise<void> }> {
   if (task.framework === "split") throw new InputError(whyNoSplit);
+  if (task.framework !== "kd" && publicRows !== undefined)
+    throw new InputError("The run's members predict no public rows; leave out --public.");
   const adapter = await openTaskAdapter(runConfigOf(task, options.own));
   switch (task.framework) {
     case "fedllm":

@@ -8,7 +8,7 @@ import { InputError } from "../core/errors.ts";
 import { resolveDataset } from "../node/data/hub-dataset.ts";
 import { withLock } from "../node/files/lock.ts";
 import { readJson } from "../node/files/structured.ts";
-import { makeFolder, writeFolderWhole, writeWhole } from "../node/files/write.ts";
+import { makeFolder, remove, writeFolderWhole, writeWhole } from "../node/files/write.ts";
 import { openLocalTransport } from "../transport/local-transport.ts";
 import { memberSpace } from "../transport/transport.ts";
 import { type ClientRows, type DivisionOptions, divideRows } from "./divide-rows.ts";
@@ -26,7 +26,7 @@ export interface SimulationOptions {
   readonly own: OwnOptions;
   readonly rounds: Omit<RoundOptions, "run" | "clients">;
   readonly division: DivisionOptions;
-  /** Of distillation: the file of the public rows. */
+  /** Of distillation: file or Hub dataset of the public rows. */
   readonly publicRows?: string | undefined;
   readonly out: string;
 }
@@ -90,20 +90,26 @@ export async function simulateFederation(
     const isBegun = existsSync(settingsPath);
     if (isBegun && !isDeepStrictEqual(readJson(settingsPath, z.unknown()), settings))
       throw new InputError(`${out} holds a simulation of other options; choose another folder.`);
-    const clients = await divideRows(data, join(out, "clients"), division);
+    const open = async () => {
+      const clients = await divideRows(data, join(out, "clients"), division);
+      const rounds = { ...given, run, clients: clients.map(({ client }) => client) };
+      const secret = keepSecret(join(out, "noise.key"));
+      const { signal } = events;
+      const parts = await openParts({
+        ...{ task, own, rounds, secret, publicRows, signal, folder: join(out, "server") },
+      });
+      return { clients, rounds, ...parts };
+    };
+    const { clients, rounds, server, createMember } = await open().catch((error: unknown) => {
+      // What the model or the rows do not allow leaves nothing, so that it may be corrected in the same folder.
+      if (!isBegun) for (const name of ["clients", "noise.key", "server"]) remove(join(out, name));
+      throw error;
+    });
+    if (!isBegun) writeWhole(settingsPath, `${JSON.stringify(settings, null, 2)}\n`);
     events.onClients?.(clients);
     const roundsPath = join(out, "rounds.json");
     const simulated = existsSync(roundsPath) ? readJson(roundsPath, looseRounds) : [];
-
-    const rounds = { ...given, run, clients: clients.map(({ client }) => client) };
     const transport = openLocalTransport(join(out, "transport"));
-    const secret = keepSecret(join(out, "noise.key"));
-    const { signal } = events;
-    const { server, createMember } = await openParts({
-      ...{ task, own, rounds, secret, publicRows, signal, folder: join(out, "server") },
-    });
-    // Options that a model refuses may be corrected in the same folder.
-    if (!isBegun) writeWhole(settingsPath, `${JSON.stringify(settings, null, 2)}\n`);
     const meter =
       division.heldOut > 0
         ? await openHeldOutMeter(
@@ -117,7 +123,6 @@ export async function simulateFederation(
       return Object.fromEntries(losses.map((loss, i) => [clients[i]!.client, loss]));
     };
     const record = async (round: SimulatedRound) => {
-      if (simulated.some((known) => known.round === round.round)) return;
       simulated.push(round);
       writeWhole(roundsPath, `${JSON.stringify(simulated, null, 2)}\n`);
       events.onRound?.(round);
@@ -167,6 +172,7 @@ export async function simulateFederation(
       }));
       const settle = async () => {
         for (const { round, ends, contributions, figures } of pending.splice(0)) {
+          if (simulated.some((known) => known.round === round)) continue;
           const now = traffic();
           const sum = (of: (i: number) => number) => now.reduce((total, _, i) => total + of(i), 0);
           const mean = (name: string) =>

@@ -29,13 +29,17 @@ export function addJoin(federate: Command): void {
     .requiredOption("--client <name>", "your name there")
     .requiredOption("--model <path or id>", "the run's model: folder, .gguf file or Hub id")
     .requiredOption("--data <path or id>", "your rows, as `slimtune tune` reads them")
+    .option("--public <file or split>", "of a distillation: the run's public rows, read as --data")
     .option("--threads <n>", "threads to compute with", parseWhole(1));
   addMeetingOptions(command)
     .requiredOption("--out <folder>", "folder for what is under way, and for sent.jsonl: all that has left")
     .option("--audit", "print what has left this machine, and stop")
     .addHelpText(
       "after",
-      "\nExample:\n  slimtune federate join --run clinic --client north --model HuggingFaceTB/SmolLM2-135M-Instruct --data mine.jsonl --nats tls://broker.example --creds north.nk --out runs/north",
+      `
+Examples:
+  slimtune federate join --run clinic --client north --model HuggingFaceTB/SmolLM2-135M-Instruct --data mine.jsonl --nats tls://broker.example --creds north.nk --out runs/north
+  slimtune federate join --run clinic-kd --client north --public gsm8k:test --model HuggingFaceTB/SmolLM2-135M-Instruct --data mine.jsonl --nats tls://broker.example --creds north.nk --out runs/north-kd`,
     )
     .action(async ({ out, audit, nats, creds, ca, folder, verbose: _, ...options }) => {
       const sentPath = join(out, "sent.jsonl");
@@ -55,6 +59,7 @@ interface TakingPart {
   readonly client: string;
   readonly model: string;
   readonly data: string;
+  readonly public?: string;
   readonly threads?: number;
   readonly out: string;
   /** Log of what has left this machine. */
@@ -63,14 +68,21 @@ interface TakingPart {
 
 /** Answers the rounds of a run until it is done. @returns true */
 async function takePart(
-  { transport, run, client, model, data, threads, out, sentPath }: TakingPart,
+  { transport, run, client, model, data, public: publicRows, threads, out, sentPath }: TakingPart,
   signal: AbortSignal,
   status: StatusLine,
 ): Promise<true> {
   status.update(`waiting for the run "${run}"`);
   const { task, rounds } = (await untilFound(() => readRun(transport, run), signal)).value;
   const part = await openMemberPart({
-    ...{ rounds, client, task: checkTask(task, `The run "${run}"`), folder: join(out, "rounds"), signal },
+    ...{
+      rounds,
+      client,
+      task: checkTask(task, `The run "${run}"`),
+      folder: join(out, "rounds"),
+      signal,
+      publicRows,
+    },
     own: { model, data, ...(threads !== undefined && { threads }) },
     examples: await countRows(await resolveDataset(data, "train")),
     events: {

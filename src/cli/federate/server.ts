@@ -6,6 +6,7 @@ import type { Command } from "commander";
 import { z } from "zod";
 import { InputError } from "../../core/errors.ts";
 import { parseOptions } from "../../core/parse-fields.ts";
+import { describePublicRows } from "../../federation/distillation/public-rows.ts";
 import { checkTask, openParts, whyNoSplit } from "../../federation/frameworks.ts";
 import { keepSecret } from "../../federation/privacy/noise-secret.ts";
 import { type RoundDocument, roundOptions } from "../../federation/rounds/documents.ts";
@@ -36,12 +37,16 @@ The file, for example:
   quorum: 0.6
   aggregation: product
   tuning: { max_steps: 20, lora: { r: 8 } }
+For distillation, in place of the aggregation:
+  framework: kd
+  public: gsm8k:test
+  public_rows: 64
 
 Example:
   slimtune federate server --config fed.yaml --nats tls://broker.example --creds server.nk --out runs/fed`,
     )
     .action(async ({ config, out, json, verbose: _, ...place }) => {
-      const options = readServerConfig(config);
+      const options = await readServerConfig(config);
       const adapter = join(out, "adapter");
       const isDone = await withInterrupt((signal) =>
         withTransport(place, (transport) =>
@@ -67,21 +72,36 @@ Example:
     });
 }
 
+/** What a server's file has beside the options of rounds and task. */
+const servedOptions = z.looseObject({
+  model: z.string().min(1),
+  /** Of distillation: file or Hub dataset of the public rows, of which the first so many count. */
+  public: z.string().min(1).optional(),
+  public_rows: z.int().min(1).default(64),
+});
+
 /**
  * A federation as its server's file describes it: the model, whose configuration and weights' fingerprint the server reads, how rounds go, and what is
  * done in them.
  */
-function readServerConfig(path: string) {
-  const { model, ...given } = parseOptions(
-    z.looseObject({ model: z.string().min(1) }),
-    readConfigFile(path),
-    path,
-  );
+async function readServerConfig(path: string) {
+  const {
+    model,
+    public: source,
+    public_rows,
+    ...given
+  } = parseOptions(servedOptions, readConfigFile(path), path);
   const ofRounds = Object.entries(given).filter(([name]) => name in roundOptions.shape);
   const ofTask = Object.entries(given).filter(([name]) => !(name in roundOptions.shape));
-  const task = checkTask({ framework: "fedllm", ...Object.fromEntries(ofTask) }, path);
-  if (task.framework === "split") throw new InputError(whyNoSplit);
-  return { task, own: { model }, rounds: parseOptions(roundOptions, Object.fromEntries(ofRounds), path) };
+  if (given.framework === "split") throw new InputError(whyNoSplit);
+  if (given.framework === "kd" && source === undefined)
+    throw new InputError(
+      `${path}: distillation is on public texts that all have; name a file of them by "public".`,
+    );
+  const rounds = parseOptions(roundOptions, Object.fromEntries(ofRounds), path);
+  const described = source !== undefined && { public: await describePublicRows(source, public_rows) };
+  const task = checkTask({ framework: "fedllm", ...Object.fromEntries(ofTask), ...described }, path);
+  return { task, own: { model }, rounds, publicRows: source };
 }
 
 /** A round's state in a line. */

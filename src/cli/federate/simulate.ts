@@ -1,10 +1,9 @@
 /** @file `slimtune federate simulate`: a federation on this machine, of a file's rows. */
 
-import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option, type OptionValues } from "commander";
 import { InputError } from "../../core/errors.ts";
 import { parseOptions } from "../../core/parse-fields.ts";
-import { takePublicRows } from "../../federation/distillation/public-rows.ts";
+import { describePublicRows } from "../../federation/distillation/public-rows.ts";
 import { consensuses } from "../../federation/distillation/sparse-predictions.ts";
 import { aggregationNames } from "../../federation/fedllm/task.ts";
 import { checkTask, frameworkNames } from "../../federation/frameworks.ts";
@@ -158,14 +157,13 @@ async function readSimulation(
     throw new InputError("Distillation is on public texts that all have; name a file of them by --public.");
   if (given.framework === "split" && given.cut === undefined)
     throw new InputError("A split is after one of the model's blocks; say after how many by --cut.");
-  const taken = publicSource && (await takePublicRows(publicSource, publicRows, join(out, "public")));
   const isNoisy = clipNorm !== undefined || noiseMultiplier !== undefined;
   // An option of another framework that was given is refused.
   const task = checkTask(
     {
       ...Object.fromEntries(ofTask.map(([flag, value]) => [taskFields[flag], value])),
       ...(isNoisy && { differential_privacy: { clip_norm: clipNorm, noise_multiplier: noiseMultiplier } }),
-      ...(taken && { public: { rows: taken.rows, sha256: taken.sha256 } }),
+      ...(publicSource && { public: await describePublicRows(publicSource, publicRows) }),
       tuning,
     },
     origin,
@@ -178,7 +176,7 @@ async function readSimulation(
     origin,
   );
   return {
-    ...{ task, own, out, rounds: ofRounds, ...(taken && { publicRows: taken.path }) },
+    ...{ task, own, out, rounds: ofRounds, publicRows: publicSource },
     division: { clients, alpha: partition, classField, heldOut, limit, seed: ofRounds.seed },
   };
 }

@@ -57,7 +57,7 @@ export async function openDistillationServer({
         clients.push({ predictions: learner.decode(await load(), client), weight: examples });
       const together = aggregatePredictions(clients, task.confidence, learner.shape.entries);
       const taught = await learner.teach(await adapters.load(begins), together, config.seed + round - 1);
-      const hash = await adapters.keep(taught.parameters);
+      const hash = await adapters.keep(taught.parameters, begins);
       const told = learner.encode(await learner.predict(taught.parameters));
       return {
         ends: Buffer.concat([hash, told]),
