@@ -18,7 +18,16 @@ import { parseRunConfig, type RunConfig, type RunOptions } from "../node/trainin
 export const tunable = [
   ...["method", "storage", "lora", "batch_size", "max_steps", "num_train_epochs", "learning_rate"],
   ...["lr_scheduler_type", "warmup_ratio", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon"],
-  ...["max_grad_norm", "train_on", "apply_chat_template", "packing", "context", "overlong", "seed"],
+  ...[
+    "max_grad_norm",
+    "proximal_mu",
+    "train_on",
+    "apply_chat_template",
+    "packing",
+    "context",
+    "overlong",
+    "seed",
+  ],
 ] as const;
 
 /** Options of `slimtune tune`, of those that do not name a file. */

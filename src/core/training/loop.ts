@@ -26,6 +26,8 @@ export interface LoopPlan extends LossPlan {
   readonly learningRate: number;
   /** Factor of the learning rate of the trained tensor `name`. Default: 1 for all. */
   readonly learningRateFactor?: ((name: string) => number) | undefined;
+  /** Adds to the gradients those of a term of the parameters alone, before they are clipped. Default: there is none. */
+  readonly penalty?: ((parameters: Parameters, gradients: Parameters) => void) | undefined;
   /** Default: AdamW's. */
   readonly optimizerStep?: OptimizerStep | undefined;
   readonly scheduler: SchedulerType;
@@ -203,6 +205,7 @@ async function trainStep<P extends Progress>(
     gradients,
   );
   const { loss } = value;
+  plan.penalty?.(parameters, gradients);
   const norm = gradientNorm(gradients);
   const number = progress.step + 1;
   if (!Number.isFinite(loss) || !Number.isFinite(norm)) {

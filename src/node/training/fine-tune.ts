@@ -36,6 +36,7 @@ import {
 } from "./checkpoint.ts";
 import { distillationTerm, keepTerm } from "./divergence-terms.ts";
 import { completeOptions } from "./initial-adapter.ts";
+import { proximalTerm } from "./proximal-term.ts";
 import { addReference } from "./reference-scores.ts";
 import { createRollouts, rolloutRows } from "./rollouts.ts";
 import { objectiveOfRun, type RunConfig, type RunOptions, rolloutsOf } from "./run-config.ts";
@@ -142,13 +143,14 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
         : []),
     ];
     const writes = generator && writeExamples(inputs, folder, engine, generator, parameters, events);
+    const penalty = proximalTerm(parameters, config.proximal_mu);
     const newest = listCheckpoints(folder.checkpoints).at(-1);
     if (newest !== undefined) {
       state.progress = await readCheckpoint(folder.checkpoints, newest, parameters, state.moments);
       // A process that was ended after it wrote the newest did not come to this.
       removeOldCheckpoints(folder.checkpoints, state.progress.best?.step);
     }
-    const plan = { ...planLoop(inputs, examples), divergences, ...writes };
+    const plan = { ...planLoop(inputs, examples), divergences, penalty, ...writes };
     events.onPlan?.({
       config,
       dataset: inputs.report,

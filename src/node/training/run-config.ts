@@ -65,6 +65,8 @@ const given = z.strictObject({
   keep: z.number().min(0).default(0),
   /** File of a plain text on which "keep" is measured; by default it is on the prompts of the examples. */
   keep_text: z.string().min(1).optional(),
+  /** Weight μ of μ / 2 ‖w − w_0‖² beside the objective, of what is trained and its values as the run begins (FedProx). By default 0. */
+  proximal_mu: z.number().min(0).default(0),
   /**
    * Folder of an adapter to go on with, PEFT's or a run's. LoRA's options are then the adapter's own; the optimizer begins
    * anew.
