@@ -12,7 +12,7 @@ import { makeFolder, remove, writeFolderWhole, writeWhole } from "../node/files/
 import { openLocalTransport } from "../transport/local-transport.ts";
 import { memberSpace } from "../transport/transport.ts";
 import { type ClientRows, type DivisionOptions, divideRows } from "./divide-rows.ts";
-import { type FederationTask, openParts } from "./frameworks.ts";
+import { checkRank, type FederationTask, openParts } from "./frameworks.ts";
 import { openHeldOutMeter } from "./held-out.ts";
 import { keepSecret } from "./privacy/noise-secret.ts";
 import { type Figures, type RoundDocument, type RoundOptions, readRound } from "./rounds/documents.ts";
@@ -28,6 +28,8 @@ export interface SimulationOptions {
   readonly division: DivisionOptions;
   /** Of distillation: file or Hub dataset of the public rows. */
   readonly publicRows?: string | undefined;
+  /** Of FedLLM: each client's own. Default: the task's for all. */
+  readonly ranks?: readonly number[] | undefined;
   readonly out: string;
 }
 
@@ -78,14 +80,21 @@ const looseRounds = z.array(z.custom<SimulatedRound>((value) => typeof value ===
  * console.log(rounds.at(-1)?.heldOutLoss, adapter);
  */
 export async function simulateFederation(
-  { task, own, rounds: given, division, publicRows, out }: SimulationOptions,
+  { task: asked, own, rounds: given, division, publicRows, ranks, out }: SimulationOptions,
   events: SimulationEvents = {},
 ): Promise<Simulation> {
+  const highest = ranks && asked.framework === "fedllm" && { max_rank: Math.max(...ranks) };
+  const task: FederationTask = { ...asked, ...highest };
   const config = runConfigOf(task, own, "The simulation's tuning");
+  if (ranks && ranks.length !== division.clients)
+    throw new InputError(
+      `There are ${ranks.length} ranks of ${division.clients} clients; give one of each, in their order.`,
+    );
+  for (const rank of ranks ?? []) checkRank(task, rank);
   const data = await resolveDataset(config.data, config.data_split);
   return withLock(out, "simulation", async () => {
     makeFolder(out);
-    const settings = JSON.parse(JSON.stringify({ task, own, rounds: given, division }));
+    const settings = JSON.parse(JSON.stringify({ task, own, rounds: given, division, ranks }));
     const settingsPath = join(out, "simulation.json");
     const isBegun = existsSync(settingsPath);
     if (isBegun && !isDeepStrictEqual(readJson(settingsPath, z.unknown()), settings))
@@ -140,11 +149,11 @@ export async function simulateFederation(
         else events.onStage?.(`round ${document.round} of ${rounds.rounds}: ${document.state}`);
       },
     });
-    const ofClients = clients.map(({ client, data, rows }) => {
+    const ofClients = clients.map(({ client, data, rows }, i) => {
       // Of its own, so that its bytes are counted apart.
       const transport = openLocalTransport(join(out, "transport"));
       const folder = join(out, "members", client);
-      const part = createMember({ client, own: { ...own, data }, examples: rows, folder });
+      const part = createMember({ client, own: { ...own, data }, examples: rows, folder, rank: ranks?.[i] });
       const member = createFederationMember({
         ...{ transport, run, client, part },
         ...(events.signal && { signal: events.signal }),

@@ -30,6 +30,7 @@ export function addJoin(federate: Command): void {
     .requiredOption("--model <path or id>", "the run's model: folder, .gguf file or Hub id")
     .requiredOption("--data <path or id>", "your rows, as `slimtune tune` reads them")
     .option("--public <file or split>", "of a distillation: the run's public rows, read as --data")
+    .option("--rank <n>", "of your adapter, where the run's is too high or too low for you", parseWhole(1))
     .option("--threads <n>", "threads to compute with", parseWhole(1));
   addMeetingOptions(command)
     .requiredOption("--out <folder>", "folder for what is under way, and for sent.jsonl: all that has left")
@@ -60,6 +61,7 @@ interface TakingPart {
   readonly model: string;
   readonly data: string;
   readonly public?: string;
+  readonly rank?: number;
   readonly threads?: number;
   readonly out: string;
   /** Log of what has left this machine. */
@@ -68,21 +70,16 @@ interface TakingPart {
 
 /** Answers the rounds of a run until it is done. @returns true */
 async function takePart(
-  { transport, run, client, model, data, public: publicRows, threads, out, sentPath }: TakingPart,
+  { transport, run, client, model, data, public: publicRows, rank, threads, out, sentPath }: TakingPart,
   signal: AbortSignal,
   status: StatusLine,
 ): Promise<true> {
   status.update(`waiting for the run "${run}"`);
   const { task, rounds } = (await untilFound(() => readRun(transport, run), signal)).value;
   const part = await openMemberPart({
-    ...{
-      rounds,
-      client,
-      task: checkTask(task, `The run "${run}"`),
-      folder: join(out, "rounds"),
-      signal,
-      publicRows,
-    },
+    ...{ rounds, client, publicRows, rank, signal },
+    task: checkTask(task, `The run "${run}"`),
+    folder: join(out, "rounds"),
     own: { model, data, ...(threads !== undefined && { threads }) },
     examples: await countRows(await resolveDataset(data, "train")),
     events: {

@@ -37,6 +37,7 @@ The file, for example:
   quorum: 0.6
   aggregation: product
   tuning: { max_steps: 20, lora: { r: 8 } }
+With "product" and "flora" clients may join with lower ranks, and with higher ones up to max_rank, such as 16.
 For distillation, in place of the aggregation:
   framework: kd
   public: gsm8k:test

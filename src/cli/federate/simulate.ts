@@ -15,7 +15,7 @@ import {
 } from "../../federation/simulate.ts";
 import { stateFormats } from "../../federation/split/codecs.ts";
 import { splitVariants } from "../../federation/split/task.ts";
-import { parseNumber, parseWhole } from "../arguments.ts";
+import { parseNumber, parseWhole, parseWholes } from "../arguments.ts";
 import { formatBytes, note, print } from "../output.ts";
 import { addRunOptions } from "../run-options.ts";
 import { withInterrupt } from "./interruption.ts";
@@ -81,6 +81,11 @@ export function addSimulate(federate: Command): void {
     .option("--secure-aggregation", "masks hide each client's update from the server (with fedavg or ffa)")
     .option("--clip-norm <x>", "differential privacy: updates are clipped to this norm", parseNumber)
     .option("--noise-multiplier <x>", "differential privacy: noise on their sum, in units of it", parseNumber)
+    .option(
+      "--client-ranks <list>",
+      "product, flora: rank of each client's adapter, such as 4,8,8,16 (default: that of --r)",
+      parseWholes,
+    )
     .option("--rounds <n>", "rounds", parseWhole(1), 5)
     .option("--client-share <share>", "of the clients, drawn for each round", parseNumber, 1)
     .option("--out <folder>", "folder of the simulation")
@@ -93,6 +98,7 @@ A round's tuning takes the options of \`slimtune tune\`: give --max-steps, or a 
 Example:
   slimtune federate simulate --model model.gguf --data gsm8k:train --limit 800 --clients 8 --partition dirichlet:0.1 --max-steps 10 --rounds 5 --out runs/fed
   slimtune federate simulate --aggregation fedex --model model.gguf --data gsm8k:train --limit 800 --max-steps 10 --out runs/fedex
+  slimtune federate simulate --clients 4 --r 8 --client-ranks 4,8,8,16 --model model.gguf --data gsm8k:train --limit 800 --max-steps 10 --out runs/ranks
   slimtune federate simulate --framework kd --public gsm8k:test --model model.gguf --data gsm8k:train --limit 800 --max-steps 10 --out runs/kd
   slimtune federate simulate --framework split --cut 4 --model model.gguf --data gsm8k:train --limit 800 --max-steps 10 --out runs/split`,
     )
@@ -149,7 +155,7 @@ async function readSimulation(
   command: Command,
 ): Promise<SimulationOptions> {
   const { clients, partition, classField, heldOut, limit, rounds, clientShare, ...others } = flags;
-  const { clipNorm, noiseMultiplier, public: publicSource, publicRows, ...given } = others;
+  const { clipNorm, noiseMultiplier, public: publicSource, publicRows, clientRanks, ...given } = others;
   const ofTask = Object.entries(given).filter(([flag, value]) => flag in taskFields && value !== undefined);
   const ofTuning = Object.entries(given).filter(([flag]) => !(flag in taskFields));
   const { tuning, own, origin } = readTuning(Object.fromEntries(ofTuning), command);
@@ -176,7 +182,7 @@ async function readSimulation(
     origin,
   );
   return {
-    ...{ task, own, out, rounds: ofRounds, publicRows: publicSource },
+    ...{ task, own, out, rounds: ofRounds, publicRows: publicSource, ranks: clientRanks },
     division: { clients, alpha: partition, classField, heldOut, limit, seed: ofRounds.seed },
   };
 }

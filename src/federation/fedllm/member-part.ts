@@ -22,6 +22,7 @@ import type { MemberPart } from "../rounds/framework.ts";
 import { encodeTrained } from "../tensors.ts";
 import { type OwnOptions, runConfigOf, runOptionsOf, type TaskAdapter } from "../tuning.ts";
 import { longestBeginning, readBeginning } from "./beginning.ts";
+import { atRank, fitBeginning } from "./own-rank.ts";
 import { hideUpdate } from "./private-sum.ts";
 import { type FedLlmTask, hidingOf } from "./task.ts";
 
@@ -34,12 +35,14 @@ export interface FedLlmMemberOptions {
   readonly adapter: TaskAdapter;
   /** Rows of its data. */
   readonly examples: number;
+  /** Where it is another than the task's. */
+  readonly rank?: number | undefined;
   /** Where its rounds' runs are. */
   readonly folder: string;
   readonly events?: RunEvents;
 }
 
-/** @throws InputError if the task's options are bad. */
+/** @throws InputError if the task's options are bad, or it does not take the client's rank. */
 export function createFedLlmMember({
   rounds,
   client,
@@ -47,11 +50,13 @@ export function createFedLlmMember({
   own,
   adapter,
   examples,
+  rank,
   folder,
   events = {},
 }: FedLlmMemberOptions): MemberPart {
-  const options = runOptionsOf(task, own);
-  const { seed } = runConfigOf(task, own);
+  const ownTask = rank === undefined ? task : atRank(task, rank);
+  const options = runOptionsOf(ownTask, own);
+  const config = runConfigOf(ownTask, own);
   const { initial, model } = adapter;
   const { leavesResidual } = aggregations[task.aggregation];
   const folderOf = (round: number) => roundFolder(folder, round);
@@ -76,9 +81,14 @@ export function createFedLlmMember({
         initial,
         `what round ${round} begins with`,
       );
+      const seed = config.seed + round - 1;
+      const mine =
+        ownTask === task
+          ? { adapter, parameters }
+          : await fitBeginning({ ...adapter, parameters }, { ...config, seed });
       const { tuned, tokens, seconds, loss } = await tuneLocally({
-        ...{ folder: folderOf(round), options, seed: seed + round - 1, adapter },
-        begins: async () => parameters,
+        ...{ folder: folderOf(round), options, seed, adapter: mine.adapter },
+        begins: async () => mine.parameters,
         events: {
           ...{ ...events, ...(signal && { signal }) },
           adapt: (adaptation) => withResidual(adaptation, residual),
@@ -94,11 +104,14 @@ export function createFedLlmMember({
           ...{ tokens, ...(loss !== undefined && { loss }) },
           ...workFigures(
             fedLlmBytes({
-              sent: countTrained(initial),
+              sent: countTrained(mine.adapter.initial),
               received: countTrained(initial) + countNumbers(residual),
               bytes: 4,
             }),
-            trainingMultiplyAdds(clientModelOf(model, [...initial.values(), ...residual.values()]), tokens),
+            trainingMultiplyAdds(
+              clientModelOf(model, [...mine.adapter.initial.values(), ...residual.values()]),
+              tokens,
+            ),
             seconds,
           ),
         },

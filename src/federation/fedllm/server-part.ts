@@ -15,6 +15,7 @@ import type { AdapterServerPart } from "../rounds/framework.ts";
 import { decodeTensors, encodeTrained, longestEncoding } from "../tensors.ts";
 import { type OwnOptions, openTaskAdapter, runConfigOf, type TaskAdapter } from "../tuning.ts";
 import { adapterOf, encodeBeginning, readBeginning } from "./beginning.ts";
+import { highestRank } from "./own-rank.ts";
 import { addHidden, checkHidden } from "./private-sum.ts";
 import { type FedLlmTask, hidingOf } from "./task.ts";
 
@@ -54,7 +55,7 @@ export async function openFedLlmServer({
     task,
     adapter,
     needsAll: task.secure_aggregation,
-    longestUpdate: longestEncoding(initial),
+    longestUpdate: Math.ceil((highestRank(task) / settings.r) * longestEncoding(initial)),
     begin: () => encodeTrained(initial),
     async check(update, client) {
       if (hiding) return checkHidden(update, initial, hiding);

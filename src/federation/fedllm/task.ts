@@ -14,6 +14,8 @@ export const fedLlmTask = z.strictObject({
   aggregation: z.enum(aggregationNames).default("product"),
   /** "fedex" and "flora": rank to which what stands beside the adapter is cut. Default: that of the weight itself, which loses nothing. */
   residual_rank: z.int().min(1).optional(),
+  /** "product" and "flora": highest rank with which clients may join. Default: the adapter's own. */
+  max_rank: z.int().min(1).optional(),
   /** Masks hide each update from the server, which learns their sum (docs/federation.md). */
   secure_aggregation: z.boolean().default(false),
   /** Client-level differential privacy: the norm to which updates are clipped, and the noise on their sum, in units of it. */
@@ -30,7 +32,11 @@ export type FedLlmTask = z.output<typeof fedLlmTask>;
 
 /** @throws InputError if two options contradict each other. */
 export function checkFedLlm(task: FedLlmTask, origin: string): void {
-  const { leavesResidual } = aggregations[task.aggregation];
+  const { leavesResidual, mixesRanks } = aggregations[task.aggregation];
+  if (task.max_rank !== undefined && !mixesRanks)
+    throw new InputError(
+      `${origin}: "${task.aggregation}" averages A and B of one rank, so clients cannot have ranks of their own; leave "max_rank" out, or choose the aggregation "product" or "flora".`,
+    );
   if (task.residual_rank !== undefined && !leavesResidual)
     throw new InputError(
       `${origin}: "${task.aggregation}" leaves nothing beside the adapter that "residual_rank" could cut; leave it out, or choose the aggregation "fedex" or "flora".`,
