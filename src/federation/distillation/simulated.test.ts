@@ -8,7 +8,7 @@ import { runInProcess } from "../rounds/in-process.ts";
 import { createFederationMember } from "../rounds/member.ts";
 import { createMemoryTransport } from "../rounds/memory-transport.fixture.ts";
 import { createFederationServer } from "../rounds/server.ts";
-import { type SimulationEvents, simulateFederation } from "../simulate.ts";
+import { simulateFederation } from "../simulate.ts";
 import { describePublicRows } from "./public-rows.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-distillation-"));
@@ -26,33 +26,22 @@ const task = checkTask(
   },
   "The test",
 );
-const simulate = (name: string, changes: Partial<FederationTask> = {}, events?: SimulationEvents) =>
-  simulateFederation(
-    {
-      ...{ task: { ...task, ...changes } as FederationTask, publicRows: others },
-      own: { model, data, threads: 1 },
-      rounds: {
-        ...{ rounds: 2, client_share: 1, quorum: 1, join_seconds: 60, deadline_seconds: 60, seed: 1 },
-        sampling: "fixed",
-      },
-      division: { clients: 2, alpha: Number.POSITIVE_INFINITY, heldOut: 0.25, seed: 1 },
-      out: join(scratch, name),
+const simulate = (name: string, changes: Partial<FederationTask> = {}) =>
+  simulateFederation({
+    ...{ task: { ...task, ...changes } as FederationTask, publicRows: others },
+    own: { model, data, threads: 1 },
+    rounds: {
+      ...{ rounds: 2, client_share: 1, quorum: 1, join_seconds: 60, deadline_seconds: 60, seed: 1 },
+      sampling: "fixed",
     },
-    events,
-  );
+    division: { clients: 2, alpha: Number.POSITIVE_INFINITY, heldOut: 0.25, seed: 1 },
+    out: join(scratch, name),
+  });
 
 const tensorsOf = (adapter: string) => readFileSync(join(adapter, "adapter_model.safetensors"));
 
-test("the server learns from predictions alone, which have the formula's bytes, and a stop changes nothing", async () => {
-  const stop = new AbortController();
-  const stopAt = {
-    signal: stop.signal,
-    onRound: ({ round }: { round: number }) => round === 1 && stop.abort(),
-  };
+test("the server learns from predictions alone, which have the formula's bytes", async () => {
   const whole = await simulate("whole");
-  await expect(simulate("stopped", {}, stopAt)).rejects.toThrow();
-  const gone = await simulate("stopped");
-  expect(tensorsOf(gone.adapter).equals(tensorsOf(whole.adapter))).toBe(true);
   for (const { figures, formulaBytes, sentBytes, work } of whole.rounds.slice(1)) {
     expect(figures.distillation_after).toBeLessThan(figures.distillation_before!);
     expect(sentBytes).toBeGreaterThan(formulaBytes.up);
@@ -61,31 +50,49 @@ test("the server learns from predictions alone, which have the formula's bytes, 
   }
 });
 
-test("a server and members that share nothing but a transport end with the same adapter", async () => {
+test("a server and members that share nothing but a transport end with the same adapter, and a stop changes nothing", async () => {
   const { clients, adapter } = await simulate("whole");
   const rounds = roundOptions.parse({ run: "r", clients: clients.map(({ client }) => client), rounds: 2 });
   const transport = createMemoryTransport();
-  const common = { task, rounds, publicRows: others };
-  const { server } = await openParts({
-    ...{ ...common, own: { model, threads: 1 }, secret: new Uint8Array(32), folder: join(scratch, "server") },
-  });
-  const parts = await Promise.all(
-    clients.map(({ client, data, rows: examples }) =>
-      openMemberPart({
-        ...{ ...common, client, own: { model, data, threads: 1 }, examples, folder: join(scratch, client) },
-      }),
-    ),
-  );
-  const federation = createFederationServer({ transport, rounds, part: server });
-  const members = clients.map(({ client }, i) =>
-    createFederationMember({ transport, run: "r", client, part: parts[i]! }),
-  );
-  await runInProcess(federation, members);
-  await server.write(join(scratch, "apart"), await federation.result());
-  expect(tensorsOf(join(scratch, "apart")).equals(tensorsOf(adapter))).toBe(true);
+  const apart = join(scratch, "apart");
+  const live = async (stopAfterSteps = Number.POSITIVE_INFINITY) => {
+    let steps = 0;
+    const stop = new AbortController();
+    const { signal } = stop;
+    const common = { task, rounds, publicRows: others, signal };
+    const { server } = await openParts({
+      ...{
+        ...common,
+        own: { model, threads: 1 },
+        secret: new Uint8Array(32),
+        folder: join(scratch, "server"),
+      },
+    });
+    const parts = await Promise.all(
+      clients.map(({ client, data, rows: examples }) =>
+        openMemberPart({
+          ...{ ...common, client, own: { model, data, threads: 1 }, examples, folder: join(scratch, client) },
+          events: { onStep: () => void (++steps === stopAfterSteps && stop.abort()) },
+        }),
+      ),
+    );
+    try {
+      const federation = createFederationServer({ transport, rounds, part: server });
+      const members = clients.map(({ client }, i) =>
+        createFederationMember({ transport, run: "r", client, part: parts[i]!, signal }),
+      );
+      await runInProcess(federation, members, signal);
+      await server.write(apart, await federation.result());
+    } finally {
+      for (const part of [server, ...parts]) await part.release();
+    }
+  };
+  // Within the second round.
+  await expect(live(5)).rejects.toThrow(/was stopped/);
+  await live();
+  expect(tensorsOf(apart).equals(tensorsOf(adapter))).toBe(true);
   // Of the rounds' adapters those that a kill may ask for again.
   expect(readdirSync(join(scratch, "server", "adapters"))).toHaveLength(2);
-  for (const part of [server, ...parts]) await part.release();
 });
 
 test("more entries than the vocabulary, and other public rows, are refused", async () => {
