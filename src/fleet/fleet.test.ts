@@ -148,11 +148,11 @@ test("a study of a fleet whose workers are killed is the same", async () => {
 
 test("a task names files in its folder, and nothing to run", () => {
   const file = { path: "data/a.jsonl", hash: "0".repeat(64), bytes: 3 };
-  const task = { study: "study", part: "base: evaluation", files: [file], inputs: [file], nonce: "1" };
+  const task = { folder: "study", part: "base: evaluation", files: [file], inputs: [file], nonce: "1" };
   expect(taskSchema.safeParse(task).success).toBe(true);
   for (const bad of [
-    { ...task, study: "../study" },
-    { ...task, study: "/study" },
+    { ...task, folder: "../study" },
+    { ...task, folder: "/study" },
     { ...task, command: "rm" },
     { ...task, files: [{ ...file, path: "data/../../a" }] },
     { ...task, files: [{ ...file, path: "C:\\a" }] },
