@@ -43,6 +43,8 @@ const attempts = 3;
  * machine is likely too small for it.
  *
  * @param count how many there are at once. Default: 1
+ * @example
+ * await resumeStudy("runs/study", { workers: localWorkers(2) });
  */
 export function localWorkers(count = 1): Workers {
   return {

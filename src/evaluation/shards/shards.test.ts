@@ -116,7 +116,7 @@ test.each<[string, (folder: ShardsFolder, shard: number) => void, string]>([
   expect(existsSync(folder)).toBe(false);
 });
 
-test("a worker with another model, another adapter or another version says so", async () => {
+test("a worker with another model or another version says so", async () => {
   const asking = (change: object) => {
     const changed: ShardWorkers = {
       count: 1,
