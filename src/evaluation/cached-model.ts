@@ -1,6 +1,5 @@
 /** @file A language model that is asked each question once: its answers are kept in files. */
 
-import { InputError } from "../core/errors.ts";
 import type { AnswerLog } from "./answer-log.ts";
 import {
   type Answer,
@@ -11,7 +10,7 @@ import {
   type OnResult,
   type RequestType,
 } from "./language-model.ts";
-import { answerShapes, hashRequest } from "./recorded-answers.ts";
+import { answerShapes, checkFinite, hashRequest } from "./recorded-answers.ts";
 
 export interface AnswerFiles {
   /** Gets every answer of this evaluation, so that it can be resumed. */
@@ -108,17 +107,4 @@ export function cachedModel(model: LanguageModel, files: AnswerFiles): CachedMod
 
 function isDrawn(request: ModelRequest): boolean {
   return request.type === "generate_until" && request.options.do_sample === true;
-}
-
-/** A likelihood that is no number would be kept as null, and found again in place of an answer. */
-function checkFinite(result: unknown): void {
-  const value =
-    typeof result === "object" && result !== null && "logLikelihood" in result
-      ? result.logLikelihood
-      : result;
-  if (typeof value === "number" && !Number.isFinite(value)) {
-    throw new InputError(
-      `The model gives ${value} as the likelihood of a text, so its weights or its adapter are damaged; tune it again with a lower learning rate, or take another checkpoint.`,
-    );
-  }
 }

@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { InputError } from "../core/errors.ts";
 import { type Answer, argumentsOf, type ModelRequest, type RequestType } from "./language-model.ts";
 
 const generationSchema = z.strictObject({
@@ -47,4 +48,17 @@ export function hashRequest<T extends RequestType>(request: ModelRequest<T>): st
   return createHash("sha256")
     .update(JSON.stringify([request.type, text, settings]))
     .digest("hex");
+}
+
+/** @throws InputError if an answer is a likelihood that is no number, which would be kept as null, and found again in place of an answer. */
+export function checkFinite(result: unknown): void {
+  const value =
+    typeof result === "object" && result !== null && "logLikelihood" in result
+      ? result.logLikelihood
+      : result;
+  if (typeof value === "number" && !Number.isFinite(value)) {
+    throw new InputError(
+      `The model gives ${value} as the likelihood of a text, so its weights or its adapter are damaged; tune it again with a lower learning rate, or take another checkpoint.`,
+    );
+  }
 }

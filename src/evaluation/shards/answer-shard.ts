@@ -8,7 +8,7 @@ import { openAnswerLog } from "../answer-log.ts";
 import type { Answer, ModelRequest } from "../language-model.ts";
 import { slimtuneVersion } from "../model-identity.ts";
 import { openModelToAsk } from "../open-model-to-ask.ts";
-import { answerShapes, hashRequest } from "../recorded-answers.ts";
+import { answerShapes, checkFinite, hashRequest } from "../recorded-answers.ts";
 import { describeMachine } from "../results.ts";
 import {
   readRequests,
@@ -52,6 +52,7 @@ export async function answerShard(
         all.map(({ request }) => request),
         (index) => wanted[index]!,
         (index, answer) => {
+          checkFinite(answer);
           log.append(hashRequest(all[index]!.request), answer);
           onProgress(`${++answered}/${total}`);
         },

@@ -106,7 +106,9 @@ export function shardedModel(model: LocalModel, options: ShardedModelOptions): L
     const indicesOf = new Map<number, number[]>();
     for (const [index, request] of requests.entries()) {
       const shard = shardOf.get(hashRequest(request))!;
-      indicesOf.set(shard, [...(indicesOf.get(shard) ?? []), index]);
+      const others = indicesOf.get(shard);
+      if (others) others.push(index);
+      else indicesOf.set(shard, [index]);
     }
 
     const results = new Array<Answer<T>>(requests.length);

@@ -16,13 +16,13 @@ afterAll(async () => {
 });
 
 /** This process answers, and does something to what it wrote before anybody reads it. */
-function inProcess(after: (folder: ShardsFolder, shard: number) => void = () => {}): ShardWorkers {
+function inProcess(after: (folder: ShardsFolder, shard: number) => unknown = () => {}): ShardWorkers {
   return {
     count: 2,
     async answer(folder, shards, { onAnswered }) {
       for (const shard of shards) {
         await answerShard(folder, shard, () => {});
-        after(folder, shard);
+        await after(folder, shard);
         onAnswered(shard);
       }
     },
@@ -69,7 +69,22 @@ test("answers have the bits of one process's, also after an interruption", async
   expect(after.filter((shard) => before.includes(shard))).toEqual([]);
   expect(pairs.map((_, index) => known.get(index))).toEqual(await local!.loglikelihood(pairs));
 
-  expect(await model.loglikelihoodRolling(texts)).toEqual(await local!.loglikelihoodRolling(texts));
+  // As if each shard's process had been ended in the middle.
+  const halving = inProcess(async (folder, shard) => {
+    const { answers, done } = folder.shard(shard);
+    writeFileSync(
+      answers,
+      readFileSync(answers, "utf8")
+        .split(/(?<=\n)/)
+        .slice(0, 4)
+        .join(""),
+    );
+    rmSync(done);
+    await answerShard(folder, shard, () => {});
+  });
+  expect(await ask("halved", halving).loglikelihoodRolling(texts)).toEqual(
+    await local!.loglikelihoodRolling(texts),
+  );
   expect(await model.generateUntil(drawn)).toEqual(await local!.generateUntil(drawn));
 });
 
