@@ -109,14 +109,12 @@ async function spread(
   evaluation: EvaluationOptions,
   flags: Parameters<typeof withWorkers>[0],
 ): Promise<EvaluationOutcome> {
-  const { shardWorkers } = await import("../studies/shard-workers.ts");
   const interrupt = new AbortController();
-  return await withWorkers(flags, (workers) =>
-    withProgress(
-      (events) => runEvaluation({ ...evaluation, workers: shardWorkers(workers, interrupt.signal) }, events),
-      interrupt,
-    ),
-  );
+  return await withWorkers(flags, async (all) => {
+    const { shardWorkers } = await import("../studies/shard-workers.ts");
+    const workers = shardWorkers(all, interrupt.signal);
+    return await withProgress((events) => runEvaluation({ ...evaluation, workers }, events), interrupt);
+  });
 }
 
 /** Runs with a progress line; Ctrl-C ends the process at once, since every answer is already kept. */
