@@ -72,12 +72,13 @@ async function openModelOf({
   adapter,
   storage,
   bits,
+  device,
   batch_size: batchSize,
   ...config
 }: ShardsConfig) {
   const { local, identity, release } = await openModelToAsk(
     {
-      ...{ model, storage, bits },
+      ...{ model, storage, bits, device },
       ...(adapter !== null && { adapter }),
       ...(batchSize !== null && { batchSize }),
     },

@@ -79,6 +79,7 @@ export function shardedModel(model: LocalModel, options: ShardedModelOptions): L
       adapter_sha256: identity.adapter?.sha256 ?? null,
       storage: identity.storage as ShardsConfig["storage"],
       bits: identity.bits,
+      device: identity.device ?? "cpu",
       batch_size: options.batchSize ?? null,
     };
     if (!holdsRequests(folder, config, requests)) {

@@ -11,6 +11,7 @@ import { parseFields } from "../../core/parse-fields.ts";
 import { readWhole } from "../../node/files/read.ts";
 import { readJson } from "../../node/files/structured.ts";
 import { makeFolder, remove, writeInParts, writeWhole } from "../../node/files/write.ts";
+import { deviceNames } from "../../node/runtime/onnx-runtime.ts";
 import { type Answer, type ModelRequest, type RequestType, requestTypes } from "../language-model.ts";
 import type { Bits } from "../model-identity.ts";
 import { answerShapes, hashRequest, requestShapes } from "../recorded-answers.ts";
@@ -28,6 +29,7 @@ const shardsSchema = z.strictObject({
   adapter_sha256: sha256.nullable(),
   storage: z.enum(storages),
   bits: z.union([z.literal(4), z.literal(8), z.literal("exact")]) satisfies z.ZodType<Bits>,
+  device: z.enum(deviceNames),
   /** Texts that are written at a time; null for the usual number. */
   batch_size: z.int().min(1).nullable(),
 });
