@@ -13,7 +13,6 @@ import {
 } from "../../core/adapters/parameters.ts";
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { countParameters } from "../../core/architectures/modules.ts";
-import type { BatchOptions } from "../../core/data/batch.ts";
 import { createGenerator, type LocalGenerator } from "../../core/decoding/batch-generator.ts";
 import { createEngine, type Engine } from "../../core/engine/engine.ts";
 import type { ModelWeights } from "../../core/models/weights.ts";
@@ -22,6 +21,7 @@ import type { Device } from "../../core/runtime/device.ts";
 import { makeInterruptible } from "../../core/runtime/interruptible.ts";
 import { createMoments } from "../../core/training/adamw.ts";
 import type { LoopOutcome, LoopPlan, TrainingState } from "../../core/training/loop.ts";
+import { batchingOf, planTraining } from "../../core/training/plan-training.ts";
 import type { ReferencedExample } from "../../core/training/scored-examples.ts";
 import { listSeen } from "../../core/training/step-plan.ts";
 import { computeEfficiency, type Efficiency } from "../efficiency/efficiency.ts";
@@ -39,7 +39,7 @@ import { completeOptions } from "./initial-adapter.ts";
 import { proximalTerm } from "./proximal-term.ts";
 import { addReference } from "./reference-scores.ts";
 import { createRollouts, rolloutRows } from "./rollouts.ts";
-import { objectiveOfRun, type RunConfig, type RunOptions, rolloutsOf } from "./run-config.ts";
+import { objectiveOfRun, type RunOptions, rolloutsOf } from "./run-config.ts";
 import type { RunEvents } from "./run-events.ts";
 import {
   beginRun,
@@ -242,10 +242,6 @@ function writeExamples(
   return { examplesOf, stepsPerEpoch: options.num_iterations * steps.sampler.stepsPerEpoch };
 }
 
-function batchingOf({ micro_batch_tokens, packing }: RunConfig): BatchOptions {
-  return { microBatchTokens: micro_batch_tokens, packing };
-}
-
 /** Parameters of the base model and of what is added to it. */
 function countAllParameters(model: ModelConfig, { adaptation, parameters }: Adapter): number {
   const added = [...parameters].filter(([name]) => !adaptation.trains(name));
@@ -294,31 +290,5 @@ export function planLoop(
   { config, steps }: Pick<RunInputs, "config" | "steps">,
   examples: readonly ReferencedExample[],
 ): LoopPlan {
-  const examplesAt = (indices: readonly number[]) => indices.map((index) => examples[index]!);
-  const { sampler, totalSteps } = steps;
-  return {
-    totalSteps,
-    stepsPerEpoch: sampler.stepsPerEpoch,
-    objective: objectiveOfRun(config),
-    causalWeight: methodOf(config.method).causalWeight?.(config),
-    examplesOf: (step) => examplesAt(sampler.examplesOf(step).map((index) => steps.training[index]!)),
-    heldOut: examplesAt(steps.heldOut),
-    batching: batchingOf(config),
-    evalSteps: steps.evalSteps,
-    saveSteps: config.save_steps ?? Math.max(1, Math.ceil(totalSteps / 20)),
-    earlyStoppingPatience: config.early_stopping_patience,
-    optimizer: {
-      beta1: config.adam_beta1,
-      beta2: config.adam_beta2,
-      epsilon: config.adam_epsilon,
-      weightDecay: config.weight_decay,
-    },
-    learningRate: config.learning_rate,
-    learningRateFactor: methodOf(config.method).learningRateFactor?.(config),
-    optimizerStep: methodOf(config.method).optimizerStep?.(config),
-    scheduler: config.lr_scheduler_type,
-    warmupSteps: Math.ceil(config.warmup_ratio * totalSteps),
-    maxGradNorm: config.max_grad_norm,
-    seed: config.seed,
-  };
+  return planTraining(config, objectiveOfRun(config), steps, examples);
 }
