@@ -65,6 +65,22 @@ export async function openUrl(url: string): Promise<ByteSource> {
   };
 }
 
+/** What there is of a model of one file of weights, as most are. */
+const modelFiles = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"];
+
+/**
+ * A model's folder behind an address, such as "https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct/resolve/main".
+ *
+ * @param files its files that are read. Default: config.json, tokenizer.json, tokenizer_config.json, model.safetensors
+ *
+ * @example
+ * const folder = urlFolder("https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct/resolve/main");
+ */
+export function urlFolder(url: string, files: Iterable<string> = modelFiles): SourceFolder {
+  const name = url.replace(/\/$/, "");
+  return { name, files: new Set(files), open: (file) => openUrl(`${name}/${file}`) };
+}
+
 async function fetchRange(url: string, start: number, end: number) {
   if (start === end) return { bytes: new Uint8Array(), size: 0 };
   const response = await fetch(url, { headers: { range: `bytes=${start}-${end - 1}` } });
