@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Storage } from "../core/models/linear.ts";
 import { loadAdapter } from "../node/adapters/load-adapter.ts";
@@ -21,30 +22,39 @@ const types: Readonly<Record<string, string>> = {
   ".wasm": "application/wasm",
 };
 const page = `<!doctype html><script type="importmap">{"imports":{"onnxruntime-web/webgpu":"/ort/ort.webgpu.bundle.min.mjs"}}</script>`;
+const built = mkdtempSync(join(tmpdir(), "slimtune-example-"));
+
+function fileOf(url: string): Buffer {
+  const [, place = "", name = ""] = /^\/(\w+)\/(.*)$/.exec(url) ?? [];
+  if (url === "/page.js") return Buffer.from(code);
+  if (place === "ort") return readFileSync(join("node_modules/onnxruntime-web/dist", name));
+  if (place === "model") return readFileSync(join(folder, name));
+  if (place === "example") return readFileSync(join(built, name || "index.html"));
+  return Buffer.from(page);
+}
 
 /** Answers with a file or, where they are asked for, with a part of its bytes. */
 const server = createServer(({ url = "/", headers }, response) => {
-  const [, place, name = ""] = url.split("/");
+  const bytes = fileOf(url);
+  const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? "") ?? [];
   response.setHeader("content-type", types[extname(url)] ?? types[".html"]!);
-  if (url === "/page.js") return response.end(code);
-  if (place === "ort") return response.end(readFileSync(join("node_modules/onnxruntime-web/dist", name)));
-  if (place !== "model") return response.end(page);
-  const bytes = readFileSync(join(folder, name));
-  const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(headers.range!)!.map(Number) as [0, number, number];
+  if (start === undefined) return response.end(bytes);
   response.writeHead(206, { "content-range": `bytes ${start}-${end}/${bytes.length}` });
-  return response.end(bytes.subarray(start, end + 1));
+  return response.end(bytes.subarray(Number(start), Number(end) + 1));
 });
 
 let code: string;
 let tab: BrowserPage | undefined;
+const addressOf = (path: string) => `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`;
 beforeAll(async () => {
   ({ code } = await bundle("src/web/page.fixture.ts", [/^onnxruntime-web/]));
   server.listen(0);
-  if (chromium) tab = await openPage(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+  if (chromium) tab = await openPage(addressOf("/"));
 });
 afterAll(async () => {
   await tab?.close();
   server.close();
+  rmSync(built, { recursive: true });
 });
 const why = "there is no browser; on Debian install chromium";
 const evaluate = (expression: string) =>
@@ -103,4 +113,59 @@ test("where there is no WebGPU device, or it is lost in mid-step, the page is to
   expect(await evaluate(`failInPage("/model", "lost")`)).toBe(
     'The WebGPU device was lost (Device was destroyed); open it again, or the device "wasm", and go on from the last state.',
   );
+});
+
+const lossOf = (progress: string) => Number(/loss ([\d.]+)/.exec(progress)![1]);
+
+test("the example tunes on pasted rows, goes on in a tab that was opened again, and writes", async ({
+  skip,
+}) => {
+  skip(!tab, why);
+  await build({
+    root: "examples/browser",
+    logLevel: "error",
+    build: { outDir: built, emptyOutDir: true, minify: false },
+  });
+  const click = (id: string) => `document.getElementById("${id}").click()`;
+  const until = (condition: string) =>
+    tab!.evaluate(`(async () => {
+      while (!(await (${condition}))) await new Promise((resolve) => setTimeout(resolve, 20));
+      return document.getElementById("progress").value;
+    })()`) as Promise<string>;
+  const storedStep = `new Promise((resolve) => {
+    const opening = indexedDB.open("slimtune-example");
+    opening.onsuccess = () => {
+      const store = opening.result.transaction("slimtune-example").objectStore("slimtune-example");
+      store.get("slimtune-example").onsuccess = ({ target }) => resolve(target.result?.state.progress.step ?? 0);
+    };
+  })`;
+  const open = async () => {
+    await tab!.navigate(addressOf("/example/"));
+    await tab!.evaluate(`document.getElementById("csv").value = "prompt,completion\\nWhen?,At nine."`);
+  };
+  await open();
+  await tab!.evaluate(click("tune"));
+  const first = await until(`${storedStep}.then((step) => step >= 2)`);
+  expect(first).toMatch(/^step \d+ of 20: loss \d\.\d{3}, \d+ tokens\/s$/);
+
+  await open();
+  const stored = (await tab!.evaluate(storedStep)) as number;
+  await tab!.evaluate(click("tune"));
+  const next = await until('document.getElementById("progress").value.startsWith("step")');
+  expect(Number(/^step (\d+)/.exec(next)![1])).toBeGreaterThan(stored);
+  const last = await until(`document.querySelector("#files a")`);
+  expect(last).toMatch(/^step 20 of 20/);
+  expect(lossOf(last)).toBeLessThan(lossOf(first));
+
+  await tab!.evaluate(`document.getElementById("prompt").value = "When?"; ${click("write")}`);
+  await until("!document.getElementById('write').disabled");
+  const texts = (await tab!.evaluate(
+    `["base", "tuned"].map((id) => document.getElementById(id).textContent)`,
+  )) as string[];
+  expect(texts[0]).not.toBe(texts[1]);
+  expect(texts[1]).toContain("At nine.");
+  const requested = await tab!.evaluate(
+    `performance.getEntriesByType("resource").map(({ name }) => new URL(name).origin)`,
+  );
+  expect(new Set(requested as string[])).toEqual(new Set([new URL(addressOf("/")).origin]));
 });

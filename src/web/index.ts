@@ -11,4 +11,6 @@ export { openWebModel } from "./open-model.ts";
 export { resumeTuning, type TuneEvents, type TuneResult, tune } from "./tune.ts";
 export type { TuneOptions } from "./tune-options.ts";
 export type { TuningState } from "./tuning-state.ts";
-export { connectWorker, hostWorker, type MessageLine, type TuningWorker } from "./worker.ts";
+export { connectWorker, type TuningWorker } from "./worker-client.ts";
+export { hostWorker } from "./worker-host.ts";
+export type { MessageLine, WritingOptions } from "./worker-messages.ts";
