@@ -1,5 +1,6 @@
 /** @file Tuning and writing in a browser, in a tab or a worker: `slimtune/web`. It needs the package onnxruntime-web. */
 
+export type { MethodName } from "../core/adapters/methods.ts";
 export { type GenerateOptions, generate } from "../core/decoding/generate.ts";
 export { InputError } from "../core/errors.ts";
 export type { ByteSource, SourceFolder } from "../core/formats/byte-source.ts";

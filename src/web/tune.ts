@@ -95,8 +95,12 @@ export async function tune(
  * @throws InputError if it is no state, or one of another model or other rows; and as {@link tune}.
  *
  * @example
- * const resume = (state: TuningState, model: Model, rows: readonly ExampleRow[]) =>
- *   resumeTuning(openWebDevice("wasm"), model, rows, state);
+ * const device = openWebDevice("wasm");
+ * const model = await openWebModel("https://example.org/SmolLM2-135M-Instruct");
+ * const rows = [{ prompt: "When do you open?", completion: "At nine." }];
+ * const states: Parameters<typeof resumeTuning>[3][] = [];
+ * await tune(device, model, rows, { max_steps: 20 }, { onState: (state) => states.push(state) });
+ * const { files } = await resumeTuning(device, model, rows, states[0]!);
  */
 export async function resumeTuning(
   device: Device,

@@ -39,10 +39,14 @@ export interface TuningWorker {
 /**
  * The page's end of the line to a worker whose script calls {@link hostWorker}. Ending the worker ends all work.
  *
+ * @param line the worker: `new Worker(new URL("./worker.js", import.meta.url), { type: "module" })`
+ *
  * @example
- * const worker = connectWorker(new Worker(new URL("./worker.js", import.meta.url), { type: "module" }));
- * await worker.open("https://example.org/SmolLM2-135M-Instruct", { device: "webgpu", storage: "nf4" });
- * const { files } = await worker.tune([{ text: "Once there was a cat." }], { method: "qlora" });
+ * const tuneIn = async (line: Parameters<typeof connectWorker>[0]) => {
+ *   const worker = connectWorker(line);
+ *   await worker.open("https://example.org/SmolLM2-135M-Instruct", { device: "webgpu", storage: "nf4" });
+ *   return worker.tune([{ text: "Once there was a cat." }], { method: "qlora" });
+ * };
  */
 export function connectWorker(line: MessageLine): TuningWorker {
   interface Waiting {
