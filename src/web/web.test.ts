@@ -43,10 +43,13 @@ describe("sources", async () => {
     const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? "") ?? [];
     if (url === "/none") response.writeHead(404).end();
     else if (url === "/whole") response.end(bytes);
+    // As servers do that take an end of 0 for none.
     else
       response
-        .writeHead(206, { "content-range": `bytes ${start}-${end}/${bytes.length}` })
-        .end(bytes.subarray(Number(start), Number(end) + 1));
+        .writeHead(206, {
+          "content-range": `bytes ${start}-${Number(end) || bytes.length - 1}/${bytes.length}`,
+        })
+        .end(bytes.subarray(Number(start), (Number(end) || bytes.length - 1) + 1));
   }).listen(0);
   afterAll(() => void server.close());
   const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
