@@ -17,6 +17,8 @@ export default defineConfig({
   resolve: { alias: { "slimtune/web": inRepository("src/web/index.ts") } },
   worker: { format: "es" },
   build: { target: "es2022" },
-  server: { headers },
+  // The package finds its WebAssembly beside itself.
+  optimizeDeps: { exclude: ["onnxruntime-web"] },
+  server: { headers, fs: { allow: [inRepository("")] } },
   preview: { headers },
 });
