@@ -130,10 +130,10 @@ for (const [index, each] of cases.entries()) {
     });
     await end();
   }
+  writeResults("browser", { rounds, results });
 }
 server.close();
 
-writeResults("browser", { rounds, results });
 note(machine);
 printTable(
   ["step", "where", "tokens/s", "of Node's, 2 threads", "rounds", "first loss"],
