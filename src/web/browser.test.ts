@@ -66,7 +66,8 @@ test("what a page loads to tune is 150 kB at most, beside onnxruntime-web", asyn
   expect(gzipSync(code).length).toBeLessThan(150_000);
 });
 
-describe.each(["float32", "nf4"] as const)("with weights in %s", (storage) => {
+// The software device compiles each kernel on the CPU, which takes most of the time.
+describe.each(["float32", "nf4"] as const)("with weights in %s", { timeout: 180_000 }, (storage) => {
   let expected: ShortTuning;
   beforeAll(async () => {
     expected = await tuneAndWrite(openDevice("cpu"), await openModel(folder, { storage }));
