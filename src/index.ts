@@ -401,7 +401,8 @@ export type { Estimate, Interval } from "./statistics/wilson.ts";
 export type { StudyEstimate } from "./studies/estimate.ts";
 export type { StudyKindName, StudyResultsOf } from "./studies/kinds.ts";
 export { miniatureStudy } from "./studies/miniature-study.ts";
-export type { PartOutcome, Workers } from "./studies/run-part.ts";
+export type { PartsFolder } from "./studies/parts-folder.ts";
+export { localWorkers, type PartOutcome, type Workers } from "./studies/run-part.ts";
 export {
   resumeStudy,
   runStudy,
@@ -410,9 +411,9 @@ export {
   type StudyPart,
   type StudyPlan,
 } from "./studies/run-study.ts";
+export { shardWorkers } from "./studies/shard-workers.ts";
 export type { SlimmingResults } from "./studies/slimming/results.ts";
 export type { StudyOptions } from "./studies/study-config.ts";
-export type { StudyFolder } from "./studies/study-folder.ts";
 export type { Part, PartEvents, Work } from "./studies/study-kind.ts";
 export { rebuildReport } from "./studies/study-report.ts";
 export type { Immutable } from "./studies/study-results.ts";

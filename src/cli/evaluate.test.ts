@@ -197,6 +197,7 @@ describe("bad input ends with one sentence and exit code 1", () => {
       ["--tasks", "which", "--out", scratch],
       "is not empty and holds no evaluation",
     ],
+    "workers that are none": [["--tasks", "which", "--workers", "many"], "--workers many names no workers"],
     "no such adapter": [
       ["--tasks", "which", "--adapter", "nowhere"],
       "There is no nowhere/adapter_config.json",

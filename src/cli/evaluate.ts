@@ -6,6 +6,7 @@ import { createDemonstrationSelector, selectorKinds } from "../demonstrations/se
 import type { SelectorModels } from "../evaluation/demonstration-selector.ts";
 import { describeLimits, renderItems, renderTable } from "../evaluation/report.ts";
 import {
+  type EvaluationOptions,
   type EvaluationOutcome,
   type EvaluationRunEvents,
   runEvaluation,
@@ -15,6 +16,7 @@ import { parseList, parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
 import { type NextStep, renderNextSteps, repeatCommand } from "./next-steps.ts";
 import { formatDuration, note, print, withStatusLine } from "./output.ts";
+import { addWorkersOption, withWorkers } from "./workers-option.ts";
 import { addDeviceOption, addWeightOptions, readBits } from "./writing-options.ts";
 
 export function addEvaluateCommand(program: Command): void {
@@ -62,30 +64,34 @@ export function addEvaluateCommand(program: Command): void {
       `
 An evaluation that was interrupted goes on if the same command is given again.
 
-Example:
-  slimtune evaluate --model model.gguf --adapter runs/math/adapter --tasks gsm8k --limit 200`,
+Examples:
+  slimtune evaluate --model model.gguf --adapter runs/math/adapter --tasks gsm8k --limit 200
+  slimtune evaluate --model model.gguf --tasks mmlu_cs --workers tls://broker:4222 --creds server.nk --ca server-cert.pem`,
     );
   addChatOptions(command);
   addWeightOptions(command);
   addDeviceOption(command);
+  addWorkersOption(command, "this process");
   command.action(
-    async ({ show, json, exact, bits, taskFile, fewshotBy, verbose: _, ...options }, command: Command) => {
+    async (
+      { show, json, exact, bits, taskFile, fewshotBy, workers, creds, ca, fleet, verbose: _, ...options },
+      command: Command,
+    ) => {
       // Commander's default for --no-… is true; here it depends on the chat template.
       if (command.getOptionValueSource("fewshotAsMultiturn") === "default") delete options.fewshotAsMultiturn;
-      const outcome = await withProgress((events) =>
-        runEvaluation(
-          {
-            ...options,
-            ...readBits({ exact, bits }),
-            ...(taskFile && { taskFiles: taskFile }),
-            ...(fewshotBy && {
-              fewshotBy: (models: SelectorModels) =>
-                createDemonstrationSelector(fewshotBy, { ...models, seed: options.seed }),
-            }),
-          },
-          events,
-        ),
-      );
+      const evaluation: EvaluationOptions = {
+        ...options,
+        ...readBits({ exact, bits }),
+        ...(taskFile && { taskFiles: taskFile }),
+        ...(fewshotBy && {
+          fewshotBy: (models: SelectorModels) =>
+            createDemonstrationSelector(fewshotBy, { ...models, seed: options.seed }),
+        }),
+      };
+      const outcome =
+        workers === undefined
+          ? await withProgress((events) => runEvaluation(evaluation, events))
+          : await spread(evaluation, { workers, creds, ca, fleet });
       if (json) print(`${JSON.stringify(toPlain(outcome, show))}\n`);
       else {
         const paint = createPaint(stdout);
@@ -98,8 +104,24 @@ Example:
   );
 }
 
+/** Has workers answer, which Ctrl-C tells to end. */
+async function spread(
+  evaluation: EvaluationOptions,
+  flags: Parameters<typeof withWorkers>[0],
+): Promise<EvaluationOutcome> {
+  const interrupt = new AbortController();
+  return await withWorkers(flags, async (all) => {
+    const { shardWorkers } = await import("../studies/shard-workers.ts");
+    const workers = shardWorkers(all, interrupt.signal);
+    return await withProgress((events) => runEvaluation({ ...evaluation, workers }, events), interrupt);
+  });
+}
+
 /** Runs with a progress line; Ctrl-C ends the process at once, since every answer is already kept. */
-async function withProgress<T>(run: (events: EvaluationRunEvents) => Promise<T>): Promise<T> {
+async function withProgress<T>(
+  run: (events: EvaluationRunEvents) => Promise<T>,
+  interrupt?: AbortController,
+): Promise<T> {
   let folder: string | undefined;
   let again = "give the same command again";
   const hint = () =>
@@ -107,24 +129,27 @@ async function withProgress<T>(run: (events: EvaluationRunEvents) => Promise<T>)
       ? "nothing was computed yet"
       : `the answers so far are in ${folder}; ${again} to go on`;
   let started = performance.now();
-  return withStatusLine(hint, (status) =>
-    run({
-      onStage: (stage) => status.update(stage),
-      onPlan(plan) {
-        folder = plan.folder;
-        if (plan.date !== undefined) again += `, with --date ${plan.date} if it is another day,`;
-        started = performance.now();
-        status.done();
-        for (const { name, instances, size, numFewshot } of plan.tasks) {
-          note(`${name}: ${instances.length} of ${size} items, ${numFewshot}-shot`);
-        }
-      },
-      onProgress({ type, answered, total, tokens, secondsLeft }) {
-        const speed = tokens / ((performance.now() - started) / 1000);
-        const left = secondsLeft === undefined ? "" : `  ${formatDuration(secondsLeft)} left`;
-        status.update(`${type} ${answered}/${total}  ${speed.toFixed(0)} tokens/s${left}`);
-      },
-    }),
+  return withStatusLine(
+    hint,
+    (status) =>
+      run({
+        onStage: (stage) => status.update(stage),
+        onPlan(plan) {
+          folder = plan.folder;
+          if (plan.date !== undefined) again += `, with --date ${plan.date} if it is another day,`;
+          started = performance.now();
+          status.done();
+          for (const { name, instances, size, numFewshot } of plan.tasks) {
+            note(`${name}: ${instances.length} of ${size} items, ${numFewshot}-shot`);
+          }
+        },
+        onProgress({ type, answered, total, tokens, secondsLeft }) {
+          const speed = tokens / ((performance.now() - started) / 1000);
+          const left = secondsLeft === undefined ? "" : `  ${formatDuration(secondsLeft)} left`;
+          status.update(`${type} ${answered}/${total}  ${speed.toFixed(0)} tokens/s${left}`);
+        },
+      }),
+    interrupt,
   );
 }
 

@@ -36,7 +36,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   programs: async () => (await import("./programs.ts")).addProgramsCommand,
   prm: async () => (await import("./prm.ts")).addPrmCommands,
   assess: async () => (await import("./assess.ts")).addAssessCommand,
-  federate: async () => (await import("./federate.ts")).addFederateCommands,
+  federate: async () => (await import("./federate/federate.ts")).addFederateCommands,
   align: async () => (await import("./align.ts")).addAlignCommand,
   sandbox: async () => (await import("./sandbox.ts")).addSandboxCommand,
   chat: async () => (await import("./chat.ts")).addChatCommand,

@@ -91,20 +91,31 @@ export function formatDuration(seconds: number): string {
  * Runs work that keeps each of its results at once: Ctrl-C ends the process without waiting for it.
  *
  * @param hint what is said then, such as where the results are
+ * @param interrupt if given, it is aborted by the first Ctrl-C, so that others are told before the work fails and the process ends
  */
 export async function withStatusLine<T>(
   hint: () => string,
   run: (status: StatusLine) => Promise<T>,
+  interrupt?: AbortController,
 ): Promise<T> {
   const status = createStatusLine();
-  const onSignal = () => {
+  const stop = () => {
     status.done();
     note(`Stopped: ${hint()}.`);
     process.exit(130);
   };
+  const onSignal = () => {
+    if (!interrupt || interrupt.signal.aborted) return stop();
+    status.done();
+    note("Stopping (press Ctrl-C again to stop at once).");
+    interrupt.abort();
+  };
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
   try {
     return await run(status);
+  } catch (error) {
+    if (interrupt?.signal.aborted) stop();
+    throw error;
   } finally {
     status.done();
     process.off("SIGINT", onSignal).off("SIGTERM", onSignal);

@@ -86,6 +86,11 @@ export function addRunOptions(command: Command): Command {
       parseNumber,
     )
     .option("--keep-text <file>", "plain text on which --keep is measured (default: the prompts of the data)")
+    .option(
+      "--proximal-mu <x>",
+      "how strongly what is trained is held near its values as the run begins, such as 0.01 (FedProx; default: 0)",
+      parseNumber,
+    )
     .option("--adapter <folder>", "adapter to go on with, in PEFT's layout, or the run that tuned it")
     .addOption(new Option("--storage <kind>", "how base weights are kept").choices(storages))
     .option(

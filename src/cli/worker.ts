@@ -1,4 +1,4 @@
-/** @file `slimtune worker`: computes parts of studies for a fleet. */
+/** @file `slimtune worker`: computes parts of studies and evaluations for a fleet. */
 
 import { hostname } from "node:os";
 import process from "node:process";
@@ -18,7 +18,9 @@ interface WorkerFlags extends BrokerFlags {
 export function addWorkerCommand(program: Command): void {
   const command = program
     .command("worker")
-    .description("Compute parts of the studies that are given to a fleet, until it is stopped.")
+    .description(
+      "Compute parts of the studies and evaluations that are given to a fleet, until it is stopped.",
+    )
     .requiredOption("--nats <address>", "the fleet's broker, such as tls://broker:4222");
   addBrokerOptions(command)
     .option(
@@ -28,7 +30,7 @@ export function addWorkerCommand(program: Command): void {
     .addHelpText(
       "after",
       `
-Whoever may give work through the broker decides what this machine computes: parts of studies, and nothing else (docs/fleet.md).
+Whoever may give work through the broker decides what this machine computes: parts of studies and evaluations, and nothing else (docs/fleet.md).
 
 Example:
   slimtune worker --nats tls://broker:4222 --creds alpha.nk --ca server-cert.pem`,
@@ -53,7 +55,7 @@ async function work({
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
   const transport = await openNatsTransport({ url: nats, creds, ca });
   try {
-    note(`Waiting for parts of studies of ${fleet} at ${nats}.`);
+    note(`Waiting for parts of studies and evaluations of ${fleet} at ${nats}.`);
     await runWorker({
       ...{ transport, fleet, folder },
       name: hostname(),

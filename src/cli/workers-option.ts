@@ -2,9 +2,7 @@
 
 import type { Command } from "commander";
 import { InputError } from "../core/errors.ts";
-import { fleetWorkers } from "../fleet/fleet-workers.ts";
-import { localWorkers, type Workers } from "../studies/run-part.ts";
-import { openNatsTransport } from "../transport/nats-transport.ts";
+import type { Workers } from "../studies/run-part.ts";
 import { checkPlace } from "../transport/transport.ts";
 
 export interface BrokerFlags {
@@ -29,11 +27,12 @@ export function addBrokerOptions(command: Command): Command {
   );
 }
 
-export function addWorkersOption(command: Command): Command {
+/** @param byDefault who computes if nobody is named */
+export function addWorkersOption(command: Command, byDefault = "local:1"): Command {
   return addBrokerOptions(
     command.option(
       "--workers <who>",
-      "local:<n> for n processes of this machine, or a broker whose fleet computes, such as tls://broker:4222 (default: local:1)",
+      `local:<n> for n processes of this machine, or a broker whose fleet computes, such as tls://broker:4222 (default: ${byDefault})`,
     ),
   );
 }
@@ -48,12 +47,18 @@ export async function withWorkers<T>(
   act: (workers: Workers) => Promise<T>,
 ): Promise<T> {
   const [, count] = /^local:([1-9]\d{0,3})$/.exec(workers) ?? [];
-  if (count !== undefined) return await act(localWorkers(Number(count)));
+  if (count !== undefined) {
+    const { localWorkers } = await import("../studies/run-part.ts");
+    return await act(localWorkers(Number(count)));
+  }
   if (!/^(nats|tls):\/\//.test(workers))
     throw new InputError(
       `--workers ${workers} names no workers; give local:2 for two processes, or a broker such as nats://127.0.0.1:4222.`,
     );
   checkPlace(fleet);
+  // What a fleet needs is loaded for those alone who have one.
+  const { openNatsTransport } = await import("../transport/nats-transport.ts");
+  const { fleetWorkers } = await import("../fleet/fleet-workers.ts");
   const transport = await openNatsTransport({ url: workers, creds, ca });
   try {
     return await act(fleetWorkers(transport, fleet));

@@ -1,18 +1,16 @@
 /** @file A language model that is asked each question once: its answers are kept in files. */
 
-import { createHash } from "node:crypto";
-import { z } from "zod";
-import { InputError } from "../core/errors.ts";
 import type { AnswerLog } from "./answer-log.ts";
 import {
   type Answer,
-  argumentsOf,
+  answering,
   ask,
   type LanguageModel,
   type ModelRequest,
   type OnResult,
   type RequestType,
 } from "./language-model.ts";
+import { answerShapes, checkFinite, hashRequest } from "./recorded-answers.ts";
 
 export interface AnswerFiles {
   /** Gets every answer of this evaluation, so that it can be resumed. */
@@ -37,7 +35,7 @@ export function cachedModel(model: LanguageModel, files: AnswerFiles): CachedMod
   ): Promise<Answer<T>[]> {
     const places = new Map<string, number[]>();
     for (const [index, request] of requests.entries()) {
-      const key = hashRequest(request as ModelRequest);
+      const key = hashRequest(request);
       const same = places.get(key);
       if (same) same.push(index);
       else places.set(key, [index]);
@@ -61,8 +59,8 @@ export function cachedModel(model: LanguageModel, files: AnswerFiles): CachedMod
       const request = requests[indices[0]!]!;
       // Drawn answers differ from evaluation to evaluation.
       const cached = isDrawn(request as ModelRequest) ? undefined : files.cache;
-      const logged = files.log.find(key, shapes[type]);
-      const found = logged ?? cached?.find(key, shapes[type]);
+      const logged = files.log.find(key, answerShapes[type]);
+      const found = logged ?? cached?.find(key, answerShapes[type]);
       if (found === undefined) {
         missing.push({ key, request, cached, indices });
         continue;
@@ -103,52 +101,10 @@ export function cachedModel(model: LanguageModel, files: AnswerFiles): CachedMod
     },
     requestCounts,
     applyChatTemplate: (messages) => model.applyChatTemplate(messages),
-    loglikelihood: (requests, onResult) =>
-      answer("loglikelihood", withType("loglikelihood", requests), onResult),
-    loglikelihoodRolling: (requests, onResult) =>
-      answer("loglikelihood_rolling", withType("loglikelihood_rolling", requests), onResult),
-    generateUntil: (requests, onResult) =>
-      answer("generate_until", withType("generate_until", requests), onResult),
+    ...answering(answer),
   };
-}
-
-const shapes: { readonly [T in RequestType]: z.ZodType<Answer<T>> } = {
-  loglikelihood: z.object({
-    logLikelihood: z.number(),
-    isGreedy: z.boolean(),
-    isCut: z.boolean().exactOptional(),
-  }),
-  loglikelihood_rolling: z.number(),
-  generate_until: z.object({ text: z.string(), tokens: z.number(), isCut: z.boolean().exactOptional() }),
-};
-
-function withType<T extends string, R>(type: T, requests: readonly R[]) {
-  return requests.map((request) => ({ ...request, type }));
-}
-
-/** SHA-256 of a request's type and of all that its answer depends on, apart from the model. */
-function hashRequest(request: ModelRequest): string {
-  const [text, rest] = argumentsOf(request);
-  const settings =
-    typeof rest === "object" ? Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)) : rest;
-  return createHash("sha256")
-    .update(JSON.stringify([request.type, text, settings]))
-    .digest("hex");
 }
 
 function isDrawn(request: ModelRequest): boolean {
   return request.type === "generate_until" && request.options.do_sample === true;
-}
-
-/** A likelihood that is no number would be kept as null, and found again in place of an answer. */
-function checkFinite(result: unknown): void {
-  const value =
-    typeof result === "object" && result !== null && "logLikelihood" in result
-      ? result.logLikelihood
-      : result;
-  if (typeof value === "number" && !Number.isFinite(value)) {
-    throw new InputError(
-      `The model gives ${value} as the likelihood of a text, so its weights or its adapter are damaged; tune it again with a lower learning rate, or take another checkpoint.`,
-    );
-  }
 }

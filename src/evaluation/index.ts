@@ -75,6 +75,8 @@ export {
   runEvaluation,
 } from "./run-evaluation.ts";
 export type { SampleLine } from "./samples.ts";
+export type { ShardEvents, ShardWorkers } from "./shards/sharded-model.ts";
+export type { ShardsFolder } from "./shards/shards-folder.ts";
 export type { Doc, Filter, FilterStep, Instance, PreparedTask } from "./task.ts";
 export { createRegistry, loadTasks, type TaskRegistry } from "./tasks/registry.ts";
 export {

@@ -127,6 +127,26 @@ export function ask<T extends RequestType>(
   return methods[type](model, requests, onResult);
 }
 
+/** The methods of a model that answers requests of all types alike. */
+export function answering(
+  answer: <T extends RequestType>(
+    type: T,
+    requests: readonly ModelRequest<T>[],
+    onResult: OnResult<Answer<T>> | undefined,
+  ) => Promise<Answer<T>[]>,
+): Pick<LanguageModel, "loglikelihood" | "loglikelihoodRolling" | "generateUntil"> {
+  const withType = <T extends RequestType, R>(type: T, requests: readonly R[]) =>
+    requests.map((request) => ({ ...request, type }));
+  return {
+    loglikelihood: (requests, onResult) =>
+      answer("loglikelihood", withType("loglikelihood", requests), onResult),
+    loglikelihoodRolling: (requests, onResult) =>
+      answer("loglikelihood_rolling", withType("loglikelihood_rolling", requests), onResult),
+    generateUntil: (requests, onResult) =>
+      answer("generate_until", withType("generate_until", requests), onResult),
+  };
+}
+
 /** A request's arguments in the harness's order: the text that is read first, and what else the answer depends on. */
 export function argumentsOf(
   request: ModelRequest,

@@ -64,10 +64,8 @@ describe("log-likelihoods equal those of each text computed alone", () => {
   test("in rows that share contexts, and after a beginning that many share", async () => {
     const reported = new Map<number, unknown>();
     const before = local.tokenCounts.scored;
-    const results = await local.loglikelihood(
-      pairs.map(([context, continuation]) => ({ context, continuation })),
-      (index, result) => reported.set(index, result),
-    );
+    const requests = pairs.map(([context, continuation]) => ({ context, continuation }));
+    const results = await local.loglikelihood(requests, (index, result) => reported.set(index, result));
     for (const [index, [context, continuation]] of pairs.entries()) {
       const expected = await scorePair(context, continuation);
       expect(results[index]!.logLikelihood).toBeCloseTo(expected.logLikelihood, 3);
@@ -76,6 +74,21 @@ describe("log-likelihoods equal those of each text computed alone", () => {
     }
     const alone = pairs.reduce((sum, [c, d]) => sum + tokenizer.encode(c + d).length, 0);
     expect(local.tokenCounts.scored - before).toBeLessThan(alone / 3);
+
+    const shards = local.divide("loglikelihood", requests, 3);
+    expect(shards.length).toBeGreaterThan(1);
+    const inShards: unknown[] = [];
+    for (const shard of shards)
+      await local.answerSome(
+        "loglikelihood",
+        requests,
+        (index) => shard.includes(index),
+        (index, result) => {
+          expect(inShards[index]).toBeUndefined();
+          inShards[index] = result;
+        },
+      );
+    expect(inShards).toEqual(results);
   });
 
   test("without a context a text begins with the model's first token", async () => {

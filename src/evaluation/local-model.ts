@@ -10,20 +10,61 @@ import type { Tokenizer } from "../core/tokenization/tokenizer.ts";
 import type { DeviceChoice } from "../node/decoding/generate.ts";
 import { openDevice } from "../node/runtime/onnx-runtime.ts";
 import {
+  type Answer,
+  answering,
   defaultMaxGenToks,
-  type GenerateUntilResult,
+  type GenerateUntilRequest,
   type GenerationKwargs,
   type LanguageModel,
-  type LoglikelihoodResult,
+  type OnResult,
+  type RequestType,
+  type RequestTypes,
 } from "./language-model.ts";
 import { encodePair, encodeText, encodeWindows } from "./request-encoding.ts";
-import { type SequenceScore, scoreSequences, type TokenSequence } from "./scoring.ts";
+import { groupSequences, type SequenceScore, scoreSequences, type TokenSequence } from "./scoring.ts";
 
 /** How texts are written: by default exactly if the storage allows, and 16 at a time. */
 export type LocalModelOptions = Pick<GeneratorOptions, "batchSize" | "bits"> & DeviceChoice;
 
 export interface LocalModel extends LanguageModel {
+  /**
+   * Answers some of the requests of a type. Log-likelihoods have the bits that they have if all are asked. A text is written beside
+   * others than it would be then, which changes no more than the order of additions does.
+   */
+  answerSome<T extends RequestType>(
+    type: T,
+    requests: readonly RequestTypes[T]["request"][],
+    isWanted: (index: number) => boolean,
+    onResult: OnResult<Answer<T>>,
+  ): Promise<void>;
+  /**
+   * Divides requests of a type into so many shards at most that take about the same work and compute little twice.
+   *
+   * @returns the requests' numbers, by shard; none is empty
+   */
+  divide<T extends RequestType>(
+    type: T,
+    requests: readonly RequestTypes[T]["request"][],
+    shards: number,
+  ): number[][];
   release(): Promise<void>;
+}
+
+/** How requests of a type are answered. */
+interface Answerer<T extends RequestType> {
+  answer(
+    requests: readonly RequestTypes[T]["request"][],
+    isWanted: (index: number) => boolean,
+    onResult: OnResult<Answer<T>>,
+  ): Promise<void>;
+  /** Requests that are best answered together, in an order in which neighbours share most. */
+  group(requests: readonly RequestTypes[T]["request"][]): Group[];
+}
+
+/** Requests by their numbers, and the tokens that they take. */
+interface Group {
+  readonly indices: readonly number[];
+  readonly tokens: number;
 }
 
 /**
@@ -44,13 +85,118 @@ export function createLocalModel(model: AdaptedModel, options: LocalModelOptions
   const generator = createGenerator(device, model, { batchSize, ...(bits !== undefined && { bits }) });
   const tokenCounts = { scored: 0, generated: 0 };
 
-  const score = async (
+  const score = (
     sequences: readonly TokenSequence[],
+    isWanted: (index: number) => boolean,
     onScore: (index: number, score: SequenceScore) => void,
-  ) => {
-    await scoreSequences(decoder, config, sequences, onScore, (count) => {
-      tokenCounts.scored += count;
+  ) =>
+    scoreSequences(
+      decoder,
+      config,
+      sequences,
+      onScore,
+      (count) => {
+        tokenCounts.scored += count;
+      },
+      isWanted,
+    );
+
+  const encodePrompts = (requests: readonly GenerateUntilRequest[]) =>
+    requests.map(({ context, options: { max_gen_toks = defaultMaxGenToks } }) => {
+      const room = maxLength - max_gen_toks;
+      if (room <= 0) {
+        throw new InputError(
+          `An answer of ${max_gen_toks} tokens does not fit into the model's context of ${maxLength}; lower max_gen_toks.`,
+        );
+      }
+      const ids = encodeText(tokenizer, context);
+      return { ids: ids.slice(-room), isCut: ids.length > room };
     });
+
+  const answerers: { readonly [T in RequestType]: Answerer<T> } = {
+    loglikelihood: {
+      group: (requests) =>
+        groupSequences(requests.map((request) => encodePair(tokenizer, request, maxLength))),
+      async answer(requests, isWanted, onResult) {
+        const sequences = requests.map((request) => encodePair(tokenizer, request, maxLength));
+        await score(sequences, isWanted, (index, scores) => {
+          const { isCut } = sequences[index]!;
+          onResult(index, { ...scores, ...(isCut && { isCut }) });
+        });
+      },
+    },
+
+    loglikelihood_rolling: {
+      group: (requests) =>
+        requests.map(({ text }, index) => ({
+          indices: [index],
+          tokens: 1 + encodeText(tokenizer, text).length,
+        })),
+      async answer(requests, isWanted, onResult) {
+        const windows = requests.flatMap(({ text }, request) =>
+          encodeWindows(tokenizer, text, maxLength).map((sequence) => ({ request, sequence })),
+        );
+        const sums = new Array<number>(requests.length).fill(0);
+        const missing = new Array<number>(requests.length).fill(0);
+        for (const { request } of windows) missing[request]!++;
+        for (const [request, count] of missing.entries())
+          if (count === 0 && isWanted(request)) onResult(request, 0);
+        await score(
+          windows.map(({ sequence }) => sequence),
+          (index) => isWanted(windows[index]!.request),
+          (index, { logLikelihood }) => {
+            const { request } = windows[index]!;
+            sums[request]! += logLikelihood;
+            if (--missing[request]! === 0) onResult(request, sums[request]!);
+          },
+        );
+      },
+    },
+
+    generate_until: {
+      group(requests) {
+        const prompts = encodePrompts(requests);
+        return longestFirst(prompts).map((index) => ({
+          indices: [index],
+          tokens: prompts[index]!.ids.length + (requests[index]!.options.max_gen_toks ?? defaultMaxGenToks),
+        }));
+      },
+      async answer(requests, isWanted, onResult) {
+        const prompts = encodePrompts(requests);
+        await Promise.all(
+          longestFirst(prompts)
+            .filter(isWanted)
+            .map(async (index) => {
+              const { ids, isCut } = prompts[index]!;
+              const { text, completionTokens, computedPromptTokens } = await generator.generate({
+                promptIds: ids,
+                seed: index,
+                ...samplingOf(requests[index]!.options, tokenizer),
+              });
+              tokenCounts.scored += computedPromptTokens;
+              tokenCounts.generated += completionTokens;
+              onResult(index, { text, tokens: completionTokens, ...(isCut && { isCut }) });
+            }),
+        );
+      },
+    },
+  };
+
+  const answerAll = async <T extends RequestType>(
+    type: T,
+    requests: readonly RequestTypes[T]["request"][],
+    onResult: OnResult<Answer<T>> | undefined,
+  ): Promise<Answer<T>[]> => {
+    const results = new Array<Answer<T>>(requests.length);
+    await answerers[type].answer(
+      requests,
+      () => true,
+      (index, result) => {
+        results[index] = result;
+        onResult?.(index, result);
+      },
+    );
+    return results;
   };
 
   return {
@@ -58,6 +204,7 @@ export function createLocalModel(model: AdaptedModel, options: LocalModelOptions
     chatTemplate: tokenizer.chatTemplate,
     tokenCounts,
     applyChatTemplate: (messages) => renderChat(tokenizer, messages),
+    ...answering(answerAll),
 
     canScore(request) {
       try {
@@ -69,73 +216,32 @@ export function createLocalModel(model: AdaptedModel, options: LocalModelOptions
       }
     },
 
-    async loglikelihood(requests, onResult) {
-      const results = new Array<LoglikelihoodResult>(requests.length);
-      const sequences = requests.map((request) => encodePair(tokenizer, request, maxLength));
-      await score(sequences, (index, scores) => {
-        const { isCut } = sequences[index]!;
-        const result = { ...scores, ...(isCut && { isCut }) };
-        results[index] = result;
-        onResult?.(index, result);
-      });
-      return results;
-    },
-
-    async loglikelihoodRolling(requests, onResult) {
-      const windows = requests.flatMap(({ text }, request) =>
-        encodeWindows(tokenizer, text, maxLength).map((sequence) => ({ request, sequence })),
-      );
-      const sums = new Array<number>(requests.length).fill(0);
-      const missing = new Array<number>(requests.length).fill(0);
-      for (const { request } of windows) missing[request]!++;
-      await score(
-        windows.map(({ sequence }) => sequence),
-        (index, { logLikelihood }) => {
-          const { request } = windows[index]!;
-          sums[request]! += logLikelihood;
-          if (--missing[request]! === 0) onResult?.(request, sums[request]!);
-        },
-      );
-      return sums;
-    },
-
-    async generateUntil(requests, onResult) {
-      const prompts = requests.map(({ context, options: kwargs }) => {
-        const { max_gen_toks = defaultMaxGenToks } = kwargs;
-        const room = maxLength - max_gen_toks;
-        if (room <= 0) {
-          throw new InputError(
-            `An answer of ${max_gen_toks} tokens does not fit into the model's context of ${maxLength}; lower max_gen_toks.`,
-          );
-        }
-        const ids = encodeText(tokenizer, context);
-        return { ids: ids.slice(-room), isCut: ids.length > room };
-      });
-      // Rows of about the same length leave little of the cache unused.
-      const order = [...prompts.keys()].sort((a, b) => prompts[b]!.ids.length - prompts[a]!.ids.length);
-      const results = new Array<GenerateUntilResult>(requests.length);
-      await Promise.all(
-        order.map(async (index) => {
-          const { ids, isCut } = prompts[index]!;
-          const { text, completionTokens, computedPromptTokens } = await generator.generate({
-            promptIds: ids,
-            seed: index,
-            ...samplingOf(requests[index]!.options, tokenizer),
-          });
-          tokenCounts.scored += computedPromptTokens;
-          tokenCounts.generated += completionTokens;
-          results[index] = { text, tokens: completionTokens, ...(isCut && { isCut }) };
-          onResult?.(index, results[index]);
-        }),
-      );
-      return results;
-    },
+    answerSome: (type, requests, isWanted, onResult) => answerers[type].answer(requests, isWanted, onResult),
+    divide: (type, requests, shards) => divideGroups(answerers[type].group(requests), shards),
 
     async release() {
       await decoder.release();
       await generator.close();
     },
   };
+}
+
+/** Rows of about the same length leave little of the cache unused. */
+function longestFirst(prompts: readonly { readonly ids: readonly number[] }[]): number[] {
+  return [...prompts.keys()].sort((a, b) => prompts[b]!.ids.length - prompts[a]!.ids.length);
+}
+
+/** Cuts a list of groups into parts of about the same number of tokens. */
+function divideGroups(groups: readonly Group[], parts: number): number[][] {
+  const all = groups.reduce((sum, { tokens }) => sum + tokens, 0);
+  const divided = Array.from({ length: parts }, (): number[] => []);
+  let before = 0;
+  for (const { indices, tokens } of groups) {
+    const middle = (before + tokens / 2) / all;
+    divided[Math.min(parts - 1, Math.floor(middle * parts))]!.push(...indices);
+    before += tokens;
+  }
+  return divided.filter(({ length }) => length > 0);
 }
 
 function samplingOf(options: GenerationKwargs, tokenizer: Tokenizer) {

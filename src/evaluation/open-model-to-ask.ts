@@ -10,7 +10,7 @@ import { loadAdapter } from "../node/adapters/load-adapter.ts";
 import { openModel } from "../node/models/open-model.ts";
 import { checkDevice, type DeviceName, openDevice } from "../node/runtime/onnx-runtime.ts";
 import type { LanguageModel } from "./language-model.ts";
-import { createLocalModel } from "./local-model.ts";
+import { createLocalModel, type LocalModel } from "./local-model.ts";
 import { type Bits, identifyModel, type ModelIdentity } from "./model-identity.ts";
 import { createRemoteModel } from "./remote-model.ts";
 import { hash } from "./samples.ts";
@@ -39,6 +39,8 @@ export interface AskingOptions {
 /** A model that is asked, and all that its answers depend on. */
 export interface OpenedModel {
   readonly model: LanguageModel;
+  /** The same, if it is on this machine. */
+  readonly local?: LocalModel;
   /** It without its adapter; undefined of a server's. */
   readonly base?: Model;
   readonly identity: ModelIdentity;
@@ -88,6 +90,7 @@ export async function openModelToAsk(
   });
   return {
     model: local,
+    local,
     base,
     identity,
     ...(namesDate && { date }),

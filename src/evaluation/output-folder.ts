@@ -22,6 +22,8 @@ export interface OutputFolder {
   /** Every answer so far. */
   readonly answers: string;
   readonly results: string;
+  /** Requests that workers are answering; there until the evaluation is finished. */
+  readonly shards: string;
   /** The items of a task. */
   samples(task: string): string;
 }
@@ -33,6 +35,7 @@ export function outputFolder(path: string): OutputFolder {
     identity: join(path, "evaluation.json"),
     answers: join(path, "answers.jsonl"),
     results: join(path, "results.json"),
+    shards: join(path, "shards"),
     samples: (task) => join(path, `samples_${task}.jsonl`),
   };
 }

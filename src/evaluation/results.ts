@@ -39,8 +39,10 @@ export interface EvaluationContext {
   readonly totalSeconds: number;
   /** Different requests that were computed for it, and such as had been answered before. */
   readonly requests: { readonly asked: number; readonly found: number };
-  /** What was used while the model was asked. */
-  readonly usage: ResourceUsage;
+  /** What was used while the model was asked; absent if other processes have answered. */
+  readonly usage?: ResourceUsage;
+  /** The machines of workers that have answered, in words. */
+  readonly machines?: readonly string[];
 }
 
 export type Results = ReturnType<typeof describeResults>;
@@ -155,10 +157,13 @@ export function describeResults(
       // Answers that had been given before tell nothing of the speed.
       tokens_per_second: requests.asked > 0 ? (tokens.scored + tokens.generated) / seconds : null,
       items_per_second: requests.found === 0 ? countItems(tasks) / seconds : null,
-      efficiency: computeInferenceEfficiency(
-        { tokens: tokens.generated, seconds: secondsWriting },
-        context.usage,
-      ),
+      ...(context.usage && {
+        efficiency: computeInferenceEfficiency(
+          { tokens: tokens.generated, seconds: secondsWriting },
+          context.usage,
+        ),
+      }),
+      ...(context.machines?.length && { machines: context.machines }),
     },
   };
 }
@@ -218,7 +223,7 @@ function sortKeys<T>(table: Readonly<Record<string, T>>): Record<string, T> {
   return Object.fromEntries(Object.entries(table).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function describeMachine(): string {
+export function describeMachine(): string {
   const { node } = process.versions;
   const memory = (totalmem() / 2 ** 30).toFixed(0);
   return `slimtune ${slimtuneVersion}, Node ${node}, ${process.platform} ${process.arch}, ${cpus().length} × ${cpus()[0]?.model ?? "unknown processor"}, ${memory} GiB`;

@@ -3,6 +3,7 @@
 import { InputError } from "../core/errors.ts";
 import { watchResources } from "../node/efficiency/resource-watch.ts";
 import { withLock } from "../node/files/lock.ts";
+import { remove } from "../node/files/write.ts";
 import { openAnswerLog } from "./answer-log.ts";
 import { cachedModel } from "./cached-model.ts";
 import type { DemonstrationSelector, OpenSelector } from "./demonstration-selector.ts";
@@ -21,6 +22,9 @@ import {
 import { prepareTasks } from "./prepare.ts";
 import { describeResults, type EvaluationSettings, type Results } from "./results.ts";
 import { describeSample, hash, type SampleLine } from "./samples.ts";
+import { parseServerAddress } from "./server-address.ts";
+import { type ShardWorkers, shardedModel } from "./shards/sharded-model.ts";
+import { readMachines } from "./shards/shards-folder.ts";
 import type { PreparedTask } from "./task.ts";
 import { loadTasks, type TaskRegistry } from "./tasks/registry.ts";
 
@@ -52,6 +56,8 @@ export interface EvaluationOptions extends AskingOptions {
   readonly out?: string;
   /** Whether answers of the same model are kept for other evaluations and taken from them. Default true. */
   readonly cache?: boolean;
+  /** Who answers, in shards. Default: this process. */
+  readonly workers?: ShardWorkers;
 }
 
 export interface EvaluationPlan {
@@ -106,6 +112,11 @@ export async function runEvaluation(
   }
   if (options.chatTemplate !== undefined && !applyChatTemplate) {
     throw new InputError("A chat template was given, but none is applied; add --apply-chat-template.");
+  }
+  if (options.workers && parseServerAddress(options.model)) {
+    throw new InputError(
+      `The server of ${options.model} is asked by one process alone, several requests at a time; leave the workers out.`,
+    );
   }
   const registry = options.registry ?? loadTasks(options.taskFiles);
   // Unknown names are told before the model is read.
@@ -162,11 +173,20 @@ export async function runEvaluation(
       const log = openAnswerLog(folder.answers);
       const isCached = options.cache !== false && opened.isFixed;
       const cache = isCached ? openAnswerLog(answerCache(evaluationIdentity)) : undefined;
-      const asked = cachedModel(model, { log, ...(cache && { cache }) });
+      const sharded =
+        options.workers &&
+        shardedModel(opened.local!, {
+          identity,
+          batchSize: options.batchSize,
+          folder: folder.shards,
+          workers: options.workers,
+          ...(events.onStage && { onProgress: events.onStage }),
+        });
+      const asked = cachedModel(sharded ?? model, { log, ...(cache && { cache }) });
       const watch = watchResources();
       const evaluation = await evaluate(asked, tasks, groups, {
         onProgress: (progress) => {
-          const { scored, generated } = model.tokenCounts;
+          const { scored, generated } = asked.tokenCounts;
           events.onProgress?.({ ...progress, tokens: scored + generated });
         },
       }).finally(() => {
@@ -188,9 +208,11 @@ export async function runEvaluation(
         startedAt,
         totalSeconds: (Date.now() - startedAt.getTime()) / 1000,
         requests: asked.requestCounts,
-        usage,
+        ...(!sharded && { usage }),
+        machines: readMachines(folder.shards),
       });
       writeResults(folder, results, samples);
+      remove(folder.shards);
       return { folder, evaluation, results, samples };
     });
   } finally {

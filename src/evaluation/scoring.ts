@@ -45,12 +45,30 @@ interface Row {
   readonly length: number;
 }
 
+/** Tokens that are computed once for all that go on from them. */
+interface Beginning {
+  readonly ids: readonly number[];
+  /** The one that it goes on from. */
+  readonly before: Beginning | undefined;
+}
+
+/** Rows that are computed at a time. */
+interface Batch {
+  /** What they go on from. */
+  readonly beginning: Beginning | undefined;
+  readonly rows: readonly Row[];
+  /** Tokens that are computed for them. */
+  readonly tokens: number;
+}
+
 /**
  * Scores sequences. Those with the same beginning follow each other, so that a long beginning of many is computed once
  * and kept, and a shorter one of a few once per row: the continuations of one context stand in one row and do not see
  * each other.
  *
  * @param onScore called with a sequence's number as soon as its score is known
+ * @param isWanted whether a sequence's score is wanted. Those that are not are left out, but where they are computed
+ *   together with one that is, so that no score depends on which are wanted. Default: all are
  */
 export async function scoreSequences(
   decoder: Decoder,
@@ -58,30 +76,70 @@ export async function scoreSequences(
   sequences: readonly TokenSequence[],
   onScore: (index: number, score: SequenceScore) => void,
   onTokens: (count: number) => void,
+  isWanted: (index: number) => boolean = () => true,
 ): Promise<void> {
+  const nothing = createKeyValues(config, 1, 0);
+  const kept = new Map<Beginning, KeyValues>();
+  const compute = async (beginning: Beginning | undefined): Promise<KeyValues> => {
+    if (!beginning) return nothing;
+    const known = kept.get(beginning);
+    if (known) return known;
+    const past = await compute(beginning.before);
+    onTokens(beginning.ids.length - past.length);
+    const keyValues = await extendBeginning(decoder, config, beginning.ids, past);
+    kept.set(beginning, keyValues);
+    return keyValues;
+  };
+  const onWanted: typeof onScore = (index, score) => {
+    if (isWanted(index)) onScore(index, score);
+  };
+  for (const { beginning, rows, tokens } of planBatches(sequences)) {
+    if (!rows.some(({ entries }) => entries.some(({ index }) => isWanted(index)))) continue;
+    for (const other of kept.keys()) if (!goesOnFrom(beginning, other)) kept.delete(other);
+    const past = await compute(beginning);
+    if (tokens > batchTokens) {
+      for (const entry of rows.flatMap(({ entries }) => entries))
+        if (isWanted(entry.index)) await scoreLong(decoder, config, entry, past, onScore);
+    } else await scoreRows(decoder, rows, past, onWanted);
+    onTokens(tokens);
+  }
+}
+
+/** Groups of sequences that are computed together, in the order in which they are, each with the tokens that it takes. */
+export function groupSequences(
+  sequences: readonly TokenSequence[],
+): { readonly indices: readonly number[]; readonly tokens: number }[] {
+  return planBatches(sequences).map(({ rows, tokens }) => ({
+    indices: rows.flatMap(({ entries }) => entries.map(({ index }) => index)),
+    tokens,
+  }));
+}
+
+function planBatches(sequences: readonly TokenSequence[]): Batch[] {
   const entries = sequences.map(({ ids, scored }, index): Entry => ({ index, ids, scored }));
   entries.sort((a, b) => compareIds(a.ids, b.ids));
-  const score = async (run: readonly Entry[], past: KeyValues): Promise<void> => {
-    const { longer, others } = findLongBeginnings(run, past.length);
-    for (const { run: sharers, prefix } of longer) await scoreAfter(sharers, prefix, past);
-    const rows = buildRows(others, past.length).sort((a, b) => b.length - a.length);
+  const batches: Batch[] = [];
+  const plan = (run: readonly Entry[], beginning: Beginning | undefined) => {
+    const known = beginning?.ids.length ?? 0;
+    const { longer, others } = findLongBeginnings(run, known);
+    for (const { run: sharers, prefix } of longer)
+      plan(sharers, { ids: sharers[0]!.ids.slice(0, prefix), before: beginning });
+    const rows = buildRows(others, known).sort((a, b) => b.length - a.length);
     for (let start = 0; start < rows.length; ) {
-      const { length, entries } = rows[start]!;
-      const count = Math.max(1, Math.floor(batchTokens / length));
-      const batch = rows.slice(start, start + count);
-      if (length > batchTokens)
-        for (const entry of entries) await scoreLong(decoder, config, entry, past, onScore);
-      else await scoreRows(decoder, batch, past, onScore);
-      onTokens(batch.reduce((sum, row) => sum + row.length, 0));
+      const count = Math.max(1, Math.floor(batchTokens / rows[start]!.length));
+      const together = rows.slice(start, start + count);
+      const tokens = together.reduce((sum, { length }) => sum + length, 0);
+      batches.push({ beginning, rows: together, tokens });
       start += count;
     }
   };
-  const scoreAfter = async (run: readonly Entry[], prefix: number, past: KeyValues): Promise<void> => {
-    onTokens(prefix - past.length);
-    await score(run, await extendBeginning(decoder, config, run[0]!.ids.slice(0, prefix), past));
-  };
-  const nothing = createKeyValues(config, 1, 0);
-  for (const { run, prefix } of findPrefixes(entries)) await scoreAfter(run, prefix, nothing);
+  for (const { run, prefix } of findPrefixes(entries))
+    plan(run, prefix > 0 ? { ids: run[0]!.ids.slice(0, prefix), before: undefined } : undefined);
+  return batches;
+}
+
+function goesOnFrom(beginning: Beginning | undefined, other: Beginning): boolean {
+  return beginning !== undefined && (beginning === other || goesOnFrom(beginning.before, other));
 }
 
 function compareIds(a: readonly number[], b: readonly number[]): number {

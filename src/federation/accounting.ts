@@ -77,9 +77,14 @@ export interface ClientModel {
   readonly trained: number;
 }
 
+/** Numbers of tensors. */
+export function countNumbers(parameters: Parameters): number {
+  return [...parameters.values()].reduce((sum, { data }) => sum + data.length, 0);
+}
+
 /** Numbers of the tensors that are trained. */
 export function countTrained(parameters: Parameters): number {
-  return [...trainedOf(parameters).values()].reduce((sum, { data }) => sum + data.length, 0);
+  return countNumbers(trainedOf(parameters));
 }
 
 /**

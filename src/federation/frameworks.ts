@@ -11,6 +11,7 @@ import { matchPublicRows } from "./distillation/public-rows.ts";
 import { openDistillationServer } from "./distillation/server-part.ts";
 import { distillationTask } from "./distillation/task.ts";
 import { createFedLlmMember } from "./fedllm/member-part.ts";
+import { atRank } from "./fedllm/own-rank.ts";
 import { openFedLlmServer } from "./fedllm/server-part.ts";
 import { checkFedLlm, fedLlmTask } from "./fedllm/task.ts";
 import type { RoundOptions } from "./rounds/documents.ts";
@@ -42,7 +43,7 @@ export interface ServerPartOptions {
   readonly secret: Uint8Array;
   /** Where it keeps what no client is sent. */
   readonly folder: string;
-  /** Of distillation: the file that holds the public rows. */
+  /** Of distillation: file or Hub dataset of the public rows. */
   readonly publicRows?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -52,9 +53,21 @@ export interface MemberPartOptions {
   readonly own: OwnOptions;
   /** Rows of its data. */
   readonly examples: number;
+  /** Of its adapter, where it is another than the task's; as {@link checkRank} allows. */
+  readonly rank?: number | undefined;
   /** Where what is under way is. */
   readonly folder: string;
   readonly events?: RunEvents;
+}
+
+/** @throws InputError if a client cannot take part in a task with a rank of its own. */
+export function checkRank(task: FederationTask, rank: number | undefined): void {
+  if (rank === undefined) return;
+  if (task.framework !== "fedllm")
+    throw new InputError(
+      `Clients have ranks of their own where their adapters are averaged, which "${task.framework}" does not do; leave the rank ${rank} out.`,
+    );
+  atRank(task, rank);
 }
 
 /** A server, and members in the same process, which share what it has opened. */
@@ -105,6 +118,9 @@ export async function openMemberPart({
   ...options
 }: JoiningOptions): Promise<MemberPart & { release(): Promise<void> }> {
   if (task.framework === "split") throw new InputError(whyNoSplit);
+  checkRank(task, options.rank);
+  if (task.framework !== "kd" && publicRows !== undefined)
+    throw new InputError("The run's members predict no public rows; leave out --public.");
   const adapter = await openTaskAdapter(runConfigOf(task, options.own));
   switch (task.framework) {
     case "fedllm":

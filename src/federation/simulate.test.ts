@@ -146,7 +146,6 @@ test("a task may name any method of LoRA", () => {
 });
 
 test.each<[string, object, RegExp]>([
-  ["an aggregation that leaves a residual beside the adapter", { aggregation: "flora" }, /aggregation/],
   ["a method without an adapter", { tuning: { method: "full" } }, /method "full" does not tune A and B/],
   ["a method that changes the weights first", { tuning: { method: "pissa" } }, /method "pissa" does not/],
   ["an option that names a program", { tuning: { reward_module: "steal.js" } }, /reward_module/],

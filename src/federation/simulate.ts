@@ -8,11 +8,11 @@ import { InputError } from "../core/errors.ts";
 import { resolveDataset } from "../node/data/hub-dataset.ts";
 import { withLock } from "../node/files/lock.ts";
 import { readJson } from "../node/files/structured.ts";
-import { makeFolder, writeFolderWhole, writeWhole } from "../node/files/write.ts";
+import { makeFolder, remove, writeFolderWhole, writeWhole } from "../node/files/write.ts";
 import { openLocalTransport } from "../transport/local-transport.ts";
 import { memberSpace } from "../transport/transport.ts";
 import { type ClientRows, type DivisionOptions, divideRows } from "./divide-rows.ts";
-import { type FederationTask, openParts } from "./frameworks.ts";
+import { checkRank, type FederationTask, openParts } from "./frameworks.ts";
 import { openHeldOutMeter } from "./held-out.ts";
 import { keepSecret } from "./privacy/noise-secret.ts";
 import { type Figures, type RoundDocument, type RoundOptions, readRound } from "./rounds/documents.ts";
@@ -26,8 +26,10 @@ export interface SimulationOptions {
   readonly own: OwnOptions;
   readonly rounds: Omit<RoundOptions, "run" | "clients">;
   readonly division: DivisionOptions;
-  /** Of distillation: the file of the public rows. */
+  /** Of distillation: file or Hub dataset of the public rows. */
   readonly publicRows?: string | undefined;
+  /** Of FedLLM: each client's own. Default: the task's for all. */
+  readonly ranks?: readonly number[] | undefined;
   readonly out: string;
 }
 
@@ -78,32 +80,45 @@ const looseRounds = z.array(z.custom<SimulatedRound>((value) => typeof value ===
  * console.log(rounds.at(-1)?.heldOutLoss, adapter);
  */
 export async function simulateFederation(
-  { task, own, rounds: given, division, publicRows, out }: SimulationOptions,
+  { task: asked, own, rounds: given, division, publicRows, ranks, out }: SimulationOptions,
   events: SimulationEvents = {},
 ): Promise<Simulation> {
+  const highest = ranks && asked.framework === "fedllm" && { max_rank: Math.max(...ranks) };
+  const task: FederationTask = { ...asked, ...highest };
   const config = runConfigOf(task, own, "The simulation's tuning");
+  if (ranks && ranks.length !== division.clients)
+    throw new InputError(
+      `There are ${ranks.length} ranks of ${division.clients} clients; give one of each, in their order.`,
+    );
+  for (const rank of ranks ?? []) checkRank(task, rank);
   const data = await resolveDataset(config.data, config.data_split);
   return withLock(out, "simulation", async () => {
     makeFolder(out);
-    const settings = JSON.parse(JSON.stringify({ task, own, rounds: given, division }));
+    const settings = JSON.parse(JSON.stringify({ task, own, rounds: given, division, ranks }));
     const settingsPath = join(out, "simulation.json");
     const isBegun = existsSync(settingsPath);
     if (isBegun && !isDeepStrictEqual(readJson(settingsPath, z.unknown()), settings))
       throw new InputError(`${out} holds a simulation of other options; choose another folder.`);
-    const clients = await divideRows(data, join(out, "clients"), division);
+    const open = async () => {
+      const clients = await divideRows(data, join(out, "clients"), division);
+      const rounds = { ...given, run, clients: clients.map(({ client }) => client) };
+      const secret = keepSecret(join(out, "noise.key"));
+      const { signal } = events;
+      const parts = await openParts({
+        ...{ task, own, rounds, secret, publicRows, signal, folder: join(out, "server") },
+      });
+      return { clients, rounds, ...parts };
+    };
+    const { clients, rounds, server, createMember } = await open().catch((error: unknown) => {
+      // What the model or the rows do not allow leaves nothing, so that it may be corrected in the same folder.
+      if (!isBegun) for (const name of ["clients", "noise.key", "server"]) remove(join(out, name));
+      throw error;
+    });
+    if (!isBegun) writeWhole(settingsPath, `${JSON.stringify(settings, null, 2)}\n`);
     events.onClients?.(clients);
     const roundsPath = join(out, "rounds.json");
     const simulated = existsSync(roundsPath) ? readJson(roundsPath, looseRounds) : [];
-
-    const rounds = { ...given, run, clients: clients.map(({ client }) => client) };
     const transport = openLocalTransport(join(out, "transport"));
-    const secret = keepSecret(join(out, "noise.key"));
-    const { signal } = events;
-    const { server, createMember } = await openParts({
-      ...{ task, own, rounds, secret, publicRows, signal, folder: join(out, "server") },
-    });
-    // Options that a model refuses may be corrected in the same folder.
-    if (!isBegun) writeWhole(settingsPath, `${JSON.stringify(settings, null, 2)}\n`);
     const meter =
       division.heldOut > 0
         ? await openHeldOutMeter(
@@ -113,11 +128,10 @@ export async function simulateFederation(
         : undefined;
     const measure = async (ends: Uint8Array) => {
       events.onStage?.("measuring the held-out rows");
-      const losses = (await meter?.measure(await server.parametersOf(ends))) ?? [];
+      const losses = (await meter?.measure(await server.adapterOf(ends))) ?? [];
       return Object.fromEntries(losses.map((loss, i) => [clients[i]!.client, loss]));
     };
     const record = async (round: SimulatedRound) => {
-      if (simulated.some((known) => known.round === round.round)) return;
       simulated.push(round);
       writeWhole(roundsPath, `${JSON.stringify(simulated, null, 2)}\n`);
       events.onRound?.(round);
@@ -135,11 +149,11 @@ export async function simulateFederation(
         else events.onStage?.(`round ${document.round} of ${rounds.rounds}: ${document.state}`);
       },
     });
-    const ofClients = clients.map(({ client, data, rows }) => {
+    const ofClients = clients.map(({ client, data, rows }, i) => {
       // Of its own, so that its bytes are counted apart.
       const transport = openLocalTransport(join(out, "transport"));
       const folder = join(out, "members", client);
-      const part = createMember({ client, own: { ...own, data }, examples: rows, folder });
+      const part = createMember({ client, own: { ...own, data }, examples: rows, folder, rank: ranks?.[i] });
       const member = createFederationMember({
         ...{ transport, run, client, part },
         ...(events.signal && { signal: events.signal }),
@@ -167,6 +181,7 @@ export async function simulateFederation(
       }));
       const settle = async () => {
         for (const { round, ends, contributions, figures } of pending.splice(0)) {
+          if (simulated.some((known) => known.round === round)) continue;
           const now = traffic();
           const sum = (of: (i: number) => number) => now.reduce((total, _, i) => total + of(i), 0);
           const mean = (name: string) =>

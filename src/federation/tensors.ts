@@ -1,14 +1,17 @@
 /** @file An adapter's tensors as bytes that members send each other: safetensors, read as a stranger's. */
 
-import type { Parameter, Parameters } from "../core/adapters/parameters.ts";
+import { type Parameter, type Parameters, trainedOf } from "../core/adapters/parameters.ts";
 import type { ByteSource } from "../core/formats/byte-source.ts";
 import { encodeSafetensors, openSafetensors } from "../core/formats/safetensors.ts";
 
 /** The tensors that are trained: those that are frozen are known to all. */
-export async function encodeTrained(parameters: Parameters): Promise<Uint8Array> {
+export function encodeTrained(parameters: Parameters): Promise<Uint8Array> {
+  return encodeTensors(trainedOf(parameters));
+}
+
+export async function encodeTensors(parameters: Parameters): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
-  const trained = [...parameters].filter(([, { isFrozen }]) => !isFrozen);
-  const tensors = trained.map(([name, { dims, data }]) => ({
+  const tensors = [...parameters].map(([name, { dims, data }]) => ({
     ...{ name, dtype: "float32" as const, shape: dims, data },
   }));
   for await (const part of encodeSafetensors(tensors)) parts.push(part);

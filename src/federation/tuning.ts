@@ -1,6 +1,7 @@
 /** @file What the clients of every framework are told of their tuning, and the adapter that is tuned. */
 
 import { z } from "zod";
+import type { Adaptation } from "../core/adapters/adaptation.ts";
 import type { AdapterSettings } from "../core/adapters/method.ts";
 import { createAdaptation, methodOf } from "../core/adapters/methods.ts";
 import { initializeParameters, type Parameter, type Parameters } from "../core/adapters/parameters.ts";
@@ -17,7 +18,16 @@ import { parseRunConfig, type RunConfig, type RunOptions } from "../node/trainin
 export const tunable = [
   ...["method", "storage", "lora", "batch_size", "max_steps", "num_train_epochs", "learning_rate"],
   ...["lr_scheduler_type", "warmup_ratio", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon"],
-  ...["max_grad_norm", "train_on", "apply_chat_template", "packing", "context", "overlong", "seed"],
+  ...[
+    "max_grad_norm",
+    "proximal_mu",
+    "train_on",
+    "apply_chat_template",
+    "packing",
+    "context",
+    "overlong",
+    "seed",
+  ],
 ] as const;
 
 /** Options of `slimtune tune`, of those that do not name a file. */
@@ -60,11 +70,16 @@ export function checkTuning(task: TuningTask, origin: string): void {
 
 /** The adapter of a task on a model, as its seed draws it. */
 export interface TaskAdapter {
+  readonly adaptation: Adaptation;
   readonly settings: AdapterSettings;
   readonly initial: Parameters;
   readonly model: ModelConfig;
-  /** Writes an adapter of these tensors in PEFT's layout, beside which frozen ones may be left out. */
-  write(folder: string, parameters: Parameters): Promise<void>;
+  /**
+   * Writes an adapter of these tensors in PEFT's layout, beside which frozen ones may be left out.
+   *
+   * @param settings where its ranks are others. Default: the task's
+   */
+  write(folder: string, parameters: Parameters, settings?: AdapterSettings): Promise<void>;
 }
 
 /** @throws InputError if the model cannot be read. */
@@ -73,12 +88,13 @@ export async function openTaskAdapter(config: RunConfig): Promise<TaskAdapter> {
   const adaptation = createAdaptation(config, model.config);
   const initial = await initializeParameters(model.config, adaptation, weights, config.seed);
   const format = methodOf(config.method).peft!;
-  const settings = config[format.section as keyof RunConfig] as AdapterSettings;
+  const own = config[format.section as keyof RunConfig] as AdapterSettings;
   return {
-    settings,
+    adaptation,
+    settings: own,
     initial,
     model: model.config,
-    write: (folder, parameters) => {
+    write: (folder, parameters, settings = own) => {
       const base = { name: config.model, revision: config.revision, fingerprint, config: model.config };
       return writeAdapter(folder, { format, settings }, withFrozen(initial, parameters), base);
     },

@@ -1,4 +1,4 @@
-/** @file A fleet as the workers of a study: each part is an item of a queue, whose files travel by their hash. */
+/** @file A fleet as the workers of a study or an evaluation: each part is an item of a queue, whose files travel by their hash. */
 
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -7,17 +7,17 @@ import { setTimeout } from "node:timers/promises";
 import { InputError } from "../core/errors.ts";
 import { parseFields } from "../core/parse-fields.ts";
 import { recordMachine } from "../studies/machine.ts";
+import { type PartsFolder, readPartsConfig } from "../studies/parts-folder.ts";
 import type { PartOutcome, Workers } from "../studies/run-part.ts";
-import { readStudyConfig } from "../studies/study-config.ts";
-import type { StudyFolder } from "../studies/study-folder.ts";
-import type { Part, StudyConfig } from "../studies/study-kind.ts";
+import type { Part } from "../studies/study-kind.ts";
 import type { Transport } from "../transport/transport.ts";
-import { createFileHashes, sendFiles, writeFiles } from "./folder-files.ts";
+import { createFileHashes, createFileSender, writeFiles } from "./folder-files.ts";
 import { type FleetFile, isInside, stateSchema, type Task, type TaskState } from "./task.ts";
 
-/** Names of options that may name a file or folder, wherever in a study's options they stand. */
+/** Names of options that may name a file or folder, wherever in the options of parts they stand. */
 const pathOptions = new Set([
   "model",
+  "adapter",
   "data",
   "task_files",
   "data_dir",
@@ -42,20 +42,21 @@ export function fleetWorkers(
   { leaseMs = 10_000 }: { readonly leaseMs?: number } = {},
 ): Workers {
   const hashes = createFileHashes();
-  let ready: Promise<FleetFile[]> | undefined;
+  const send = createFileSender(transport, fleet);
+  const ready = new Map<string, Promise<FleetFile[]>>();
 
-  /** Makes the fleet's queue and space, and sends what the study's options name. */
-  async function prepare(folder: StudyFolder): Promise<FleetFile[]> {
+  /** Makes the fleet's queue and space, and sends what the folder's options name. */
+  async function prepare(folder: PartsFolder): Promise<FleetFile[]> {
     if (!isInside(folder.path))
       throw new InputError(
-        `The folder ${folder.path} cannot stand at the same place on other machines; give it as a path in this folder, such as --out study.`,
+        `The folder ${folder.path} cannot stand at the same place on other machines; give it as a path in this folder, such as --out runs/one.`,
       );
     await transport.createQueue(fleet, { leaseMs });
     await transport.createSpace(fleet);
     const inputs: FleetFile[] = [];
-    for (const path of namedPaths(readStudyConfig(folder.config))) {
+    for (const path of namedPaths(readPartsConfig(folder.path))) {
       const files = await hashes.list(path);
-      await sendFiles(transport, fleet, path, files);
+      await send(path, files);
       inputs.push(
         ...files.map((file) => ({ ...file, path: file.path === "" ? path : `${path}/${file.path}` })),
       );
@@ -63,12 +64,12 @@ export function fleetWorkers(
     return inputs;
   }
 
-  async function giveOut(folder: StudyFolder, part: Part): Promise<string> {
-    ready ??= prepare(folder);
-    const inputs = await ready;
+  async function giveOut(folder: PartsFolder, part: Part): Promise<string> {
+    if (!ready.has(folder.path)) ready.set(folder.path, prepare(folder));
+    const inputs = await ready.get(folder.path)!;
     const files = (await hashes.list(folder.path)).filter(({ path }) => concerns(part, path));
-    await sendFiles(transport, fleet, folder.path, files);
-    const task: Task = { study: folder.path, part: part.name, files, inputs, nonce: randomUUID() };
+    await send(folder.path, files);
+    const task: Task = { folder: folder.path, part: part.name, files, inputs, nonce: randomUUID() };
     const hash = await transport.putBlob(fleet, Buffer.from(JSON.stringify(task)));
     await transport.publish(fleet, hash, new Uint8Array());
     return hash;
@@ -104,12 +105,11 @@ export function fleetWorkers(
   };
 
   /** Fetches what a worker wrote, and then writes it in the order in which the part did, of which the last says that it is done. */
-  async function takeFiles(folder: StudyFolder, files: readonly FleetFile[]): Promise<void> {
-    const own = [folder.config, folder.failures, folder.machines];
-    const strange = files.find(({ path }) => own.includes(join(folder.path, path)));
+  async function takeFiles(folder: PartsFolder, files: readonly FleetFile[]): Promise<void> {
+    const strange = files.find(({ path }) => folder.own.includes(join(folder.path, path)));
     if (strange)
       throw new InputError(
-        `A worker has sent another ${strange.path}, which is the study's own; look at that worker.`,
+        `A worker has sent another ${strange.path}, which no part writes; look at that worker.`,
       );
     const contents = new Map<string, Uint8Array>();
     for (const { hash, bytes } of files) contents.set(hash, await transport.getBlob(fleet, hash, bytes));
@@ -119,20 +119,20 @@ export function fleetWorkers(
 
 /** Tells the workers that a task need not be computed any more. */
 async function withdraw(transport: Transport, fleet: string, task: string): Promise<void> {
-  const state: TaskState = { type: "failed", message: "The study was interrupted.", isFatal: false };
+  const state: TaskState = { type: "failed", message: "It was interrupted.", isFatal: false };
   const before = await transport.readDocument(fleet, task);
   // A worker that writes at this moment computes the part in vain.
   await transport.writeDocument(fleet, task, state, before?.revision ?? 0).catch(() => {});
 }
 
-/** Whether a part may need a file of the study: one that is independent needs no other cell's. */
+/** Whether a part may need a file of its folder: one that is independent needs no other cell's. */
 function concerns({ isIndependent, cell }: Part, path: string): boolean {
-  const [, owner] = /^(?:runs|evaluations)\/([^/]+)\//.exec(path) ?? [];
+  const [, owner] = /^(?:runs|evaluations|answers)\/([^/]+)\//.exec(path) ?? [];
   return !isIndependent || owner === undefined || owner === cell;
 }
 
-/** The paths that a study's options name and that are there; others are ids on the Hub, or tasks' splits. */
-function namedPaths(config: StudyConfig): string[] {
+/** The paths that options name and that are there; others are ids on the Hub, or tasks' splits. */
+function namedPaths(config: object): string[] {
   const paths = new Set<string>();
   const visit = (value: unknown, isPath: boolean) => {
     if (typeof value === "string") {

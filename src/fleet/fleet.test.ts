@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
@@ -15,6 +15,10 @@ const built = resolve("dist");
 const load = (path: string) => import(pathToFileURL(join(built, path)).href);
 const { runStudy }: typeof import("../studies/run-study.ts") = await load("studies/run-study.js");
 const { localWorkers }: typeof import("../studies/run-part.ts") = await load("studies/run-part.js");
+const { shardWorkers }: typeof import("../studies/shard-workers.ts") = await load("studies/shard-workers.js");
+const { runEvaluation }: typeof import("../evaluation/run-evaluation.ts") = await load(
+  "evaluation/run-evaluation.js",
+);
 const { fleetWorkers }: typeof import("./fleet-workers.ts") = await load("fleet/fleet-workers.js");
 const { openNatsTransport }: typeof import("../transport/nats-transport.ts") = await load(
   "transport/nats-transport.js",
@@ -47,12 +51,22 @@ const options: { readonly kind: "seeds" } & StudyOptions<"seeds"> = {
   run: { max_steps: 3, batch_size: 2, validation: 0, warmup_ratio: 0 },
 };
 
+/** An evaluation of an adapter that the study has tuned. */
+const evaluation = {
+  model: "fixtures/embedded-model",
+  adapter: "adapter",
+  tasks: ["miniature_math"],
+  taskFiles: ["fixtures/miniature/benchmarks"],
+  limit: 16,
+  cache: false,
+} as const;
+
 /** Files that tell of times, or are named by them. */
 const timed =
   /metrics\.jsonl|efficiency\.json|study\.|report\.|summary\.json|machines\.json|\.html|\.md|\.csv/;
 
-/** The hashes of a study's files: of the timed ones only that they are there, of others all but the order of answers. */
-function readStudy(path: string): Record<string, string> {
+/** The hashes of a study's or an evaluation's files: of the timed ones only that they are there, of others all but the order of answers. */
+function readFolder(path: string): Record<string, string> {
   const hash = (content: string | Uint8Array) => createHash("sha256").update(content).digest("hex");
   const files = readdirSync(path, { recursive: true, withFileTypes: true }).flatMap((entry) => {
     const isKept = entry.isFile() && !entry.parentPath.endsWith("tensorboard");
@@ -76,21 +90,32 @@ function readStudy(path: string): Record<string, string> {
 /** Its paths are in its files, so each study takes the place of the one before. */
 const path = join("here", "study");
 let expected: Record<string, string>;
+let scores: Record<string, string>;
 
 beforeAll(async () => {
   cpSync("fixtures/embedded-model", join(folder, "fixtures/embedded-model"), { recursive: true });
   cpSync("fixtures/miniature", join(folder, "fixtures/miniature"), { recursive: true });
   process.chdir(folder);
   expect((await runStudy(options, path, { workers: localWorkers(2) })).outcome).toBe("finished");
-  expected = readStudy(path);
-  expect(Object.keys(expected).some((file) => file.endsWith("adapter_model.safetensors"))).toBe(true);
+  expected = readFolder(path);
+  const tuned = Object.keys(expected).find((file) => file.endsWith("adapter_model.safetensors"))!;
+  cpSync(dirname(join(path, tuned)), evaluation.adapter, { recursive: true });
+  await runEvaluation({ ...evaluation, out: "here/alone" });
+  scores = readFolder("here/alone");
+  expect(Object.keys(scores)).toHaveLength(4);
   rmSync("here", { recursive: true });
 }, 300_000);
 afterEach(() => rmSync("here", { recursive: true, force: true }));
 
 // Which processes are this one's children is told by Linux alone.
+function killChild() {
+  const children = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, "utf8");
+  const victims = children.trim().split(" ");
+  process.kill(Number(victims[Math.floor(Math.random() * victims.length)]), "SIGKILL");
+}
+
 test.skipIf(process.platform !== "linux")(
-  "a study of two processes that are killed is the same",
+  "a study of two processes that are killed is the same, and so is an evaluation",
   async () => {
     let kills = 0;
     const { outcome, results } = await runStudy(options, path, {
@@ -98,21 +123,33 @@ test.skipIf(process.platform !== "linux")(
       onProgress() {
         // A part whose process vanishes three times is given up.
         if (kills === 2) return;
-        const children = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, "utf8");
-        const victims = children.trim().split(" ");
-        process.kill(Number(victims[Math.floor(Math.random() * victims.length)]), "SIGKILL");
+        killChild();
         kills++;
       },
     });
     expect(kills).toBe(2);
     expect(outcome).toBe("finished");
     expect(results!.cells.map(({ error }) => error)).toEqual([undefined, undefined]);
-    expect(readStudy(path)).toEqual(expected);
+    expect(readFolder(path)).toEqual(expected);
+
+    const shards = new Set<string>();
+    await runEvaluation(
+      { ...evaluation, out: "here/shared", workers: shardWorkers(localWorkers(2)) },
+      {
+        onStage(text) {
+          const [shard] = /^\w+, shard \d+ of \d+/.exec(text) ?? [];
+          if (shard !== undefined && shards.size === 0) killChild();
+          if (shard !== undefined) shards.add(shard);
+        },
+      },
+    );
+    expect(shards.size).toBeGreaterThan(2);
+    expect(readFolder("here/shared")).toEqual(scores);
   },
   300_000,
 );
 
-test("a study of a fleet whose workers are killed is the same", async () => {
+test("a study of a fleet whose workers are killed is the same, and so is an evaluation", async () => {
   broker = hasNatsServer ? await startBroker() : undefined;
   const place = join(folder, "transport");
   const transport = broker ? await openNatsTransport({ url: broker.url }) : openLocalTransport(place);
@@ -142,17 +179,36 @@ test("a study of a fleet whose workers are killed is the same", async () => {
   expect(started).toBeGreaterThan(2);
   expect(outcome).toBe("finished");
   expect(results!.cells.map(({ error }) => error)).toEqual([undefined, undefined]);
-  expect(readStudy(path)).toEqual(expected);
+  expect(readFolder(path)).toEqual(expected);
+
+  const before = started;
+  const { results: shared } = await runEvaluation(
+    {
+      ...evaluation,
+      out: "here/shared",
+      workers: shardWorkers(fleetWorkers(transport, "fleet", { leaseMs: 4000 })),
+    },
+    {
+      onStage(text) {
+        if (started > before || !text.includes("reading the model")) return;
+        for (const worker of workers) worker.kill("SIGKILL");
+        for (let i = 0; i < 2; i++) startWorker();
+      },
+    },
+  );
+  expect(started).toBe(before + 2);
+  expect(shared.slimtune.machines).toHaveLength(1);
+  expect(readFolder("here/shared")).toEqual(scores);
   await transport.close();
 }, 300_000);
 
 test("a task names files in its folder, and nothing to run", () => {
   const file = { path: "data/a.jsonl", hash: "0".repeat(64), bytes: 3 };
-  const task = { study: "study", part: "base: evaluation", files: [file], inputs: [file], nonce: "1" };
+  const task = { folder: "study", part: "base: evaluation", files: [file], inputs: [file], nonce: "1" };
   expect(taskSchema.safeParse(task).success).toBe(true);
   for (const bad of [
-    { ...task, study: "../study" },
-    { ...task, study: "/study" },
+    { ...task, folder: "../study" },
+    { ...task, folder: "/study" },
     { ...task, command: "rm" },
     { ...task, files: [{ ...file, path: "data/../../a" }] },
     { ...task, files: [{ ...file, path: "C:\\a" }] },

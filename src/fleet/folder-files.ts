@@ -65,16 +65,21 @@ export async function readFile(path: string): Promise<Uint8Array> {
 }
 
 /** Puts files of a folder where a fleet's members find them. */
-export async function sendFiles(
-  transport: Transport,
-  space: string,
-  folder: string,
-  files: readonly FleetFile[],
-): Promise<void> {
-  for (const { path, hash } of files) {
-    const sent = await transport.putBlob(space, await readFile(join(folder, path)));
-    if (sent !== hash) throw new Error(`${join(folder, path)} changed while it was sent.`);
-  }
+export type FileSender = (folder: string, files: readonly FleetFile[]) => Promise<void>;
+
+/** Sends each content once. */
+export function createFileSender(transport: Transport, space: string): FileSender {
+  const sent = new Map<string, Promise<void>>();
+  const send = async (path: string, hash: string) => {
+    if ((await transport.putBlob(space, await readFile(path))) !== hash)
+      throw new Error(`${path} changed while it was sent.`);
+  };
+  return async (folder, files) => {
+    for (const { path, hash } of files) {
+      if (!sent.has(hash)) sent.set(hash, send(join(folder, path), hash));
+      await sent.get(hash);
+    }
+  };
 }
 
 /** Writes files into a folder, one after the other in their order. @param read gives the content */

@@ -1,4 +1,4 @@
-/** @file What a study asks of a fleet's workers, and what they tell: both are read as a stranger's. */
+/** @file What is asked of a fleet's workers, and what they tell: both are read as a stranger's. */
 
 import { isAbsolute, posix } from "node:path";
 import { z } from "zod";
@@ -19,16 +19,16 @@ const fileSchema = z.object({
   bytes: z.int().min(0),
 });
 
-/** A part of a study. It names a part and files, and nothing that could be run. */
+/** A part of a study, or of an evaluation. It names a part and files, and nothing that could be run. */
 export const taskSchema = z.strictObject({
-  /** The study's folder, as the paths in its files name it. */
-  study: pathSchema,
+  /** The folder that has the part, as the paths in its files name it. */
+  folder: pathSchema,
   part: z.string().min(1).max(300),
   /** What its folder holds so far, with paths in it. */
   files: z.array(fileSchema),
-  /** The models and data that the study's options name, with paths beside the study's. */
+  /** The models and data that the folder's options name, with paths beside its own. */
   inputs: z.array(fileSchema),
-  /** Sets apart the same part of the same study given out another time. */
+  /** Sets apart the same part given out another time. */
   nonce: z.string(),
 });
 
@@ -38,7 +38,7 @@ export const stateSchema = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("finished"),
     machine: machineSchema,
-    /** What the part wrote into the study's folder, in the order in which it did. */
+    /** What the part wrote into its folder, in the order in which it did. */
     files: z.array(fileSchema),
   }),
   z.object({ type: z.literal("failed"), message: z.string(), isFatal: z.boolean() }),

@@ -1,4 +1,4 @@
-/** @file A worker of a fleet: takes parts of studies from a queue, computes them as their own machine would, and returns their files. */
+/** @file A worker of a fleet: takes parts of studies and of evaluations from a queue, computes them as their own machine would, and returns their files. */
 
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -9,11 +9,10 @@ import { parseFields } from "../core/parse-fields.ts";
 import { withLock } from "../node/files/lock.ts";
 import { copyFile, makeFolder, remove, writeWhole } from "../node/files/write.ts";
 import { thisMachine } from "../studies/machine.ts";
+import { readPartsConfig } from "../studies/parts-folder.ts";
 import { type PartOutcome, runPart } from "../studies/run-part.ts";
-import { readStudyConfig } from "../studies/study-config.ts";
-import { studyFolder } from "../studies/study-folder.ts";
 import { type Claim, MissingPlaceError, StaleDocumentError, type Transport } from "../transport/transport.ts";
-import { createFileHashes, sendFiles } from "./folder-files.ts";
+import { createFileHashes, createFileSender } from "./folder-files.ts";
 import {
   type FleetFile,
   heartbeatMs,
@@ -30,7 +29,7 @@ export interface WorkerOptions {
   readonly fleet: string;
   /** Folder of its own: of what it has fetched, and of the part that it computes. */
   readonly folder: string;
-  /** By which the study's machine calls it. */
+  /** By which those who give out work call it. */
   readonly name: string;
   /** If aborted, the part that is computed is given back. */
   readonly signal: AbortSignal;
@@ -41,8 +40,8 @@ export interface WorkerOptions {
 const maxTaskBytes = 16 * 1024 ** 2;
 
 /**
- * Works until it is told to end. What it is given is data: which of a study's parts to compute, with options and files that are
- * checked as those of strangers are. It computes nothing but parts of studies.
+ * Works until it is told to end. What it is given is data: which part of a study or an evaluation to compute, with options and files
+ * that are checked as those of strangers are. It computes nothing else.
  *
  * @throws InputError if the transport cannot be reached any more, or another worker uses the folder.
  */
@@ -55,7 +54,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
         const claim = await transport.claim(fleet, { waitMs: 60_000, signal });
         if (claim) await work(claim, options);
       } catch (error) {
-        // No study has begun yet.
+        // Nothing has been given out yet.
         if (!(error instanceof MissingPlaceError)) throw error;
         await setTimeout(1000, undefined, { signal }).catch(() => {});
       }
@@ -88,7 +87,7 @@ async function work(claim: Claim, options: WorkerOptions): Promise<void> {
     await claim.extend();
     if (text === written) return;
     written = text;
-    // Another worker has it, or the study does not want it any more.
+    // Another worker has it, or it is not wanted any more.
     if (!(await state.write({ ...told, text }))) stop.abort();
   };
   // A broker that does not answer is told when the part ends.
@@ -131,7 +130,7 @@ async function openState(id: string, { transport, fleet }: WorkerOptions) {
 }
 
 /**
- * Computes a task's part in a folder in which all that it needs stands where its study has it.
+ * Computes a task's part in a folder in which all that it needs stands where it does for who gave it out.
  *
  * @returns the state in which the task then is
  */
@@ -145,13 +144,13 @@ async function compute(
   const root = join(tasksFolder(folder), id);
   try {
     const task = await readTask(id, options);
-    const study = studyFolder(join(root, task.study));
-    const missing = task.files.filter(({ path }) => !existsSync(join(study.path, path)));
+    const path = join(root, task.folder);
+    const missing = task.files.filter((file) => !existsSync(join(path, file.path)));
     await fetchFiles(root, task.inputs, options);
-    await fetchFiles(study.path, missing, options);
-    readStudyConfig(study.config);
+    await fetchFiles(path, missing, options);
+    readPartsConfig(path);
     onPart?.(task.part);
-    const outcome = await runPart({ path: task.study }, { name: task.part }, onProgress, signal, root);
+    const outcome = await runPart({ path: task.folder }, { name: task.part }, onProgress, signal, root);
     onPart?.(task.part, outcome);
     if (
       outcome.type === "interrupted" ||
@@ -163,10 +162,8 @@ async function compute(
       return { type: "failed", message, isFatal };
     }
     const known = new Map(task.files.map(({ path, hash }) => [path, hash]));
-    const files = (await createFileHashes().list(study.path)).filter(
-      ({ path, hash }) => known.get(path) !== hash,
-    );
-    await sendFiles(transport, fleet, study.path, files);
+    const files = (await createFileHashes().list(path)).filter((file) => known.get(file.path) !== file.hash);
+    await createFileSender(transport, fleet)(path, files);
     remove(root);
     return { type: "finished", machine: thisMachine(), files };
   } catch (error) {

@@ -17,6 +17,7 @@ import { createMoments } from "../core/training/adamw.ts";
 import { openAnswerLog } from "../evaluation/answer-log.ts";
 import { readEvaluation } from "../evaluation/evaluation-folder.ts";
 import { prepareTasks } from "../evaluation/prepare.ts";
+import { readRequests, readShardsConfig, shardsFolder } from "../evaluation/shards/shards-folder.ts";
 import { loadTasks } from "../evaluation/tasks/registry.ts";
 import { readAdapter } from "../node/adapters/peft-files.ts";
 import { loadDataset } from "../node/data/load-dataset.ts";
@@ -364,6 +365,32 @@ export const readers: readonly Reader[] = [
     file: "answers.jsonl",
     seeds: ['{"key":"a","answer":[1]}\n{"key":"b","answer":{"text":"x"}}\n'],
     read: (folder) => openAnswerLog(join(folder, "answers.jsonl")).close(),
+  },
+  {
+    name: "options of requests in shards",
+    file: "shards.json",
+    seeds: [
+      JSON.stringify({
+        ...{
+          slimtune: "0.1.0",
+          type: "generate_until",
+          shards: 3,
+          storage: "float32",
+          bits: 8,
+          batch_size: null,
+        },
+        ...{ model: "m", model_sha256: "a".repeat(64), adapter: null, adapter_sha256: null },
+      }),
+    ],
+    read: (folder) => readShardsConfig(shardsFolder(folder)),
+  },
+  {
+    name: "requests in shards",
+    file: "requests.jsonl",
+    seeds: [
+      '{"shard":1,"request":{"type":"generate_until","context":"a","options":{"until":["."],"max_gen_toks":4}}}\n',
+    ],
+    read: (folder) => readRequests(shardsFolder(folder), "generate_until"),
   },
   {
     name: "study.yaml",

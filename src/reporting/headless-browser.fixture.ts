@@ -41,6 +41,9 @@ export async function openPage(url: string): Promise<BrowserPage> {
       "--headless=new",
       "--no-sandbox",
       "--disable-gpu",
+      // WebGPU then has the software device.
+      "--enable-unsafe-webgpu",
+      "--use-webgpu-adapter=swiftshader",
       "--disable-dev-shm-usage",
       "--hide-scrollbars",
       "--remote-debugging-pipe",

@@ -3,6 +3,7 @@
 import process from "node:process";
 import type { Adapter } from "../core/adapters/adapted-model.ts";
 import { InputError } from "../core/errors.ts";
+import { toFailure } from "../core/failure.ts";
 import type { Model } from "../core/models/model.ts";
 import { loadAdapter } from "../node/adapters/load-adapter.ts";
 import { createGenerator } from "../node/decoding/generate.ts";
@@ -10,7 +11,7 @@ import { openModel } from "../node/models/open-model.ts";
 import { printWarnings } from "../node/print-warnings.ts";
 import { checkDevice, openDevice } from "../node/runtime/onnx-runtime.ts";
 import type { EngineOptions } from "./engine-process.ts";
-import { type FromEngine, hostGenerator, type Port, type ToEngine, toFailure } from "./remote-generator.ts";
+import { type FromEngine, hostGenerator, type Port, type ToEngine } from "./remote-generator.ts";
 
 const port: Port<FromEngine, ToEngine> = {
   send: (message) => void process.send?.(message),

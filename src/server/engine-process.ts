@@ -4,6 +4,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { GeneratorOptions } from "../core/decoding/batch-generator.ts";
 import type { Generator } from "../core/decoding/generator.ts";
+import { toError } from "../core/failure.ts";
 import type { Storage } from "../core/models/linear.ts";
 import type { DeviceName } from "../node/runtime/onnx-runtime.ts";
 import {
@@ -12,7 +13,6 @@ import {
   type FromEngine,
   type Port,
   type ToEngine,
-  toError,
 } from "./remote-generator.ts";
 
 /** What the process is told when it starts. */

@@ -1,7 +1,7 @@
 /** @file A generator in another process: messages between the two, and both ends of them. */
 
 import type { Generation, GenerationRequest, Generator, Piece } from "../core/decoding/generator.ts";
-import { InputError } from "../core/errors.ts";
+import { type Failure, toError, toFailure } from "../core/failure.ts";
 
 /** Messages to the process of the engine. */
 export type ToEngine =
@@ -15,13 +15,6 @@ export interface Submitted {
   readonly request: GenerationRequest;
   /** Whether pieces are wanted before the whole. */
   readonly pieces: boolean;
-}
-
-/** A failure, as far as it can be told to another process. */
-export interface Failure {
-  readonly message: string;
-  /** Whether it was an InputError. */
-  readonly input: boolean;
 }
 
 /** Messages from the process of the engine. */
@@ -147,13 +140,4 @@ export function hostGenerator(
     else if (message.type === "cancel") running.get(message.id)?.abort();
     else onShutdown();
   });
-}
-
-export function toFailure(error: unknown): Failure {
-  const message = error instanceof Error ? error.message : String(error);
-  return { message, input: error instanceof InputError };
-}
-
-export function toError({ message, input }: Failure): Error {
-  return input ? new InputError(message) : new Error(message);
 }

@@ -1,10 +1,10 @@
 /** @file Prepares requests in a thread of its own: to check, render and encode a long one takes time, and HTTP must not wait for it. */
 
 import { Worker } from "node:worker_threads";
+import { type Failure, toError } from "../core/failure.ts";
 import type { ChatSettings } from "../core/tokenization/chat-template.ts";
 import { ApiError, type ApiErrorDetails, type ErrorStatus } from "./api-error.ts";
 import type { Endpoint, PreparedRequest } from "./prepare-request.ts";
-import { type Failure, toError } from "./remote-generator.ts";
 import type { ServedModel } from "./served-model.ts";
 
 /** What the thread is told when it starts. */

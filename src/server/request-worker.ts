@@ -2,11 +2,11 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 import { longestCachedText } from "../core/engine/layer-context.ts";
+import { toFailure } from "../core/failure.ts";
 import { withChatSettings } from "../core/tokenization/chat-template.ts";
 import { openCheckpoint } from "../node/models/checkpoint.ts";
 import { ApiError } from "./api-error.ts";
 import { prepareRequest } from "./prepare-request.ts";
-import { toFailure } from "./remote-generator.ts";
 import type { FromThread, RequestThreadOptions, ToThread } from "./request-thread.ts";
 import { createServedModel, type ServedModel } from "./served-model.ts";
 

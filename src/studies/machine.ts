@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { readJson } from "../node/files/structured.ts";
 import { writeWhole } from "../node/files/write.ts";
-import type { StudyFolder } from "./study-folder.ts";
+import type { PartsFolder } from "./parts-folder.ts";
 import { type Machine, machineSchema } from "./study-results.ts";
 
 const machinesSchema = z.tuple([machineSchema], machineSchema);
@@ -22,15 +22,18 @@ export function thisMachine(): Machine {
   };
 }
 
-/** Keeps what machine computes parts of a study, unless it is like one that did before. */
-export function recordMachine({ machines: path }: StudyFolder, machine = thisMachine()): void {
+/** Keeps what machine computes parts, unless it is like one that did before. */
+export function recordMachine(
+  { machines: path }: Pick<PartsFolder, "machines">,
+  machine = thisMachine(),
+): void {
   const known = existsSync(path) ? readJson(path, machinesSchema) : [];
   if (known.some((one) => isDeepStrictEqual(one, machine))) return;
   writeWhole(path, `${JSON.stringify([...known, machine], undefined, 1)}\n`);
 }
 
 /** The machine on which the study was begun, and those on which it went on. */
-export function readMachines({ machines }: StudyFolder): [Machine, ...Machine[]] {
+export function readMachines({ machines }: Pick<PartsFolder, "machines">): [Machine, ...Machine[]] {
   return readJson(machines, machinesSchema);
 }
 

@@ -1,4 +1,4 @@
-/** @file The program of a study's process: computes one part, and tells its parent how far it is. */
+/** @file The program of a part's process: computes it, and tells its parent how far it is. */
 
 import process from "node:process";
 import { inspect } from "node:util";
@@ -6,10 +6,8 @@ import { showControls } from "../core/control-characters.ts";
 import { InputError } from "../core/errors.ts";
 import { isDiskFull } from "../node/files/explain-error.ts";
 import { printWarnings } from "../node/print-warnings.ts";
-import { kindOf } from "./kinds.ts";
+import { listParts } from "./parts-folder.ts";
 import type { PartMessage } from "./run-part.ts";
-import { readStudyConfig } from "./study-config.ts";
-import { studyFolder } from "./study-folder.ts";
 
 const send = (message: PartMessage) =>
   new Promise<void>((resolve) => process.send!(message, undefined, undefined, () => resolve()));
@@ -18,7 +16,7 @@ const [path, name] = process.argv.slice(2) as [string, string];
 let savesState = false;
 
 printWarnings();
-// A terminal's Ctrl-C reaches this process too, but the study decides when it ends; without the study it is of no use.
+// A terminal's Ctrl-C reaches this process too, but its parent decides when it ends; without that it is of no use.
 process.on("SIGINT", () => {});
 process.on("disconnect", () => process.exit());
 process.on("SIGTERM", () => {
@@ -27,11 +25,8 @@ process.on("SIGTERM", () => {
 });
 
 try {
-  const folder = studyFolder(path);
-  const config = readStudyConfig(folder.config);
-  const { parts } = await kindOf(config).listParts(config, folder);
-  const part = parts.find((one) => one.name === name);
-  if (!part) throw new InputError(`${folder.config} changed: the study has no part "${name}" any more.`);
+  const part = (await listParts(path)).find((one) => one.name === name);
+  if (!part) throw new InputError(`${path} changed: it has no part "${name}" any more.`);
   savesState = part.savesState ?? false;
   await part.compute({
     signal: interrupt.signal,

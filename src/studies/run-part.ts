@@ -3,7 +3,7 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { StudyFolder } from "./study-folder.ts";
+import type { PartsFolder } from "./parts-folder.ts";
 import type { Part } from "./study-kind.ts";
 
 /** What a part's process tells. */
@@ -22,13 +22,13 @@ export type PartOutcome =
       readonly hasVanished?: boolean;
     };
 
-/** Who computes the parts of a study: processes of this machine, or others. */
+/** Who computes parts: processes of this machine, or others. */
 export interface Workers {
   /** How many parts are given out at once at most. */
   readonly count: number;
-  /** Computes a part; its files are then in the study's folder. */
+  /** Computes a part; its files are then in the folder. */
   run(
-    folder: StudyFolder,
+    folder: PartsFolder,
     part: Part,
     onProgress: (text: string) => void,
     signal: AbortSignal,
@@ -43,6 +43,8 @@ const attempts = 3;
  * machine is likely too small for it.
  *
  * @param count how many there are at once. Default: 1
+ * @example
+ * await resumeStudy("runs/study", { workers: localWorkers(2) });
  */
 export function localWorkers(count = 1): Workers {
   return {
@@ -61,13 +63,13 @@ function hasVanished(outcome: PartOutcome): boolean {
 }
 
 /**
- * Computes a part of the study in a folder.
+ * Computes a part of what a folder holds.
  *
  * @param signal if aborted, the process is asked to end; a part that has a state saves it first
- * @param cwd the folder from which the paths of the study lead. Default: that of this process
+ * @param cwd the folder from which its paths lead. Default: that of this process
  */
 export function runPart(
-  { path }: Pick<StudyFolder, "path">,
+  { path }: Pick<PartsFolder, "path">,
   { name }: Pick<Part, "name">,
   onProgress: (text: string) => void,
   signal?: AbortSignal,

@@ -21,18 +21,21 @@ export interface StudyFolder {
   readonly failures: string;
   /** The machines that computed it. */
   readonly machines: string;
+  /** Files that no part writes. */
+  readonly own: readonly string[];
   run(cell: string): string;
   evaluation(cell: string): string;
 }
 
 export function studyFolder(path: string): StudyFolder {
+  const config = join(path, "study.yaml");
+  const failures = join(path, "failures.json");
+  const machines = join(path, "machines.json");
   return {
-    path,
-    config: join(path, "study.yaml"),
+    ...{ path, config, failures, machines },
+    own: [config, failures, machines],
     data: join(path, "data"),
     base: join(path, "evaluations", baseId),
-    failures: join(path, "failures.json"),
-    machines: join(path, "machines.json"),
     run: (cell) => join(path, "runs", cell),
     evaluation: (cell) => join(path, "evaluations", cell),
   };

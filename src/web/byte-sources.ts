@@ -56,29 +56,49 @@ export function blobFolder(files: Iterable<File>, name: string): SourceFolder {
  * const checkpoint = await openGgufCheckpoint(await openUrl("https://example.org/model.gguf"));
  */
 export async function openUrl(url: string): Promise<ByteSource> {
-  const { size } = await fetchRange(url, 0, 1);
+  // Some servers take an end of 0 for none.
+  const { response, size } = await requestRange(url, 0, 2);
+  await response.body?.cancel();
   return {
     name: url,
     size,
-    read: async (start, end) => (await fetchRange(url, start, end)).bytes,
+    read: (start, end) => fetchRange(url, start, end),
     close() {},
   };
 }
 
-async function fetchRange(url: string, start: number, end: number) {
-  if (start === end) return { bytes: new Uint8Array(), size: 0 };
+/** What there is of a model of one file of weights, as most are. */
+const modelFiles = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"];
+
+/**
+ * A model's folder behind an address, such as "https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct/resolve/main".
+ *
+ * @param files its files that are read. Default: config.json, tokenizer.json, tokenizer_config.json, model.safetensors
+ *
+ * @example
+ * const folder = urlFolder("https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct/resolve/main");
+ */
+export function urlFolder(url: string, files: Iterable<string> = modelFiles): SourceFolder {
+  const name = url.replace(/\/$/, "");
+  return { name, files: new Set(files), open: (file) => openUrl(`${name}/${file}`) };
+}
+
+async function requestRange(url: string, start: number, end: number) {
   const response = await fetch(url, { headers: { range: `bytes=${start}-${end - 1}` } });
   const size = /\/(\d+)$/.exec(response.headers.get("content-range") ?? "")?.[1];
-  if (response.status !== 206 || size === undefined) {
-    await response.body?.cancel();
-    throw new InputError(
-      response.ok
-        ? `The server of ${url} gives no parts of files; download the file, and choose it.`
-        : `${url} cannot be read: the server answers ${response.status}; check the address.`,
-    );
-  }
-  const bytes = new Uint8Array(await response.arrayBuffer());
-  return { bytes: checkLength(bytes, start, end, url), size: Number(size) };
+  if (response.status === 206 && size !== undefined) return { response, size: Number(size) };
+  await response.body?.cancel();
+  throw new InputError(
+    response.ok
+      ? `The server of ${url} gives no parts of files; download the file, and choose it.`
+      : `${url} cannot be read: the server answers ${response.status}; check the address.`,
+  );
+}
+
+async function fetchRange(url: string, start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+  if (start === end) return new Uint8Array();
+  const { response } = await requestRange(url, start, end);
+  return checkLength(new Uint8Array(await response.arrayBuffer()), start, end, url);
 }
 
 function checkLength<T extends Uint8Array>(bytes: T, start: number, end: number, name: string): T {

@@ -1,16 +1,42 @@
 /** @file For tests: what a page does that tunes a model. */
 
-import { createModel, loadWeights, openFolderCheckpoint } from "../core/index.ts";
-import { blobFolder } from "./byte-sources.ts";
+import type { Storage } from "../core/models/linear.ts";
 import { openWebDevice, type WebDeviceName } from "./device.ts";
-import { train } from "./training.fixture.ts";
+import { openWebModel } from "./open-model.ts";
+import { type ShortTuning, tuneAndWrite } from "./tuning.fixture.ts";
 
-const names = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"];
+const devices = new Map(["wasm" as const, "webgpu" as const].map((name) => [name, openWebDevice(name)]));
 
-/** The losses of two steps of the model behind `address`. */
-export async function trainInPage(address: string, device: WebDeviceName): Promise<number[]> {
-  const files = names.map(async (name) => new File([await (await fetch(`${address}/${name}`)).blob()], name));
-  const checkpoint = await openFolderCheckpoint(blobFolder(await Promise.all(files), address));
-  const model = await createModel(address, checkpoint, await loadWeights(checkpoint));
-  return train(model, openWebDevice(device));
+export async function tuneInPage(
+  address: string,
+  device: WebDeviceName,
+  storage: Storage,
+  writes: boolean,
+): Promise<ShortTuning> {
+  return tuneAndWrite(devices.get(device)!, await openWebModel(address, { storage }), writes);
+}
+
+/** What is said where there is no WebGPU device, and where it is taken away while a program runs; both in a sentence. */
+export async function failInPage(address: string, fault: "no device" | "lost"): Promise<string> {
+  const { navigator, GPUAdapter } = globalThis as unknown as {
+    navigator: { gpu: { requestAdapter(): Promise<unknown> } };
+    GPUAdapter: { prototype: { requestDevice(options: unknown): Promise<{ destroy(): void }> } };
+  };
+  const { requestAdapter } = navigator.gpu;
+  const { requestDevice } = GPUAdapter.prototype;
+  if (fault === "no device") navigator.gpu.requestAdapter = async () => null;
+  GPUAdapter.prototype.requestDevice = async function (options) {
+    const device = await requestDevice.call(this, options);
+    setTimeout(() => device.destroy(), 100);
+    return device;
+  };
+  try {
+    await tuneAndWrite(openWebDevice("webgpu"), await openWebModel(address));
+    return "nothing failed";
+  } catch (error) {
+    return (error as Error).message;
+  } finally {
+    navigator.gpu.requestAdapter = requestAdapter;
+    GPUAdapter.prototype.requestDevice = requestDevice;
+  }
 }

@@ -1,6 +1,6 @@
 /** @file LN tuning (Zhao et al. 2023): the norms' weights are trained, and nothing else. */
 
-import { z } from "zod";
+import * as z from "zod";
 import type { ModelConfig } from "../architectures/architecture.ts";
 import { listTensors } from "../architectures/modules.ts";
 import { InputError } from "../errors.ts";

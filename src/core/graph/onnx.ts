@@ -1,16 +1,13 @@
 /** @file Encodes a graph as an ONNX model (the protobuf format of onnx.proto). */
 
-import { create, toBinary } from "@bufbuild/protobuf";
 import {
   type AttributeProto,
-  AttributeProtoSchema,
-  AttributeProto_AttributeType as AttributeType,
-  GraphProtoSchema,
-  ModelProtoSchema,
-  NodeProtoSchema,
-  TensorProtoSchema,
-  ValueInfoProtoSchema,
-} from "./onnx_pb.ts";
+  attributeTypes,
+  encodeModel,
+  type NodeProto,
+  type TensorProto,
+  type ValueInfoProto,
+} from "./onnx-messages.ts";
 import { onnxDataType } from "./operators/elementwise.ts";
 import { type AttributeValue, sortTopologically, type Tensor } from "./tensor.ts";
 
@@ -29,8 +26,8 @@ export function encodeOnnx(outputs: Readonly<Record<string, Tensor>>): {
   const names = new Map<Tensor, string>();
   const inputs = new Map<string, Tensor>();
   /** Equal shapes and axes are one initializer. */
-  const initializers = new Map<string, ReturnType<typeof encodeConstant>>();
-  const nodes = [];
+  const initializers = new Map<string, ReturnType<typeof describeConstant>>();
+  const nodes: NodeProto[] = [];
 
   const nameOf = (value: Tensor): string => {
     const tensor = resolve(value);
@@ -51,7 +48,7 @@ export function encodeOnnx(outputs: Readonly<Record<string, Tensor>>): {
     if (source.kind === "constant") {
       const name = `constant_${initializers.size}`;
       const key = tensor.dtype === "int64" ? `[${tensor.shape}] ${source.data}` : name;
-      const initializer = initializers.get(key) ?? encodeConstant(name, tensor);
+      const initializer = initializers.get(key) ?? describeConstant(name, tensor);
       initializers.set(key, initializer);
       return initializer.name;
     }
@@ -67,41 +64,39 @@ export function encodeOnnx(outputs: Readonly<Record<string, Tensor>>): {
 
   for (const node of sortTopologically(Object.values(outputs))) {
     if (!node.operator.onnx) continue;
-    nodes.push(
-      create(NodeProtoSchema, {
-        opType: node.operator.onnx.type,
-        domain: node.operator.onnx.domain ?? "",
-        input: node.inputs.map(nameOf),
-        output: node.outputs.map(nameOf),
-        attribute: Object.entries(node.attributes).map(([name, value]) => encodeAttribute(name, value)),
-      }),
-    );
+    nodes.push({
+      opType: node.operator.onnx.type,
+      domain: node.operator.onnx.domain ?? "",
+      input: node.inputs.map(nameOf),
+      output: node.outputs.map(nameOf),
+      attribute: Object.entries(node.attributes).map(([name, value]) => describeAttribute(name, value)),
+    });
   }
   for (const [from, to] of copies) {
-    nodes.push(create(NodeProtoSchema, { opType: "Identity", input: [nameOf(from)], output: [to] }));
+    nodes.push({ opType: "Identity", input: [nameOf(from)], output: [to] });
   }
 
   // A constant that is an input as well is a default that could change, so no shapes are inferred from it.
   const defaults = [...initializers.values()].filter(({ dataType }) => dataType === onnxDataType.int64);
-  const model = create(ModelProtoSchema, {
-    irVersion: 10n,
+  const model = encodeModel({
+    irVersion: 10,
     producerName: "slimtune",
     opsetImport: [
-      { domain: "", version: 21n },
-      { domain: "com.microsoft", version: 1n },
+      { domain: "", version: 21 },
+      { domain: "com.microsoft", version: 1 },
     ],
-    graph: create(GraphProtoSchema, {
+    graph: {
       name: "slimtune",
       node: nodes,
       initializer: [...initializers.values()],
       input: [
-        ...[...inputs].map(([name, { dtype }]) => encodeValueInfo(name, onnxDataType[dtype])),
-        ...defaults.map(({ name, dataType }) => encodeValueInfo(name, dataType)),
+        ...[...inputs].map(([name, { dtype }]) => describeValue(name, onnxDataType[dtype])),
+        ...defaults.map(({ name, dataType }) => describeValue(name, dataType)),
       ],
-      output: Object.entries(outputs).map(([name, { dtype }]) => encodeValueInfo(name, onnxDataType[dtype])),
-    }),
+      output: Object.entries(outputs).map(([name, { dtype }]) => describeValue(name, onnxDataType[dtype])),
+    },
   });
-  return { model: toBinary(ModelProtoSchema, model), inputs: [...inputs.keys()] };
+  return { model, inputs: [...inputs.keys()] };
 }
 
 /** The tensor that holds the value: stand-ins do not exist in ONNX. */
@@ -111,37 +106,26 @@ function resolve(tensor: Tensor): Tensor {
   return resolve(source.node.standsFor[source.index]!);
 }
 
-function encodeConstant(name: string, { dtype, shape, source }: Tensor) {
+function describeConstant(name: string, { dtype, shape, source }: Tensor) {
   if (source.kind !== "constant") throw new Error("Only a constant can be an initializer.");
   const { data } = source;
-  return create(TensorProtoSchema, {
+  return {
     name,
     dataType: onnxDataType[dtype],
-    dims: shape.map((dim) => BigInt(dim)),
+    dims: shape.map(Number),
     rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-  });
+  } satisfies TensorProto;
 }
 
-function encodeAttribute(name: string, value: AttributeValue): AttributeProto {
-  if (typeof value === "string") {
-    return create(AttributeProtoSchema, {
-      name,
-      type: AttributeType.STRING,
-      s: new TextEncoder().encode(value),
-    });
-  }
-  if (typeof value !== "number") {
-    return create(AttributeProtoSchema, { name, type: AttributeType.INTS, ints: value.map(BigInt) });
-  }
-  if (floatAttributes.has(name))
-    return create(AttributeProtoSchema, { name, type: AttributeType.FLOAT, f: value });
-  return create(AttributeProtoSchema, { name, type: AttributeType.INT, i: BigInt(value) });
+function describeAttribute(name: string, value: AttributeValue): AttributeProto {
+  if (typeof value === "string")
+    return { name, type: attributeTypes.STRING, s: new TextEncoder().encode(value) };
+  if (typeof value !== "number") return { name, type: attributeTypes.INTS, ints: value };
+  if (floatAttributes.has(name)) return { name, type: attributeTypes.FLOAT, f: value };
+  return { name, type: attributeTypes.INT, i: value };
 }
 
 /** A tensor without a shape; see docs/decisions/shape-inference.md. */
-function encodeValueInfo(name: string, elemType: number) {
-  return create(ValueInfoProtoSchema, {
-    name,
-    type: { value: { case: "tensorType", value: { elemType } } },
-  });
+function describeValue(name: string, elemType: number): ValueInfoProto {
+  return { name, type: { tensorType: { elemType } } };
 }

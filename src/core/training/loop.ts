@@ -27,6 +27,8 @@ export interface LoopPlan extends LossPlan {
   readonly learningRate: number;
   /** Factor of the learning rate of the trained tensor `name`. Default: 1 for all. */
   readonly learningRateFactor?: ((name: string) => number) | undefined;
+  /** Adds to the gradients those of a term of the parameters alone, before they are clipped. Default: there is none. */
+  readonly penalty?: ((parameters: Parameters, gradients: Parameters) => void) | undefined;
   /** Default: AdamW's. */
   readonly optimizerStep?: OptimizerStep | undefined;
   /**
@@ -164,12 +166,12 @@ export async function runTrainingLoop<P extends Progress>(
   state: TrainingState<P>,
   events: LoopEvents<P>,
 ): Promise<LoopOutcome> {
-  const { optimizerStep, openOptimizer, learningRateFactor = () => 1 } = plan;
-  // A method's own step is taken in JavaScript.
+  const { optimizerStep, penalty, openOptimizer, learningRateFactor = () => 1 } = plan;
+  // A method's own step is taken in JavaScript, and so is one with a penalty.
   const optimizer =
-    !optimizerStep && openOptimizer && engine.device?.operations
+    !optimizerStep && !penalty && openOptimizer && engine.device?.operations
       ? await openOptimizer(engine.device, state, learningRateFactor)
-      : createArrayOptimizer(state, optimizerStep);
+      : createArrayOptimizer(state, { optimizerStep, penalty });
   const save = async () => {
     await optimizer.save?.();
     await events.save(state);

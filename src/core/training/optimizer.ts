@@ -13,7 +13,7 @@ export interface Optimizer {
   readonly gradients: GradientSums;
   /** Begins a step: all sums are zero. */
   clear(): void;
-  /** The Euclidean norm of all sums together. */
+  /** Ends the sums, and gives the Euclidean norm of all together. */
   gradientNorm(): Promise<number>;
   /** One step, with gradients clipped, of whole tensors or not at all. @param norm of the gradients */
   update(norm: number, options: UpdateOptions): Promise<void>;
@@ -48,10 +48,18 @@ export type OpenOptimizer = (
   factorOf: (name: string) => number,
 ) => Promise<Optimizer>;
 
-/** The optimizer over JavaScript's arrays, which are always up to date. @param optimizerStep in place of AdamW's */
+/** How a step differs from AdamW's. */
+interface StepOptions {
+  /** In place of AdamW's. */
+  readonly optimizerStep?: OptimizerStep | undefined;
+  /** Adds to the sums before their norm is taken. */
+  readonly penalty?: ((parameters: Parameters, gradients: Parameters) => void) | undefined;
+}
+
+/** The optimizer over JavaScript's arrays, which are always up to date. */
 export function createArrayOptimizer(
   { parameters, moments }: OptimizedTensors,
-  optimizerStep?: OptimizerStep,
+  { optimizerStep, penalty }: StepOptions = {},
 ): Optimizer {
   const gradients = zerosLike(parameters);
   return {
@@ -60,7 +68,10 @@ export function createArrayOptimizer(
     clear() {
       for (const { data } of gradients.values()) data.fill(0);
     },
-    gradientNorm: async () => gradientNorm(gradients),
+    async gradientNorm() {
+      penalty?.(parameters, gradients);
+      return gradientNorm(gradients);
+    },
     async update(norm, { step, learningRateOf, maxGradNorm, config }) {
       clipGradients(gradients, norm, maxGradNorm);
       const adamW = (settings: Partial<AdamWConfig> = {}) =>

@@ -44,6 +44,8 @@ export interface Aggregation {
   readonly isLinear: boolean;
   /** Whether clients may have LoRA of other ranks than the global adapter. */
   readonly mixesRanks: boolean;
+  /** Whether it keeps part of the updates in frozen adapters beside, which are for plain LoRA of linear layers. */
+  readonly leavesResidual: boolean;
   aggregate(round: RoundUpdates): Promise<Aggregate>;
 }
 

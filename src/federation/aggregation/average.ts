@@ -11,6 +11,7 @@ export const fedAvg: Aggregation = {
   name: "fedavg",
   isLinear: true,
   mixesRanks: false,
+  leavesResidual: false,
   async aggregate({ global, updates, residual }) {
     const average = createAverage(global);
     for await (const update of updates) average.add(update);
@@ -23,6 +24,7 @@ export const ffa: Aggregation = {
   name: "ffa",
   isLinear: true,
   mixesRanks: false,
+  leavesResidual: false,
   async aggregate(round) {
     const pairs = findPairs(round.global);
     if (pairs.length === 0 || pairs.some(({ A }) => !A.isFrozen))

@@ -17,6 +17,7 @@ export const product: Aggregation = {
   name: "product",
   isLinear: false,
   mixesRanks: true,
+  leavesResidual: false,
   async aggregate({ global, scales, updates, residual, finder, seed }) {
     const products = createProductAverage(scales);
     const beside = createAverageBeside(global);

@@ -52,9 +52,14 @@ export function productOf({ A, B }: Pick<LoraPair, "A" | "B">, factor: number): 
   };
 }
 
+/** The names of A and B of a module's frozen adapter. */
+export function residualNames(module: string): readonly [nameA: string, nameB: string] {
+  return [`${module}.residual_A.weight`, `${module}.residual_B.weight`];
+}
+
 /** What a module's frozen adapter adds to its weight. */
 export function residualOf(residual: Parameters, module: string): LowRank {
-  const [A, B] = [residual.get(`${module}.residual_A.weight`), residual.get(`${module}.residual_B.weight`)];
+  const [A, B] = residualNames(module).map((name) => residual.get(name));
   return A && B ? productOf({ A, B }, 1) : { left: [], right: [] };
 }
 

@@ -9,7 +9,7 @@ import { createRandom } from "../../core/random.ts";
 import { openCheckpoint } from "../../node/models/checkpoint.ts";
 import { openDevice } from "../../node/runtime/onnx-runtime.ts";
 import { findPairs } from "./lora-pairs.ts";
-import { joinResidual, withResidual } from "./residual-adapter.ts";
+import { checkLayers, joinResidual, withResidual } from "./residual-adapter.ts";
 
 const device = openDevice("cpu", { threads: 1 });
 const checkpoint = await openCheckpoint("fixtures/reference/models/llama");
@@ -70,13 +70,15 @@ test("a residual beside the adapter, trained or joined with it, computes the sam
   expect(largest(beside, without)).toBeGreaterThan(1e-2);
 });
 
-test("a residual is for plain LoRA", () => {
+test("a residual is for plain LoRA of linear layers", () => {
   const residual = drawResidual(
     new Map([
       ["m.lora_A.weight", drawn([2, 4], 0)],
       ["m.lora_B.weight", drawn([6, 2], 1)],
     ]),
   );
+  const ofEmbedding = ["A", "B"].map((which) => [`e.lora_embedding_${which}`, drawn([2, 2], 0)] as const);
+  expect(() => checkLayers(new Map(ofEmbedding))).toThrow(/leave e out of target_modules/);
   const plain = lora(loraConfigSchema.parse({ r: 2 }), config);
   const adapter = plain.adapterOf("model.layers.0.self_attn.q_proj", 6, 4)!;
   const adapted = withResidual({ ...frozen, adapterOf: () => dora(adapter, 6) }, residual);

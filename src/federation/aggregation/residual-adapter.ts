@@ -52,6 +52,15 @@ export function withResidual(adaptation: Adaptation, residual: Parameters): Adap
   };
 }
 
+/** @throws InputError if a layer of an adapter is none that can have a residual beside it. */
+export function checkLayers(parameters: Parameters): void {
+  const other = findPairs(parameters).find(({ nameA }) => !nameA.endsWith("lora_A.weight"));
+  if (other)
+    throw new InputError(
+      `What FedEx-LoRA and FLoRA keep beside the adapter is for linear layers; leave ${other.module} out of target_modules.`,
+    );
+}
+
 /**
  * One plain adapter that does what the trained one and the residual do together, of rank r + m: s [B, residual_B / s] [A; residual_A].
  * PEFT reads it.

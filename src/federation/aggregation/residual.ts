@@ -1,11 +1,10 @@
 /** @file Aggregations that lose nothing: what the next adapter cannot hold stays in a frozen one beside it. */
 
 import type { Parameter } from "../../core/adapters/parameters.ts";
-import { InputError } from "../../core/errors.ts";
 import { createRandom } from "../../core/random.ts";
 import type { Aggregation, RoundUpdates } from "./aggregation.ts";
 import { createAverage, createAverageBeside, joinInOrder } from "./average.ts";
-import { findPairs, pairOf, productOf, residualOf } from "./lora-pairs.ts";
+import { findPairs, pairOf, productOf, residualNames, residualOf } from "./lora-pairs.ts";
 import { difference, type LowRank, largestTriplets, sumOf } from "./low-rank.ts";
 import { createProductAverage } from "./product-average.ts";
 
@@ -17,6 +16,7 @@ export const fedEx: Aggregation = {
   name: "fedex",
   isLinear: false,
   mixesRanks: false,
+  leavesResidual: true,
   async aggregate(round) {
     const average = createAverage(round.global);
     const products = createProductAverage(round.scales);
@@ -40,6 +40,7 @@ export const flora: Aggregation = {
   name: "flora",
   isLinear: false,
   mixesRanks: true,
+  leavesResidual: true,
   async aggregate(round) {
     const products = createProductAverage(round.scales);
     const beside = createAverageBeside(round.global);
@@ -67,18 +68,14 @@ async function addToResidual(
   addedTo: (module: string) => LowRank,
 ): Promise<Map<string, Parameter>> {
   const residual = new Map<string, Parameter>();
-  for (const [index, { module, nameA, A, B }] of findPairs(round.global).entries()) {
-    if (!nameA.endsWith("lora_A.weight"))
-      throw new InputError(
-        `What FedEx-LoRA and FLoRA keep beside the adapter is for linear layers; leave ${module} out of target_modules.`,
-      );
+  for (const [index, { module, A, B }] of findPairs(round.global).entries()) {
     const [inFeatures, outFeatures] = [A.dims[1]!, B.dims[0]!];
     const matrix = sumOf(residualOf(round.residual, module), addedTo(module));
     const most = Math.min(round.residualRank ?? Number.POSITIVE_INFINITY, inFeatures, outFeatures);
     const kept = matrix.left.length > most ? await cut(round, matrix, most, index) : withoutZeros(matrix);
     const pair = pairOf(kept, outFeatures, inFeatures);
-    residual.set(`${module}.residual_A.weight`, { ...pair.A, isFrozen: true });
-    residual.set(`${module}.residual_B.weight`, { ...pair.B, isFrozen: true });
+    const [ofA, ofB] = residualNames(module);
+    residual.set(ofA, { ...pair.A, isFrozen: true }).set(ofB, { ...pair.B, isFrozen: true });
   }
   return residual;
 }

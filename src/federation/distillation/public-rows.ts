@@ -7,21 +7,47 @@ import { resolveDataset } from "../../node/data/hub-dataset.ts";
 import { makeFolder, writeWhole } from "../../node/files/write.ts";
 import { readRows } from "../../node/formats/rows.ts";
 
+/** What all are told of them. */
 export interface PublicRows {
-  /** JSONL file of them. */
-  readonly path: string;
   readonly rows: number;
-  /** Of the file, by which members see that they have the same. */
+  /** Of the rows as JSONL, by which members see that they have the same. */
   readonly sha256: string;
 }
 
 /**
- * Writes the first rows of a file or a Hub dataset into `folder`.
+ * Says what the first rows of a file or a Hub dataset are.
  *
  * @param rows as many at most
  * @throws InputError if it cannot be read, or is empty.
  */
-export async function takePublicRows(source: string, rows: number, folder: string): Promise<PublicRows> {
+export async function describePublicRows(source: string, rows: number): Promise<PublicRows> {
+  const { text: _, ...described } = await takeRows(source, rows);
+  return described;
+}
+
+/**
+ * Writes a member's own copy of a task's public rows into `folder`.
+ *
+ * @returns its path
+ * @throws InputError if the member's file holds others.
+ */
+export async function matchPublicRows(
+  source: string,
+  { rows, sha256 }: PublicRows,
+  folder: string,
+): Promise<string> {
+  const taken = await takeRows(source, rows);
+  if (taken.sha256 !== sha256)
+    throw new InputError(
+      `The first ${rows} rows of ${source} are not the run's public rows; take the file that its server has.`,
+    );
+  makeFolder(folder);
+  const path = join(folder, "public.jsonl");
+  writeWhole(path, taken.text);
+  return path;
+}
+
+async function takeRows(source: string, rows: number): Promise<PublicRows & { readonly text: string }> {
   const lines: string[] = [];
   for await (const { fields } of readRows(await resolveDataset(source, "train"))) {
     if (lines.length === rows) break;
@@ -29,22 +55,5 @@ export async function takePublicRows(source: string, rows: number, folder: strin
   }
   if (lines.length === 0) throw new InputError(`${source} has no rows, so nothing can be predicted of them.`);
   const text = lines.join("");
-  makeFolder(folder);
-  const path = join(folder, "public.jsonl");
-  writeWhole(path, text);
-  return { path, rows: lines.length, sha256: createHash("sha256").update(text).digest("hex") };
-}
-
-/** A member's own copy of a task's public rows. @throws InputError if its file holds others. */
-export async function matchPublicRows(
-  source: string,
-  { rows, sha256 }: Pick<PublicRows, "rows" | "sha256">,
-  folder: string,
-): Promise<string> {
-  const taken = await takePublicRows(source, rows, folder);
-  if (taken.sha256 !== sha256)
-    throw new InputError(
-      `The first ${rows} rows of ${source} are not the run's public rows; take the file that its server has.`,
-    );
-  return taken.path;
+  return { text, rows: lines.length, sha256: createHash("sha256").update(text).digest("hex") };
 }

@@ -57,14 +57,14 @@ export async function openDistillationServer({
         clients.push({ predictions: learner.decode(await load(), client), weight: examples });
       const together = aggregatePredictions(clients, task.confidence, learner.shape.entries);
       const taught = await learner.teach(await adapters.load(begins), together, config.seed + round - 1);
-      const hash = await adapters.keep(taught.parameters);
+      const hash = await adapters.keep(taught.parameters, begins);
       const told = learner.encode(await learner.predict(taught.parameters));
       return {
         ends: Buffer.concat([hash, told]),
         figures: { distillation_before: taught.divergence.first, distillation_after: taught.divergence.last },
       };
     },
-    parametersOf: adapters.load,
+    adapterOf: async (ends) => ({ adaptation: adapter.adaptation, parameters: await adapters.load(ends) }),
     write: async (target, ends) => adapter.write(target, await adapters.load(ends)),
     release: () => learner.release(),
   };

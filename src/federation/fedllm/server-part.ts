@@ -7,12 +7,15 @@ import { aggregateRound } from "../aggregation/aggregation.ts";
 import { aggregations } from "../aggregation/aggregations.ts";
 import { checkUpdate } from "../aggregation/client-update.ts";
 import { scalesOf } from "../aggregation/lora-pairs.ts";
+import { checkLayers, joinResidual } from "../aggregation/residual-adapter.ts";
 import { epsilonOf } from "../privacy/accountant.ts";
 import { checkSampling } from "../privacy/differential-privacy.ts";
 import type { Figures, RoundOptions } from "../rounds/documents.ts";
 import type { AdapterServerPart } from "../rounds/framework.ts";
 import { decodeTensors, encodeTrained, longestEncoding } from "../tensors.ts";
-import { type OwnOptions, openTaskAdapter, runConfigOf, type TaskAdapter, withFrozen } from "../tuning.ts";
+import { type OwnOptions, openTaskAdapter, runConfigOf, type TaskAdapter } from "../tuning.ts";
+import { adapterOf, encodeBeginning, readBeginning } from "./beginning.ts";
+import { highestRank } from "./own-rank.ts";
 import { addHidden, checkHidden } from "./private-sum.ts";
 import { type FedLlmTask, hidingOf } from "./task.ts";
 
@@ -44,14 +47,15 @@ export async function openFedLlmServer({
   const finder = await createTripletFinder(openDevice("cpu"));
   const aggregation = aggregations[task.aggregation];
   const { initial } = adapter;
-  const scales = scalesOf(adapter.settings as LoraConfig, initial);
-  const complete = async (bytes: Uint8Array, name: string) =>
-    withFrozen(initial, await decodeTensors(bytes, name));
+  if (aggregation.leavesResidual) checkLayers(initial);
+  const settings = adapter.settings as LoraConfig;
+  const scales = scalesOf(settings, initial);
+  const readEnd = (ends: Uint8Array) => readBeginning(ends, initial, "the result");
   return {
     task,
     adapter,
     needsAll: task.secure_aggregation,
-    longestUpdate: longestEncoding(initial),
+    longestUpdate: Math.ceil((highestRank(task) / settings.r) * longestEncoding(initial)),
     begin: () => encodeTrained(initial),
     async check(update, client) {
       if (hiding) return checkHidden(update, initial, hiding);
@@ -59,7 +63,7 @@ export async function openFedLlmServer({
       checkUpdate({ client, examples: 1, parameters }, initial, { mixedRanks: aggregation.mixesRanks });
     },
     async aggregate(attempt, begins, contributions) {
-      const global = await complete(begins, "the round's beginning");
+      const { parameters: global, residual } = await readBeginning(begins, initial, "the round's beginning");
       const { round } = attempt;
       if (hiding) {
         const clients = rounds.clients.length;
@@ -70,14 +74,21 @@ export async function openFedLlmServer({
         ...{ client, examples },
         load: async () => decodeTensors(await load(), client),
       }));
-      const { parameters, error } = await aggregateRound(aggregation, {
-        ...{ global, updates, scales, finder },
-        ...{ residual: new Map(), initial: async () => initial, seed: config.seed + round },
+      const seed = config.seed + round;
+      const { error, ...next } = await aggregateRound(aggregation, {
+        ...{ global, residual, updates, scales, finder, seed },
+        initial: async () => (await openTaskAdapter({ ...config, seed })).initial,
+        ...(task.residual_rank !== undefined && { residualRank: task.residual_rank }),
       });
-      return { ends: await encodeTrained(parameters), figures: { aggregation_error: error.relative } };
+      return { ends: await encodeBeginning(next), figures: { aggregation_error: error.relative } };
     },
-    parametersOf: (ends) => complete(ends, "the result"),
-    write: async (folder, ends) => adapter.write(folder, await complete(ends, "the result")),
+    adapterOf: async (ends) => adapterOf(adapter, await readEnd(ends)),
+    async write(folder, ends) {
+      const { parameters, residual } = await readEnd(ends);
+      if (residual.size === 0) return adapter.write(folder, parameters);
+      const joined = joinResidual(settings, parameters, residual);
+      return adapter.write(folder, joined.parameters, joined.settings);
+    },
     release: () => finder.release(),
   };
 }

@@ -1,6 +1,6 @@
 /** @file What a way of federated tuning does in a round. The rounds know no more of it. */
 
-import type { Parameters } from "../../core/adapters/parameters.ts";
+import type { Adapter } from "../../core/adapters/adapted-model.ts";
 import type { ByteCount } from "../../transport/transport.ts";
 import type { Figures, Participant, RoundDocument } from "./documents.ts";
 
@@ -56,7 +56,7 @@ export interface ServerPart {
 /** The server's part of a framework that tunes an adapter. */
 export interface AdapterServerPart extends ServerPart {
   /** The adapter of what a round ended with, and what is frozen beside it. */
-  parametersOf(ends: Uint8Array): Promise<Parameters>;
+  adapterOf(ends: Uint8Array): Promise<Adapter>;
   /** Writes it in PEFT's layout. */
   write(folder: string, ends: Uint8Array): Promise<void>;
   release(): Promise<void>;

@@ -11,6 +11,7 @@ import { planSteps } from "../../core/training/step-plan.ts";
 import { resolveDataset } from "../../node/data/hub-dataset.ts";
 import { openModel } from "../../node/models/open-model.ts";
 import { planLoop } from "../../node/training/fine-tune.ts";
+import { proximalTerm } from "../../node/training/proximal-term.ts";
 import type { RunConfig } from "../../node/training/run-config.ts";
 import { openRunDevice, readExamples } from "../../node/training/run-inputs.ts";
 import { type CutTraffic, countServer } from "./counted-server.ts";
@@ -100,6 +101,8 @@ export async function openBothHalves(
         { config: ofRound, steps: planSteps(ofRound, examples.map(countTokens)) },
         examples,
       );
+      const ofSide = (tensors: Parameters) => proximalTerm(tensors, config.proximal_mu);
+      const [penalty, serverPenalty] = [ofSide(ofClient), ofSide(ofServer.parameters)];
       const optimizer = createServerOptimizer(ofServer, { ...plan.optimizer, maxGradNorm: plan.maxGradNorm });
       const state = {
         ...{ parameters: ofClient, moments: createMoments(ofClient), progress: initialProgress },
@@ -109,9 +112,10 @@ export async function openBothHalves(
       await runTrainingLoop(
         client as unknown as Engine,
         {
-          ...plan,
+          ...{ ...plan, penalty },
           optimizerStep({ step, learningRateOf, optimizer: settings }, adamW) {
             adamW(settings);
+            serverPenalty?.(ofServer.parameters, ofServer.gradients);
             optimizer.update(step, learningRateOf);
           },
         },

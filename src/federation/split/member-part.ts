@@ -32,7 +32,7 @@ export function createSplitMember({ client, task, own, server, examples }: Split
     // What a kill has cut off begins anew: the server's side of a step that was not ended is in no file.
     async update({ round }, begins) {
       const started = performance.now();
-      const ofServer = halves.divide(await server.parametersOf(begins)).server;
+      const ofServer = halves.divide((await server.adapterOf(begins)).parameters).server;
       const told = new Map([...ofServer, ...(await readClientSide(begins, round))]);
       const before = halves.traffic();
       const { parameters, tokens, crossed, losses } = await halves.tune(withFrozen(adapter.initial, told), {

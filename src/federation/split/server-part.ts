@@ -58,8 +58,8 @@ export async function openSplitServer({
   const adapters = openGlobalAdapters(join(folder, "adapters"), initial);
   const sides = join(folder, "sides");
   const sideOf = (round: number, client: string) => join(roundFolder(sides, round), `${client}.safetensors`);
-  const beginningOf = async (parameters: Parameters) => {
-    const hash = await adapters.keep(parameters);
+  const beginningOf = async (parameters: Parameters, before?: Uint8Array) => {
+    const hash = await adapters.keep(parameters, before);
     return Buffer.concat([hash, await encodeTrained(halves.divide(parameters).client)]);
   };
   return {
@@ -93,9 +93,9 @@ export async function openSplitServer({
       // Those of this round are needed again after a kill.
       for (const name of readdirSync(sides))
         if (join(sides, name) < roundFolder(sides, round)) remove(join(sides, name));
-      return { ends: await beginningOf(parameters), figures: { aggregation_error: error.relative } };
+      return { ends: await beginningOf(parameters, begins), figures: { aggregation_error: error.relative } };
     },
-    parametersOf: adapters.load,
+    adapterOf: async (ends) => ({ adaptation: adapter.adaptation, parameters: await adapters.load(ends) }),
     write: async (target, ends) => adapter.write(target, await adapters.load(ends)),
     async release() {
       await finder.release();

@@ -16,7 +16,7 @@ writeFileSync(
 
 // Nothing is clipped: either side clips by its own norm.
 const tuning = {
-  ...{ max_steps: 2, batch_size: 2, learning_rate: 2e-3, max_grad_norm: 1e6 },
+  ...{ max_steps: 2, batch_size: 2, learning_rate: 2e-3, max_grad_norm: 1e6, proximal_mu: 10 },
   lora: { r: 2, lora_alpha: 4 },
 };
 const splitOf = (changes: object = {}) => ({

@@ -9,6 +9,12 @@ import type { PeftAdapter } from "../../core/adapters/method.ts";
 import { peftFormats } from "../../core/adapters/methods.ts";
 import { listParameters, type Parameter, type Parameters } from "../../core/adapters/parameters.ts";
 import { parsePeftFields, peftPrefix } from "../../core/adapters/peft-config.ts";
+import {
+  type AdapterBase,
+  describeAdapter,
+  fileNamesOf,
+  fingerprintKey,
+} from "../../core/adapters/peft-encoding.ts";
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { embeddingName, headName } from "../../core/architectures/modules.ts";
 import { InputError } from "../../core/errors.ts";
@@ -29,8 +35,6 @@ import { openSafetensorsFile, writeSafetensors } from "../formats/safetensors.ts
 import type { VocabularyExtension } from "../models/extend-vocabulary.ts";
 import { writeTokenizer } from "../models/write-model.ts";
 
-/** Our entry in the tensor file's metadata: which base model the adapter was trained on. */
-const fingerprintKey = "slimtune.base_fingerprint";
 /** The chat template with which an adapter was trained, where it is not the base model's. */
 const templateFile = "chat_template.jinja";
 
@@ -44,43 +48,22 @@ export interface AdapterFiles extends Adapter, PeftAdapter {
 /**
  * Writes an adapter into `folder` so that PEFT loads it.
  *
- * @param base name or path of the base model, its configuration, its fingerprint (see `fingerprintModel`), and its tokenizer's
- *   files if tokens were added
+ * @param base with its tokenizer's files if tokens were added
  * @param chatTemplate in place of the base model's
  */
 export async function writeAdapter(
   folder: string,
-  { format, settings }: PeftAdapter,
+  adapter: PeftAdapter,
   parameters: Parameters,
-  base: {
-    readonly name: string;
-    readonly revision?: string;
-    readonly fingerprint: string;
-    readonly config: ModelConfig;
-    readonly tokenizerFiles?: TokenizerFiles;
-  },
+  base: AdapterBase & { readonly tokenizerFiles?: TokenizerFiles },
   chatTemplate?: string,
 ): Promise<void> {
   makeFolder(folder);
   if (base.tokenizerFiles) writeTokenizer(folder, base.tokenizerFiles);
   if (chatTemplate !== undefined) writeWhole(join(folder, templateFile), chatTemplate);
-  const namesOf = fileNamesOf({ format, settings }, base.config);
-  const tensors = [...parameters].flatMap(([name, { dims, data }]) =>
-    namesOf(name).map((fileName) => ({ name: fileName, dtype: "float32" as const, shape: dims, data })),
-  );
-  await writeSafetensors(join(folder, "adapter_model.safetensors"), tensors, {
-    format: "pt",
-    [fingerprintKey]: base.fingerprint,
-  });
-  const config = {
-    peft_type: (format.own?.isNeeded(settings, base.config) ? format.own : format).type,
-    task_type: "CAUSAL_LM",
-    base_model_name_or_path: base.name,
-    revision: base.revision ?? null,
-    inference_mode: true,
-    ...format.writeSettings(settings, base.config),
-  };
-  writeWhole(join(folder, "adapter_config.json"), `${JSON.stringify(config, null, 2)}\n`);
+  const { config, tensors, metadata } = describeAdapter(adapter, parameters, base);
+  await writeSafetensors(join(folder, "adapter_model.safetensors"), tensors, metadata);
+  writeWhole(join(folder, "adapter_config.json"), config);
 }
 
 /**
@@ -177,13 +160,6 @@ function nameLikeLanguageAdapter(file: SafetensorsFile): SafetensorsFile {
 function listAdaptedModules(file: SafetensorsFile): string[] {
   const names = [...file.tensors.keys()].map((name) => name.slice(peftPrefix.length));
   return [...new Set(names.map((name) => name.replace(/\.(?:lora|ia3|vera|ln_tuning)_.*$/, "")))];
-}
-
-function fileNamesOf(
-  { format, settings }: PeftAdapter,
-  model: ModelConfig,
-): (name: string) => readonly string[] {
-  return format.fileNames?.(settings, model) ?? ((name) => [peftPrefix + name]);
 }
 
 /**

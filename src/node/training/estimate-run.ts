@@ -15,6 +15,7 @@ import {
   type StoredModel,
 } from "../../core/training/estimate.ts";
 import { listSeen } from "../../core/training/step-plan.ts";
+import { chooseContext } from "../../core/training/training-options.ts";
 import { resolveDataset } from "../data/hub-dataset.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { resolveModel } from "../models/hub-model.ts";
@@ -23,14 +24,7 @@ import { openDevice } from "../runtime/onnx-runtime.ts";
 import { extrasOf, teacherAsStored } from "./divergence-terms.ts";
 import { completeOptions } from "./initial-adapter.ts";
 import { objectiveOfRun, type RunConfig, type RunOptions, rolloutsOf } from "./run-config.ts";
-import {
-  chooseContext,
-  longestText,
-  nameTokens,
-  pickSegmentSize,
-  planRun,
-  readExamples,
-} from "./run-inputs.ts";
+import { longestText, nameTokens, pickSegmentSize, planRun, readExamples } from "./run-inputs.ts";
 import { hasPromptsAlone } from "./teacher-answers.ts";
 
 /** Without data: the longest example, unless `context` says otherwise, and the tokens that are trained on. */

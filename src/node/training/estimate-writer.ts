@@ -5,9 +5,9 @@ import type { BitWidth } from "../../core/graph/operators/integer-matmul.ts";
 import type { Storage } from "../../core/models/linear.ts";
 import { chooseTableDtype } from "../../core/models/load-weights.ts";
 import { estimateWriting, type WritingEstimate } from "../../core/training/estimate.ts";
+import { chooseContext } from "../../core/training/training-options.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { resolveModel } from "../models/hub-model.ts";
-import { chooseContext } from "./run-inputs.ts";
 
 export interface EstimatedWriter {
   /** Folder, GGUF file or Hub id. */

@@ -7,21 +7,23 @@ import {
   copyParameters,
   initializeParameters,
   listParameters,
+  type Parameter,
   type Parameters,
   trainedOf,
 } from "../../core/adapters/parameters.ts";
 import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { countParameters } from "../../core/architectures/modules.ts";
-import type { BatchOptions } from "../../core/data/batch.ts";
 import { createGenerator, type LocalGenerator } from "../../core/decoding/batch-generator.ts";
 import { createEngine, type Engine } from "../../core/engine/engine.ts";
 import { DeviceError } from "../../core/errors.ts";
+import type { ModelWeights } from "../../core/models/weights.ts";
 import type { DistillOptions } from "../../core/objectives/distill.ts";
 import type { Device } from "../../core/runtime/device.ts";
 import { makeInterruptible } from "../../core/runtime/interruptible.ts";
 import { createMoments } from "../../core/training/adamw.ts";
 import { openDeviceOptimizer } from "../../core/training/device-optimizer.ts";
 import type { LoopOutcome, LoopPlan, TrainingState } from "../../core/training/loop.ts";
+import { batchingOf, planTraining } from "../../core/training/plan-training.ts";
 import type { ReferencedExample } from "../../core/training/scored-examples.ts";
 import { listSeen } from "../../core/training/step-plan.ts";
 import { computeEfficiency, type Efficiency } from "../efficiency/efficiency.ts";
@@ -36,9 +38,10 @@ import {
 } from "./checkpoint.ts";
 import { distillationTerm, keepTerm } from "./divergence-terms.ts";
 import { completeOptions } from "./initial-adapter.ts";
+import { proximalTerm } from "./proximal-term.ts";
 import { addReference } from "./reference-scores.ts";
 import { createRollouts, rolloutRows } from "./rollouts.ts";
-import { objectiveOfRun, type RunConfig, type RunOptions, rolloutsOf } from "./run-config.ts";
+import { objectiveOfRun, type RunOptions, rolloutsOf } from "./run-config.ts";
 import type { RunEvents } from "./run-events.ts";
 import {
   beginRun,
@@ -150,13 +153,14 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
         : []),
     ];
     const writes = generator && writeExamples(inputs, folder, engine, generator, parameters, events);
+    const penalty = proximalTerm(parameters, config.proximal_mu);
     const newest = listCheckpoints(folder.checkpoints).at(-1);
     if (newest !== undefined) {
       state.progress = await readCheckpoint(folder.checkpoints, newest, parameters, state.moments);
       // A process that was ended after it wrote the newest did not come to this.
       removeOldCheckpoints(folder.checkpoints, state.progress.best?.step);
     }
-    const plan = { ...planLoop(inputs, examples), divergences, ...writes };
+    const plan = { ...planLoop(inputs, examples), divergences, penalty, ...writes };
     events.onPlan?.({
       config,
       dataset: inputs.report,
@@ -264,10 +268,6 @@ function writeExamples(
   };
 }
 
-function batchingOf({ micro_batch_tokens, packing }: RunConfig): BatchOptions {
-  return { microBatchTokens: micro_batch_tokens, packing };
-}
-
 /** Parameters of the base model and of what is added to it. */
 function countAllParameters(model: ModelConfig, { adaptation, parameters }: Adapter): number {
   const added = [...parameters].filter(([name]) => !adaptation.trains(name));
@@ -283,7 +283,7 @@ async function begin(
   const { weights } = model;
   const { seed } = config;
   const parameters = given
-    ? asAdapted(given, listParameters(model.config, adaptation))
+    ? await asAdapted(given, listParameters(model.config, adaptation), weights, seed)
     : await initializeParameters(model.config, adaptation, weights, seed);
   const initial = await methodOf(config.method).begin?.(config, {
     device,
@@ -296,14 +296,19 @@ async function begin(
   return { parameters, initial };
 }
 
-/** Tensors of an adapter, with those frozen that the run's method freezes. */
-function asAdapted(given: Parameters, listed: ReturnType<typeof listParameters>): Parameters {
-  return new Map(
-    listed.map(({ name, dims, isFrozen }) => [
-      name,
-      { dims, ...(isFrozen && { isFrozen }), data: given.get(name)!.data },
-    ]),
-  );
+/** Tensors of an adapter, with those frozen that the run's method freezes, and those that are put beside it. */
+async function asAdapted(
+  given: Parameters,
+  listed: ReturnType<typeof listParameters>,
+  weights: ModelWeights,
+  seed: number,
+): Promise<Parameters> {
+  const parameters = new Map<string, Parameter>();
+  for (const { name, dims, isFrozen, initialize } of listed) {
+    const data = given.get(name)?.data ?? (await initialize!(weights, seed));
+    parameters.set(name, { dims, ...(isFrozen && { isFrozen }), data });
+  }
+  return parameters;
 }
 
 /** A run's loop: the same for the same options, steps and examples. */
@@ -311,32 +316,6 @@ export function planLoop(
   { config, steps }: Pick<RunInputs, "config" | "steps">,
   examples: readonly ReferencedExample[],
 ): LoopPlan {
-  const examplesAt = (indices: readonly number[]) => indices.map((index) => examples[index]!);
-  const { sampler, totalSteps } = steps;
-  return {
-    totalSteps,
-    stepsPerEpoch: sampler.stepsPerEpoch,
-    objective: objectiveOfRun(config),
-    causalWeight: methodOf(config.method).causalWeight?.(config),
-    examplesOf: (step) => examplesAt(sampler.examplesOf(step).map((index) => steps.training[index]!)),
-    heldOut: examplesAt(steps.heldOut),
-    batching: batchingOf(config),
-    evalSteps: steps.evalSteps,
-    saveSteps: config.save_steps ?? Math.max(1, Math.ceil(totalSteps / 20)),
-    earlyStoppingPatience: config.early_stopping_patience,
-    optimizer: {
-      beta1: config.adam_beta1,
-      beta2: config.adam_beta2,
-      epsilon: config.adam_epsilon,
-      weightDecay: config.weight_decay,
-    },
-    learningRate: config.learning_rate,
-    learningRateFactor: methodOf(config.method).learningRateFactor?.(config),
-    optimizerStep: methodOf(config.method).optimizerStep?.(config),
-    scheduler: config.lr_scheduler_type,
-    warmupSteps: Math.ceil(config.warmup_ratio * totalSteps),
-    maxGradNorm: config.max_grad_norm,
-    openOptimizer: openDeviceOptimizer,
-    seed: config.seed,
-  };
+  const plan = planTraining(config, objectiveOfRun(config), steps, examples);
+  return { ...plan, openOptimizer: openDeviceOptimizer };
 }

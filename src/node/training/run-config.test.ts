@@ -67,6 +67,7 @@ describe("contradictions are refused", () => {
       { method: "lora+", loraplus_lr_ratio: 0.5 },
       'the option "loraplus_lr_ratio" is 0.5; it must be at least 1',
     ],
+    [{ proximal_mu: -1 }, 'the option "proximal_mu" is -1; it must be at least 0'],
     [
       { learning_rate: "2e-4" },
       'the option "learning_rate" is the text "2e-4"; give a number: 2e-4 without quotes.',

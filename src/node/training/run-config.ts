@@ -17,7 +17,7 @@ import type { RolloutOptions } from "../../core/objectives/rollouts.ts";
 import { parseOptions } from "../../core/parse-fields.ts";
 import type { ChatSettings } from "../../core/tokenization/chat-template.ts";
 import { isoDay } from "../../core/tokenization/strftime.ts";
-import { schedulerTypes } from "../../core/training/schedule.ts";
+import { dataOptions, trainingOptions } from "../../core/training/training-options.ts";
 import { deviceNames } from "../runtime/onnx-runtime.ts";
 
 /** What prints nothing of a conversation is no template, but most likely the name of its file. */
@@ -42,18 +42,11 @@ const given = z.strictObject({
   data: z.string().min(1),
   /** Split of a Hub dataset. */
   data_split: z.string().default("train"),
-  /** Which of a row's fields stand for which: { prompt: "my_question", completion: "my_answer" }. */
-  fields: z.record(z.string(), z.string()).default({}),
-  /** Which tokens are trained on: those of the completions, or all. */
-  train_on: z.enum(["completion", "all"]).default("completion"),
-  /** Whether conversations go through the model's chat template, where it has one; else prompt and completion stand plain. */
-  apply_chat_template: z.boolean().default(true),
+  ...dataOptions,
   /** A Jinja template in place of the model's own, as text. The adapter keeps it. */
   chat_template: chatTemplateText.optional(),
   /** The day that chat templates print as today's; by default that of the run's start. */
   date: day.default(() => isoDay(new Date())),
-  /** What happens to an example longer than the context. */
-  overlong: z.enum(["error", "drop", "truncate"]).default("error"),
   method: z.enum(methodNames).default("lora"),
   /** What is minimized (docs/objectives.md). */
   objective: z.enum(objectiveNames).default("sft"),
@@ -65,6 +58,8 @@ const given = z.strictObject({
   keep: z.number().min(0).default(0),
   /** File of a plain text on which "keep" is measured; by default it is on the prompts of the examples. */
   keep_text: z.string().min(1).optional(),
+  /** Weight μ of μ / 2 ‖w − w_0‖² beside the objective, of what is trained and its values as the run begins (FedProx). By default 0. */
+  proximal_mu: z.number().min(0).default(0),
   /**
    * Folder of an adapter to go on with, PEFT's or a run's. LoRA's options are then the adapter's own; the optimizer begins
    * anew.
@@ -79,37 +74,7 @@ const given = z.strictObject({
   ...methodOptions,
   /** Texts of tokens whose rows of embedding and output layer are trained; those that the tokenizer lacks become special tokens of it. */
   train_tokens: z.array(z.string().min(1)).min(1).optional(),
-  /** Longest example in tokens; by default what the model was made for, 2,048 at most. */
-  context: z.int().min(8).optional(),
-  /** Tokens computed at a time. Results do not depend on it; memory does. */
-  micro_batch_tokens: z.int().min(8).default(512),
-  /** Several short examples in one sequence; they do not see each other. Results do not depend on it. */
-  packing: z.boolean().default(true),
-  /** Examples per optimizer step. */
-  batch_size: z.int().min(1).default(8),
-  num_train_epochs: z.number().positive().default(1),
-  /** Optimizer steps; overrides num_train_epochs. */
-  max_steps: z.int().min(1).optional(),
-  /** Highest learning rate; by default what docs/methods.md says of the method, and of the objective docs/objectives.md. */
-  learning_rate: z.number().positive().optional(),
-  lr_scheduler_type: z.enum(schedulerTypes).default("cosine"),
-  /** Share of the steps during which the learning rate rises. */
-  warmup_ratio: z.number().min(0).max(1).default(0.03),
-  weight_decay: z.number().min(0).default(0),
-  adam_beta1: z.number().min(0).lt(1).default(0.9),
-  adam_beta2: z.number().min(0).lt(1).default(0.999),
-  adam_epsilon: z.number().positive().default(1e-8),
-  /** Gradients are scaled down to this norm at most. */
-  max_grad_norm: z.number().positive().default(1),
-  /** Share of the examples (below 1) or number of examples held out for evaluation; by default 5 %, 100 at most. */
-  validation: z.number().min(0).optional(),
-  /** Steps between evaluations; by default ten evaluations in a run. */
-  eval_steps: z.int().min(1).optional(),
-  /** Evaluations without improvement after which the run stops; by default it does not stop early. */
-  early_stopping_patience: z.int().min(1).optional(),
-  /** Steps between checkpoints; by default twenty checkpoints in a run. */
-  save_steps: z.int().min(1).optional(),
-  seed: z.int().min(0).default(42),
+  ...trainingOptions,
   device: z.enum(deviceNames).default("cpu"),
   /** Threads for arithmetic; by default the number of cores. */
   threads: z.int().min(1).optional(),

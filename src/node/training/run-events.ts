@@ -1,5 +1,6 @@
 /** @file What a run tells while it goes on. */
 
+import type { Adaptation } from "../../core/adapters/adaptation.ts";
 import type { EvaluationMetrics } from "../../core/training/loop.ts";
 import type { DatasetReport } from "../data/load-dataset.ts";
 import type { RunProgress } from "./checkpoint.ts";
@@ -18,6 +19,11 @@ export interface RunEvents {
   onEvaluation?(metrics: EvaluationMetrics): void;
   /** Rewards of one's own, by the names that the option `reward` gives them; the run is resumed with the same. */
   readonly rewards?: OwnRewards;
+  /**
+   * Puts frozen tensors beside those that the method trains; the run is resumed with the same. They are in its result too, which is an adapter that
+   * nobody else can read.
+   */
+  adapt?(adaptation: Adaptation): Adaptation;
   /** Aborting it ends the run as soon as a program has run, with a checkpoint of the last whole step. */
   readonly signal?: AbortSignal;
 }

@@ -26,6 +26,7 @@ import {
   type StoredModel,
 } from "../../core/training/estimate.ts";
 import { planSteps, type StepPlan } from "../../core/training/step-plan.ts";
+import { chooseContext } from "../../core/training/training-options.ts";
 import type { Reward } from "../../rewards/reward.ts";
 import { readAdapter } from "../adapters/peft-files.ts";
 import { resolveDataset } from "../data/hub-dataset.ts";
@@ -57,6 +58,7 @@ import { answerPrompts, hasPromptsAlone } from "./teacher-answers.ts";
 export interface InputEvents {
   onStage?(stage: string): void;
   readonly rewards?: OwnRewards;
+  adapt?(adaptation: Adaptation): Adaptation;
   readonly signal?: AbortSignal;
 }
 
@@ -109,7 +111,8 @@ export async function readInputs(given: RunConfig, events: InputEvents): Promise
         : await readInitialAdapter(given, checkpoint);
     const { config } = beginning;
     const vocabSize = extension?.vocabSize ?? checkpoint.config.vocabSize;
-    const adaptation = createAdaptation(config, { ...checkpoint.config, vocabSize });
+    const ofMethod = createAdaptation(config, { ...checkpoint.config, vocabSize });
+    const adaptation = events.adapt?.(ofMethod) ?? ofMethod;
     const tokenizer = extension?.tokenizer?.tokenizer ?? (await checkpoint.tokenizer());
     const student = { tokenizer, vocabSize };
     const answering = isAnswered ? undefined : await openTeacher(given.teacher!, student, events);
@@ -274,24 +277,6 @@ async function readInitialAdapter(config: RunConfig, checkpoint: Checkpoint): Pr
     adapterSha256: await hashFile(join(folder, "adapter_model.safetensors")),
     ...(adapter.extension && { extension: adapter.extension }),
   };
-}
-
-/**
- * The longest example: as given, or what the model was made for, 2,048 tokens at most.
- *
- * @param model its name, for the message
- * @throws InputError if the model was made for less than is given.
- */
-export function chooseContext(
-  context: number | undefined,
-  model: string,
-  { maxPositionEmbeddings }: ModelConfig,
-): number {
-  if (context === undefined) return Math.min(2048, maxPositionEmbeddings);
-  if (context <= maxPositionEmbeddings) return context;
-  throw new InputError(
-    `The context of ${context} tokens is longer than the ${maxPositionEmbeddings} that ${model} was made for; lower "context".`,
-  );
 }
 
 /** The longest text that the data may hold: of prompts, the context less the longest answer. @throws InputError if that is nothing. */

@@ -1,7 +1,7 @@
 /** @file The rows of all sets in one file, and how each partition divides them among clients. */
 
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { z } from "zod";
 import { InputError } from "../../core/errors.ts";
 import { type ClientRows, type DivisionOptions, divideRows } from "../../federation/divide-rows.ts";
@@ -66,12 +66,20 @@ export async function listDivisions(config: FederatedConfig, folder: StudyFolder
         writeWhole(files.together, tunedOn.join(""));
         writeWhole(files.members, spread(tunedOn, count).join(""));
         writeWhole(files.others, spread(heldOut, count).join(""));
-        writeWhole(path, `${JSON.stringify(clients, undefined, 1)}\n`);
+        // By names in its own folder, so that the study can be moved.
+        writeWhole(path, `${JSON.stringify(inFolder(clients, ""), undefined, 1)}\n`);
       }
-      divisions.push({ partition, seed, clients: readJson(path, clientsSchema), ...files });
+      const clients = inFolder(readJson(path, clientsSchema), into);
+      divisions.push({ partition, seed, clients, ...files });
     }
   }
   return divisions;
+}
+
+/** The clients with their files in another folder. */
+function inFolder(clients: readonly ClientRows[], folder: string): ClientRows[] {
+  const moved = (file: string) => join(folder, basename(file));
+  return clients.map((client) => ({ ...client, data: moved(client.data), heldOut: moved(client.heldOut) }));
 }
 
 /** How a simulation divides {@link rowsPath}: with the same options it gets the same rows for each client. */

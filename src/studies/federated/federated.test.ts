@@ -145,10 +145,13 @@ test.each(["central-iid: tuning", "fedllm-product-iid: federation"])(
   },
 );
 
-test("nothing is computed twice, and study.json alone gives the report again", async () => {
+test("nothing is computed twice, also in a folder that was moved, and study.json alone gives the report again", async () => {
   const whole = readFileSync(join(out, "report.html"), "utf8");
   const parts: string[] = [];
-  await resumeStudy(out, { onPart: ({ name }) => void parts.push(name) });
+  const moved = join(scratch, "moved");
+  cpSync(out, moved, { recursive: true });
+  expect(readFileSync(join(moved, "data/iid-1/division.json"), "utf8")).not.toContain("/");
+  await resumeStudy(moved, { onPart: ({ name }) => void parts.push(name) });
   expect(parts).toEqual([]);
   const alone = join(scratch, "alone");
   mkdirSync(alone);

@@ -1,13 +1,11 @@
 /** @file The frameworks of federated tuning that a study compares: what clients are told in each. */
 
-import { join } from "node:path";
-import { type PublicRows, takePublicRows } from "../../federation/distillation/public-rows.ts";
+import { describePublicRows, type PublicRows } from "../../federation/distillation/public-rows.ts";
 import type { DistillationTask } from "../../federation/distillation/task.ts";
 import type { FedLlmTask } from "../../federation/fedllm/task.ts";
 import type { FederationTask } from "../../federation/frameworks.ts";
 import type { SplitTask } from "../../federation/split/task.ts";
 import type { TuningTask } from "../../federation/tuning.ts";
-import type { StudyFolder } from "../study-folder.ts";
 import type { FederatedConfig } from "./options.ts";
 
 export const frameworkNames = ["fedllm", "kd", "split"] as const;
@@ -50,7 +48,7 @@ export function listExchanges(config: FederatedConfig): Exchange[] {
 export function taskOf(
   { task, tuning: own }: Exchange,
   tuning: TuningTask["tuning"],
-  { rows, sha256 }: Pick<PublicRows, "rows" | "sha256">,
+  { rows, sha256 }: PublicRows,
 ): FederationTask {
   const told = { ...tuning, ...own };
   return task.framework === "kd"
@@ -62,9 +60,6 @@ export function taskOf(
 export const unreadRows = { rows: 1, sha256: "0".repeat(64) };
 
 /** The public rows of a study's distillations. */
-export function readPublicRows(
-  { public: source, public_rows }: FederatedConfig,
-  { data }: StudyFolder,
-): Promise<PublicRows> {
-  return takePublicRows(source!, public_rows, join(data, "public"));
+export function publicRowsOf({ public: source, public_rows }: FederatedConfig): Promise<PublicRows> {
+  return describePublicRows(source!, public_rows);
 }

@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { InputError } from "../../core/errors.ts";
-import { roundAggregations } from "../../federation/fedllm/task.ts";
+import { aggregationNames } from "../../federation/fedllm/task.ts";
 import { checkTask } from "../../federation/frameworks.ts";
 import { stateFormats } from "../../federation/split/codecs.ts";
 import { splitVariants } from "../../federation/split/task.ts";
@@ -57,7 +57,7 @@ export const federatedOptions = z.strictObject({
     .describe("share of each client's rows that nobody learns from"),
   frameworks: z.array(z.enum(frameworkNames)).min(1).default(["fedllm"]).describe("what clients exchange"),
   aggregations: z
-    .array(z.enum(roundAggregations))
+    .array(z.enum(aggregationNames))
     .min(1)
     .default(["product"])
     .describe("how fedllm makes one adapter of the clients'; the first is compared with other frameworks"),

@@ -11,7 +11,7 @@ import type { Part, PartEvents, PartList, Work } from "../study-kind.ts";
 import { findTunedModel, type ModelChoice } from "../tuning.ts";
 import { type FederatedCell, listFederatedCells } from "./cells.ts";
 import { divisionOptions, rowsPath } from "./division.ts";
-import { readPublicRows, taskOf, unreadRows } from "./frameworks.ts";
+import { publicRowsOf, taskOf, unreadRows } from "./frameworks.ts";
 import { localRuns, tuneInRounds } from "./local-tuning.ts";
 import { lossesPart } from "./losses.ts";
 import { type CellModel, localModels, modelsOf } from "./models.ts";
@@ -88,12 +88,12 @@ async function simulate(
   folder: StudyFolder,
   { onProgress, signal }: PartEvents,
 ): Promise<void> {
-  const publicRows = exchange!.task.framework === "kd" ? await readPublicRows(config, folder) : undefined;
+  const publicRows = exchange!.task.framework === "kd" ? await publicRowsOf(config) : unreadRows;
   try {
     await simulateFederation(
       {
-        task: taskOf(exchange!, tuningOptions(config, seed), publicRows ?? unreadRows),
-        publicRows: publicRows?.path,
+        task: taskOf(exchange!, tuningOptions(config, seed), publicRows),
+        publicRows: config.public,
         own: ownOptions(config, rowsPath(folder)),
         rounds: {
           ...{ rounds: config.rounds, client_share: 1, sampling: "fixed", quorum: 1, seed },

@@ -4,6 +4,7 @@ import { methodOf } from "../../core/adapters/methods.ts";
 import { countParameters } from "../../core/architectures/modules.ts";
 import { objectiveOf } from "../../core/objectives/objectives.ts";
 import { withChatSettings } from "../../core/tokenization/chat-template.ts";
+import { chooseContext } from "../../core/training/training-options.ts";
 import { argumentsOf, type ModelRequest } from "../../evaluation/language-model.ts";
 import { prepareTasks } from "../../evaluation/prepare.ts";
 import { resolveDataset } from "../../node/data/hub-dataset.ts";
@@ -16,7 +17,6 @@ import {
   type RunConfig,
   type RunOptions,
 } from "../../node/training/run-config.ts";
-import { chooseContext } from "../../node/training/run-inputs.ts";
 import type { GridConfig } from "./options.ts";
 import { studyTasks } from "./study-data.ts";
 

@@ -1,0 +1,3 @@
+import { hostWorker } from "slimtune/web";
+
+hostWorker();
