@@ -12,6 +12,7 @@ import {
 } from "../architectures/modules.ts";
 import type { Batch, TokenBatch } from "../data/batch.ts";
 import { InputError } from "../errors.ts";
+import type { InputBits } from "../graph/operators/rounded-products.ts";
 import { addTo, gatherRows, scatterAddRows, wholeOf } from "../models/matrix-rows.ts";
 import type { ModelWeights } from "../models/weights.ts";
 import type { Divergence } from "../objectives/divergences.ts";
@@ -74,6 +75,11 @@ export interface EngineOptions {
   readonly outputTile?: OutputTile;
   /** Divides the logits, as it does where texts are drawn, so that log-probabilities are those of the draws. Default 1. */
   readonly temperature?: number;
+  /**
+   * Bits to which inputs and gradients of frozen int8 weights are rounded by token, so that these products are computed in integers.
+   * Default: they are computed in float32.
+   */
+  readonly inputBits?: InputBits;
 }
 
 /** Identifies a micro-batch, for its dropout masks. */
@@ -235,7 +241,7 @@ export function createEngine(
   model: ModelConfig,
   weights: ModelWeights,
   adaptation: Adaptation,
-  { segmentSize, outputTile = defaultOutputTile, temperature = 1 }: EngineOptions,
+  { segmentSize, outputTile = defaultOutputTile, temperature = 1, inputBits }: EngineOptions,
 ): Engine {
   const config = divideLogits(model, temperature);
   const programs = createProgramCache(device);
@@ -258,6 +264,7 @@ export function createEngine(
 
   const optionsFor = (batch: TokenBatch, dropout: boolean): SegmentOptions => ({
     storage: weights.storage,
+    ...(inputBits && { inputBits }),
     dropout,
     queryChunks: chooseQueryChunks(batch.length),
   });

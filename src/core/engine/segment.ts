@@ -16,6 +16,7 @@ import { type ChunkMask, rowAttention } from "../architectures/attention.ts";
 import { embeddingName, listLinearModules, listVectors, nameInLayer } from "../architectures/modules.ts";
 import { abs, add, cast, min, mul, sub } from "../graph/operators/elementwise.ts";
 import { controlDependency } from "../graph/operators/order.ts";
+import type { InputBits } from "../graph/operators/rounded-products.ts";
 import { type Dim, input, multiplyDim, scalar, type Tensor } from "../graph/tensor.ts";
 import { type Storage, type StoredWeight, storedWeight } from "../models/linear.ts";
 import type { ModelWeights } from "../models/weights.ts";
@@ -111,6 +112,8 @@ export interface SegmentGraph {
 
 export interface SegmentOptions {
   readonly storage: Storage;
+  /** Multiplies frozen int8 weights in integers; see {@link matmulRounded}. */
+  readonly inputBits?: InputBits | undefined;
   /** Whether adapters drop some of their inputs, as given by boolean inputs named "b.<linear layer>.dropout". */
   readonly dropout: boolean;
   /** Chunks of the queries; see {@link rowAttention}. */
@@ -145,7 +148,7 @@ export function keyRangeMasks(config: ModelConfig, queryChunks: number): ChunkMa
 export function buildSegment(
   config: ModelConfig,
   layers: readonly LayerPlan[],
-  { storage, dropout, queryChunks }: SegmentOptions,
+  { storage, inputBits, dropout, queryChunks }: SegmentOptions,
 ): SegmentGraph {
   const { chunkSize, length } = chunkDims(queryChunks);
   const recompute = recomputesAttention(queryChunks);
@@ -165,7 +168,7 @@ export function buildSegment(
   let contribution: Tensor | undefined;
   for (const [block, plan] of layers.entries()) {
     const weightOf: WeightSource = (name, outFeatures, inFeatures) => {
-      const weight = storedWeight(`${block}.${name}`, outFeatures, inFeatures, storage);
+      const weight = storedWeight(`${block}.${name}`, outFeatures, inFeatures, storage, inputBits);
       if (plan.trained.has(name)) parameters.set(`${block}.${name}`, weight.dense());
       return weight;
     };

@@ -7,6 +7,7 @@ import { type BlockwiseMatrix, matmulBlockwise } from "../graph/operators/intege
 import { matmul } from "../graph/operators/matmul.ts";
 import { separate } from "../graph/operators/movement.ts";
 import { dequantizeNF4 as dequantizeNF4InGraph, matmulNF4, type NF4Operand } from "../graph/operators/nf4.ts";
+import { type InputBits, matmulRounded } from "../graph/operators/rounded-products.ts";
 import { constant, input, type Tensor } from "../graph/tensor.ts";
 import { stackBlockwise } from "../quantization/blockwise.ts";
 import { dequantizeInt8 } from "../quantization/int8.ts";
@@ -14,8 +15,8 @@ import { dequantizeNF4 } from "../quantization/nf4.ts";
 import type { HostTensor } from "../runtime/device.ts";
 
 /**
- * How a base model's linear weights are kept in memory. Arithmetic is float32 in every case: quantized weights are made
- * dense where they are multiplied.
+ * How a base model's linear weights are kept in memory. Arithmetic is float32: quantized weights are made dense where they are
+ * multiplied, unless those of int8 are multiplied in integers.
  */
 export const storages = ["float32", "float16", "int8", "nf4"] as const;
 export type Storage = (typeof storages)[number];
@@ -38,12 +39,17 @@ export interface StoredWeight {
   dense(after?: Tensor): Tensor;
 }
 
-/** The weight `name` as graph inputs, named by {@link storedTensorNames}. */
+/**
+ * The weight `name` as graph inputs, named by {@link storedTensorNames}.
+ *
+ * @param inputBits to how many bits inputs are rounded, so that int8 weights are multiplied in integers. Default: they are not
+ */
 export function storedWeight(
   name: string,
   outFeatures: number,
   inFeatures: number,
   storage: Storage,
+  inputBits?: InputBits,
 ): StoredWeight {
   const shape = { outFeatures, inFeatures };
   const names = storedTensorNames(name, storage);
@@ -67,7 +73,8 @@ export function storedWeight(
       };
       return {
         ...shape,
-        multiply: (x) => matmulInt8(x, operand),
+        multiply: (x) =>
+          inputBits === undefined ? matmulInt8(x, operand) : matmulRounded(x, operand, inputBits),
         dense: (after) => dequantizeInt8InGraph(operand, after),
       };
     }

@@ -186,6 +186,20 @@ function shapeOf(x: Tensor): Tensor {
   return apply(shapeOperator, [x])[0]!;
 }
 
+const leadingShapeOperator: Operator = {
+  onnx: { type: "Shape" },
+  infer: ([x]) => [{ dtype: "int64", shape: [x!.shape.length - 1] }],
+};
+
+/** Rows [rows, N] under the leading axes of `like`, [..., N]. It has no derivative. */
+export function unflattenRows(rows: Tensor, like: Tensor): Tensor {
+  const size = rows.shape[1] as number;
+  const leadingShape = apply(leadingShapeOperator, [like], { end: -1 })[0]!;
+  const rowSize = constant("int64", [1], BigInt64Array.of(BigInt(size)));
+  const target = join([leadingShape, rowSize], 0, like.shape.length);
+  return apply(reshapeOperator([...like.shape.slice(0, -1), size]), [rows, target])[0]!;
+}
+
 const zero = constant("float32", [], new Float32Array(1));
 
 export function zerosLike(x: Tensor): Tensor {
