@@ -93,6 +93,12 @@ export function addRunOptions(command: Command): Command {
     )
     .option("--adapter <folder>", "adapter to go on with, in PEFT's layout, or the run that tuned it")
     .addOption(new Option("--storage <kind>", "how base weights are kept").choices(storages))
+    .addOption(
+      new Option(
+        "--arithmetic <kind>",
+        "int8 multiplies by the base's weights in integers, which is faster (default: float32)",
+      ).choices(["float32", "int8"]),
+    )
     .option(
       "--weights-on-disk",
       "read a quantized base from disk block by block, in place of keeping it in memory",

@@ -89,6 +89,8 @@ function productFlops({ operator, inputs, attributes, outputs }: Node, sizes: Si
       const inner = inputs[0]!.shape.at(attributes.transA === 1 ? -2 : -1)!;
       return 2 * countElements(outputs[0]!.shape, sizes) * countElements([inner], sizes);
     }
+    case "MatMulIntegerToFloat":
+      return 2 * countElements(outputs[0]!.shape, sizes) * countElements([inputs[0]!.shape[1]!], sizes);
     case "MatMulBnb4":
       // With K = 1 it is no product, but the weight made dense.
       return attributes.K === 1 ? 0 : 2 * countElements(outputs[0]!.shape, sizes) * (attributes.K as number);

@@ -31,6 +31,7 @@ import { adaptsEmbedding, firstTrainedLayer, headAdapterOf, planLayer } from "..
 import { defaultOutputTile } from "../engine/vocabulary-slices.ts";
 import { type GraphCost, measureCost, type Sizes } from "../graph/cost.ts";
 import type { BitWidth } from "../graph/operators/integer-matmul.ts";
+import type { InputBits } from "../graph/operators/rounded-products.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { type Storage, storedWeight } from "../models/linear.ts";
 import { forwardKl } from "../objectives/divergences.ts";
@@ -91,6 +92,8 @@ export interface StepExtras {
 export interface StoredModel {
   readonly config: ModelConfig;
   readonly storage: Storage;
+  /** Multiplies int8 weights in integers; see {@link EngineOptions.inputBits}. Default: they are made dense. */
+  readonly inputBits?: InputBits;
   /** Of the embedding and the output layer. */
   readonly tableDtype: "float32" | "float16";
   /** Whether a block is in memory only while it is computed. Default false. */
@@ -267,7 +270,7 @@ export function estimateWriting(
 
 /** What reading a micro-batch and scoring its labels costs, block by block. */
 function measureForward(
-  { config, storage, tableDtype }: StoredModel,
+  { config, storage, inputBits, tableDtype }: StoredModel,
   adaptation: Adaptation,
   shape: StepShape,
 ) {
@@ -283,7 +286,7 @@ function measureForward(
     adapter: undefined,
   };
   const queryChunks = chooseQueryChunks(length);
-  const options = { storage, dropout: false, queryChunks };
+  const options = { storage, ...(inputBits && { inputBits }), dropout: false, queryChunks };
   const sizes = { B: rows, C: Math.ceil(length / queryChunks), N: labels, positions: length };
   const cost = (outputs: Readonly<Record<string, Tensor>>, more: Sizes = sizes): GraphCost =>
     measureCost(Object.values(outputs), more);
@@ -310,7 +313,7 @@ export function findLargestShape(microBatchTokens: number, longestExample: numbe
 /**
  * Decoder blocks per segment where none are asked for: all in one if their estimate stays within `memoryBytes`, since then
  * nothing is computed twice; else one at a time, because sizes between cost memory and save nothing. Of a base that is not
- * kept in float32, which is chosen for its memory, one at a time as well.
+ * kept in float32, which is chosen for its memory, one at a time as well, unless it is multiplied in integers.
  */
 export function chooseSegmentSize(
   base: StoredModel,
@@ -328,7 +331,7 @@ export function chooseSegmentSize(
     adaptation.attentionAdapterOf?.(numHiddenLayers - 1)?.contribution ??
     adaptation.rowsOf?.(config.tieWordEmbeddings ? embeddingName : headName) ??
     extras.teacher;
-  if (base.storage !== "float32" || isApart) return 1;
+  if ((base.storage !== "float32" && !base.inputBits) || isApart) return 1;
   const whole = estimateStep(base, adaptation, shape, numHiddenLayers, extras);
   return whole.peakBytes <= memoryBytes ? numHiddenLayers : 1;
 }

@@ -24,7 +24,14 @@ import { openDevice } from "../runtime/onnx-runtime.ts";
 import { extrasOf, teacherAsStored } from "./divergence-terms.ts";
 import { completeOptions } from "./initial-adapter.ts";
 import { objectiveOfRun, type RunConfig, type RunOptions, rolloutsOf } from "./run-config.ts";
-import { longestText, nameTokens, pickSegmentSize, planRun, readExamples } from "./run-inputs.ts";
+import {
+  estimatedArithmetic,
+  longestText,
+  nameTokens,
+  pickSegmentSize,
+  planRun,
+  readExamples,
+} from "./run-inputs.ts";
 import { hasPromptsAlone } from "./teacher-answers.ts";
 
 /** Without data: the longest example, unless `context` says otherwise, and the tokens that are trained on. */
@@ -109,7 +116,14 @@ export async function estimate(
     : Math.min(config.context ?? assumedLength, context);
   const extras = extrasOf(config, await readTeacher(config), longestExample);
   const segmentSize = pickSegmentSize(config, checkpoint, adaptation, longestExample, memoryBytes, extras);
-  const base = { config: model, storage, tableDtype: chooseTableDtype(checkpoint, storage), weightsOnDisk };
+  const tableDtype = chooseTableDtype(checkpoint, storage);
+  const base = {
+    config: model,
+    storage,
+    tableDtype,
+    weightsOnDisk,
+    ...estimatedArithmetic(config.arithmetic),
+  };
   checkpoint.close();
 
   const steps = dataset && planRun(config, dataset.examples);

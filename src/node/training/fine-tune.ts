@@ -15,6 +15,7 @@ import type { ModelConfig } from "../../core/architectures/architecture.ts";
 import { countParameters } from "../../core/architectures/modules.ts";
 import { createGenerator, type LocalGenerator } from "../../core/decoding/batch-generator.ts";
 import { createEngine, type Engine } from "../../core/engine/engine.ts";
+import { findInputBits } from "../../core/engine/integer-arithmetic.ts";
 import { DeviceError } from "../../core/errors.ts";
 import type { ModelWeights } from "../../core/models/weights.ts";
 import type { DistillOptions } from "../../core/objectives/distill.ts";
@@ -127,6 +128,7 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
   const interruptible = events.signal ? makeInterruptible(device, events.signal) : device;
   const engine = createEngine(interruptible, model.config, model.weights, adaptation, {
     segmentSize,
+    ...(config.arithmetic === "int8" && { inputBits: await findInputBits(device) }),
     temperature: rolloutsOf(config)?.temperature ?? 1,
   });
   const teacher =

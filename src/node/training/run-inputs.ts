@@ -333,7 +333,7 @@ function hashTokens(examples: readonly TrainingExample[]): string {
  * @throws InputError if the model has fewer blocks than are asked for.
  */
 export function pickSegmentSize(
-  { segment_size, storage, micro_batch_tokens, weights_on_disk }: RunConfig,
+  { segment_size, storage, arithmetic, micro_batch_tokens, weights_on_disk }: RunConfig,
   checkpoint: Checkpoint,
   adaptation: Adaptation,
   longestExample: number,
@@ -348,7 +348,13 @@ export function pickSegmentSize(
     );
   }
   const tableDtype = chooseTableDtype(checkpoint, storage);
-  const base = { config, storage, tableDtype, weightsOnDisk: weights_on_disk };
+  const base = {
+    config,
+    storage,
+    tableDtype,
+    weightsOnDisk: weights_on_disk,
+    ...estimatedArithmetic(arithmetic),
+  };
   return chooseSegmentSize(
     base,
     adaptation,
@@ -356,6 +362,11 @@ export function pickSegmentSize(
     memoryBytes,
     extras,
   );
+}
+
+/** How a base is multiplied by, for estimates. */
+export function estimatedArithmetic(arithmetic: RunConfig["arithmetic"]): Pick<StoredModel, "inputBits"> {
+  return arithmetic === "int8" ? { inputBits: 8 } : {};
 }
 
 export function openRunDevice({ device, threads }: RunConfig): Device {

@@ -5,7 +5,7 @@
  */
 
 import { apply, constant, type Operator, scalar, type Tensor, withDerivative } from "../tensor.ts";
-import { abs, cast, mul } from "./elementwise.ts";
+import { abs, add, cast, mul, sub } from "./elementwise.ts";
 import type { Int8Operand } from "./int8.ts";
 import { flattenRows } from "./matmul.ts";
 import { expandLike, reshape, transpose, unflattenRows } from "./movement.ts";
@@ -36,25 +36,45 @@ interface RoundedRows {
   readonly zeroPoint: number;
 }
 
-/** Tensors that are multiplied by several weights are rounded once. */
+/** Tensors that are multiplied by several weights are rounded once, and what that leaves over is computed once. */
 const rounded = new WeakMap<Tensor, Map<InputBits, RoundedRows>>();
+const remainders = new WeakMap<Tensor, Map<InputBits, Tensor>>();
+
+function onceFor<T>(
+  known: WeakMap<Tensor, Map<InputBits, T>>,
+  x: Tensor,
+  bits: InputBits,
+  compute: () => T,
+): T {
+  const ofTensor = known.get(x) ?? new Map<InputBits, T>();
+  known.set(x, ofTensor);
+  const value = ofTensor.get(bits) ?? compute();
+  ofTensor.set(bits, value);
+  return value;
+}
 
 /** x [..., K] with each row rounded to the nearest multiple of a scale by which its largest magnitude has all the bits. */
 function roundRows(x: Tensor, bits: InputBits): RoundedRows {
-  const known = rounded.get(x) ?? new Map<InputBits, RoundedRows>();
-  rounded.set(x, known);
-  const before = known.get(bits);
-  if (before) return before;
-  const largest = 2 ** (bits - 1) - 1;
-  const zeroPoint = largest + 1;
-  const rows = flattenRows(x);
-  const scales = mul(reduceMax(abs(rows), [1], { keepDims: true }), scalar(1 / largest));
-  const scaleOfRow = reshape(scales, [rows.shape[0]!]);
-  const zeroPoints = cast(expandLike(scalar(zeroPoint), scaleOfRow), "uint8");
-  const codes = apply(quantizeLinear, [rows, scaleOfRow, zeroPoints], { axis: 0 })[0]!;
-  const result = { codes, scales, zeroPoint };
-  known.set(bits, result);
-  return result;
+  return onceFor(rounded, x, bits, () => {
+    const largest = 2 ** (bits - 1) - 1;
+    const zeroPoint = largest + 1;
+    const rows = flattenRows(x);
+    const scales = mul(reduceMax(abs(rows), [1], { keepDims: true }), scalar(1 / largest));
+    const scaleOfRow = reshape(scales, [rows.shape[0]!]);
+    const zeroPoints = cast(expandLike(scalar(zeroPoint), scaleOfRow), "uint8");
+    const codes = apply(quantizeLinear, [rows, scaleOfRow, zeroPoints], { axis: 0 })[0]!;
+    return { codes, scales, zeroPoint };
+  });
+}
+
+/**
+ * (A - zero point) B with the columns scaled, float32 [M, N], for A uint8 [M, K] and B int8 [K, N].
+ *
+ * @param scales float32 [N]. Default: 1
+ */
+export function multiplyIntegers(a: Tensor, b: Tensor, zeroPoint = 0, scales = scalar(1)): Tensor {
+  const zero = constant("uint8", [], Uint8Array.of(zeroPoint));
+  return apply(matMulInteger, [a, b, scalar(1), scales, zero])[0]!;
 }
 
 /**
@@ -64,16 +84,27 @@ function roundRows(x: Tensor, bits: InputBits): RoundedRows {
  */
 function multiply(x: Tensor, b: Tensor, bits: InputBits, scales = scalar(1)): Tensor {
   const rows = roundRows(x, bits);
-  const zeroPoint = constant("uint8", [], Uint8Array.of(rows.zeroPoint));
-  const product = apply(matMulInteger, [rows.codes, b, scalar(1), scales, zeroPoint])[0]!;
-  return unflattenRows(mul(product, rows.scales), x);
+  return unflattenRows(mul(multiplyIntegers(rows.codes, b, rows.zeroPoint, scales), rows.scales), x);
+}
+
+/** What rounding the rows of x leaves over. */
+function remainder(x: Tensor, bits: InputBits): Tensor {
+  return onceFor(remainders, x, bits, () => {
+    const { codes, scales, zeroPoint } = roundRows(x, bits);
+    return sub(x, unflattenRows(mul(sub(cast(codes, "float32"), scalar(zeroPoint)), scales), x));
+  });
 }
 
 /**
- * x W^T for x [..., in] and an int8 weight W [out, in], computed in integers: x is rounded by row. For the derivative the scales of W's
- * rows are folded into dY, which is rounded by row then.
+ * x W^T for x [..., in] and an int8 weight W [out, in], computed in integers: x is rounded by row, and so is what this leaves over, since
+ * single features of x may be many times as large as the others. For the derivative the scales of W's rows are folded into dY, which is
+ * rounded by row once (docs/decisions/integer-arithmetic.md).
  */
 export function matmulRounded(x: Tensor, { codes, scales }: Int8Operand, bits: InputBits): Tensor {
-  const product = multiply(x, transpose(codes, [1, 0]), bits, scales);
+  const columns = transpose(codes, [1, 0]);
+  const product = add(
+    multiply(x, columns, bits, scales),
+    multiply(remainder(x, bits), columns, bits, scales),
+  );
   return withDerivative([x], [product], (_node, [dy]) => [multiply(mul(dy!, scales), codes, bits)])[0]!;
 }
