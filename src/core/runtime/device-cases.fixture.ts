@@ -25,7 +25,7 @@ export interface DeviceCase {
   readonly name: string;
   /** How far a result may be from another device's, as a share of its norm. */
   readonly tolerance: number;
-  run(device: Device, folder: string): Promise<Results>;
+  run(device: Device, folder: string, arithmetic?: Pick<EngineOptions, "inputBits">): Promise<Results>;
 }
 
 interface TrainingOptions {
@@ -116,18 +116,15 @@ function training(
   return {
     name,
     tolerance: 1e-4,
-    async run(device, folder) {
+    async run(device, folder, arithmetic) {
       const { config, weights } = await openTiny(folder, storage);
       const adaptation = adaptationOf(config);
       const parameters = shake(await initializeParameters(config, adaptation, weights, 0));
       const gradients = zerosLike(parameters);
-      const engine = createEngine(
-        device,
-        config,
-        weights,
-        adaptation,
-        options ?? { segmentSize: config.numHiddenLayers },
-      );
+      const engine = createEngine(device, config, weights, adaptation, {
+        ...(options ?? { segmentSize: config.numHiddenLayers }),
+        ...arithmetic,
+      });
       const batch = batchOf(config);
       const count = batch.labels.length;
       const positions = batch.labelPositions;

@@ -5,6 +5,7 @@ const parse = (options: object) => parseRunConfig({ model: "m", data: "d", out: 
 
 test("a method sets the options that make it", () => {
   expect(parse({})).toMatchObject({ method: "lora", storage: "float32", learning_rate: 2e-4 });
+  expect(parse({ arithmetic: "int8" })).toMatchObject({ method: "lora", storage: "int8" });
   expect(parse({ method: "qlora" })).toMatchObject({ storage: "nf4", learning_rate: 2e-4 });
   expect(parse({ method: "lora+" })).toMatchObject({ loraplus_lr_ratio: 16, learning_rate: 1e-4 });
   expect(parse({ method: "rslora", lora: { r: 4 } }).lora).toMatchObject({ r: 4, use_rslora: true });
@@ -51,6 +52,9 @@ describe("contradictions are refused", () => {
     [{ lora: { init_lora_weights: "pissa" }, storage: "float16" }, 'needs storage "float32", not "float16"'],
     [{ weights_on_disk: true }, '"weights_on_disk" needs a quantized base'],
     [{ method: "qlora", weights_on_disk: true, segment_size: 2 }, '"segment_size" cannot be 2'],
+    [{ arithmetic: "int8", storage: "nf4" }, "multiplies by a base that is kept in int8, not in nf4"],
+    [{ arithmetic: "int8", device: "webgpu" }, 'the device "webgpu" has no products of integers'],
+    [{ method: "full", arithmetic: "int8" }, 'needs storage "float32", not "int8"'],
     [{ method: "qlora", storage: "float16" }, 'method "qlora" keeps the base in nf4, not in float16'],
     [
       { method: "full", lora: { r: 8 } },
