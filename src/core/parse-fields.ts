@@ -1,8 +1,8 @@
 /** @file Checks values of files and options, with one sentence for the first thing that is wrong. */
 
+import { closest, distance } from "fastest-levenshtein";
 import type { z } from "zod";
 import { InputError } from "./errors.ts";
-import { closest, distance } from "./nearest-name.ts";
 
 type Issue = z.core.$ZodRawIssue;
 

@@ -1,10 +1,10 @@
 /** @file Which linear layers `target_modules` means, by PEFT's rules. */
 
+import { closest, distance } from "fastest-levenshtein";
 import * as z from "zod";
 import type { ModelConfig } from "../architectures/architecture.ts";
 import { listLinearModules, nameInLayer } from "../architectures/modules.ts";
 import { InputError } from "../errors.ts";
-import { closest, distance } from "../nearest-name.ts";
 import { withinPatience } from "../python/patience.ts";
 import { selectFullMatches } from "../python/regexp.ts";
 

@@ -1,10 +1,10 @@
 /** @file The families of models by name, and the configuration of a model of any of them. */
 
+import { closest, distance } from "fastest-levenshtein";
 import * as z from "zod";
 import { InputError } from "../errors.ts";
 import { checkKeys } from "../formats/known-keys.ts";
 import { quote } from "../formats/weight-file.ts";
-import { closest, distance } from "../nearest-name.ts";
 import type { Architecture, ModelConfig } from "./architecture.ts";
 import { parseFields } from "./config-file.ts";
 import { gemma2 } from "./gemma2.ts";

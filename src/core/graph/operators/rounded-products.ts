@@ -27,44 +27,35 @@ const matMulInteger: Operator = {
   infer: ([a, b, scale]) => [{ dtype: scale!.dtype, shape: [a!.shape[0]!, b!.shape[1]!] }],
 };
 
-/** Rows of integers: x ≈ scales (codes - zero point). */
+/** x as rows of integers: x ≈ scales (codes - zero point). */
 interface RoundedRows {
   /** uint8 [rows, K] */
   readonly codes: Tensor;
   /** float32 [rows, 1] */
   readonly scales: Tensor;
   readonly zeroPoint: number;
+  /** What rounding leaves over, of x's shape. */
+  readonly remainder: Tensor;
 }
 
-/** Tensors that are multiplied by several weights are rounded once, and what that leaves over is computed once. */
-const rounded = new WeakMap<Tensor, Map<InputBits, RoundedRows>>();
-const remainders = new WeakMap<Tensor, Map<InputBits, Tensor>>();
-
-function onceFor<T>(
-  known: WeakMap<Tensor, Map<InputBits, T>>,
-  x: Tensor,
-  bits: InputBits,
-  compute: () => T,
-): T {
-  const ofTensor = known.get(x) ?? new Map<InputBits, T>();
-  known.set(x, ofTensor);
-  const value = ofTensor.get(bits) ?? compute();
-  ofTensor.set(bits, value);
-  return value;
-}
+/** Tensors that are multiplied by several weights are rounded once. A graph is for a device, and so for one number of bits. */
+const rounded = new WeakMap<Tensor, RoundedRows>();
 
 /** x [..., K] with each row rounded to the nearest multiple of a scale by which its largest magnitude has all the bits. */
 function roundRows(x: Tensor, bits: InputBits): RoundedRows {
-  return onceFor(rounded, x, bits, () => {
-    const largest = 2 ** (bits - 1) - 1;
-    const zeroPoint = largest + 1;
-    const rows = flattenRows(x);
-    const scales = mul(reduceMax(abs(rows), [1], { keepDims: true }), scalar(1 / largest));
-    const scaleOfRow = reshape(scales, [rows.shape[0]!]);
-    const zeroPoints = cast(expandLike(scalar(zeroPoint), scaleOfRow), "uint8");
-    const codes = apply(quantizeLinear, [rows, scaleOfRow, zeroPoints], { axis: 0 })[0]!;
-    return { codes, scales, zeroPoint };
-  });
+  const known = rounded.get(x);
+  if (known) return known;
+  const largest = 2 ** (bits - 1) - 1;
+  const zeroPoint = largest + 1;
+  const rows = flattenRows(x);
+  const scales = mul(reduceMax(abs(rows), [1], { keepDims: true }), scalar(1 / largest));
+  const scaleOfRow = reshape(scales, [rows.shape[0]!]);
+  const zeroPoints = cast(expandLike(scalar(zeroPoint), scaleOfRow), "uint8");
+  const codes = apply(quantizeLinear, [rows, scaleOfRow, zeroPoints], { axis: 0 })[0]!;
+  const roundedRows = mul(sub(cast(codes, "float32"), scalar(zeroPoint)), scales);
+  const result = { codes, scales, zeroPoint, remainder: sub(x, unflattenRows(roundedRows, x)) };
+  rounded.set(x, result);
+  return result;
 }
 
 /**
@@ -87,14 +78,6 @@ function multiply(x: Tensor, b: Tensor, bits: InputBits, scales = scalar(1)): Te
   return unflattenRows(mul(multiplyIntegers(rows.codes, b, rows.zeroPoint, scales), rows.scales), x);
 }
 
-/** What rounding the rows of x leaves over. */
-function remainder(x: Tensor, bits: InputBits): Tensor {
-  return onceFor(remainders, x, bits, () => {
-    const { codes, scales, zeroPoint } = roundRows(x, bits);
-    return sub(x, unflattenRows(mul(sub(cast(codes, "float32"), scalar(zeroPoint)), scales), x));
-  });
-}
-
 /**
  * x W^T for x [..., in] and an int8 weight W [out, in], computed in integers: x is rounded by row, and so is what this leaves over, since
  * single features of x may be many times as large as the others. For the derivative the scales of W's rows are folded into dY, which is
@@ -102,9 +85,7 @@ function remainder(x: Tensor, bits: InputBits): Tensor {
  */
 export function matmulRounded(x: Tensor, { codes, scales }: Int8Operand, bits: InputBits): Tensor {
   const columns = transpose(codes, [1, 0]);
-  const product = add(
-    multiply(x, columns, bits, scales),
-    multiply(remainder(x, bits), columns, bits, scales),
-  );
+  const { remainder } = roundRows(x, bits);
+  const product = add(multiply(x, columns, bits, scales), multiply(remainder, columns, bits, scales));
   return withDerivative([x], [product], (_node, [dy]) => [multiply(mul(dy!, scales), codes, bits)])[0]!;
 }
