@@ -9,12 +9,12 @@ import type { StepCase } from "./step-cases.ts";
 export type { LoraStep } from "./prepare-step.ts";
 
 export async function createStep(
-  { shape, storage, rows, length, recompute, weightsOnDisk = false }: StepCase,
+  { shape, storage, weightsOnDisk = false, ...how }: StepCase,
   device: Device,
 ): Promise<LoraStep & { readonly loadSeconds: number }> {
   const folder = await randomModel(shape);
   const started = performance.now();
   const model = await openModel(folder, { storage, weightsOnDisk });
   const loadSeconds = (performance.now() - started) / 1000;
-  return { ...(await prepareStep(model, device, { rows, length, recompute })), loadSeconds };
+  return { ...(await prepareStep(model, device, how)), loadSeconds };
 }

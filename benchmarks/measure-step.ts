@@ -8,7 +8,7 @@ import { createStep } from "./lora-step.ts";
 import type { OurPreparedStep, StepCase } from "./step-cases.ts";
 
 const each = JSON.parse(process.argv[2]!) as StepCase;
-const { storage, rows, length, recompute, weightsOnDisk = false, device = "cpu" } = each;
+const { storage, inputBits, rows, length, recompute, weightsOnDisk = false, device = "cpu" } = each;
 const print = (value: unknown) => console.log(JSON.stringify(value));
 
 const step = await createStep(each, openDevice(device));
@@ -16,7 +16,13 @@ const step = await createStep(each, openDevice(device));
 const firstLoss = await step.run();
 await step.run();
 const { peakBytes } = estimateStep(
-  { config: step.config, storage, tableDtype: storage === "nf4" ? "float16" : "float32", weightsOnDisk },
+  {
+    config: step.config,
+    storage,
+    tableDtype: storage === "float32" ? "float32" : "float16",
+    weightsOnDisk,
+    ...(inputBits && { inputBits }),
+  },
   step.adaptation,
   { rows, length, labels: step.labels },
   step.segmentSize,

@@ -2,13 +2,16 @@
 
 import type { Adaptation } from "../src/core/adapters/adaptation.ts";
 import { lora, loraConfigSchema } from "../src/core/adapters/lora.ts";
-import { initializeParameters, zerosLike } from "../src/core/adapters/parameters.ts";
+import { initializeParameters } from "../src/core/adapters/parameters.ts";
 import type { ModelConfig } from "../src/core/architectures/architecture.ts";
 import type { Batch } from "../src/core/data/batch.ts";
 import { createEngine, sumLosses } from "../src/core/engine/engine.ts";
 import type { Model } from "../src/core/models/model.ts";
 import type { Device } from "../src/core/runtime/device.ts";
-import { createMoments, updateAdamW } from "../src/core/training/adamw.ts";
+import { createMoments } from "../src/core/training/adamw.ts";
+import { openDeviceOptimizer } from "../src/core/training/device-optimizer.ts";
+import { createArrayOptimizer } from "../src/core/training/optimizer.ts";
+import type { StepCase } from "./step-cases.ts";
 
 export interface LoraStep {
   readonly config: ModelConfig;
@@ -24,18 +27,17 @@ export interface LoraStep {
 export async function prepareStep(
   { config, weights }: Pick<Model, "config" | "weights">,
   device: Device,
-  {
-    rows,
-    length,
-    recompute,
-  }: { readonly rows: number; readonly length: number; readonly recompute: boolean },
+  { rows, length, recompute, inputBits }: Pick<StepCase, "rows" | "length" | "recompute" | "inputBits">,
 ): Promise<LoraStep> {
   const adaptation = lora(loraConfigSchema.parse({ r: 16, lora_alpha: 32 }), config);
   const segmentSize = recompute ? 1 : config.numHiddenLayers;
-  const engine = createEngine(device, config, weights, adaptation, { segmentSize });
+  const options = { segmentSize, ...(inputBits && { inputBits }) };
+  const engine = createEngine(device, config, weights, adaptation, options);
   const parameters = await initializeParameters(config, adaptation, weights, 0);
-  const gradients = zerosLike(parameters);
-  const moments = createMoments(parameters);
+  const tensors = { parameters, moments: createMoments(parameters) };
+  const optimizer = device.operations
+    ? await openDeviceOptimizer(device, tensors, () => 1)
+    : createArrayOptimizer(tensors);
   const batch = createBatch(rows, length, config.vocabSize);
   const labels = batch.labels.length;
   let step = 0;
@@ -45,20 +47,22 @@ export async function prepareStep(
     segmentSize,
     labels,
     async run() {
-      for (const { data } of gradients.values()) data.fill(0);
-      const { logProbabilities } = await engine.accumulate(batch, parameters, gradients, {
+      optimizer.clear();
+      const { logProbabilities } = await engine.accumulate(batch, optimizer.parameters, optimizer.gradients, {
         weights: 1 / labels,
       });
-      const loss = sumLosses(logProbabilities);
-      updateAdamW(parameters, gradients, moments, ++step, () => 1e-4, {
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-8,
-        weightDecay: 0,
+      await optimizer.update(await optimizer.gradientNorm(), {
+        step: ++step,
+        learningRateOf: () => 1e-4,
+        maxGradNorm: 1,
+        config: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
       });
-      return loss / labels;
+      return sumLosses(logProbabilities) / labels;
     },
-    release: () => engine.release(),
+    async release() {
+      await optimizer.release?.();
+      await engine.release();
+    },
   };
 }
 

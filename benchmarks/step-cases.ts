@@ -1,12 +1,15 @@
 /** @file The cases of the training benchmarks, and what is measured of each. */
 
+import type { InputBits } from "../src/core/graph/operators/rounded-products.ts";
 import type { DeviceName } from "../src/node/runtime/onnx-runtime.ts";
 import type { ShapeName } from "./random-model.ts";
 
 /** One step of LoRA, rank 16 on all linear layers: forward, backward and AdamW. */
 export interface StepCase {
   readonly shape: ShapeName;
-  readonly storage: "float32" | "nf4";
+  readonly storage: "float32" | "nf4" | "int8";
+  /** Multiplies a base in int8 in integers. Default: it is made dense. */
+  readonly inputBits?: InputBits;
   readonly rows: number;
   /** Tokens of a row. */
   readonly length: number;
