@@ -1,10 +1,12 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
     pool: "forks",
-    // By default a core is left free, which of two is half the machine.
-    maxWorkers: "100%",
+    // By default a core is left free, which of two is half the machine. One more than there are cores computes while others wait for
+    // processes, leases and sockets.
+    maxWorkers: availableParallelism() + 1,
     setupFiles: ["./vitest.setup.ts"],
     projects: [
       {

@@ -95,7 +95,9 @@ test("tables and the status line are shown; colours are kept where the text has 
 });
 
 test("no command writes to the terminal by another way", () => {
-  const commands = readdirSync("src/cli").filter((name) => !/^output|\.(test|fixture|real)\.ts$/.test(name));
+  const commands = readdirSync("src/cli", { recursive: true, encoding: "utf8" }).filter(
+    (name) => name.endsWith(".ts") && !/^output|\.(test|fixture|real)\.ts$/.test(name),
+  );
   const others = commands.filter((name) =>
     /\b(stdout|stderr)\.write\(|console\./.test(readFileSync(join("src/cli", name), "utf8")),
   );

@@ -88,6 +88,7 @@ export {
   type HiddenLoss,
   sumLosses,
 } from "./engine/engine.ts";
+export { findInputBits } from "./engine/integer-arithmetic.ts";
 export type { KeyValues } from "./engine/key-values.ts";
 export type { TokenScores } from "./engine/output-layer.ts";
 export type { OutputTile } from "./engine/vocabulary-slices.ts";
@@ -107,6 +108,7 @@ export { add, div, exp, mul, sigmoid, sqrt, sub, tanh } from "./graph/operators/
 export { type MatmulOptions, matmul } from "./graph/operators/matmul.ts";
 export { reshape, transpose } from "./graph/operators/movement.ts";
 export { reduceSum } from "./graph/operators/reduction.ts";
+export type { InputBits } from "./graph/operators/rounded-products.ts";
 export {
   constant,
   type DType,

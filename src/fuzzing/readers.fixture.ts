@@ -377,6 +377,7 @@ export const readers: readonly Reader[] = [
           shards: 3,
           storage: "float32",
           bits: 8,
+          device: "cpu",
           batch_size: null,
         },
         ...{ model: "m", model_sha256: "a".repeat(64), adapter: null, adapter_sha256: null },

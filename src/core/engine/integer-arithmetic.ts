@@ -9,6 +9,13 @@ import type { Device } from "../runtime/device.ts";
  * they do on x86 processors without VNNI, 7.
  *
  * @throws Error if the device has no such products.
+ *
+ * @example
+ * const { openDevice, openModel } = await import("slimtune");
+ * const device = openDevice("cpu");
+ * const { config, weights } = await openModel("fixtures/embedded-model", { storage: "int8" });
+ * const inputBits = await findInputBits(device);
+ * const engine = createEngine(device, config, weights, frozen, { segmentSize: 1, inputBits });
  */
 export async function findInputBits(device: Device): Promise<InputBits> {
   const [rows, size] = [1, 64];

@@ -19,7 +19,7 @@ import { loadWeights } from "../models/load-weights.ts";
 import { sft } from "../objectives/sft.ts";
 import type { Device } from "../runtime/device.ts";
 import { meter, type Traffic } from "../runtime/metered-device.fixture.ts";
-import { findDevice, whyNoDevice } from "../runtime/webgpu-device.fixture.ts";
+import { findDevice, required, whyNoDevice, whyNotAll } from "../runtime/webgpu-device.fixture.ts";
 import { createMoments } from "./adamw.ts";
 import { openDeviceOptimizer } from "./device-optimizer.ts";
 import { type LoopPlan, runTrainingLoop, type StepMetrics, type TrainingState } from "./loop.ts";
@@ -156,6 +156,7 @@ describe("steps on a device", async () => {
     skip,
   }) => {
     skip(!found, whyNoDevice);
+    skip(!required, whyNotAll);
     expect(Math.min(...ten.steps.map(({ grad_norm }) => grad_norm))).toBeGreaterThan(plan.maxGradNorm);
     const { run, to, from } = await trainMetered("whole", config.numHiddenLayers, await createState());
     expectEqual(run, ten);
