@@ -7,7 +7,7 @@ import { gzipSync } from "node:zlib";
 import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Storage } from "../core/models/linear.ts";
-import { required } from "../core/runtime/webgpu-device.fixture.ts";
+import { required, whyNotAll } from "../core/runtime/webgpu-device.fixture.ts";
 import { loadAdapter } from "../node/adapters/load-adapter.ts";
 import { openModel } from "../node/models/open-model.ts";
 import { openDevice } from "../node/runtime/onnx-runtime.ts";
@@ -82,6 +82,7 @@ describe.each(["float32", "nf4"] as const)("with weights in %s", { timeout: 180_
     "a page tunes on %s with Node's losses, and writes what Node does",
     async ([device, writes], { skip }) => {
       skip(!tab, why);
+      skip(!required && device === "webgpu" && storage === "nf4", whyNotAll);
       const call = `tuneInPage("/model", "${device}", "${storage}", ${writes})`;
       const found = (await evaluate(call)) as ShortTuning;
       expect(found.losses).toHaveLength(2);

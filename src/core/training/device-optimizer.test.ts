@@ -170,6 +170,7 @@ describe("steps on a device", async () => {
 
   test("by segments are the CPU's, whose checkpoint the device goes on with", async ({ skip }) => {
     skip(!found, whyNoDevice);
+    skip(!required, whyNotAll);
     const { run, to, from } = await trainMetered("segments", 1, await resume(ten.folder, 5));
     expectEqual(run, fifteen, 5);
     expect(from).toBe(4 * labelsOfStep + 4 + (2 * 3 * trainedBytes) / 10);
