@@ -63,9 +63,7 @@ export function addDeviceOption(command: Command): Command {
 /** What --device says. @throws InputError if there is no such device. */
 export async function readDevice({ device }: { readonly device?: DeviceName }): Promise<DeviceChoice> {
   if (device === undefined) return {};
-  const opened = openDevice(device);
-  await checkDevice(opened);
-  return { device: opened };
+  return { device: await checkDevice(openDevice(device)) };
 }
 
 /** What --bits and --exact say. */

@@ -64,8 +64,7 @@ export async function openModelToAsk(
   const address = parseServerAddress(options.model);
   if (address) return openServedModel(address, options);
   const { storage = "float32", device: deviceName = "cpu" } = options;
-  const device = openDevice(deviceName);
-  await checkDevice(device);
+  const device = await checkDevice(openDevice(deviceName));
   const base = await openModel(options.model, { storage });
   const adapted = options.adapter === undefined ? base : await loadAdapter(base, options.adapter);
   const { date = isoDay(new Date()) } = options;

@@ -40,8 +40,7 @@ const {
   ...options
 } = JSON.parse(process.argv[2]!) as EngineOptions;
 try {
-  const device = openDevice(deviceName);
-  await checkDevice(device);
+  const device = await checkDevice(openDevice(deviceName));
   const model = await openModel(name, storage === undefined ? {} : { storage });
   const loaded: [id: string, adapter: Adapter][] = [];
   for (const [id, folder] of Object.entries(adapters)) loaded.push([id, await loadShared(model, folder)]);

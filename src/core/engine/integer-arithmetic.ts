@@ -18,12 +18,12 @@ import type { Device } from "../runtime/device.ts";
  * const engine = createEngine(device, config, weights, frozen, { segmentSize: 1, inputBits });
  */
 export async function findInputBits(device: Device): Promise<InputBits> {
-  const [rows, size] = [1, 64];
+  const size = 64;
   const program = await device.compile({
-    y: multiplyIntegers(input("a", "uint8", [rows, size]), input("b", "int8", [size, 1])),
+    y: multiplyIntegers(input("a", "uint8", [1, size]), input("b", "int8", [size, 1])),
   });
   const { y } = await program.run({
-    a: { dtype: "uint8", dims: [rows, size], data: new Uint8Array(size).fill(255) },
+    a: { dtype: "uint8", dims: [1, size], data: new Uint8Array(size).fill(255) },
     b: { dtype: "int8", dims: [size, 1], data: new Int8Array(size).fill(127) },
   });
   await program.release();

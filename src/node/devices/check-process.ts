@@ -4,7 +4,7 @@ import process from "node:process";
 import { InputError } from "../../core/errors.ts";
 import { type DeviceName, openDevice } from "../runtime/onnx-runtime.ts";
 import type { CheckMessage } from "./checked-devices.ts";
-import { checkDevice } from "./device-check.ts";
+import { tryDevice } from "./device-check.ts";
 
 const send = (message: CheckMessage) =>
   new Promise<void>((resolve) => process.send!(message, undefined, undefined, () => resolve()));
@@ -14,7 +14,7 @@ try {
   const device = openDevice(process.argv[2] as DeviceName);
   await send({
     type: "checked",
-    check: await checkDevice(device, (stage) => void send({ type: "stage", stage })),
+    check: await tryDevice(device, (stage) => void send({ type: "stage", stage })),
   });
 } catch (error) {
   const { message } = error as Error;

@@ -3,7 +3,7 @@
 import { fileURLToPath } from "node:url";
 import { lora, loraConfigSchema } from "../../core/adapters/lora.ts";
 import { initializeParameters, zerosLike } from "../../core/adapters/parameters.ts";
-import type { Batch } from "../../core/data/batch.ts";
+import { buildMicroBatches } from "../../core/data/batch.ts";
 import { generate } from "../../core/decoding/generate.ts";
 import { createEngine, sumLosses } from "../../core/engine/engine.ts";
 import { measureProductRate } from "../../core/engine/product-rate.ts";
@@ -42,7 +42,7 @@ const writtenTokens = 24;
  * @param onStage told of what begins, in words
  * @throws InputError if there is no such device in the machine; Error if it fails.
  */
-export async function checkDevice(
+export async function tryDevice(
   device: Device,
   onStage: (stage: string) => void = () => {},
 ): Promise<DeviceCheck> {
@@ -70,37 +70,26 @@ async function tune(device: Device, storage: Storage): Promise<DeviceCheck["step
   const parameters = await initializeParameters(config, adaptation, weights, 0);
   const engine = createEngine(device, config, weights, adaptation, { segmentSize: config.numHiddenLayers });
   const update = adamW(parameters, { learningRate: 1e-2 });
-  const batch = batchOf(tokenizer.encode(text), 4);
+  const ids = Int32Array.from(tokenizer.encode(text));
+  const example = { ids, trained: new Uint8Array(ids.length).fill(1) };
+  const [batch] = buildMicroBatches([example, example, example, example], {
+    microBatchTokens: 512,
+    packing: false,
+  });
   const losses: number[] = [];
   let started = 0;
   for (let step = 0; step < 3; step++) {
     // The first step compiles.
     if (step === 1) started = performance.now();
     const gradients = zerosLike(parameters);
-    const weights = 1 / batch.labels.length;
+    const weights = 1 / batch!.labels.length;
     losses.push(
       weights *
-        sumLosses((await engine.accumulate(batch, parameters, gradients, { weights })).logProbabilities),
+        sumLosses((await engine.accumulate(batch!, parameters, gradients, { weights })).logProbabilities),
     );
     update(gradients);
   }
-  const tokensPerSecond = (2 * batch.inputIds.length) / ((performance.now() - started) / 1000);
+  const tokensPerSecond = (2 * batch!.inputIds.length) / ((performance.now() - started) / 1000);
   await engine.release();
   return { losses, tokensPerSecond };
-}
-
-/** Rows that all hold a text, each token of it a label but the first. */
-function batchOf(ids: readonly number[], rows: number): Batch {
-  const { length } = ids;
-  const inputIds = Int32Array.from({ length: rows * length }, (_, i) => ids[i % length]!);
-  const labelPositions = Int32Array.from(inputIds.keys()).filter((i) => i % length < length - 1);
-  return {
-    rows,
-    length,
-    inputIds,
-    positionIds: inputIds.map((_, i) => i % length),
-    segmentIds: new Int32Array(inputIds.length).fill(1),
-    labelPositions,
-    labels: labelPositions.map((i) => inputIds[i + 1]!),
-  };
 }

@@ -112,10 +112,17 @@ export function openDevice(
   };
 }
 
-/** Compiles the smallest program. @throws InputError if there is no such device in the machine. */
-export async function checkDevice(device: Device): Promise<void> {
+/**
+ * Compiles the smallest program, but on the CPU, which is always there.
+ *
+ * @returns the device
+ * @throws InputError if there is no such device in the machine.
+ */
+export async function checkDevice(device: Device): Promise<Device> {
+  if (device.name === "cpu") return device;
   const program = await device.compile({ y: exp(input("x", "float32", [1])) });
   await program.release();
+  return device;
 }
 
 /** Whether a device computes with half-precision numbers. */
