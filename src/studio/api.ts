@@ -1,0 +1,294 @@
+/**
+ * @file What the studio's page and its server say to each other. All routes are under /api and take and give JSON, unless said otherwise;
+ * bad input gets the status 4xx and `{ error }`, a sentence for the person.
+ *
+ * | route                         | takes                   | gives                                                        |
+ * | ----------------------------- | ----------------------- | ------------------------------------------------------------ |
+ * | GET /studio                   |                         | {@link StudioInfo}                                           |
+ * | GET /events                   | header Last-Event-ID    | server-sent events, each a {@link StudioEvent}               |
+ * | GET /options                  |                         | {@link RunOption}[], those of a tuning run                   |
+ * | GET /files?folder=            |                         | {@link FolderListing}; without a folder, those that may be seen |
+ * | POST /uploads?name=           | the file's bytes        | {@link Upload}                                               |
+ * | POST /preview                 | {@link GivenOptions}    | {@link Preview}                                              |
+ * | POST /estimate                | {@link GivenOptions}    | {@link Estimate}                                             |
+ * | GET /runs                     |                         | {@link RunSummary}[]                                         |
+ * | GET /runs/:id                 |                         | {@link RunDetail}                                            |
+ * | GET /runs/:id/curves?after=   | lines known already     | {@link Curves}                                               |
+ * | PUT /runs/:id/note            | `{ note }`              | {@link RunSummary}                                           |
+ * | DELETE /runs/:id              | `{ name }`, as a check  | 204                                                          |
+ * | GET /jobs                     |                         | {@link Job}[]                                                |
+ * | POST /jobs                    | {@link JobRequest}      | {@link Job}, 201                                             |
+ * | POST /jobs/:id/stop           |                         | {@link Job}                                                  |
+ * | DELETE /jobs/:id              |                         | 204; only of one that has ended                              |
+ * | GET /tasks                    |                         | {@link TaskInfo}[]                                           |
+ * | GET /evaluations              |                         | {@link EvaluationSummary}[]                                  |
+ * | GET /comparison?before=&after= | ids of evaluations     | {@link Comparison}                                           |
+ * | GET /reports                  |                         | {@link ReportSummary}[]                                      |
+ * | GET /reports/:id/page         |                         | the report's own HTML, without scripts, to be framed         |
+ * | POST /talk                    | {@link TalkRequest}     | {@link Talk}; the engine may still be loading                |
+ * | POST /talk/v1/chat/completions | as OpenAI's            | as OpenAI's, streamed or not, of the engine that is open     |
+ */
+
+/** What tells one run, job, evaluation or report from another; of a folder, a hash of its path. */
+export type Id = string;
+
+export interface StudioInfo {
+  readonly version: string;
+  /** Folders named at the start: what lies in them may be read, and runs begin in the first. */
+  readonly folders: readonly string[];
+  /** The embedded model's folder. */
+  readonly embeddedModel: string;
+  readonly devices: readonly string[];
+  readonly cores: number;
+  readonly memoryBytes: number;
+}
+
+/** An option of a tuning run, from the schema that the command line has. */
+export interface RunOption {
+  /** As in config.yaml, such as "learning_rate", or "lora.r" of a section. */
+  readonly name: string;
+  readonly flag: string;
+  readonly kind: "choice" | "number" | "integer" | "boolean" | "text" | "list" | "mapping";
+  readonly choices?: readonly string[];
+  readonly default?: unknown;
+  readonly help: string;
+  /** Shown before any search. */
+  readonly isBasic: boolean;
+  /** The methods or objectives that have it. Default: all. */
+  readonly methods?: readonly string[];
+  readonly objectives?: readonly string[];
+}
+
+/** Options of a run as a person gives them, as in config.yaml; `model` and `data` among them. */
+export type GivenOptions = Readonly<Record<string, unknown>>;
+
+export interface FolderListing {
+  readonly folder: string;
+  readonly entries: readonly {
+    readonly name: string;
+    readonly path: string;
+    readonly kind: "folder" | "model" | "data" | "run" | "other";
+    readonly bytes: number;
+  }[];
+}
+
+export interface Upload {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+/** Rows as the model will see them. */
+export interface Preview {
+  readonly examples: readonly PreviewedExample[];
+  /** What `slimtune inspect` says of all of the data, in lines. */
+  readonly report: readonly string[];
+  readonly warnings: readonly string[];
+  readonly trainedTokens: number;
+  readonly tokens: number;
+}
+
+export interface PreviewedExample {
+  /** One text; of a pair the chosen and the rejected answer, each with its prompt. */
+  readonly texts: readonly { readonly tokens: readonly PreviewedToken[] }[];
+}
+
+export interface PreviewedToken {
+  readonly text: string;
+  readonly isTrained: boolean;
+}
+
+export interface Estimate {
+  readonly memoryBytes: number;
+  readonly availableBytes: number;
+  readonly seconds: number;
+  readonly steps: number;
+  readonly tokensPerSecond: number;
+  readonly trainableParameters: number;
+  readonly fits: boolean;
+  /** What to change if it does not fit. */
+  readonly advice: readonly string[];
+  /** The command that does the same. */
+  readonly command: string;
+}
+
+export type RunState = "running" | "finished" | "interrupted";
+
+export interface RunSummary {
+  readonly id: Id;
+  readonly path: string;
+  readonly name: string;
+  readonly state: RunState;
+  readonly model: string;
+  readonly data: string;
+  readonly method: string;
+  readonly objective: string;
+  readonly step: number;
+  /** Undefined for runs of older versions. */
+  readonly totalSteps?: number;
+  readonly loss?: number;
+  /** Held-out loss before the first step, and the best. */
+  readonly firstEvalLoss?: number;
+  readonly bestEvalLoss?: number;
+  readonly tokensPerSecond?: number;
+  readonly peakBytes?: number;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  readonly changedAt: number;
+  readonly secondsLeft?: number;
+  readonly note: string;
+}
+
+export interface RunDetail extends RunSummary {
+  /** All of config.yaml. */
+  readonly config: GivenOptions;
+  readonly command: string;
+  /** Folder of the result; undefined if the run is not finished. */
+  readonly result?: string;
+  readonly samples: readonly Sample[];
+}
+
+/** What a run's model, and its base, answered to a fixed prompt at an evaluation; step 0 is the base. */
+export interface Sample {
+  readonly step: number;
+  readonly prompt: string;
+  readonly answer: string;
+}
+
+/** A run's metrics by column; values of one index belong together. */
+export interface Curves {
+  /** Lines of metrics.jsonl up to here, to be given as `after`. */
+  readonly lines: number;
+  readonly step: readonly number[];
+  readonly loss: readonly number[];
+  readonly learningRate: readonly number[];
+  readonly tokensPerSecond: readonly number[];
+  readonly peakBytes: readonly number[];
+  readonly evalStep: readonly number[];
+  readonly evalLoss: readonly number[];
+}
+
+export type JobRequest =
+  | { readonly kind: "tune"; readonly options: GivenOptions; readonly name: string }
+  | { readonly kind: "resume"; readonly run: Id }
+  | {
+      readonly kind: "evaluate";
+      /** Without a run, `model` itself. */
+      readonly run?: Id;
+      readonly model?: string;
+      readonly tasks: readonly string[];
+      readonly limit?: number;
+      readonly name: string;
+    }
+  | { readonly kind: "export"; readonly run: Id; readonly format: ExportFormat; readonly name: string }
+  | { readonly kind: "merge"; readonly run: Id; readonly name: string }
+  | { readonly kind: "push"; readonly run: Id; readonly repository: string; readonly isPrivate: boolean };
+
+export type ExportFormat = string;
+
+/** A command of slimtune in a process of its own. */
+export interface Job {
+  readonly id: Id;
+  readonly kind: JobRequest["kind"];
+  /** What a terminal would be given. */
+  readonly command: string;
+  /** "interrupted": the studio or the machine ended beneath it. */
+  readonly state: "waiting" | "running" | "done" | "failed" | "stopped" | "interrupted";
+  readonly createdAt: number;
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+  /** The run that it writes, once there is one. */
+  readonly run?: Id;
+  /** What it has written or failed with, in its last lines. */
+  readonly output: readonly string[];
+}
+
+export interface TaskInfo {
+  readonly name: string;
+  readonly description: string;
+  /** Whether its data are at hand without the Hub. */
+  readonly isLocal: boolean;
+}
+
+export interface EvaluationSummary {
+  readonly id: Id;
+  readonly path: string;
+  readonly name: string;
+  readonly model: string;
+  readonly adapter?: string;
+  readonly changedAt: number;
+  readonly scores: readonly {
+    readonly task: string;
+    readonly metric: string;
+    readonly value: number;
+    readonly low?: number;
+    readonly high?: number;
+    readonly items: number;
+  }[];
+}
+
+export interface Comparison {
+  readonly before: string;
+  readonly after: string;
+  readonly scores: readonly {
+    readonly task: string;
+    readonly metric: string;
+    readonly items: number;
+    readonly before: number;
+    readonly after: number;
+    readonly difference: number;
+    readonly low: number;
+    readonly high: number;
+    readonly p: number;
+    readonly verdict: string;
+    /** What `slimtune compare` says in a sentence. */
+    readonly sentence: string;
+  }[];
+  readonly notes: readonly string[];
+  /** Items whose judgement changed. */
+  readonly changed: readonly {
+    readonly task: string;
+    readonly id: string;
+    readonly isFixed: boolean;
+    readonly question: string;
+    readonly gold: string;
+    readonly before: string;
+    readonly after: string;
+  }[];
+}
+
+export interface ReportSummary {
+  readonly id: Id;
+  readonly path: string;
+  readonly title: string;
+  /** "study", "reasoning", "search", "assessment", "federation" or "demonstrations". */
+  readonly kind: string;
+  readonly changedAt: number;
+  readonly isFinished: boolean;
+}
+
+export interface TalkRequest {
+  /** Folder, .gguf file or Hub id; by default that of the first run. */
+  readonly model?: string;
+  /** Finished runs whose adapters are offered beside the base. */
+  readonly runs: readonly Id[];
+}
+
+export interface Talk {
+  readonly isReady: boolean;
+  /** What to give as `model` of a completion; the base first. */
+  readonly models: readonly { readonly id: string; readonly label: string; readonly run?: Id }[];
+  /** The command that serves the same. */
+  readonly command: string;
+}
+
+/** Something that changed, as `data` of a server-sent event whose `event` is its `kind`. */
+export type StudioEvent =
+  | { readonly kind: "job"; readonly job: Job }
+  | { readonly kind: "job-removed"; readonly id: Id }
+  | { readonly kind: "run"; readonly run: RunSummary }
+  | { readonly kind: "run-removed"; readonly id: Id }
+  /** There are new lines of a run's curves, to be asked for. */
+  | { readonly kind: "metrics"; readonly run: Id; readonly lines: number }
+  | { readonly kind: "sample"; readonly run: Id; readonly sample: Sample }
+  /** Events between were lost: ask for everything anew. */
+  | { readonly kind: "reload" };
