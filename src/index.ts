@@ -236,9 +236,11 @@ export { completeOptions } from "./node/training/initial-adapter.ts";
 export type { OwnRewards } from "./node/training/load-rewards.ts";
 export type { Metrics, RunStepMetrics } from "./node/training/metrics-log.ts";
 export { openRun, type TuningRun } from "./node/training/open-run.ts";
+export type { PlanFile } from "./node/training/plan-file.ts";
 export type { RunConfig, RunOptions } from "./node/training/run-config.ts";
 export type { RunEvents, RunPlan } from "./node/training/run-events.ts";
 export type { NamedTokens } from "./node/training/run-inputs.ts";
+export type { Answered, RunSample } from "./node/training/samples.ts";
 export { type JudgingOptions, type JudgingOutcome, judgeSteps } from "./prm/judge-steps.ts";
 export { type LabelledRow, type LabelSource, type LabelSummary, labelByRule } from "./prm/label.ts";
 export {

@@ -445,8 +445,13 @@ test("every command shows an example in its help", async () => {
 
 test("a run that is finished is not resumed, but named with its result", async () => {
   const folder = join(scratch, "finished");
-  expect(await run("tune", "--model", model, "--data", data, "--max-steps", "1", "--out", folder)).toBe(0);
+  const words = ["--model", model, "--data", data, "--max-steps", "1", "--out", folder];
+  const samples = ["--sample-prompt", "How are\nyou?", "--sample-prompt", "Bye", "--sample-tokens", "4"];
+  expect(await run("tune", ...words, ...samples)).toBe(0);
   expect(out).not.toMatch(/AMU|PCU|AEC|\bTT\b/);
+  expect(out).toMatch(
+    /\nHow are you\?\n {2}before {2}\S.*\n {2}tuned {3}\S.*\nBye\n {2}before {2}\S.*\n {2}tuned {3}\S/,
+  );
   const next = `slimtune chat --model ${model} --adapter ${folder}/adapter\n`;
   expect(out).toContain("Next:\n");
   expect(out).toContain(next);

@@ -168,6 +168,12 @@ export function addRunOptions(command: Command): Command {
     .option("--eval-steps <n>", "steps between evaluations", parseWhole(1))
     .option("--save-steps <n>", "steps between checkpoints", parseWhole(1))
     .option("--early-stopping-patience <n>", "evaluations without improvement before it stops", parseWhole(1))
+    .option(
+      "--sample-prompt <text>",
+      "prompt that the model answers at each evaluation, to samples.jsonl in the run's folder; may be repeated",
+      (text: string, before: readonly string[] = []) => [...before, text],
+    )
+    .option("--sample-tokens <n>", "longest of these answers in tokens (default: 64)", parseWhole(1))
     .option("--seed <n>", "seed of everything random", parseWhole(0))
     .addOption(new Option("--device <name>", "where to compute").choices(deviceNames))
     .option("--threads <n>", "threads for arithmetic", parseWhole(1))
@@ -184,10 +190,13 @@ export function addRunOptions(command: Command): Command {
  * @throws InputError if the file cannot be read.
  */
 export function readRunOptions(
-  { config, ...flags }: Readonly<Record<string, unknown>>,
+  { config, samplePrompt, ...flags }: Readonly<Record<string, unknown>>,
   command: Command,
 ): { readonly options: Partial<RunOptions>; readonly origin: string } {
-  const given: Record<string, unknown> = { ...flags };
+  const given: Record<string, unknown> = {
+    ...flags,
+    ...(samplePrompt !== undefined && { samplePrompts: samplePrompt }),
+  };
   // Commander's defaults for --no-… must not override the file.
   for (const name of ["packing", "applyChatTemplate"])
     if (command.getOptionValueSource(name) === "default") delete given[name];

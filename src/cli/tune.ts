@@ -17,6 +17,7 @@ import type { RunStepMetrics } from "../node/training/metrics-log.ts";
 import { openRun } from "../node/training/open-run.ts";
 import type { RunConfig, RunOptions } from "../node/training/run-config.ts";
 import type { RunEvents, RunPlan } from "../node/training/run-events.ts";
+import type { RunSample } from "../node/training/samples.ts";
 import { type NextStep, renderNextSteps } from "./next-steps.ts";
 import { createStatusLine, formatBytes, formatDuration, note, print } from "./output.ts";
 import { addRunOptions, readRunOptions } from "./run-options.ts";
@@ -238,6 +239,7 @@ function describeResult(
   return [
     `${paint("heading", `Tuned in ${formatDuration(seconds)}`)} (${progress.step} steps${stopped})${gain}.`,
     ...(efficiency ? describeEfficiency(efficiency) : []),
+    ...describeSamples(openRun(folder).samples, best?.step ?? progress.step),
     `The result is in ${output}.`,
     renderNextSteps(listNextSteps(folder, output!, config), paint),
   ].join("\n");
@@ -263,6 +265,18 @@ function listNextSteps(
       ? [["to make a plain model of it", ["merge", folder, "--out", `${folder}-merged`]] satisfies NextStep]
       : []),
   ];
+}
+
+/** The answers to each prompt before the first step and after `step`, a line each. */
+function describeSamples(samples: readonly RunSample[], step: number): string[] {
+  const answersAt = (step: number) => samples.filter((sample) => sample.step === step);
+  const before = answersAt(0);
+  const asLine = (text: string) => text.trim().replace(/\s+/g, " ");
+  return answersAt(step).flatMap(({ prompt, answer }, i) => [
+    asLine(prompt),
+    `  before  ${asLine(before[i]?.answer ?? "")}`,
+    `  tuned   ${asLine(answer)}`,
+  ]);
 }
 
 /** What a run took, in words; docs/efficiency.md explains the quantities. */

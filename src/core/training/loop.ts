@@ -114,6 +114,10 @@ export interface LoopEvents<P extends Progress = Progress> {
   /** Called before each of the held-out batches. */
   onEvaluating?(done: number, batches: number): void;
   onEvaluation(metrics: EvaluationMetrics): void;
+  /**
+   * Called before each evaluation with its step, the tensors up to date; where nothing is held out, before the first step and after the last.
+   */
+  sample?(step: number): Promise<void>;
   /** Saves the state; it is whole between two steps. */
   save(state: TrainingState<P>): Promise<void>;
   /** When it is aborted, and the engine throws its reason, the run is interrupted. */
@@ -179,8 +183,13 @@ export async function runTrainingLoop<P extends Progress>(
   try {
     for (let changed = false; ; changed = true) {
       const { step } = state.progress;
-      if (isEvaluationDue(plan, state.progress)) {
-        await evaluateHeldOut(engine, plan, state, optimizer, events);
+      if (isEvaluationDue(plan, state.progress, events)) {
+        if (events.sample) {
+          await optimizer.save?.();
+          await events.sample(step);
+        }
+        if (plan.heldOut.length > 0) await evaluateHeldOut(engine, plan, state, optimizer, events);
+        else state.progress = { ...state.progress, evaluated: true };
         changed = step > 0;
       }
       const { best, evaluations_without_improvement: worse } = state.progress;
@@ -201,8 +210,14 @@ export async function runTrainingLoop<P extends Progress>(
   }
 }
 
-function isEvaluationDue(plan: LoopPlan, { step, evaluated }: Progress): boolean {
-  return plan.heldOut.length > 0 && !evaluated && (step % plan.evalSteps === 0 || step === plan.totalSteps);
+function isEvaluationDue<P extends Progress>(
+  { heldOut, evalSteps, totalSteps }: LoopPlan,
+  { step, evaluated }: Progress,
+  { sample }: LoopEvents<P>,
+): boolean {
+  if (evaluated) return false;
+  if (heldOut.length === 0) return sample !== undefined && (step === 0 || step === totalSteps);
+  return step % evalSteps === 0 || step === totalSteps;
 }
 
 async function trainStep<P extends Progress>(

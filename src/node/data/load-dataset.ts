@@ -36,6 +36,8 @@ export interface DatasetOptions {
 export interface DatasetReport {
   readonly learnsFrom: ExampleKind;
   readonly examples: number;
+  /** Rows that are conversations, which go through the chat template where it is applied. */
+  readonly conversations: number;
   /** Of unpaired answers: how many are wanted ones. */
   readonly wanted: number;
   /** Examples that have a weight of their own. */
@@ -92,6 +94,7 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
   const read = createExampleReader(path, options.fields, learnsFrom);
   const examples: TrainingExample[] = [];
   const counts = {
+    conversations: 0,
     truncated: 0,
     dropped: 0,
     withoutLabels: 0,
@@ -147,6 +150,7 @@ export async function loadDataset(path: string, options: DatasetOptions): Promis
     ignored.visit(example, prepared.unprintedRoles);
     for (const side of [example.rejected, example.reworded]) if (side) ignored.visit(side, []);
     for (const part of prepared.examples) keep(part, row.line);
+    if (example.messages) counts.conversations++;
     if (prepared.examples.length > 1 && !example.solutions) {
       counts.cutRows++;
       counts.cutExamples += prepared.examples.length;

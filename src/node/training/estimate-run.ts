@@ -23,6 +23,7 @@ import { findUsableMemory } from "../runtime/memory.ts";
 import { openDevice } from "../runtime/onnx-runtime.ts";
 import { extrasOf, teacherAsStored } from "./divergence-terms.ts";
 import { completeOptions } from "./initial-adapter.ts";
+import { rolloutRows } from "./rollouts.ts";
 import { objectiveOfRun, type RunConfig, type RunOptions, rolloutsOf } from "./run-config.ts";
 import {
   estimatedArithmetic,
@@ -136,6 +137,9 @@ export async function estimate(
   const { usesReference } = objectiveOfRun(config);
   const rollouts = rolloutsOf(config);
   const writtenTokens = rollouts ? trainedTokens / rollouts.num_iterations : 0;
+  // Few texts take hardly less time than as many as are written at a time.
+  const sampleRows = rolloutRows * Math.ceil((config.sample_prompts?.length ?? 0) / rolloutRows);
+  const sampledTokens = steps ? sampleRows * config.sample_tokens * (steps.evaluations || 2) : 0;
   const referredTokens = rollouts
     ? writtenTokens * ((usesReference ? 1 : 0) + (rollouts.num_iterations > 1 ? 1 : 0))
     : usesReference
@@ -153,7 +157,8 @@ export async function estimate(
       tokensPerSecond: 1 / secondsOf(step.flops),
       seconds:
         trainedTokens * secondsOf(step.flops) +
-        (evaluatedTokens + referredTokens + writingFactor * writtenTokens) * secondsOf(step.evaluationFlops),
+        (evaluatedTokens + referredTokens + writingFactor * (writtenTokens + sampledTokens)) *
+          secondsOf(step.evaluationFlops),
     };
   });
   const chosen = estimates.find((one) => one.segmentSize === segmentSize)!;

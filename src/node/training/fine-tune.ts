@@ -39,6 +39,7 @@ import {
 } from "./checkpoint.ts";
 import { distillationTerm, keepTerm } from "./divergence-terms.ts";
 import { completeOptions } from "./initial-adapter.ts";
+import { writePlan } from "./plan-file.ts";
 import { proximalTerm } from "./proximal-term.ts";
 import { addReference } from "./reference-scores.ts";
 import { createRollouts, rolloutRows } from "./rollouts.ts";
@@ -54,6 +55,7 @@ import {
 } from "./run-folder.ts";
 import { openRunDevice, type RunInputs, readInputs } from "./run-inputs.ts";
 import { runAndLog } from "./run-log.ts";
+import { createSampleWriter } from "./samples.ts";
 import { writeResult } from "./write-result.ts";
 
 export interface RunResult {
@@ -137,7 +139,7 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
   let generator: LocalGenerator | undefined;
   try {
     const { parameters, initial } = await begin(device, inputs, events);
-    if (inputs.rewards) {
+    if (inputs.rewards || inputs.samplePrompts.length > 0) {
       const tuned = { ...model, adapter: { adaptation, parameters } };
       // The weights are the engine's, not quantized anew.
       generator = createGenerator(interruptible, tuned, { batchSize: rolloutRows, bits: "exact" });
@@ -154,7 +156,12 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
         ? [keepTerm(config.keep, engine, copyParameters(parameters), inputs.keptTexts, steps)]
         : []),
     ];
-    const writes = generator && writeExamples(inputs, folder, engine, generator, parameters, events);
+    const writes =
+      inputs.rewards && generator && writeExamples(inputs, folder, engine, generator, parameters, events);
+    const answerSamples =
+      generator && inputs.samplePrompts.length > 0
+        ? createSampleWriter(generator, inputs.samplePrompts, config.sample_tokens)
+        : undefined;
     const penalty = proximalTerm(parameters, config.proximal_mu);
     const newest = listCheckpoints(folder.checkpoints).at(-1);
     if (newest !== undefined) {
@@ -163,6 +170,23 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
       removeOldCheckpoints(folder.checkpoints, state.progress.best?.step);
     }
     const plan = { ...planLoop(inputs, examples), divergences, penalty, ...writes };
+    const parameterCount = countAllParameters(model.config, { adaptation, parameters });
+    const trained = [...trainedOf(parameters).values()];
+    const trainableParameters = trained.reduce((sum, { data }) => sum + data.length, 0);
+    writePlan(folder.plan, {
+      total_steps: steps.totalSteps,
+      steps_per_epoch: plan.stepsPerEpoch,
+      eval_steps: steps.evalSteps,
+      save_steps: plan.saveSteps,
+      evaluations: steps.evaluations,
+      examples: steps.training.length,
+      held_out: steps.heldOut.length,
+      tokens: steps.trainedTokens,
+      held_out_tokens: steps.heldOutTokens,
+      segment_size: segmentSize,
+      trainable_parameters: trainableParameters,
+      parameters: parameterCount,
+    });
     events.onPlan?.({
       config,
       dataset: inputs.report,
@@ -170,19 +194,14 @@ async function train(folder: RunFolder, inputs: RunInputs, events: RunEvents): P
       totalSteps: steps.totalSteps,
       evaluations: steps.evaluations,
       segmentSize,
-      trainableParameters: [...trainedOf(parameters).values()].reduce(
-        (sum, { data }) => sum + data.length,
-        0,
-      ),
+      trainableParameters,
       ...(inputs.tokens && { tokens: inputs.tokens }),
     });
-    const parameterCount = countAllParameters(model.config, { adaptation, parameters });
     const measure = () => computeEfficiency(state.progress, state.progress.usage, parameterCount);
-    const outcome = await runAndLog(engine, plan, state, { folder, steps, events, measure }).catch(
-      (error) => {
-        throw error instanceof DeviceError ? adviseToResume(error, folder) : error;
-      },
-    );
+    const around = { folder, steps, events, measure, answerSamples };
+    const outcome = await runAndLog(engine, plan, state, around).catch((error) => {
+      throw error instanceof DeviceError ? adviseToResume(error, folder) : error;
+    });
     const tuned: AdaptedModel = { ...model, adapter: { adaptation, parameters } };
     const efficiency = measure();
     if (efficiency) writeEfficiency(folder, efficiency);

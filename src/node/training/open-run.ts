@@ -3,9 +3,11 @@
 import { withLock } from "../files/lock.ts";
 import { type ResumeChanges, type RunResult, resumeRun } from "./fine-tune.ts";
 import { type Metrics, readMetrics } from "./metrics-log.ts";
+import { type PlanFile, readPlan } from "./plan-file.ts";
 import type { RunConfig } from "./run-config.ts";
 import type { RunEvents } from "./run-events.ts";
 import { findResult, openRunFolder } from "./run-folder.ts";
+import { type RunSample, readSamples } from "./samples.ts";
 
 /** A run that was begun, by this process or another, as its folder showed it when it was opened. */
 export interface TuningRun {
@@ -13,6 +15,10 @@ export interface TuningRun {
   readonly config: RunConfig;
   /** Its steps and evaluations so far. */
   readonly metrics: readonly Metrics[];
+  /** How far it is to go; undefined before its first step, and of runs of older versions. */
+  readonly plan: PlanFile | undefined;
+  /** Its model's answers to the prompts of `sample_prompts` so far. */
+  readonly samples: readonly RunSample[];
   /** Folder of its result: the adapter, or the model where its own weights were trained. Undefined until it is finished. */
   readonly result: string | undefined;
   /**
@@ -41,6 +47,8 @@ export function openRun(path: string): TuningRun {
     path,
     config,
     metrics: readMetrics(folder.metrics),
+    plan: readPlan(folder.plan),
+    samples: readSamples(folder.samples),
     result: findResult(folder, config),
     resume: (events, changes) => resumeRun(path, events, changes),
     removeLeftovers: () => withLock(path, "run", async () => {}),

@@ -81,6 +81,10 @@ const given = z.strictObject({
   train_tokens: z.array(z.string().min(1)).min(1).optional(),
   ...trainingOptions,
   device: z.enum(deviceNames).default("cpu"),
+  /** Prompts that the model answers at each evaluation, greedily, so that its answers can be read as they change; by default there are none. */
+  sample_prompts: z.array(z.string().min(1)).min(1).optional(),
+  /** Longest of these answers in tokens. */
+  sample_tokens: z.int().min(1).default(64),
   /** Threads for arithmetic; by default the number of cores. */
   threads: z.int().min(1).optional(),
   /** Decoder blocks computed per program, 1 to all, or "auto": all if memory allows, since then nothing is computed twice. */
@@ -181,6 +185,9 @@ function findContradiction(config: RunConfig, given: RunOptions): string | undef
     if (config.overlong === "truncate") {
       return `objective "${config.objective}" has prompts, which cannot be cut; set "overlong" to drop.`;
     }
+  }
+  if (given.sample_prompts && config.objective === "prm") {
+    return `objective "prm" teaches a model to judge, which then no longer writes, so "sample_prompts" is of no use; leave it out.`;
   }
   if (given.keep_text !== undefined && config.keep === 0) {
     return `"keep_text" is of no use while "keep" is 0; give "keep" a weight, such as 0.1, or leave it out.`;

@@ -8,6 +8,7 @@ import type { OwnRewards } from "./load-rewards.ts";
 import type { RunStepMetrics } from "./metrics-log.ts";
 import type { RunConfig } from "./run-config.ts";
 import type { NamedTokens } from "./run-inputs.ts";
+import type { RunSample } from "./samples.ts";
 
 export interface RunEvents {
   /** What is being prepared, such as "reading the data". */
@@ -17,6 +18,8 @@ export interface RunEvents {
   /** @param secondsLeft until the end of the run, evaluations included */
   onStep?(metrics: RunStepMetrics, progress: RunProgress, secondsLeft: number): void;
   onEvaluation?(metrics: EvaluationMetrics): void;
+  /** An answer to one of `sample_prompts`, written before the evaluation of its step. */
+  onSample?(sample: RunSample): void;
   /** Rewards of one's own, by the names that the option `reward` gives them; the run is resumed with the same. */
   readonly rewards?: OwnRewards;
   /**

@@ -28,6 +28,10 @@ export interface RunFolder {
   /** Answers that the model has written in each step, with their rewards, where it learns from its own. */
   readonly rollouts: string;
   readonly metrics: string;
+  /** What is ahead of the run, in counts. */
+  readonly plan: string;
+  /** The model's answers to the prompts of `sample_prompts`. */
+  readonly samples: string;
   /** EfficientLLM's quantities. */
   readonly efficiency: string;
   /** Checkpoints, from which an interrupted run goes on. */
@@ -50,6 +54,8 @@ export function runFolder(path: string): RunFolder {
     reference: join(path, "reference.safetensors"),
     rollouts: join(path, "rollouts"),
     metrics: join(path, "metrics.jsonl"),
+    plan: join(path, "plan.json"),
+    samples: join(path, "samples.jsonl"),
     efficiency: join(path, "efficiency.json"),
     checkpoints: join(path, "checkpoint"),
     adapter: join(path, "adapter"),

@@ -52,6 +52,7 @@ import {
 import { findAdapter } from "./initial-adapter.ts";
 import { loadRewards, type OwnRewards } from "./load-rewards.ts";
 import { chatSettingsOf, type RunConfig, rolloutsOf } from "./run-config.ts";
+import { encodeSamplePrompts, type SamplePrompt } from "./samples.ts";
 import { answerPrompts, hasPromptsAlone } from "./teacher-answers.ts";
 
 /** Says what is being prepared, such as "reading the data". */
@@ -93,6 +94,8 @@ export interface RunInputs {
   /** By which the model's own answers are judged, where it learns from them. */
   readonly rewards?: ReadonlyMap<string, Reward>;
   readonly rewardSha256?: string;
+  /** That the model answers as it is tuned. */
+  readonly samplePrompts: readonly SamplePrompt[];
 }
 
 /** Reads model and data, the cheap checks first: nothing is written and no weight is loaded before they pass. */
@@ -126,6 +129,8 @@ export async function readInputs(given: RunConfig, events: InputEvents): Promise
       events,
     );
     const steps = planRun(config, examples);
+    const chatting = withChatSettings(tokenizer, chatSettingsOf(config));
+    const samplePrompts = encodeSamplePrompts(config, chatting, checkpoint.config, report);
     const kept = await readKept(config, tokenizer, checkpoint.config, examples);
     const teacher =
       answering ??
@@ -165,6 +170,7 @@ export async function readInputs(given: RunConfig, events: InputEvents): Promise
       ...(teacher && { teacher: teacher.model, teacherFingerprint: teacher.model.fingerprint }),
       ...kept,
       ...rewarded,
+      samplePrompts,
     };
   } finally {
     checkpoint.close();

@@ -1,3 +1,5 @@
+/** @file A run's loop, with what it writes into the folder on the way. */
+
 import process from "node:process";
 import type { Engine } from "../../core/engine/engine.ts";
 import {
@@ -12,11 +14,18 @@ import { warn } from "../../core/warnings.ts";
 import type { Efficiency } from "../efficiency/efficiency.ts";
 import { watchResources } from "../efficiency/resource-watch.ts";
 import { type RunProgress, writeCheckpoint } from "./checkpoint.ts";
-import { openMetricsLog, readMetrics } from "./metrics-log.ts";
+import { type Metrics, readMetrics } from "./metrics-log.ts";
 import type { RunEvents } from "./run-events.ts";
 import { type RunFolder, writeEfficiency } from "./run-folder.ts";
+import type { RunSample, SampleWriter } from "./samples.ts";
+import { openStepLog } from "./step-log.ts";
 import { openEventLog } from "./tensorboard.ts";
-/** Runs the loop with its metrics written to metrics.jsonl, efficiency.json and TensorBoard's files. */
+
+/**
+ * Runs the loop with its metrics written to metrics.jsonl, efficiency.json and TensorBoard's files.
+ *
+ * @param answerSamples if given, what it gives is written to samples.jsonl
+ */
 export async function runAndLog(
   engine: Engine,
   plan: LoopPlan,
@@ -26,11 +35,20 @@ export async function runAndLog(
     steps,
     events,
     measure,
-  }: { folder: RunFolder; steps: StepPlan; events: RunEvents; measure: () => Efficiency | undefined },
+    answerSamples,
+  }: {
+    folder: RunFolder;
+    steps: StepPlan;
+    events: RunEvents;
+    measure: () => Efficiency | undefined;
+    answerSamples: SampleWriter | undefined;
+  },
 ): Promise<LoopOutcome> {
-  const metrics = openMetricsLog(folder.metrics, state.progress);
+  const metrics = openStepLog<Metrics>(folder.metrics, state.progress);
+  const samples = answerSamples && openStepLog<RunSample>(folder.samples, state.progress);
   const tensorboard = openEventLog(folder.tensorboard);
   const watch = watchResources(state.progress.usage);
+  let samplingSeconds = 0;
   let evaluationSeconds: number | undefined;
   let hasWarned = false;
   let before = readMetrics(folder.metrics).find((line) => "eval_loss" in line);
@@ -49,12 +67,24 @@ export async function runAndLog(
       onEvaluating: (done, batches) => events.onStage?.(`held-out loss: ${done}/${batches}`),
       onEvaluation(line) {
         metrics.append(line);
-        evaluationSeconds = line.seconds;
+        evaluationSeconds = samplingSeconds + line.seconds;
         before ??= line;
         if (!hasWarned) hasWarned = warnOfChosen(before, line);
         tensorboard.append(line.step, prefixNames("eval", { loss: line.eval_loss, ...line.metrics }));
         events.onEvaluation?.(line);
       },
+      ...(answerSamples && {
+        async sample(step) {
+          const started = performance.now();
+          events.onStage?.("sample answers");
+          for (const answered of await answerSamples()) {
+            const line = { step, ...answered };
+            samples!.append(line);
+            events.onSample?.(line);
+          }
+          samplingSeconds = (performance.now() - started) / 1000;
+        },
+      }),
       async save() {
         // The sums belong to the checkpoint: a run that goes on from it does not count later steps twice.
         state.progress = { ...state.progress, usage: watch.usage() };
@@ -66,6 +96,7 @@ export async function runAndLog(
   } finally {
     watch.stop();
     metrics.close();
+    samples?.close();
     tensorboard.close();
   }
 }
