@@ -32,6 +32,10 @@ test("the CPU is tried out in a process of its own, and a device that is absent 
   expect(wrong(right.map((loss) => loss * 1.0001)).state).toBe("right");
   expect(wrong(right.map((loss) => loss * 1.01)).state).toBe("wrong");
   expect(wrong(right.map(() => Number.NaN)).state).toBe("wrong");
+  const optimizedAs = (change: (value: number) => number) =>
+    compareChecks("webgpu", { ...check, adamW: check.adamW.map(change) }, check);
+  expect(optimizedAs((value) => value * 1.0001).state).toBe("right");
+  expect(optimizedAs((value) => value + 0.01).state).toBe("wrong");
 });
 
 test("instruction sets are read from what Linux tells of a processor", () => {

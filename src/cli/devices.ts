@@ -55,6 +55,7 @@ function renderDevice(device: CheckedDevice): string {
       method,
       `${check.steps[method].tokensPerSecond.toFixed(0)} tokens/s${besideCpu(`losses ${distances[method].toExponential(0)} from the CPU's`)}`,
     ]),
+    ...(name === "cpu" ? [] : [["AdamW", `tensors ${distances.AdamW.toExponential(0)} from the CPU's`]]),
     [
       "writing",
       `${check.writing.tokensPerSecond.toFixed(0)} tokens/s${besideCpu(writesAlike ? "the CPU's text" : "another text than the CPU's")}`,

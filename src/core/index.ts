@@ -160,6 +160,7 @@ export {
   createMoments,
   type Moments,
 } from "./training/adamw.ts";
+export { openDeviceOptimizer } from "./training/device-optimizer.ts";
 export type { DivergenceTerm } from "./training/divergence-term.ts";
 export {
   estimateStep,

@@ -35,7 +35,29 @@ function isOfBlock(name: string): boolean {
   return /^model\.layers\.\d+\./.test(name);
 }
 
-/** AdamW on a device with memory of its own. */
+/**
+ * AdamW on a device with memory of its own: trained tensors of the model's blocks, their gradients and moments stay there until it is
+ * released, and the given ones are up to date after `save`.
+ *
+ * @param device one with `operations`, such as `openDevice("webgpu")`
+ * @throws TypeError if the device has no memory of its own; InputError if there is no such device in the machine.
+ * @example
+ * const { openDevice } = await import("slimtune");
+ * const device = openDevice("webgpu");
+ * const name = "model.layers.0.self_attn.q_proj.lora_B.weight";
+ * const parameters = new Map([[name, { dims: [2], data: Float32Array.of(1, 2) }]]);
+ * const optimizer = await openDeviceOptimizer(device, { parameters, moments: createMoments(parameters) }, () => 1);
+ * const gradient = { dtype: "float32", dims: [2], data: Float32Array.of(3, 4) } as const;
+ * await optimizer.gradients.addOnDevice!(new Map([[name, await device.operations!.upload(gradient)]]));
+ * await optimizer.update(await optimizer.gradientNorm(), {
+ *   step: 1,
+ *   learningRateOf: () => 1e-3,
+ *   maxGradNorm: 1,
+ *   config: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
+ * });
+ * await optimizer.save!();
+ * await optimizer.release!();
+ */
 export const openDeviceOptimizer: OpenOptimizer = async (device, { parameters, moments }, factorOf) => {
   const { compileKeeping, release } = createProgramCache(device);
   /** Runs a program all of whose outputs stay on the device. */

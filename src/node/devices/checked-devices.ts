@@ -11,7 +11,7 @@ export type CheckMessage =
   | { readonly type: "checked"; readonly check: DeviceCheck }
   | { readonly type: "absent" | "failed"; readonly message: string };
 
-/** Greatest relative distance of a loss from the CPU's that is rounding. */
+/** Greatest distance from the CPU's losses or tensors, as a share of these, that is rounding. */
 export const tolerance = 1e-3;
 
 export type CheckedDevice =
@@ -21,8 +21,8 @@ export type CheckedDevice =
       /** Whether it computes what the CPU computes. */
       readonly state: "right" | "wrong";
       readonly check: DeviceCheck;
-      /** Greatest relative distance of a loss from the CPU's, for each method. */
-      readonly distances: Readonly<Record<CheckedMethod, number>>;
+      /** From the CPU's losses of each method, and its tensors after steps of AdamW, as a share of these. */
+      readonly distances: Readonly<Record<CheckedMethod | "AdamW", number>>;
       /** Whether the likeliest text is the CPU's. */
       readonly writesAlike: boolean;
     };
@@ -61,23 +61,30 @@ export async function checkDevices({
 
 /** A device's results beside the CPU's. */
 export function compareChecks(name: DeviceName, check: DeviceCheck, expected: DeviceCheck): CheckedDevice {
-  const distanceOf = (method: CheckedMethod) =>
-    Math.max(
-      ...expected.steps[method].losses.map((loss, step) => {
-        const distance = Math.abs(check.steps[method].losses[step]! / loss - 1);
-        return Number.isNaN(distance) ? Number.POSITIVE_INFINITY : distance;
-      }),
-    );
   const methods = Object.keys(checkedMethods) as CheckedMethod[];
-  const distances = Object.fromEntries(methods.map((method) => [method, distanceOf(method)]));
+  const distanceOf = (method: CheckedMethod) =>
+    distance(check.steps[method].losses, expected.steps[method].losses);
+  const distances = {
+    ...(Object.fromEntries(methods.map((method) => [method, distanceOf(method)])) as Record<
+      CheckedMethod,
+      number
+    >),
+    AdamW: distance(check.adamW, expected.adamW),
+  };
   const isRight = Object.values(distances).every((distance) => distance <= tolerance);
   return {
     name,
     state: isRight ? "right" : "wrong",
     check,
-    distances: distances as Record<CheckedMethod, number>,
+    distances,
     writesAlike: check.writing.text === expected.writing.text,
   };
+}
+
+/** How far values are from others, as a share of these. */
+function distance(values: readonly number[], others: readonly number[]): number {
+  const share = Math.hypot(...others.map((other, i) => values[i]! - other)) / Math.hypot(...others);
+  return Number.isNaN(share) ? Number.POSITIVE_INFINITY : share;
 }
 
 async function checkInProcess(name: DeviceName, onStage: (stage: string) => void, limitSeconds: number) {

@@ -2,14 +2,17 @@
 
 import { fileURLToPath } from "node:url";
 import { lora, loraConfigSchema } from "../../core/adapters/lora.ts";
-import { initializeParameters, zerosLike } from "../../core/adapters/parameters.ts";
+import { initializeParameters, type Parameters, zerosLike } from "../../core/adapters/parameters.ts";
 import { buildMicroBatches } from "../../core/data/batch.ts";
 import { generate } from "../../core/decoding/generate.ts";
 import { createEngine, sumLosses } from "../../core/engine/engine.ts";
 import { measureProductRate } from "../../core/engine/product-rate.ts";
 import type { Storage } from "../../core/models/linear.ts";
-import type { Device } from "../../core/runtime/device.ts";
-import { adamW } from "../../core/training/adamw.ts";
+import { createRandom } from "../../core/random.ts";
+import { type Device, float32 } from "../../core/runtime/device.ts";
+import { adamW, createMoments } from "../../core/training/adamw.ts";
+import { openDeviceOptimizer } from "../../core/training/device-optimizer.ts";
+import { createArrayOptimizer } from "../../core/training/optimizer.ts";
 import { openModel } from "../models/open-model.ts";
 
 /** Ways to tune, by the names that people know, and how each keeps the weights. */
@@ -29,6 +32,8 @@ export interface DeviceCheck {
   >;
   /** The likeliest continuation of a prompt, the time to compile included. */
   readonly writing: { readonly text: string; readonly tokensPerSecond: number };
+  /** The values of some tensors after two steps of AdamW, computed where a run on the device computes it. */
+  readonly adamW: readonly number[];
 }
 
 const modelFolder = fileURLToPath(new URL("../../../fixtures/embedded-model", import.meta.url));
@@ -61,7 +66,46 @@ export async function tryDevice(
     bits: "exact",
   });
   const tokensPerSecond = writtenTokens / ((performance.now() - started) / 1000);
-  return { productRate, steps: steps as DeviceCheck["steps"], writing: { text: written, tokensPerSecond } };
+  onStage("steps of AdamW");
+  return {
+    productRate,
+    steps: steps as DeviceCheck["steps"],
+    writing: { text: written, tokensPerSecond },
+    adamW: await optimize(device),
+  };
+}
+
+/** The values of a matrix, which is decayed, and of a norm, which is not, after two steps with clipped gradients. */
+async function optimize(device: Device): Promise<number[]> {
+  const random = createRandom(0);
+  const draw = (...dims: number[]) => {
+    const length = dims.reduce((product, dim) => product * dim);
+    return { dims, data: Float32Array.from({ length }, () => random.normal()) };
+  };
+  const parameters: Parameters = new Map([
+    ["model.layers.0.self_attn.q_proj.lora_A.weight", draw(8, 32)],
+    ["model.layers.0.input_layernorm.weight", draw(32)],
+  ]);
+  const tensors = { parameters, moments: createMoments(parameters) };
+  const { operations } = device;
+  const optimizer = operations
+    ? await openDeviceOptimizer(device, tensors, () => 1)
+    : createArrayOptimizer(tensors);
+  const config = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.5 };
+  for (const step of [1, 2]) {
+    optimizer.clear();
+    for (const [name, { dims }] of parameters) {
+      const { data } = draw(...dims);
+      const uploaded = await operations?.upload(float32(data, dims));
+      if (uploaded) await optimizer.gradients.addOnDevice!(new Map([[name, uploaded]]));
+      else optimizer.gradients.get(name)!.data.set(data);
+    }
+    const norm = await optimizer.gradientNorm();
+    await optimizer.update(norm, { step, learningRateOf: () => 0.1, maxGradNorm: 1, config });
+  }
+  await optimizer.save?.();
+  await optimizer.release?.();
+  return [...parameters.values()].flatMap(({ data }) => [...data]);
 }
 
 async function tune(device: Device, storage: Storage): Promise<DeviceCheck["steps"][CheckedMethod]> {
