@@ -14,6 +14,7 @@ function createLog(): AnswerLog & { readonly kept: Map<string, unknown> } {
   return {
     kept,
     find: (key, shape) => shape.optional().parse(kept.get(key)),
+    isTaken: () => false,
     append: (key, answer) => void kept.set(key, answer),
     close() {},
   };

@@ -15,8 +15,10 @@ export interface AnswerLog {
    * @throws InputError if it is not of this shape.
    */
   find<T>(key: string, shape: z.ZodType<T>): T | undefined;
-  /** Keeps an answer, as one line that is written at once. */
-  append(key: string, answer: unknown): void;
+  /** Whether the answer under a key was taken from elsewhere. */
+  isTaken(key: string): boolean;
+  /** Keeps an answer, as one line that is written at once. @param isTaken whether it is from elsewhere. Default false */
+  append(key: string, answer: unknown, options?: { readonly isTaken: boolean }): void;
   close(): void;
 }
 
@@ -28,7 +30,11 @@ export interface AnswerLog {
  */
 export function openAnswerLog(path: string): AnswerLog {
   const answers = new Map<string, unknown>();
-  const whole = readLines(path, (key, answer) => answers.set(key, answer));
+  const taken = new Set<string>();
+  const whole = readLines(path, ({ key, answer, isTaken }) => {
+    answers.set(key, answer);
+    if (isTaken) taken.add(key);
+  });
   makeFolder(dirname(path));
   const log = openAppendLog(path, whole);
   return {
@@ -40,9 +46,11 @@ export function openAnswerLog(path: string): AnswerLog {
         `${path}: the line with the key ${key} holds no answer to its request; delete that line and go on.`,
       );
     },
-    append(key, answer) {
+    isTaken: (key) => taken.has(key),
+    append(key, answer, { isTaken } = { isTaken: false }) {
       answers.set(key, answer);
-      log.append(`${JSON.stringify({ key, answer })}\n`);
+      if (isTaken) taken.add(key);
+      log.append(`${JSON.stringify({ key, answer, ...(isTaken && { isTaken }) })}\n`);
     },
     close: log.close,
   };
@@ -70,24 +78,32 @@ export async function findOrCompute<T>(
 }
 
 /** Reads the lines of a log and returns how many bytes of it are whole lines. */
-function readLines(path: string, onAnswer: (key: string, answer: unknown) => void): number {
+function readLines(path: string, onLine: (line: Line) => void): number {
   const bytes = readWhole(path, { isOptional: true }) ?? Buffer.alloc(0);
   let start = 0;
   for (let number = 1; ; number++) {
     const end = bytes.indexOf("\n", start);
     if (end < 0) return start;
     const line = parseLine(bytes.toString("utf8", start, end));
-    if (line) onAnswer(line.key, line.answer);
+    if (line) onLine(line);
     else if (end === bytes.length - 1) return start;
     else throw new InputError(`${path}, line ${number}, is damaged; delete that line and go on.`);
     start = end + 1;
   }
 }
 
-function parseLine(text: string): { key: string; answer: unknown } | undefined {
+interface Line {
+  readonly key: string;
+  readonly answer: unknown;
+  readonly isTaken: boolean;
+}
+
+function parseLine(text: string): Line | undefined {
   try {
-    const { key, answer } = JSON.parse(text);
-    return typeof key === "string" && answer !== undefined && answer !== null ? { key, answer } : undefined;
+    const { key, answer, isTaken } = JSON.parse(text);
+    return typeof key === "string" && answer !== undefined && answer !== null
+      ? { key, answer, isTaken: isTaken === true }
+      : undefined;
   } catch {
     return undefined;
   }

@@ -1,10 +1,12 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { openModel } from "../node/models/open-model.ts";
 import { openAnswerLog } from "./answer-log.ts";
 import { type CachedModel, cachedModel } from "./cached-model.ts";
 import { createHashModel } from "./hash-model.fixture.ts";
+import { createLocalModel } from "./local-model.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-cached-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -99,4 +101,45 @@ test("a likelihood that is no number ends the evaluation and is not kept", async
     "The model gives NaN as the likelihood of a text",
   );
   log.close();
+});
+
+test("an evaluation that goes on has the bits of one that was not interrupted", async () => {
+  const local = createLocalModel(await openModel("fixtures/embedded-model"));
+  // By themselves the few that are left would not have their beginning computed once and kept.
+  const preamble = "She has 3 cats and finds 4 more. ".repeat(6);
+  const scored = Array.from({ length: 36 }, (_, i) => ({
+    context: `${preamble}Tom has ${i} pens. ${"He buys 4 more. ".repeat(i % 7)}How many pens does he have?`,
+    continuation: [" 7", " 12 pens", " a cat"][i % 3]!,
+  }));
+  const read = scored.map(({ context }) => ({ text: context }));
+  const drawn = scored.slice(0, 8).map(({ context }) => ({
+    context,
+    options: { until: ["."], max_gen_toks: 8, do_sample: true, temperature: 1 },
+  }));
+  // Another evaluation knows every third answer.
+  const cache = openAnswerLog(join(scratch, "other"));
+  await cachedModel(local, { log: cache }).loglikelihood(scored.filter((_, i) => i % 3 === 0));
+  cache.close();
+  const evaluateInto = async (name: string) => {
+    const cacheOfRun = join(scratch, `${name} cache`);
+    copyFileSync(join(scratch, "other"), cacheOfRun);
+    const [log, cache] = [join(scratch, name), cacheOfRun].map(openAnswerLog);
+    const model = cachedModel(local, { log: log!, cache: cache! });
+    const answers = [
+      await model.loglikelihood(scored),
+      await model.loglikelihoodRolling(read),
+      await model.generateUntil(drawn),
+    ];
+    log!.close();
+    cache!.close();
+    return answers;
+  };
+  const whole = await evaluateInto("whole");
+  const lines = readFileSync(join(scratch, "whole"), "utf8").split(/(?<=\n)/);
+  // In the middle of each type's answers.
+  for (const count of [12 + 21, 36 + 21, 72 + 3]) {
+    writeFileSync(join(scratch, `part ${count}`), lines.slice(0, count).join(""));
+    expect(await evaluateInto(`part ${count}`)).toEqual(whole);
+  }
+  await local.release();
 });

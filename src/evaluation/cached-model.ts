@@ -4,7 +4,7 @@ import type { AnswerLog } from "./answer-log.ts";
 import {
   type Answer,
   answering,
-  ask,
+  askSome,
   type LanguageModel,
   type ModelRequest,
   type OnResult,
@@ -24,7 +24,10 @@ export interface CachedModel extends LanguageModel {
   readonly requestCounts: { readonly asked: number; readonly found: number };
 }
 
-/** Wraps `model` so that a request is not computed if it was before or stands twice in a list. */
+/**
+ * Wraps `model` so that a request is not computed if it was before or stands twice in a list. What is computed has the bits that it would have
+ * had without an interruption, as far as the model's `answerSome` says.
+ */
 export function cachedModel(model: LanguageModel, files: AnswerFiles): CachedModel {
   const requestCounts = { asked: 0, found: 0 };
 
@@ -49,11 +52,13 @@ export function cachedModel(model: LanguageModel, files: AnswerFiles): CachedMod
       }
     };
 
-    const missing: {
+    /** What the model is asked, or was before this evaluation was interrupted. */
+    const own: {
       key: string;
       request: ModelRequest<T>;
       cached: AnswerLog | undefined;
       indices: readonly number[];
+      isMissing: boolean;
     }[] = [];
     for (const [key, indices] of places) {
       const request = requests[indices[0]!]!;
@@ -61,22 +66,22 @@ export function cachedModel(model: LanguageModel, files: AnswerFiles): CachedMod
       const cached = isDrawn(request as ModelRequest) ? undefined : files.cache;
       const logged = files.log.find(key, answerShapes[type]);
       const found = logged ?? cached?.find(key, answerShapes[type]);
-      if (found === undefined) {
-        missing.push({ key, request, cached, indices });
-        continue;
-      }
-      if (logged === undefined) files.log.append(key, found);
+      if (found !== undefined && logged === undefined) files.log.append(key, found, { isTaken: true });
+      if (!files.log.isTaken(key))
+        own.push({ key, request, cached, indices, isMissing: found === undefined });
+      if (found === undefined) continue;
       requestCounts.found++;
       deliver(indices, found);
     }
 
-    if (missing.length > 0) {
-      await ask(
+    if (own.some(({ isMissing }) => isMissing)) {
+      await askSome(
         model,
         type,
-        missing.map(({ request }) => request),
+        own.map(({ request }) => request),
+        (index) => own[index]!.isMissing,
         (index, result) => {
-          const { key, cached, indices } = missing[index]!;
+          const { key, cached, indices } = own[index]!;
           checkFinite(result);
           files.log.append(key, result);
           cached?.append(key, result);

@@ -98,6 +98,16 @@ export interface LanguageModel {
     requests: readonly GenerateUntilRequest[],
     onResult?: OnResult<GenerateUntilResult>,
   ): Promise<GenerateUntilResult[]>;
+  /**
+   * Answers some of the requests of a type. Log-likelihoods have the bits, and drawn texts the draws, that they have if all are asked. A text is
+   * written beside others than it would be then, which changes no more than the order of additions does. Default: it is asked these alone.
+   */
+  answerSome?<T extends RequestType>(
+    type: T,
+    requests: readonly RequestTypes[T]["request"][],
+    isWanted: (index: number) => boolean,
+    onResult: OnResult<Answer<T>>,
+  ): Promise<void>;
   /** Tokens computed so far, for reports of speed. */
   readonly tokenCounts: { readonly scored: number; readonly generated: number };
 }
@@ -125,6 +135,20 @@ export function ask<T extends RequestType>(
   onResult: OnResult<Answer<T>>,
 ): Promise<Answer<T>[]> {
   return methods[type](model, requests, onResult);
+}
+
+/** Asks a model some of the requests of one type. */
+export async function askSome<T extends RequestType>(
+  model: LanguageModel,
+  type: T,
+  requests: readonly ModelRequest<T>[],
+  isWanted: (index: number) => boolean,
+  onResult: OnResult<Answer<T>>,
+): Promise<void> {
+  if (model.answerSome) return model.answerSome(type, requests, isWanted, onResult);
+  const wanted = [...requests.keys()].filter(isWanted);
+  const asked = wanted.map((index) => requests[index]!);
+  await ask(model, type, asked, (i, result) => onResult(wanted[i]!, result));
 }
 
 /** The methods of a model that answers requests of all types alike. */

@@ -27,16 +27,7 @@ import { groupSequences, type SequenceScore, scoreSequences, type TokenSequence 
 export type LocalModelOptions = Pick<GeneratorOptions, "batchSize" | "bits"> & DeviceChoice;
 
 export interface LocalModel extends LanguageModel {
-  /**
-   * Answers some of the requests of a type. Log-likelihoods have the bits that they have if all are asked. A text is written beside
-   * others than it would be then, which changes no more than the order of additions does.
-   */
-  answerSome<T extends RequestType>(
-    type: T,
-    requests: readonly RequestTypes[T]["request"][],
-    isWanted: (index: number) => boolean,
-    onResult: OnResult<Answer<T>>,
-  ): Promise<void>;
+  answerSome: NonNullable<LanguageModel["answerSome"]>;
   /**
    * Divides requests of a type into so many shards at most that take about the same work and compute little twice.
    *

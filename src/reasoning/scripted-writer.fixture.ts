@@ -61,6 +61,7 @@ export async function solve(
     others: new Map(),
     log: {
       find: (key, shape) => shape.optional().parse(kept.get(key)),
+      isTaken: () => false,
       append: (key, answer) => void kept.set(key, answer),
       close() {},
     },
