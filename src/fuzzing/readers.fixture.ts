@@ -30,6 +30,7 @@ import { openSafetensorsFile } from "../node/formats/safetensors.ts";
 import { openCheckpoint } from "../node/models/checkpoint.ts";
 import { writeGgufModel } from "../node/models/write-gguf.ts";
 import { initialRunProgress, readCheckpoint, writeCheckpoint } from "../node/training/checkpoint.ts";
+import { type PlanFile, readPlan } from "../node/training/plan-file.ts";
 import { parseRunConfig } from "../node/training/run-config.ts";
 import { beginRun, openRunFolder, readIdentity, runFolder } from "../node/training/run-folder.ts";
 import { prepareRequest } from "../server/prepare-request.ts";
@@ -138,6 +139,20 @@ const examples = [
 
 const parameters: Parameters = new Map([["a.lora_A.weight", { dims: [2, 3], data: new Float32Array(6) }]]);
 const run = parseRunConfig({ model: "m", data: "d", out: "o" }, "A run");
+const plan: PlanFile = {
+  total_steps: 4,
+  steps_per_epoch: 5,
+  eval_steps: 2,
+  save_steps: 1,
+  evaluations: 3,
+  examples: 10,
+  held_out: 2,
+  tokens: 393,
+  held_out_tokens: 90,
+  segment_size: 5,
+  trainable_parameters: 194_560,
+  parameters: 1_310_080,
+};
 
 const chat = {
   model: "tiny",
@@ -342,6 +357,12 @@ export const readers: readonly Reader[] = [
     seeds: [JSON.stringify({ modelFingerprint: "a", dataSha256: "b" })],
     prepare: (folder) => void beginRun({ ...run, out: folder }, { modelFingerprint: "a", dataSha256: "b" }),
     read: (folder) => readIdentity(runFolder(folder)),
+  },
+  {
+    name: "plan.json of a run",
+    file: "plan.json",
+    seeds: [JSON.stringify(plan)],
+    read: (folder) => readPlan(join(folder, "plan.json")),
   },
   {
     name: "progress.json of a checkpoint",
