@@ -15,9 +15,11 @@ import { parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
 import { asWritten } from "./output.ts";
 import {
+  addArithmeticOption,
   addDeviceOption,
   addSamplingOptions,
   addWeightOptions,
+  readArithmetic,
   readBits,
   readDevice,
 } from "./writing-options.ts";
@@ -45,25 +47,34 @@ Example:
   addChatOptions(command);
   addSamplingOptions(command, { temperature: 0.7, topP: 0.95 });
   addWeightOptions(command);
+  addArithmeticOption(command);
   addDeviceOption(command);
-  command.action(async ({ model: path, adapter, storage, bits, exact, verbose: _, ...given }) => {
-    const { chatTemplate, date, device, stats, seed = randomInt(2 ** 32), ...options } = given;
-    const where = await readDevice({ device });
-    const model = await openAdaptedModel(path, { adapter, storage, chatTemplate, date });
-    const generator = createGenerator(model, { batchSize: 1, ...readBits({ bits, exact }), ...where });
-    const { stdin, stdout, stderr } = process;
-    try {
-      await chat(createConversation(generator, model, { ...options, seed }), {
-        stats,
-        input: stdin,
-        output: stdout,
-        notices: stderr,
-        terminal: stdin.isTTY === true && stdout.isTTY === true,
+  command.action(
+    async ({ model: path, adapter, storage: kept, arithmetic, bits, exact, verbose: _, ...given }) => {
+      const { chatTemplate, date, device, stats, seed = randomInt(2 ** 32), ...options } = given;
+      const where = await readDevice({ device });
+      const { storage, ...choice } = await readArithmetic(where, { storage: kept, arithmetic });
+      const model = await openAdaptedModel(path, { adapter, storage, chatTemplate, date });
+      const generator = createGenerator(model, {
+        batchSize: 1,
+        ...readBits({ bits, exact }),
+        ...choice,
+        ...where,
       });
-    } finally {
-      await generator.close();
-    }
-  });
+      const { stdin, stdout, stderr } = process;
+      try {
+        await chat(createConversation(generator, model, { ...options, seed }), {
+          stats,
+          input: stdin,
+          output: stdout,
+          notices: stderr,
+          terminal: stdin.isTTY === true && stdout.isTTY === true,
+        });
+      } finally {
+        await generator.close();
+      }
+    },
+  );
 }
 
 const commandHelp = "/reset begins anew, /exit leaves, /help lists these";

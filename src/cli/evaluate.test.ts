@@ -183,6 +183,10 @@ test("answers are found again by other evaluations of the model, unless the cach
   await requests(...words("one"));
   expect(await requests(...words("two"), "--limit", "5")).toEqual({ asked: 0, found: 15 });
   expect(await requests(...words("nf4"), "--storage", "nf4")).toEqual({ asked: 36, found: 0 });
+  expect(await requests(...words("int8"), "--arithmetic", "int8")).toEqual({ asked: 36, found: 0 });
+  clearOut();
+  expect(await run("compare", join(scratch, "one"), join(scratch, "int8"))).toBe(0);
+  expect(out).toMatch(/\nwhich: the same answer to 1[12] of 12 items/);
 });
 
 describe("bad input ends with one sentence and exit code 1", () => {
@@ -198,6 +202,10 @@ describe("bad input ends with one sentence and exit code 1", () => {
       "is not empty and holds no evaluation",
     ],
     "workers that are none": [["--tasks", "which", "--workers", "many"], "--workers many names no workers"],
+    "integers with other weights": [
+      ["--tasks", "which", "--arithmetic", "int8", "--storage", "nf4"],
+      "kept in int8, not in nf4",
+    ],
     "no such adapter": [
       ["--tasks", "which", "--adapter", "nowhere"],
       "There is no nowhere/adapter_config.json",

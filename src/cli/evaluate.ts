@@ -17,7 +17,7 @@ import { addChatOptions } from "./chat-options.ts";
 import { type NextStep, renderNextSteps, repeatCommand } from "./next-steps.ts";
 import { formatDuration, note, print, withStatusLine } from "./output.ts";
 import { addWorkersOption, withWorkers } from "./workers-option.ts";
-import { addDeviceOption, addWeightOptions, readBits } from "./writing-options.ts";
+import { addArithmeticOption, addDeviceOption, addWeightOptions, readBits } from "./writing-options.ts";
 
 export function addEvaluateCommand(program: Command): void {
   const command = program
@@ -70,6 +70,7 @@ Examples:
     );
   addChatOptions(command);
   addWeightOptions(command);
+  addArithmeticOption(command);
   addDeviceOption(command);
   addWorkersOption(command, "this process");
   command.action(

@@ -7,9 +7,11 @@ import { parseWhole } from "./arguments.ts";
 import { addChatOptions, readChatOptions } from "./chat-options.ts";
 import { print, printAnswer } from "./output.ts";
 import {
+  addArithmeticOption,
   addDeviceOption,
   addSamplingOptions,
   addWeightOptions,
+  readArithmetic,
   readBits,
   readDevice,
 } from "./writing-options.ts";
@@ -33,10 +35,12 @@ export function addGenerateCommand(program: Command): void {
   addChatOptions(command);
   addSamplingOptions(command, { temperature: 0, topP: 1 });
   addWeightOptions(command);
+  addArithmeticOption(command);
   addDeviceOption(command);
   command.action(async (prompt: string, options) => {
-    const { adapter, storage } = options;
+    const { adapter } = options;
     const device = await readDevice(options);
+    const { storage, ...arithmetic } = await readArithmetic(device, options);
     const model = await openAdaptedModel(options.model, { adapter, storage, ...readChatOptions(options) });
     const text = await generate(model, prompt, {
       maxNewTokens: options.maxNewTokens,
@@ -49,6 +53,7 @@ export function addGenerateCommand(program: Command): void {
       stop: options.stop ?? [],
       ...readBits(options),
       ...device,
+      ...arithmetic,
       chat: options.chat ? model.tokenizer.chatTemplate !== undefined : false,
       ...(!options.json && { onText: printAnswer }),
     });

@@ -8,7 +8,7 @@ import { type ModelServer, serveModel } from "../server/serve.ts";
 import { parseWhole } from "./arguments.ts";
 import { addChatOptions, readChatOptions } from "./chat-options.ts";
 import { note, print } from "./output.ts";
-import { addDeviceOption, addWeightOptions, readBits } from "./writing-options.ts";
+import { addArithmeticOption, addDeviceOption, addWeightOptions, readBits } from "./writing-options.ts";
 
 export function addServeCommand(program: Command): void {
   const command = program
@@ -38,12 +38,14 @@ Example:
     );
   addChatOptions(command);
   addWeightOptions(command);
+  addArithmeticOption(command);
   addDeviceOption(command);
   command.action(async (options) => {
     const server = await serveModel({
       model: options.model,
       adapters: options.adapter ?? {},
-      storage: options.storage,
+      ...(options.storage && { storage: options.storage }),
+      ...(options.arithmetic && { arithmetic: options.arithmetic }),
       ...readChatOptions(options),
       batchSize: options.batchSize,
       ...readBits(options),

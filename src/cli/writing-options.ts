@@ -2,7 +2,13 @@
 
 import { type Command, Option } from "commander";
 import type { GeneratorOptions } from "../core/decoding/batch-generator.ts";
-import { storages } from "../core/models/linear.ts";
+import { type Storage, storages } from "../core/models/linear.ts";
+import {
+  type Arithmetic,
+  type ArithmeticChoice,
+  arithmetics,
+  chooseArithmetic,
+} from "../node/decoding/arithmetic.ts";
 import type { DeviceChoice } from "../node/decoding/generate.ts";
 import { checkDevice, type DeviceName, deviceNames, openDevice } from "../node/runtime/onnx-runtime.ts";
 import { parseNumber, parseWhole } from "./arguments.ts";
@@ -43,7 +49,7 @@ export function addSamplingOptions(
 /** Adds --storage, --bits and --exact. */
 export function addWeightOptions(command: Command): Command {
   return command
-    .addOption(new Option("--storage <kind>", "how weights are kept").choices(storages).default("float32"))
+    .addOption(new Option("--storage <kind>", "how weights are kept (default: float32)").choices(storages))
     .addOption(
       new Option(
         "--bits <n>",
@@ -51,6 +57,16 @@ export function addWeightOptions(command: Command): Command {
       ).choices(["4", "8"]),
     )
     .addOption(new Option("--exact", "write with the weights as they are kept").conflicts("bits"));
+}
+
+/** Adds --arithmetic. */
+export function addArithmeticOption(command: Command): Command {
+  return command.addOption(
+    new Option(
+      "--arithmetic <kind>",
+      "int8: keep weights in int8, and read prompts and scored texts by products of integers, on the CPU (default: float32)",
+    ).choices(arithmetics),
+  );
 }
 
 /** Adds --device. */
@@ -64,6 +80,14 @@ export function addDeviceOption(command: Command): Command {
 export async function readDevice({ device }: { readonly device?: DeviceName }): Promise<DeviceChoice> {
   if (device === undefined) return {};
   return { device: await checkDevice(openDevice(device)) };
+}
+
+/** What --storage and --arithmetic say, of a device. @throws InputError as {@link chooseArithmetic}. */
+export function readArithmetic(
+  { device = openDevice("cpu") }: DeviceChoice,
+  { storage, arithmetic }: { readonly storage?: Storage; readonly arithmetic?: Arithmetic },
+): Promise<ArithmeticChoice> {
+  return chooseArithmetic(device, { ...(storage && { storage }), ...(arithmetic && { arithmetic }) });
 }
 
 /** What --bits and --exact say. */

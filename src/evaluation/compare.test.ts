@@ -56,6 +56,7 @@ function write(
         target,
         arguments: { gen_args_0: { arg_0: asked, arg_1: { until: ["\n"] } } },
         resps: [[`answer worth ${acc}`]],
+        filtered_resps: [`answer worth ${acc}`],
         filter: "none",
         doc_hash: doc,
         prompt_hash: asked,
@@ -300,6 +301,19 @@ test("runs of the same model are noted", async () => {
   expect((await compare(folder("float32"), folder("nf4"))).notes).toEqual([]);
 });
 
+test("choices agree by which is the likeliest, whatever their likelihoods", async () => {
+  const { agreements } = await compare(before, after);
+  for (const { items, same, share } of agreements) expect(share.value).toBe(same / items);
+  expect(Object.fromEntries(agreements.map(({ task, filter, same }) => [`${task},${filter}`, same]))).toEqual(
+    {
+      "sums_large,none": 19,
+      "sums_small,none": 21,
+      "sums_written,strict-match": 14,
+      "sums_written,whole": 14,
+    },
+  );
+});
+
 describe("the report", () => {
   const runs = () => compare(write({ my_task: [0, 1, 0, 0, 1] }), write({ my_task: [1, 0, 1, 0, 1] }));
 
@@ -310,6 +324,9 @@ describe("the report", () => {
     expect(text).toContain("\nmy_task, acc: no difference shown: 20.0 points higher");
     expect(text).toContain("10,000 resamples of the items (seed 0)");
     expect(text).not.toContain("──");
+    expect(text).toContain(
+      "\nmy_task: the same answer to 2 of 5 items, 40.0 %, 95 % interval 11.8 to 76.9.\n",
+    );
     const withFlips = toText(comparison, 1);
     expect(withFlips.match(/──.*/g)).toEqual([
       "── my_task, acc, item 0: fixed",

@@ -10,7 +10,7 @@ import { type Estimate, wilsonInterval } from "../statistics/wilson.ts";
 import { toMarkdown } from "./comparison-report.ts";
 import { readEvaluation } from "./evaluation-folder.ts";
 import { mean } from "./metrics/aggregations.ts";
-import { type ItemPair, pairEvaluations } from "./paired-items.ts";
+import { type ItemPair, type PairedEvaluations, pairEvaluations } from "./paired-items.ts";
 import { aggregationOf, collectPairedScores, type PairedScore } from "./paired-scores.ts";
 
 export interface CompareOptions {
@@ -44,11 +44,24 @@ export interface ComparedScores {
   readonly after: Run;
   /** Of tasks and groups, each group before its tasks. */
   readonly scores: readonly ScoreComparison[];
+  /** How often both gave the same answers, by task and filter. */
+  readonly agreements: readonly Agreement[];
   /** Sentences on what was left out or must be kept in mind. */
   readonly notes: readonly string[];
   /** Number of resamples of the bootstrap, and of random signs of the sign-flip test. */
   readonly resamples: number;
   readonly seed: number;
+}
+
+/** To how many of a task's items both runs gave the same answer: the same likeliest choice, or the same text. */
+export interface Agreement {
+  readonly task: string;
+  /** "none" if answers are not filtered. */
+  readonly filter: string;
+  readonly items: number;
+  readonly same: number;
+  /** Same answers of all, with Wilson's interval. */
+  readonly share: Estimate;
 }
 
 export interface Run {
@@ -129,11 +142,31 @@ export async function compare(
     before: { path: first.path, model: first.model },
     after: { path: second.path, model: second.model },
     scores: judge(scores, seed),
+    agreements: findAgreements(paired),
     notes,
     resamples: defaultResamples,
     seed,
   };
   return { ...compared, toMarkdown: () => toMarkdown(compared) };
+}
+
+function findAgreements({ tasks }: PairedEvaluations): Agreement[] {
+  return [...tasks].flatMap(([task, { pairs }]) =>
+    [...pairs].flatMap(([filter, all]) => {
+      const answered = all.filter(
+        ({ before, after }) => before.given !== undefined && after.given !== undefined,
+      );
+      if (answered.length === 0) return [];
+      const isSame = answered.map(({ before, after }) => Number(before.given === after.given));
+      return [
+        {
+          ...{ task, filter, items: answered.length },
+          same: sum(isSame),
+          share: estimateShare(Float64Array.from(isSame)),
+        },
+      ];
+    }),
+  );
 }
 
 function select(

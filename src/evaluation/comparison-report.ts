@@ -2,7 +2,7 @@
 
 import { type Paint, plain } from "../node/colours.ts";
 import type { Estimate } from "../statistics/wilson.ts";
-import type { ComparedScores, Run, ScoreComparison } from "./compare.ts";
+import type { Agreement, ComparedScores, Run, ScoreComparison } from "./compare.ts";
 import type { ItemPair } from "./paired-items.ts";
 
 const headings = [
@@ -36,6 +36,7 @@ export function toText(compared: ComparedScores, flips = 0, paint: Paint = plain
     [`before: ${describeRun(compared.before)}`, `after:  ${describeRun(compared.after)}`],
     table,
     compared.scores.map((score) => `${nameOf(score)}: ${describePainted(score)}`),
+    compared.agreements.map(describeAgreement),
     ...compared.scores.flatMap((score) => listFlips(score, flips).map(describeFlip)),
     compared.notes.map((note) => `${paint("warning", "Note:")} ${note}`),
     explainMethods(compared).map((line) => paint("aside", line)),
@@ -63,6 +64,7 @@ export function toMarkdown(compared: ComparedScores): string {
         (score) => `**${escapeMarkdown(nameOf(score))}**: ${escapeMarkdown(describeScore(score))}`,
       ),
     ),
+    toList(compared.agreements.map((agreement) => escapeMarkdown(describeAgreement(agreement)))),
     toList(compared.notes.map((note) => `Note: ${escapeMarkdown(note)}`)),
     explainMethods(compared).map(escapeMarkdown).join("\n"),
   ];
@@ -71,7 +73,7 @@ export function toMarkdown(compared: ComparedScores): string {
 
 /** The comparison as plain data: items by task and docId, and up to `flips` of them each way with prompt and answers. */
 export function toPlain(compared: ComparedScores, flips = 0): object {
-  const { before, after, scores, notes, resamples, seed } = compared;
+  const { before, after, scores, agreements, notes, resamples, seed } = compared;
   const identify = (pairs: readonly ItemPair[] | undefined) =>
     pairs?.map((pair) => ({ task: pair.task, docId: pair.before.docId }));
   return {
@@ -94,10 +96,16 @@ export function toPlain(compared: ComparedScores, flips = 0): object {
         })),
       }),
     })),
+    agreements,
     notes,
     resamples,
     seed,
   };
+}
+
+function describeAgreement({ task, filter, items, same, share }: Agreement): string {
+  const [value, low, high] = [share.value, share.low, share.high].map((part) => (100 * part).toFixed(1));
+  return `${task}${filter === "none" ? "" : ` (${filter})`}: the same answer to ${same} of ${items} items, ${value} %, 95 % interval ${low} to ${high}.`;
 }
 
 /** One score's comparison in a sentence, such as "better by 4.1 points, 95 % interval 1.2 to 7.0, p = 0.006; …". */

@@ -60,6 +60,8 @@ export interface RecordedItem {
   readonly target: string;
   /** What the model answered, for people to read: a text, or the log-likelihood of each choice in nats. */
   readonly answer: string;
+  /** What the answer comes to: the number of the likeliest choice, or the text that its filter leaves; undefined of texts that are scored. */
+  readonly given: string | undefined;
   /** Of how many choices one is correct; undefined if there are none. */
   readonly choices: number | undefined;
   /** By metric. */
@@ -103,6 +105,7 @@ const sampleSchema = z.looseObject({
   target: z.unknown(),
   arguments: listOf(listOf(z.unknown())),
   resps: z.array(z.unknown()),
+  filtered_resps: z.array(z.unknown()).default([]),
 });
 
 type Sample = z.infer<typeof sampleSchema>;
@@ -238,6 +241,7 @@ function toItem(sample: Sample): RecordedItem {
     prompt: String(requests[0]?.[0] ?? ""),
     target: String(sample.target),
     answer: describeAnswer(requests, sample.resps),
+    given: findGiven(requests, sample),
     choices: requests.length > 1 && asksLikelihoods(requests) ? requests.length : undefined,
     scores: new Map(
       Object.entries(sample).flatMap(([key, value]) => {
@@ -263,13 +267,31 @@ function asksLikelihoods(requests: readonly unknown[][]): boolean {
   return typeof requests[0]?.[1] === "string";
 }
 
+function isWritten(requests: readonly unknown[][]): boolean {
+  return typeof requests[0]?.[1] === "object";
+}
+
+function logLikelihoodOf(answers: unknown): number {
+  const answer = Array.isArray(answers) ? answers[0] : answers;
+  return Number(Array.isArray(answer) ? answer[0] : answer);
+}
+
+function findGiven(requests: readonly unknown[][], { resps, filtered_resps }: Sample): string | undefined {
+  if (!asksLikelihoods(requests)) {
+    const [text] = filtered_resps;
+    return isWritten(requests) && typeof text === "string" ? text : undefined;
+  }
+  if (requests.length === 1) return undefined;
+  const logLikelihoods = resps.map(logLikelihoodOf);
+  return String(logLikelihoods.indexOf(Math.max(...logLikelihoods)));
+}
+
 /** `requests` are [context, continuation] where likelihoods are asked, and [context, settings] or [text] of others. */
 function describeAnswer(requests: readonly unknown[][], resps: readonly unknown[]): string {
   const firsts = resps.map((answers) => (Array.isArray(answers) ? answers[0] : answers));
   if (!asksLikelihoods(requests)) return String(firsts[0]);
-  const choices = firsts.map((answer, i) => {
-    const logLikelihood = Number(Array.isArray(answer) ? answer[0] : answer);
-    return `${String(requests[i]?.[1]).trim()}: ${logLikelihood.toFixed(2)}`;
-  });
+  const choices = resps.map(
+    (answers, i) => `${String(requests[i]?.[1]).trim()}: ${logLikelihoodOf(answers).toFixed(2)}`,
+  );
   return choices.join(", ");
 }

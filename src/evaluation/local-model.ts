@@ -24,7 +24,7 @@ import { encodePair, encodeText, encodeWindows } from "./request-encoding.ts";
 import { groupSequences, type SequenceScore, scoreSequences, type TokenSequence } from "./scoring.ts";
 
 /** How texts are written: by default exactly if the storage allows, and 16 at a time. */
-export type LocalModelOptions = Pick<GeneratorOptions, "batchSize" | "bits"> & DeviceChoice;
+export type LocalModelOptions = Pick<GeneratorOptions, "batchSize" | "bits" | "inputBits"> & DeviceChoice;
 
 export interface LocalModel extends LanguageModel {
   answerSome: NonNullable<LanguageModel["answerSome"]>;
@@ -69,11 +69,16 @@ interface Group {
  * await model.release();
  */
 export function createLocalModel(model: AdaptedModel, options: LocalModelOptions = {}): LocalModel {
-  const { batchSize = 16, bits, device = openDevice("cpu") } = options;
+  const { batchSize = 16, bits, inputBits, device = openDevice("cpu") } = options;
+  const arithmetic = inputBits ? { inputBits } : {};
   const { config, tokenizer } = model;
   const maxLength = longestCachedText(config);
-  const decoder = createDecoder(device, model, model.adapter ?? noAdapter);
-  const generator = createGenerator(device, model, { batchSize, ...(bits !== undefined && { bits }) });
+  const decoder = createDecoder(device, model, model.adapter ?? noAdapter, arithmetic);
+  const generator = createGenerator(device, model, {
+    batchSize,
+    ...(bits !== undefined && { bits }),
+    ...arithmetic,
+  });
   const tokenCounts = { scored: 0, generated: 0 };
 
   const score = (

@@ -1,6 +1,7 @@
 /** @file What identifies a model whose answers are kept: the files that it is computed from. */
 
 import type { GeneratorOptions } from "../core/decoding/batch-generator.ts";
+import type { Arithmetic } from "../node/decoding/arithmetic.ts";
 import { hashFiles } from "../node/models/hash-files.ts";
 import type { DeviceName } from "../node/runtime/onnx-runtime.ts";
 
@@ -19,6 +20,8 @@ export interface ModelIdentity {
   /** How its weights are kept, such as "float32". */
   readonly storage: string;
   readonly bits: Bits;
+  /** In which arithmetic texts are read. Default: in float32. */
+  readonly arithmetic?: Exclude<Arithmetic, "float32">;
   /** Where it is computed, since devices round otherwise. Default: the CPU. */
   readonly device?: Exclude<DeviceName, "cpu">;
   readonly adapter: { readonly path: string; readonly sha256: string } | null;
@@ -31,14 +34,22 @@ export async function identifyModel(
     storage,
     bits,
     adapter,
+    arithmetic = "float32",
     device = "cpu",
-  }: { storage: string; bits: Bits; adapter: string | undefined; device?: DeviceName },
+  }: {
+    storage: string;
+    bits: Bits;
+    adapter: string | undefined;
+    arithmetic?: Arithmetic | undefined;
+    device?: DeviceName;
+  },
 ): Promise<ModelIdentity> {
   return {
     name: model.name,
     sha256: await hashFiles(model.path),
     storage,
     bits,
+    ...(arithmetic !== "float32" && { arithmetic }),
     ...(device !== "cpu" && { device }),
     adapter: adapter === undefined ? null : { path: adapter, sha256: await hashFiles(adapter) },
   };

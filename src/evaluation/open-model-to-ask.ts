@@ -7,6 +7,7 @@ import { adjustChat, type Model } from "../core/models/model.ts";
 import { printsDate } from "../core/tokenization/chat-template.ts";
 import { isoDay } from "../core/tokenization/strftime.ts";
 import { loadAdapter } from "../node/adapters/load-adapter.ts";
+import { type Arithmetic, chooseArithmetic } from "../node/decoding/arithmetic.ts";
 import { openModel } from "../node/models/open-model.ts";
 import { checkDevice, type DeviceName, openDevice } from "../node/runtime/onnx-runtime.ts";
 import type { LanguageModel } from "./language-model.ts";
@@ -22,8 +23,10 @@ export interface AskingOptions {
   readonly model: string;
   /** Folder of an adapter in PEFT's layout. */
   readonly adapter?: string;
-  /** How weights are kept. Default "float32". */
+  /** How weights are kept. Default "float32", or "int8" with that arithmetic. */
   readonly storage?: Storage;
+  /** In which arithmetic texts are read. Default "float32". */
+  readonly arithmetic?: Arithmetic;
   /** With which weights texts are written. Default: those that are kept, or 8 bits if these are quantized. */
   readonly bits?: Bits;
   /** Where it is computed. Default "cpu". */
@@ -63,8 +66,9 @@ export async function openModelToAsk(
 ): Promise<OpenedModel> {
   const address = parseServerAddress(options.model);
   if (address) return openServedModel(address, options);
-  const { storage = "float32", device: deviceName = "cpu" } = options;
+  const { device: deviceName = "cpu" } = options;
   const device = await checkDevice(openDevice(deviceName));
+  const { storage, ...arithmetic } = await chooseArithmetic(device, options);
   const base = await openModel(options.model, { storage });
   const adapted = options.adapter === undefined ? base : await loadAdapter(base, options.adapter);
   const { date = isoDay(new Date()) } = options;
@@ -80,11 +84,13 @@ export async function openModelToAsk(
     storage,
     bits,
     adapter: options.adapter,
+    arithmetic: options.arithmetic,
     device: deviceName,
   });
   const local = createLocalModel(model, {
     bits,
     device,
+    ...arithmetic,
     ...(options.batchSize !== undefined && { batchSize: options.batchSize }),
   });
   return {

@@ -48,6 +48,9 @@ export interface EvaluationIdentity {
   readonly adapter: string | null;
   readonly storage: string;
   readonly bits: Bits;
+  /** Where it is not in float32, or not on the CPU. */
+  readonly arithmetic?: string;
+  readonly device?: string;
   readonly settings: EvaluationSettings;
   /** Each task's version and the hash of its prompts, by its name. */
   readonly tasks: Readonly<Record<string, readonly [version: string, promptHash: string]>>;
@@ -64,6 +67,8 @@ export function identifyEvaluation(
     adapter: model.adapter?.sha256 ?? null,
     storage: model.storage,
     bits: model.bits,
+    ...(model.arithmetic && { arithmetic: model.arithmetic }),
+    ...(model.device && { device: model.device }),
     settings,
     tasks: Object.fromEntries(tasks.map((task) => [task.name, [task.version, task.promptHash]])),
   };
@@ -85,6 +90,8 @@ const labels: Readonly<Record<keyof EvaluationIdentity, string>> = {
   adapter: "adapter",
   storage: "storage of the weights",
   bits: "number of bits for writing",
+  arithmetic: "arithmetic",
+  device: "device",
   settings: "set of options",
   tasks: "set of tasks or prompts",
 };
@@ -161,7 +168,10 @@ export function writeResults(
 }
 
 /** The file in which a model's answers are kept for other evaluations. */
-export function answerCache({ slimtune, model, adapter, storage, bits }: EvaluationIdentity): string {
-  const hash = createHash("sha256").update(JSON.stringify([slimtune, model, adapter, storage, bits]));
+export function answerCache(identity: EvaluationIdentity): string {
+  const { slimtune, model, adapter, storage, bits, arithmetic, device } = identity;
+  const computed = arithmetic || device ? [{ arithmetic, device }] : [];
+  const key = JSON.stringify([slimtune, model, adapter, storage, bits, ...computed]);
+  const hash = createHash("sha256").update(key);
   return cachePath("answers", `${hash.digest("hex")}.jsonl`);
 }

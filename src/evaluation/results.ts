@@ -108,6 +108,7 @@ export function describeResults(
         pretrained: model.name,
         ...(model.adapter && { peft: model.adapter.path }),
         storage: model.storage,
+        ...(model.arithmetic && { arithmetic: model.arithmetic }),
       },
       batch_size: context.batchSize,
       batch_sizes: [],

@@ -41,14 +41,16 @@ export function checkServedOptions(
     readonly chatTemplate?: string | undefined;
     readonly storage?: Storage | undefined;
     readonly bits?: Bits | undefined;
+    readonly arithmetic?: unknown;
     readonly device?: unknown;
   },
 ): void {
-  const { adapter, chatTemplate, storage = "float32", bits, device } = options;
+  const { adapter, chatTemplate, storage = "float32", bits, arithmetic, device } = options;
   const given = [
     ...(adapter === undefined ? [] : ["adapter"]),
     ...(chatTemplate === undefined ? [] : ["chat template"]),
     ...(storage === "float32" && bits === undefined ? [] : ["weights"]),
+    ...(arithmetic === undefined ? [] : ["arithmetic"]),
     ...(device === undefined ? [] : ["device"]),
   ];
   if (given.length === 0) return;

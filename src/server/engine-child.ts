@@ -6,6 +6,7 @@ import { InputError } from "../core/errors.ts";
 import { toFailure } from "../core/failure.ts";
 import type { Model } from "../core/models/model.ts";
 import { loadAdapter } from "../node/adapters/load-adapter.ts";
+import { chooseArithmetic } from "../node/decoding/arithmetic.ts";
 import { createGenerator } from "../node/decoding/generate.ts";
 import { openModel } from "../node/models/open-model.ts";
 import { printWarnings } from "../node/print-warnings.ts";
@@ -35,16 +36,26 @@ process.on("disconnect", () => process.exit());
 const {
   model: name,
   adapters,
-  storage,
+  storage: kept,
+  arithmetic,
   device: deviceName = "cpu",
   ...options
 } = JSON.parse(process.argv[2]!) as EngineOptions;
 try {
   const device = await checkDevice(openDevice(deviceName));
-  const model = await openModel(name, storage === undefined ? {} : { storage });
+  const { storage, ...choice } = await chooseArithmetic(device, {
+    ...(kept && { storage: kept }),
+    ...(arithmetic && { arithmetic }),
+  });
+  const model = await openModel(name, { storage });
   const loaded: [id: string, adapter: Adapter][] = [];
   for (const [id, folder] of Object.entries(adapters)) loaded.push([id, await loadShared(model, folder)]);
-  const generator = createGenerator(model, { ...options, device, adapters: Object.fromEntries(loaded) });
+  const generator = createGenerator(model, {
+    ...options,
+    ...choice,
+    device,
+    adapters: Object.fromEntries(loaded),
+  });
   hostGenerator(port, generator, async () => {
     await generator.close();
     process.disconnect();

@@ -6,6 +6,7 @@ import type { GeneratorOptions } from "../core/decoding/batch-generator.ts";
 import type { Generator } from "../core/decoding/generator.ts";
 import { toError } from "../core/failure.ts";
 import type { Storage } from "../core/models/linear.ts";
+import type { Arithmetic } from "../node/decoding/arithmetic.ts";
 import type { DeviceName } from "../node/runtime/onnx-runtime.ts";
 import {
   connectGenerator,
@@ -20,8 +21,10 @@ export interface EngineOptions extends Pick<GeneratorOptions, "batchSize" | "bit
   readonly model: string;
   /** Folders of the adapters, by the names under which they are asked for. */
   readonly adapters: Readonly<Record<string, string>>;
-  /** How the linear weights are kept. */
+  /** How the linear weights are kept. Default "float32", or "int8" with that arithmetic. */
   readonly storage?: Storage;
+  /** In which arithmetic prompts are read. Default "float32". */
+  readonly arithmetic?: Arithmetic;
   /** Where to compute. Default "cpu". */
   readonly device?: DeviceName;
 }

@@ -6,6 +6,7 @@ import { longestCachedText } from "../engine/layer-context.ts";
 import { InputError } from "../errors.ts";
 import { giveWay } from "../event-loop.ts";
 import type { BitWidth } from "../graph/operators/integer-matmul.ts";
+import type { InputBits } from "../graph/operators/rounded-products.ts";
 import type { ModelWeights } from "../models/weights.ts";
 import { createRandom } from "../random.ts";
 import type { Device } from "../runtime/device.ts";
@@ -47,6 +48,8 @@ export interface GeneratorOptions {
    * Default: {@link defaultBits}.
    */
   readonly bits?: BitWidth | "exact";
+  /** Bits to which inputs of int8 weights are rounded where prompts are read; see {@link DecoderOptions.inputBits}. */
+  readonly inputBits?: InputBits;
 }
 
 /** A model, as far as its weights are kept in some form. */
@@ -121,7 +124,13 @@ interface Lane {
 export function createGenerator(
   device: Device,
   model: AdaptedModel,
-  { adapters = {}, batchSize = 8, keptBytes = 2 ** 30, bits = defaultBits(model) }: GeneratorOptions = {},
+  {
+    adapters = {},
+    batchSize = 8,
+    keptBytes = 2 ** 30,
+    bits = defaultBits(model),
+    inputBits,
+  }: GeneratorOptions = {},
 ): LocalGenerator {
   const { config, tokenizer } = model;
   const context = longestCachedText(config);
@@ -142,7 +151,10 @@ export function createGenerator(
           ? adapters[name]
           : undefined;
     if (!adapter) throw new InputError(`There is no adapter "${name}".`);
-    const decoder = createDecoder(device, model, adapter, bits === "exact" ? {} : { stepBits: bits });
+    const decoder = createDecoder(device, model, adapter, {
+      ...(bits !== "exact" && { stepBits: bits }),
+      ...(inputBits && { inputBits }),
+    });
     const lane: Lane = { rows: createRows(decoder), decoder, queue: [], active: [], beginning: undefined };
     lanes.set(key, lane);
     return lane;

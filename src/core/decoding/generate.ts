@@ -20,6 +20,8 @@ export interface GenerateOptions extends SamplingOptions {
   readonly onText?: (text: string) => void;
   /** How weights are kept for writing; see {@link GeneratorOptions}. */
   readonly bits?: GeneratorOptions["bits"];
+  /** In which arithmetic the prompt is read; see {@link GeneratorOptions}. */
+  readonly inputBits?: GeneratorOptions["inputBits"];
 }
 
 /**
@@ -36,11 +38,12 @@ export async function generate(
   device: Device,
   model: AdaptedModel,
   prompt: string,
-  { bits, ...options }: GenerateOptions = {},
+  { bits, inputBits, ...options }: GenerateOptions = {},
 ): Promise<string> {
   const generator = createGenerator(device, model, {
     batchSize: 1,
     ...(bits !== undefined && { bits }),
+    ...(inputBits && { inputBits }),
   });
   try {
     return await continueText(generator, model, prompt, options);

@@ -13,6 +13,7 @@ import {
   normName,
 } from "../architectures/modules.ts";
 import type { BitWidth } from "../graph/operators/integer-matmul.ts";
+import type { InputBits } from "../graph/operators/rounded-products.ts";
 import { blockwiseWeights, readStoredWeight, type StoredWeight, storedWeight } from "../models/linear.ts";
 import { gatherRows, wholeOf } from "../models/matrix-rows.ts";
 import type { ModelWeights } from "../models/weights.ts";
@@ -49,6 +50,11 @@ export interface DecoderOptions {
    * for few rows, and not the same model: differences of the logits grow with fewer bits. Default: the weights as they are.
    */
   readonly stepBits?: BitWidth;
+  /**
+   * Bits to which the inputs of int8 weights are rounded by token in {@link Decoder.extend}, so that these products are computed in
+   * integers. Default: they are computed in float32.
+   */
+  readonly inputBits?: InputBits;
 }
 
 /** What follows from new tokens. */
@@ -123,7 +129,7 @@ export function createDecoder(
   device: Device,
   { config, weights }: { readonly config: ModelConfig; readonly weights: ModelWeights },
   { adaptation, parameters }: Adapter,
-  { stepBits }: DecoderOptions = {},
+  { stepBits, inputBits }: DecoderOptions = {},
 ): Decoder {
   const programs = createProgramCache(device);
   const { compileOnce, release } = programs;
@@ -149,7 +155,7 @@ export function createDecoder(
   const headDtype = table.dtype as "float32" | "float16";
 
   const asStored: WeightSource = (name, outFeatures, inFeatures) =>
-    storedWeight(`0.${name}`, outFeatures, inFeatures, weights.storage);
+    storedWeight(`0.${name}`, outFeatures, inFeatures, weights.storage, inputBits);
   /** One block at a time, by the same program where blocks are alike. */
   const singleBlocks = ({ plans, parameters }: PreparedAdapters): Span[] =>
     plans.map((plan, layer) => ({

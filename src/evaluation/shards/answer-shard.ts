@@ -71,6 +71,7 @@ async function openModelOf({
   model,
   adapter,
   storage,
+  arithmetic,
   bits,
   device,
   batch_size: batchSize,
@@ -78,7 +79,7 @@ async function openModelOf({
 }: ShardsConfig) {
   const { local, identity, release } = await openModelToAsk(
     {
-      ...{ model, storage, bits, device },
+      ...{ model, storage, arithmetic, bits, device },
       ...(adapter !== null && { adapter }),
       ...(batchSize !== null && { batchSize }),
     },

@@ -78,6 +78,7 @@ export function shardedModel(model: LocalModel, options: ShardedModelOptions): L
       adapter: identity.adapter?.path ?? null,
       adapter_sha256: identity.adapter?.sha256 ?? null,
       storage: identity.storage as ShardsConfig["storage"],
+      arithmetic: identity.arithmetic ?? "float32",
       bits: identity.bits,
       device: identity.device ?? "cpu",
       batch_size: options.batchSize ?? null,

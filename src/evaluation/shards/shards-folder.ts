@@ -8,6 +8,7 @@ import { InputError } from "../../core/errors.ts";
 import { parseJson } from "../../core/formats/json-document.ts";
 import { storages } from "../../core/models/linear.ts";
 import { parseFields } from "../../core/parse-fields.ts";
+import { arithmetics } from "../../node/decoding/arithmetic.ts";
 import { readWhole } from "../../node/files/read.ts";
 import { readJson } from "../../node/files/structured.ts";
 import { makeFolder, remove, writeInParts, writeWhole } from "../../node/files/write.ts";
@@ -28,6 +29,7 @@ const shardsSchema = z.strictObject({
   adapter: z.string().nullable(),
   adapter_sha256: sha256.nullable(),
   storage: z.enum(storages),
+  arithmetic: z.enum(arithmetics),
   bits: z.union([z.literal(4), z.literal(8), z.literal("exact")]) satisfies z.ZodType<Bits>,
   device: z.enum(deviceNames),
   /** Texts that are written at a time; null for the usual number. */

@@ -5,9 +5,9 @@
  */
 
 import { apply, constant, type Operator, scalar, type Tensor, withDerivative } from "../tensor.ts";
-import { abs, add, cast, mul, sub } from "./elementwise.ts";
+import { abs, add, cast, mul } from "./elementwise.ts";
 import type { Int8Operand } from "./int8.ts";
-import { flattenRows } from "./matmul.ts";
+import { flattenRows, matmul } from "./matmul.ts";
 import { expandLike, reshape, transpose, unflattenRows } from "./movement.ts";
 import { reduceMax } from "./reduction.ts";
 
@@ -34,8 +34,6 @@ interface RoundedRows {
   /** float32 [rows, 1] */
   readonly scales: Tensor;
   readonly zeroPoint: number;
-  /** What rounding leaves over, of x's shape. */
-  readonly remainder: Tensor;
 }
 
 /** Tensors that are multiplied by several weights are rounded once. A graph is for a device, and so for one number of bits. */
@@ -52,9 +50,59 @@ function roundRows(x: Tensor, bits: InputBits): RoundedRows {
   const scaleOfRow = reshape(scales, [rows.shape[0]!]);
   const zeroPoints = cast(expandLike(scalar(zeroPoint), scaleOfRow), "uint8");
   const codes = apply(quantizeLinear, [rows, scaleOfRow, zeroPoints], { axis: 0 })[0]!;
-  const roundedRows = mul(sub(cast(codes, "float32"), scalar(zeroPoint)), scales);
-  const result = { codes, scales, zeroPoint, remainder: sub(x, unflattenRows(roundedRows, x)) };
+  const result = { codes, scales, zeroPoint };
   rounded.set(x, result);
+  return result;
+}
+
+/** Columns that {@link divideColumns} keeps apart: no more than these, and no more than a quarter of all. */
+const largestColumns = 32;
+
+const topK: Operator = {
+  onnx: { type: "TopK" },
+  infer: ([, count]) => [
+    { dtype: "float32", shape: [Number((count!.source as { data: BigInt64Array }).data[0])] },
+    { dtype: "int64", shape: [Number((count!.source as { data: BigInt64Array }).data[0])] },
+  ],
+};
+
+const gatherColumns: Operator = {
+  onnx: { type: "Gather" },
+  infer: ([x, places]) => [{ dtype: x!.dtype, shape: [x!.shape[0]!, places!.shape[0]!] }],
+};
+
+/** Columns of x [rows, K] chosen by `places` (int64 [k]): [rows, k]. */
+function columnsAt(x: Tensor, places: Tensor): Tensor {
+  return apply(gatherColumns, [x, places], { axis: 1 })[0]!;
+}
+
+const scatterElements: Operator = { onnx: { type: "ScatterElements" }, infer: ([x]) => [x!] };
+
+/** x [rows, K] in two parts, whose sum it is. */
+interface DividedColumns {
+  /** x with zeros in the columns of the largest magnitudes. */
+  readonly rest: Tensor;
+  /** int64 [k]: these columns' places. */
+  readonly places: Tensor;
+  /** These columns, [rows, k]. */
+  readonly largest: Tensor;
+}
+
+const divided = new WeakMap<Tensor, DividedColumns>();
+
+function divideColumns(x: Tensor): DividedColumns {
+  const known = divided.get(x);
+  if (known) return known;
+  const rows = flattenRows(x);
+  const width = rows.shape[1] as number;
+  const count = Math.max(1, Math.min(largestColumns, width >> 2));
+  const countTensor = constant("int64", [1], BigInt64Array.of(BigInt(count)));
+  const places = apply(topK, [reduceMax(abs(rows), [0]), countTensor], { axis: 0 })[1]!;
+  const ones = constant("float32", [width], new Float32Array(width).fill(1));
+  const zeros = constant("float32", [count], new Float32Array(count));
+  const mask = apply(scatterElements, [ones, places, zeros], { axis: 0 })[0]!;
+  const result = { rest: mul(rows, mask), places, largest: columnsAt(rows, places) };
+  divided.set(x, result);
   return result;
 }
 
@@ -79,13 +127,15 @@ function multiply(x: Tensor, b: Tensor, bits: InputBits, scales = scalar(1)): Te
 }
 
 /**
- * x W^T for x [..., in] and an int8 weight W [out, in], computed in integers: x is rounded by row, and so is what this leaves over, since
- * single features of x may be many times as large as the others. For the derivative the scales of W's rows are folded into dY, which is
- * rounded by row once (docs/decisions/integer-arithmetic.md).
+ * x W^T for x [..., in] and an int8 weight W [out, in], computed in integers: x is rounded by row, without the columns of its largest
+ * magnitudes, since single features may be many times as large as the others; these are multiplied in float32 (LLM.int8(), Dettmers et
+ * al. 2022, which takes those beyond a threshold). For the derivative the scales of W's rows are folded into dY, which is rounded by row
+ * (docs/decisions/integer-arithmetic.md).
  */
 export function matmulRounded(x: Tensor, { codes, scales }: Int8Operand, bits: InputBits): Tensor {
-  const columns = transpose(codes, [1, 0]);
-  const { remainder } = roundRows(x, bits);
-  const product = add(multiply(x, columns, bits, scales), multiply(remainder, columns, bits, scales));
+  const { rest, places, largest } = divideColumns(x);
+  const ofRest = multiply(rest, transpose(codes, [1, 0]), bits, scales);
+  const columns = mul(cast(columnsAt(codes, places), "float32"), reshape(scales, [...scales.shape, 1]));
+  const product = unflattenRows(add(ofRest, matmul(largest, columns, { transB: true })), x);
   return withDerivative([x], [product], (_node, [dy]) => [multiply(mul(dy!, scales), codes, bits)])[0]!;
 }
