@@ -18,6 +18,7 @@
  * | DELETE /runs/:id              | `{ name }`, as a check  | 204                                                          |
  * | GET /jobs                     |                         | {@link Job}[]                                                |
  * | POST /jobs                    | {@link JobRequest}      | {@link Job}, 201                                             |
+ * | POST /command                 | {@link JobRequest}      | `{ command }` of the job, which is checked and not started   |
  * | POST /jobs/:id/stop           |                         | {@link Job}                                                  |
  * | DELETE /jobs/:id              |                         | 204; only of one that has ended                              |
  * | GET /tasks                    |                         | {@link TaskInfo}[]                                           |
@@ -25,6 +26,7 @@
  * | GET /comparison?before=&after= | ids of evaluations     | {@link Comparison}                                           |
  * | GET /reports                  |                         | {@link ReportSummary}[]                                      |
  * | GET /reports/:id/page         |                         | the report's own HTML, without scripts, to be framed         |
+ * | GET /reports/:id/trees?problem= | its number in its task, from 0 | {@link ShownTrees}[] of a search                    |
  * | POST /talk                    | {@link TalkRequest}     | {@link Talk}; the engine may still be loading                |
  * | POST /talk/v1/chat/completions | as OpenAI's            | as OpenAI's, streamed or not, of the engine that is open     |
  */
@@ -179,7 +181,16 @@ export type JobRequest =
       readonly limit?: number;
       readonly name: string;
     }
-  | { readonly kind: "export"; readonly run: Id; readonly format: ExportFormat; readonly name: string }
+  | {
+      readonly kind: "export";
+      readonly run: Id;
+      readonly format: ExportFormat;
+      /** How a GGUF model's matrices are stored, such as "q4_k_m"; of the format "gguf" alone. */
+      readonly type?: string;
+      /** "scalar" or "head"; of the format "adapter", which needs it. */
+      readonly gate?: string;
+      readonly name: string;
+    }
   | { readonly kind: "merge"; readonly run: Id; readonly name: string }
   | { readonly kind: "push"; readonly run: Id; readonly repository: string; readonly isPrivate: boolean };
 
@@ -239,14 +250,21 @@ export interface Comparison {
     readonly low: number;
     readonly high: number;
     readonly p: number;
+    /** By Holm's method over the scores of its family. */
+    readonly adjustedP: number;
+    /** Whether values lie within 0 and 1, so that a hundredth is called a point. */
+    readonly inPoints: boolean;
     readonly verdict: string;
     /** What `slimtune compare` says in a sentence. */
     readonly sentence: string;
   }[];
   readonly notes: readonly string[];
+  /** How intervals and p are computed, in sentences, as `slimtune compare` ends with. */
+  readonly methods: readonly string[];
   /** Items whose judgement changed. */
   readonly changed: readonly {
     readonly task: string;
+    readonly metric: string;
     readonly id: string;
     readonly isFixed: boolean;
     readonly question: string;
@@ -264,6 +282,14 @@ export interface ReportSummary {
   readonly kind: string;
   readonly changedAt: number;
   readonly isFinished: boolean;
+}
+
+/** What `slimtune show` tells of a problem and a strategy. */
+export interface ShownTrees {
+  readonly task: string;
+  readonly id: string;
+  readonly strategy: string;
+  readonly text: string;
 }
 
 export interface TalkRequest {
