@@ -13,7 +13,7 @@
  * | POST /estimate                | {@link GivenOptions}    | {@link Estimate}                                             |
  * | GET /runs                     |                         | {@link RunSummary}[]                                         |
  * | GET /runs/:id                 |                         | {@link RunDetail}                                            |
- * | GET /runs/:id/curves?after=   | lines known already     | {@link Curves}                                               |
+ * | GET /runs/:id/curves?after=   | position known already  | {@link Curves}                                               |
  * | PUT /runs/:id/note            | `{ note }`              | {@link RunSummary}                                           |
  * | DELETE /runs/:id              | `{ name }`, as a check  | 204                                                          |
  * | GET /jobs                     |                         | {@link Job}[]                                                |
@@ -158,15 +158,18 @@ export interface Sample {
 
 /** A run's metrics by column; values of one index belong together. */
 export interface Curves {
-  /** Lines of metrics.jsonl up to here, to be given as `after`. */
-  readonly lines: number;
+  /** How far metrics.jsonl was read, to be given as `after`. */
+  readonly position: string;
+  /** Whether these are all values, in place of those known: so at first, and when a run has gone on from a checkpoint. */
+  readonly isWhole: boolean;
   readonly step: readonly number[];
-  readonly loss: readonly number[];
-  readonly learningRate: readonly number[];
-  readonly tokensPerSecond: readonly number[];
-  readonly peakBytes: readonly number[];
+  /** Null where a value was no number, as a loss that has diverged. */
+  readonly loss: readonly (number | null)[];
+  readonly learningRate: readonly (number | null)[];
+  readonly tokensPerSecond: readonly (number | null)[];
+  readonly peakBytes: readonly (number | null)[];
   readonly evalStep: readonly number[];
-  readonly evalLoss: readonly number[];
+  readonly evalLoss: readonly (number | null)[];
 }
 
 export type JobRequest =
@@ -207,7 +210,7 @@ export interface Job {
   readonly createdAt: number;
   readonly startedAt?: number;
   readonly endedAt?: number;
-  /** The run that it writes, once there is one. */
+  /** The run that it writes, which may not be there yet, or that it reads. */
   readonly run?: Id;
   /** What it has written or failed with, in its last lines. */
   readonly output: readonly string[];
@@ -313,8 +316,8 @@ export type StudioEvent =
   | { readonly kind: "job-removed"; readonly id: Id }
   | { readonly kind: "run"; readonly run: RunSummary }
   | { readonly kind: "run-removed"; readonly id: Id }
-  /** There are new lines of a run's curves, to be asked for. */
-  | { readonly kind: "metrics"; readonly run: Id; readonly lines: number }
+  /** There is more of a run's curves, to be asked for. */
+  | { readonly kind: "metrics"; readonly run: Id }
   | { readonly kind: "sample"; readonly run: Id; readonly sample: Sample }
   /** Events between were lost: ask for everything anew. */
   | { readonly kind: "reload" };
