@@ -3,13 +3,14 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { ChatSettings } from "../core/tokenization/chat-template.ts";
 import { readWhole } from "../node/files/read.ts";
+import { optionHelp } from "../node/training/option-help.ts";
 import { chatTemplateText, day } from "../node/training/run-config.ts";
 
 /** Adds --chat-template and --date. */
 export function addChatOptions(command: Command): Command {
   return command
-    .option("--chat-template <file>", "Jinja template in place of the model's own", readTemplate)
-    .option("--date <day>", "day that the chat template prints as today's, such as 2025-01-31", parseDay);
+    .option("--chat-template <file>", optionHelp.chat_template, readTemplate)
+    .option("--date <day>", optionHelp.date, parseDay);
 }
 
 /** What --chat-template and --date say. */

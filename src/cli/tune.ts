@@ -15,6 +15,7 @@ import { fineTune, type RunResult } from "../node/training/fine-tune.ts";
 import { completeOptions } from "../node/training/initial-adapter.ts";
 import type { RunStepMetrics } from "../node/training/metrics-log.ts";
 import { openRun } from "../node/training/open-run.ts";
+import { optionHelp } from "../node/training/option-help.ts";
 import type { RunConfig, RunOptions } from "../node/training/run-config.ts";
 import type { RunEvents, RunPlan } from "../node/training/run-events.ts";
 import type { RunSample } from "../node/training/samples.ts";
@@ -65,7 +66,7 @@ export function addTuneCommands(program: Command): void {
 export function addTuning(command: Command, fixed: Partial<RunOptions> = {}): Command {
   command.option("--print-config", "print the complete configuration and stop");
   return addRunOptions(command)
-    .option("--out <folder>", "folder of the run")
+    .option("--out <folder>", optionHelp.out)
     .option("--json", "print one JSON object at the end instead of text")
     .action(async ({ printConfig, json, verbose: _, ...flags }) => {
       const { options: given, origin } = readRunOptions(flags, command);

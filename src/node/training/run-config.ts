@@ -28,7 +28,8 @@ export const chatTemplateText = z
 /** Such as "2025-01-31". */
 export const day = z.iso.date("it is not a day of the form 2025-01-31");
 
-const given = z.strictObject({
+/** The options of a run, as a person gives them. */
+export const givenOptions = z.strictObject({
   /** Folder of a Hugging Face model, a GGUF file, or a Hub id. */
   model: z.string().min(1),
   /** Branch, tag or commit of a Hub model. */
@@ -96,7 +97,7 @@ const given = z.strictObject({
 /** The options of all objectives. */
 const optionNames = Object.keys(objectiveOptions) as (keyof ObjectiveOptions)[];
 
-export const runConfigSchema = given.transform((config) => {
+export const runConfigSchema = givenOptions.transform((config) => {
   const method = methodOf(config.method);
   const objective = objectiveOf(config.objective);
   return {
@@ -110,7 +111,7 @@ export const runConfigSchema = given.transform((config) => {
 });
 
 /** A run's options as a person gives them: only `model`, `data` and `out` are required. */
-export type RunOptions = z.input<typeof given>;
+export type RunOptions = z.input<typeof givenOptions>;
 /** A run's options with every default filled in. */
 export type RunConfig = z.output<typeof runConfigSchema>;
 
