@@ -49,10 +49,17 @@ export interface StudioInfo {
 export interface RunOption {
   /** As in config.yaml, such as "learning_rate", or "lora.r" of a section. */
   readonly name: string;
-  readonly flag: string;
-  readonly kind: "choice" | "number" | "integer" | "boolean" | "text" | "list" | "mapping";
+  /** On the command line; undefined for what only config.yaml can say. */
+  readonly flag?: string;
+  /** "names" are a list, or one text that stands alone, such as "all-linear" or a regular expression. */
+  readonly kind: "choice" | "number" | "integer" | "boolean" | "text" | "list" | "names" | "mapping";
+  /** What a choice, or each entry of a list, may be; and words that may stand in a number's place. */
   readonly choices?: readonly string[];
+  /** What a list or a mapping holds, where that is numbers. */
+  readonly holds?: "number";
   readonly default?: unknown;
+  /** By method or objective, where they differ; learning rates are those of supervised tuning. */
+  readonly defaults?: Readonly<Record<string, unknown>>;
   readonly help: string;
   /** Shown before any search. */
   readonly isBasic: boolean;
