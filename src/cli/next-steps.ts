@@ -2,6 +2,7 @@
 
 import type { Command } from "commander";
 import type { Paint } from "../node/colours.ts";
+import { renderCommand } from "../node/command-line.ts";
 
 /** What somebody may want, and the command of slimtune for it, without its own name. */
 export type NextStep = readonly [purpose: string, words: readonly string[]];
@@ -10,8 +11,7 @@ export type NextStep = readonly [purpose: string, words: readonly string[]];
 export function renderNextSteps(steps: readonly NextStep[], paint: Paint): string {
   const width = Math.max(...steps.map(([purpose]) => purpose.length));
   const lines = steps.map(
-    ([purpose, words]) =>
-      `  ${paint("aside", purpose.padEnd(width))}  slimtune ${words.map(quoteWord).join(" ")}`,
+    ([purpose, words]) => `  ${paint("aside", purpose.padEnd(width))}  ${renderCommand(words)}`,
   );
   return [paint("heading", "Next:"), ...lines].join("\n");
 }
@@ -29,9 +29,4 @@ export function repeatCommand(command: Command, except: readonly string[]): stri
     return [option.long!, ...parts.map(String)];
   });
   return [command.name(), ...words];
-}
-
-/** A word as a shell reads it. */
-function quoteWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -3,8 +3,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { Hono } from "hono";
 import { z } from "zod";
-import { type MethodName, methodNames, methodOf } from "../../core/adapters/methods.ts";
-import { type ObjectiveName, ownersOf } from "../../core/objectives/objectives.ts";
+import { methodNames, methodOf } from "../../core/adapters/methods.ts";
+import { objectiveNames, ownersOf } from "../../core/objectives/objectives.ts";
 import { fileOptionHelp, type OptionName, optionHelp } from "../../node/training/option-help.ts";
 import { givenOptions, runConfigSchema } from "../../node/training/run-config.ts";
 import type { RunOption } from "../api.ts";
@@ -26,17 +26,18 @@ export function optionRoutes(): Hono {
 /** All options but for the run's folder, which the studio chooses. */
 export function listRunOptions(): RunOption[] {
   const { properties = {} } = z.toJSONSchema(givenOptions, { io: "input", unrepresentable: "any" });
+  const defaults = listDefaults();
   const { out: _, ...own } = properties as Record<string, JsonSchema>;
   return Object.entries(own).flatMap(([name, schema]) =>
     schema.properties
       ? Object.entries(schema.properties).map(([setting, inner]) =>
-          describe(`${name}.${setting}`, inner as JsonSchema),
+          describe(`${name}.${setting}`, inner as JsonSchema, defaults),
         )
-      : [describe(name, schema)],
+      : [describe(name, schema, defaults)],
   );
 }
 
-function describe(path: string, schema: JsonSchema): RunOption {
+function describe(path: string, schema: JsonSchema, defaults: Defaults): RunOption {
   const name = path.split(".").at(-1)!;
   const isFlag = Object.hasOwn(optionHelp, name);
   const help: Readonly<Record<string, string>> = isFlag ? optionHelp : fileOptionHelp;
@@ -46,7 +47,7 @@ function describe(path: string, schema: JsonSchema): RunOption {
       flag: `--${schema.type === "boolean" && schema.default === true ? "no-" : ""}${name.replaceAll("_", "-")}`,
     }),
     ...describeValues(schema),
-    ...describeDefaults(path),
+    ...describeDefaults(path, defaults),
     help: help[name]!,
     isBasic: basic.has(name),
   };
@@ -75,16 +76,15 @@ function kindOf(forms: readonly JsonSchema[]): RunOption["kind"] {
 }
 
 /** Who has an option, and its value where nobody gives one. */
-function describeDefaults(path: string): Pick<RunOption, "methods" | "objectives" | "default" | "defaults"> {
+function describeDefaults(
+  path: string,
+  defaults: Defaults,
+): Pick<RunOption, "methods" | "objectives" | "default" | "defaults"> {
   const [root] = path.split(".") as [string];
   const methods = methodNames.filter((name) => Object.hasOwn(methodOf(name).options, root));
   const objectives = ownersOf(root);
-  const values =
-    objectives.length > 0
-      ? objectives.map((objective) => [objective, defaultOf(path, { objective })] as const)
-      : (methods.length > 0 ? methods : methodNames).map(
-          (method) => [method, defaultOf(path, { method })] as const,
-        );
+  const owners = objectives.length > 0 ? objectives : methods.length > 0 ? methods : methodNames;
+  const values = owners.map((owner) => [owner, valueAt(path, defaults.get(owner))] as const);
   const [, first] = values[0]!;
   const isShared = values.every(([, value]) => isDeepStrictEqual(value, first));
   return {
@@ -94,12 +94,24 @@ function describeDefaults(path: string): Pick<RunOption, "methods" | "objectives
   };
 }
 
-function defaultOf(
-  path: string,
-  chosen: { readonly method?: MethodName; readonly objective?: ObjectiveName },
-): unknown {
-  const config: unknown = runConfigSchema.parse({ model: "-", data: "-", out: "-", ...chosen });
-  return ["model", "data"].includes(path)
-    ? undefined
-    : path.split(".").reduce((value, part) => (value as Record<string, unknown>)[part], config);
+/** A run's options where nothing but a method or an objective is chosen, by its name. */
+type Defaults = ReadonlyMap<string, unknown>;
+
+function listDefaults(): Defaults {
+  const complete = (chosen: object): object => {
+    const {
+      model: _,
+      data,
+      ...defaults
+    } = runConfigSchema.parse({ model: "-", data: "-", out: "-", ...chosen });
+    return defaults;
+  };
+  return new Map<string, unknown>([
+    ...methodNames.map((method) => [method, complete({ method })] as const),
+    ...objectiveNames.map((objective) => [objective, complete({ objective })] as const),
+  ]);
+}
+
+function valueAt(path: string, config: unknown): unknown {
+  return path.split(".").reduce((value, part) => (value as Record<string, unknown>)[part], config);
 }
