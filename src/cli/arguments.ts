@@ -19,6 +19,12 @@ export function parseWhole(minimum: number): (text: string) => number {
   };
 }
 
+export function parsePort(text: string): number {
+  const port = parseWhole(0)(text);
+  if (port > 65535) throw new InvalidArgumentError("It is not a port: those end at 65535.");
+  return port;
+}
+
 export function parsePositive(text: string): number {
   const value = parseNumber(text);
   if (value <= 0) throw new InvalidArgumentError("It is not above 0.");

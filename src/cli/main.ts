@@ -41,6 +41,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   sandbox: async () => (await import("./sandbox.ts")).addSandboxCommand,
   chat: async () => (await import("./chat.ts")).addChatCommand,
   serve: async () => (await import("./serve.ts")).addServeCommand,
+  studio: async () => (await import("./studio.ts")).addStudioCommand,
 };
 
 /** Ends the process when its output cannot be written: quietly when its reader has enough, as `head` does. */

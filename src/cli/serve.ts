@@ -5,7 +5,7 @@ import { inspect } from "node:util";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { isLoopback } from "../server/access.ts";
 import { type ModelServer, serveModel } from "../server/serve.ts";
-import { parseWhole } from "./arguments.ts";
+import { parsePort, parseWhole } from "./arguments.ts";
 import { addChatOptions, readChatOptions } from "./chat-options.ts";
 import { note, print } from "./output.ts";
 import { addArithmeticOption, addDeviceOption, addWeightOptions, readBits } from "./writing-options.ts";
@@ -80,12 +80,6 @@ function addOrigin(text: string, origins: readonly string[] = []): string[] {
     throw new InvalidArgumentError("It is no origin, such as http://localhost:3000.");
   }
   return [...origins, text];
-}
-
-function parsePort(text: string): number {
-  const port = parseWhole(0)(text);
-  if (port > 65535) throw new InvalidArgumentError("It is not a port: those end at 65535.");
-  return port;
 }
 
 /**

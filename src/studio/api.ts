@@ -189,6 +189,8 @@ export type JobRequest =
       readonly model?: string;
       readonly tasks: readonly string[];
       readonly limit?: number;
+      /** Whether tasks are asked in the model's chat template. Default: no. */
+      readonly applyChatTemplate?: boolean;
       readonly name: string;
     }
   | {

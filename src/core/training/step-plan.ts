@@ -117,8 +117,13 @@ function affordablePasses({ totalSteps, trainedTokens, heldOutTokens }: Division
  * @param evaluationSeconds of an evaluation, where one was measured; else taken to read as fast as a step
  */
 export function estimateSecondsLeft(
-  { totalSteps, evalSteps, evaluations, heldOutTokens }: StepPlan,
-  { step, seconds, tokens }: Progress,
+  {
+    totalSteps,
+    evalSteps,
+    evaluations,
+    heldOutTokens,
+  }: Pick<StepPlan, "totalSteps" | "evalSteps" | "evaluations" | "heldOutTokens">,
+  { step, seconds, tokens }: Pick<Progress, "step" | "seconds" | "tokens">,
   evaluationSeconds = (heldOutTokens * seconds) / tokens,
 ): number {
   // The evaluation after this step, if there is one, is still to come.

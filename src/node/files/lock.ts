@@ -35,6 +35,12 @@ export async function withLock<T>(folder: string, what: string, act: () => Promi
   }
 }
 
+/** Whether a process writes into a folder; of one on another machine it is not known that it has ended. */
+export function isLocked(folder: string): boolean {
+  const holder = readHolder(join(folder, lockName));
+  return holder !== undefined && isActive(holder);
+}
+
 class Taken extends InputError {}
 
 /**

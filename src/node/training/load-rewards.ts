@@ -18,8 +18,8 @@ export interface LoadedRewards {
   readonly rewardSha256?: string;
 }
 
-/** Whether it names a module: a path, as import wants it. */
-function isModule(name: string): boolean {
+/** Whether a reward is named by a module: a path, as import wants it. */
+export function isRewardModule(name: string): boolean {
   return /\.[cm]?js$/.test(name);
 }
 
@@ -36,14 +36,14 @@ export async function loadRewards(
   for (const name of names) {
     if (rewards.has(name)) throw new InputError(`The reward "${name}" is named twice; leave one out.`);
     if (Object.hasOwn(own, name)) rewards.set(name, own[name]!);
-    else if (isModule(name)) {
+    else if (isRewardModule(name)) {
       if (!existsSync(name)) throw new InputError(`There is no module ${name} with a reward.`);
       const text = readFileSync(name);
       rewards.set(name, await importReward(name, text));
       hash.update(text);
     } else rewards.set(name, createReward(name, max_completion_length));
   }
-  return { rewards, ...(names.some(isModule) && { rewardSha256: hash.digest("hex") }) };
+  return { rewards, ...(names.some(isRewardModule) && { rewardSha256: hash.digest("hex") }) };
 }
 
 async function importReward(path: string, text: Uint8Array): Promise<Reward> {
