@@ -237,7 +237,7 @@ export function openJobs({ folder, planner, publish, atATime = 1, program = slim
       if (record.state === "waiting") return toJob(end(record, "stopped"));
       const job = running.get(id);
       if (!job) throw new ApiError(400, "The job has ended already.");
-      if (job.stoppedBy === undefined) job.child.disconnect();
+      if (job.child.connected) job.child.disconnect();
       else job.child.kill("SIGKILL");
       job.stoppedBy = "person";
       return toJob(record);

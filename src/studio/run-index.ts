@@ -2,6 +2,7 @@
 
 import { existsSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { giveWay } from "../core/event-loop.ts";
 import { parseFields } from "../core/parse-fields.ts";
@@ -44,14 +45,28 @@ export interface RunIndexOptions {
 /** What is kept of a run between two looks. */
 interface Entry {
   readonly folder: RunFolder;
-  /** Says whether its files have changed since it was asked last. */
-  readonly hasChanged: Readonly<Record<"config" | "metrics" | "plan" | "samples", () => boolean>>;
   readonly metrics: LineTail<Totals>;
   readonly samples: LineTail<Sample[]>;
   options: z.infer<typeof optionsSchema>;
   plan: z.infer<typeof planSchema> | undefined;
+  /** How many samples were told of. */
   toldSamples: number;
+  seen: Seen;
   summary: RunSummary;
+}
+
+/** Files of a run that a look is about. */
+const watched = {
+  config: "config.yaml",
+  metrics: "metrics.jsonl",
+  plan: "plan.json",
+  samples: "samples.jsonl",
+};
+
+/** What a look finds, which is the same as long as nothing has changed. */
+interface Seen extends Readonly<Record<keyof typeof watched, string>> {
+  readonly state: RunState;
+  readonly note: string;
 }
 
 const optionsSchema = z.object({
@@ -104,11 +119,11 @@ export function createRunIndex({ folders, noteOf, publish }: RunIndexOptions): R
       if (!isRun(found)) continue;
       const id = idOf(found.path);
       try {
-        if (await lookAt(id, found)) seen.add(id);
+        await lookAt(id, found);
       } catch {
         // It is being written or removed at this moment, or damaged: what was known of it stays.
-        if (entries.has(id)) seen.add(id);
       }
+      if (entries.has(id)) seen.add(id);
       if (++looked % runsAtATime === 0) await giveWay();
     }
     for (const id of entries.keys()) {
@@ -119,60 +134,26 @@ export function createRunIndex({ folders, noteOf, publish }: RunIndexOptions): R
     hasLooked = true;
   }
 
-  /** @returns whether it is a run */
-  async function lookAt(id: Id, found: FoundFolder): Promise<boolean> {
-    const known = entries.get(id);
-    const entry = known ?? beginEntry(found);
-    const { hasChanged, folder } = entry;
-    if (hasChanged.config()) entry.options = readMainOptions(folder.config);
-    if (hasChanged.plan())
-      entry.plan = existsSync(planOf(folder)) ? readJson(planOf(folder), planSchema) : undefined;
-    const isLonger = hasChanged.metrics() && (await entry.metrics.read());
-    if (hasChanged.samples()) await entry.samples.read();
-    const summary = summarize(id, found, entry);
-    entries.set(id, entry);
-    if (JSON.stringify(summary) !== JSON.stringify(entry.summary)) {
-      entry.summary = summary;
-      tell({ kind: "run", run: summary });
-    }
-    if (isLonger) tell({ kind: "metrics", run: id });
-    const { value: samples } = entry.samples;
-    for (const sample of samples.slice(entry.toldSamples)) tell({ kind: "sample", run: id, sample });
-    entry.toldSamples = samples.length;
-    return true;
-  }
-
-  function summarize(id: Id, found: FoundFolder, { folder, options, plan, metrics }: Entry): RunSummary {
-    const state = stateOf(found);
-    const { step, seconds, tokens, evaluationSeconds, ...values } = metrics.value;
-    const left =
-      state === "running" && plan && step > 0
-        ? estimateSecondsLeft(
-            {
-              totalSteps: plan.total_steps,
-              evalSteps: plan.eval_steps,
-              evaluations: plan.evaluations,
-              heldOutTokens: plan.held_out_tokens,
-            },
-            { step, seconds, tokens },
-            evaluationSeconds,
-          )
-        : undefined;
-    return {
-      id,
-      path: found.path,
-      name: found.name || basename(found.path),
-      state,
-      ...options,
-      step,
-      ...(plan && { totalSteps: plan.total_steps }),
-      ...values,
-      ...(seconds > 0 && { tokensPerSecond: tokens / seconds }),
-      startedAt: statSync(folder.config).mtimeMs,
-      changedAt: Math.max(...[folder.config, folder.metrics, folder.path].map(changeOf)),
-      ...(left !== undefined && { secondsLeft: left }),
+  async function lookAt(id: Id, found: FoundFolder): Promise<void> {
+    const entry = entries.get(id) ?? beginEntry(found);
+    const { folder, seen: before, samples } = entry;
+    const seen: Seen = {
+      ...mapWatched((name) => describeFile(found, name)),
+      state: stateOf(found, folder),
       note: noteOf(id),
     };
+    if (isDeepStrictEqual(seen, before)) return;
+    if (seen.config !== before.config) entry.options = readMainOptions(folder.config);
+    if (seen.plan !== before.plan) entry.plan = readPlan(found);
+    const isLonger = seen.metrics !== before.metrics && (await entry.metrics.read());
+    if (seen.samples !== before.samples) await samples.read();
+    entry.seen = seen;
+    entry.summary = summarize(id, found, entry);
+    entries.set(id, entry);
+    tell({ kind: "run", run: entry.summary });
+    if (isLonger) tell({ kind: "metrics", run: id });
+    for (const sample of samples.value.slice(entry.toldSamples)) tell({ kind: "sample", run: id, sample });
+    entry.toldSamples = samples.value.length;
   }
 
   function refresh(): Promise<void> {
@@ -216,39 +197,73 @@ function beginEntry({ path }: FoundFolder): Entry {
   const folder = runFolder(path);
   return {
     folder,
-    hasChanged: {
-      config: watch(folder.config),
-      metrics: watch(folder.metrics),
-      plan: watch(planOf(folder)),
-      samples: watch(join(path, "samples.jsonl")),
-    },
     metrics: createLineTail(folder.metrics, () => ({ step: 0, seconds: 0, tokens: 0 }), addLine),
-    samples: createLineTail(join(path, "samples.jsonl"), () => [], addSample),
+    samples: createLineTail(join(path, watched.samples), () => [], addSample),
     options: { model: "", data: "", method: "", objective: "" },
     plan: undefined,
     toldSamples: 0,
+    seen: { ...mapWatched(() => ""), state: "interrupted", note: "" },
     summary: {} as RunSummary,
   };
 }
 
-function planOf({ path }: RunFolder): string {
-  return join(path, "plan.json");
+function mapWatched<T>(map: (name: string) => T): Record<keyof typeof watched, T> {
+  const { config, metrics, plan, samples } = watched;
+  return { config: map(config), metrics: map(metrics), plan: map(plan), samples: map(samples) };
 }
 
-/** Whether a file is another than at the last call; so it is at the first. */
-function watch(path: string): () => boolean {
-  let known: string | undefined;
-  return () => {
-    const found = statSync(path, { throwIfNoEntry: false });
-    const state = found ? [found.ino, found.size, found.mtimeMs].join() : "";
-    const hasChanged = state !== known;
-    known = state;
-    return hasChanged;
+/** What changes with a file; "" if there is none. */
+function describeFile({ path, files }: FoundFolder, name: string): string {
+  const found = files.has(name) ? statSync(join(path, name), { throwIfNoEntry: false }) : undefined;
+  return found ? [found.ino, found.size, found.mtimeMs].join() : "";
+}
+
+function summarize(id: Id, { path, name }: FoundFolder, { seen, options, plan, metrics }: Entry): RunSummary {
+  const { step, seconds, tokens, evaluationSeconds, ...values } = metrics.value;
+  const times = Object.values(mapWatched((file) => changeOf(join(path, file))));
+  const left =
+    seen.state === "running" && plan && step > 0
+      ? estimateSecondsLeft(
+          {
+            totalSteps: plan.total_steps,
+            evalSteps: plan.eval_steps,
+            evaluations: plan.evaluations,
+            heldOutTokens: plan.held_out_tokens,
+          },
+          { step, seconds, tokens },
+          evaluationSeconds,
+        )
+      : undefined;
+  return {
+    id,
+    path,
+    name: name || basename(path),
+    state: seen.state,
+    ...options,
+    step,
+    ...(plan && { totalSteps: plan.total_steps }),
+    ...values,
+    ...(seconds > 0 && { tokensPerSecond: tokens / seconds }),
+    startedAt: changeOf(join(path, watched.config)),
+    changedAt: Math.max(...times),
+    ...(left !== undefined && { secondsLeft: left }),
+    note: seen.note,
   };
 }
 
+/** Milliseconds since 1970; 0 if there is no such file. */
 function changeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+/** A run without a plan, or with a damaged one, is shown without what that would tell. */
+function readPlan({ path, files }: FoundFolder): Entry["plan"] {
+  if (!files.has(watched.plan)) return undefined;
+  try {
+    return readJson(join(path, watched.plan), planSchema);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The lines of config.yaml that a table of runs shows; to read all of the file would take ten times as long. */
@@ -257,8 +272,9 @@ function readMainOptions(path: string): z.infer<typeof optionsSchema> {
   return parseFields(optionsSchema, parseYaml(lines.join("\n"), path), path);
 }
 
-function stateOf({ path, files }: FoundFolder): RunState {
-  if (findResult(runFolder(path)) !== undefined) return "finished";
+function stateOf({ path, files, folders }: FoundFolder, folder: RunFolder): RunState {
+  const mayBeFinished = folders.has("adapter") || folders.has("model");
+  if (mayBeFinished && findResult(folder) !== undefined) return "finished";
   return files.has("lock") && isLocked(path) ? "running" : "interrupted";
 }
 
