@@ -88,9 +88,12 @@ export interface Upload {
 
 /** Rows as the model will see them. */
 export interface Preview {
+  /** The first ones. */
   readonly examples: readonly PreviewedExample[];
-  /** What `slimtune inspect` says of all of the data, in lines. */
+  /** What `slimtune inspect` says of the data, in lines. */
   readonly report: readonly string[];
+  /** Whether report and tokens are of all of the data; else of the first examples, since all of them take too long to read. */
+  readonly isWhole: boolean;
   readonly warnings: readonly string[];
   readonly trainedTokens: number;
   readonly tokens: number;
@@ -98,7 +101,12 @@ export interface Preview {
 
 export interface PreviewedExample {
   /** One text; of a pair the chosen and the rejected answer, each with its prompt. */
-  readonly texts: readonly { readonly tokens: readonly PreviewedToken[] }[];
+  readonly texts: readonly {
+    /** The first ones; where bytes of a character are tokens of their own, they are one entry. */
+    readonly tokens: readonly PreviewedToken[];
+    /** How many of its tokens are not shown. */
+    readonly hidden: number;
+  }[];
 }
 
 export interface PreviewedToken {
@@ -107,15 +115,19 @@ export interface PreviewedToken {
 }
 
 export interface Estimate {
+  /** The most that it needs. */
   readonly memoryBytes: number;
+  /** Most of what is free. */
   readonly availableBytes: number;
   readonly seconds: number;
-  readonly steps: number;
+  /** Undefined without data. */
+  readonly steps?: number;
   readonly tokensPerSecond: number;
   readonly trainableParameters: number;
   readonly fits: boolean;
-  /** What to change if it does not fit. */
-  readonly advice: readonly string[];
+  /** Whether it fits, and what to change if it does not. */
+  readonly advice: string;
+  readonly warnings: readonly string[];
   /** The command that does the same. */
   readonly command: string;
 }

@@ -252,6 +252,7 @@ export async function nameTokens(config: RunConfig, checkpoint: Checkpoint): Pro
  * The examples of a run as tokens.
  *
  * @param path of their file
+ * @param limit rows that are read at most
  * @throws InputError as `loadDataset` does, or if the context is longer than the model's.
  */
 export async function readExamples(
@@ -259,6 +260,7 @@ export async function readExamples(
   path: string,
   checkpoint: Pick<Checkpoint, "config" | "tokenizer">,
   events: InputEvents = {},
+  limit = Number.POSITIVE_INFINITY,
 ): Promise<Dataset> {
   events.onStage?.("reading the data");
   return loadDataset(path, {
@@ -270,6 +272,7 @@ export async function readExamples(
     applyChatTemplate: config.apply_chat_template,
     stepSeparator: config.step_separator,
     fields: config.fields,
+    limit,
     onProgress: (count) => events.onStage?.(`reading the data: ${count} examples`),
   });
 }

@@ -2,9 +2,18 @@
 
 import { Hono } from "hono";
 import type { StudioContext } from "../context.ts";
+import { createInquirer } from "./inquiry.ts";
+import { optionRoutes } from "./options.ts";
+import { previewRoutes } from "./preview.ts";
 
 /** Routes below /api, and what ends that they have begun. */
-export function createContent(_context: StudioContext) {
-  const routes = new Hono();
-  return { routes, close: async () => {} };
+export function createContent(context: StudioContext) {
+  const inquirer = createInquirer();
+  const routes = new Hono().route("/", optionRoutes()).route("/", previewRoutes(context, inquirer));
+  return {
+    routes,
+    async close() {
+      inquirer.close();
+    },
+  };
 }
