@@ -1,8 +1,7 @@
 /** @file `slimtune show`: the trees that a search has grown for a problem. */
 
 import type { Command } from "commander";
-import { readSearched, type SearchedProblem } from "../reasoning/searched-problem.ts";
-import { showTree } from "../search/show-tree.ts";
+import { describeSearched, readSearched } from "../reasoning/searched-problem.ts";
 import { parseWhole } from "./arguments.ts";
 import { print } from "./output.ts";
 
@@ -22,19 +21,7 @@ export function addShowCommand(program: Command): void {
       print(
         json
           ? `${JSON.stringify(searched)}\n`
-          : `${searched.map((one) => toText(one, width)).join("\n\n")}\n`,
+          : `${searched.map((one) => describeSearched(one, { width })).join("\n\n")}\n`,
       );
     });
-}
-
-function toText(
-  { task, id, question, gold, strategy, answer, isRight, trees, computedTokens }: SearchedProblem,
-  width: number,
-): string {
-  const found = answer === null ? "no answer" : `${answer}, ${isRight ? "right" : `wrong: it is ${gold}`}`;
-  return [
-    `${task} ${id}, ${strategy}: ${found}; ${computedTokens} tokens computed`,
-    question,
-    ...trees.map((tree) => showTree(tree, { width })),
-  ].join("\n");
 }

@@ -129,10 +129,11 @@ export function describeScore(score: ScoreComparison): string {
 }
 
 function nameOf({ task, metric, filter }: ScoreComparison): string {
-  return `${task}, ${metricOf({ metric, filter })}`;
+  return `${task}, ${nameMetric({ metric, filter })}`;
 }
 
-function metricOf({ metric, filter }: { readonly metric: string; readonly filter: string }): string {
+/** Such as "exact_match (strict-match)". */
+export function nameMetric({ metric, filter }: { readonly metric: string; readonly filter: string }): string {
   return filter === "none" ? metric : `${metric} (${filter})`;
 }
 
@@ -146,7 +147,7 @@ function toCells(score: ScoreComparison): string[] {
   const sign = score.difference.value > 0 ? "+" : "";
   return [
     score.task,
-    metricOf(score),
+    nameMetric(score),
     String(score.items),
     `${print(score.before.value)} ${range(score.before)}`,
     `${print(score.after.value)} ${range(score.after)}`,
@@ -175,7 +176,8 @@ function equalsP(p: number): string {
   return p < 0.001 ? printP(p) : `= ${printP(p)}`;
 }
 
-function explainMethods({ scores, resamples, seed }: ComparedScores): string[] {
+/** How intervals and p are computed, in sentences. */
+export function explainMethods({ scores, resamples, seed }: ComparedScores): string[] {
   const families = new Map(scores.map(({ family }) => [family.name, family.size]));
   const pools = new Map(scores.flatMap(({ task, pooled }) => (pooled ? [[task, pooled.length]] : [])));
   const count = resamples.toLocaleString("en-US");
@@ -190,30 +192,32 @@ function explainMethods({ scores, resamples, seed }: ComparedScores): string[] {
   ];
 }
 
-interface Flip {
+export interface Flip {
   readonly change: "fixed" | "broken";
   readonly score: ScoreComparison;
   readonly pair: ItemPair;
 }
 
 /** The first items that changed each way; of a group they are listed with its tasks. */
-function listFlips(score: ScoreComparison, count: number): Flip[] {
+export function listFlips(score: ScoreComparison, count: number): Flip[] {
   if (score.pooled) return [];
   return (["fixed", "broken"] as const).flatMap((change) =>
     (score[change] ?? []).slice(0, count).map((pair) => ({ change, score, pair })),
   );
 }
 
-/** The end of a prompt, where the item's own question is, after the few-shot examples. */
 const shownPromptLength = 600;
+
+/** The end of a prompt, where the item's own question is, after the few-shot examples. */
+export function shownPrompt(prompt: string): string {
+  return prompt.length > shownPromptLength ? `…${prompt.slice(-shownPromptLength)}` : prompt;
+}
 
 function describeFlip({ change, score, pair: { before, after } }: Flip): string[] {
   const indent = (text: string) => text.replace(/\n/g, "\n        ");
-  const prompt =
-    after.prompt.length > shownPromptLength ? `…${after.prompt.slice(-shownPromptLength)}` : after.prompt;
   return [
     `── ${nameOf(score)}, item ${after.docId}: ${change}`,
-    `prompt: ${indent(prompt)}`,
+    `prompt: ${indent(shownPrompt(after.prompt))}`,
     `target: ${indent(after.target)}`,
     `before: ${indent(before.answer)}`,
     `after:  ${indent(after.answer)}`,

@@ -147,7 +147,8 @@ export async function readEvaluation(path: string): Promise<RecordedEvaluation> 
   };
 }
 
-const isResults = (name: string) => /^results(_.+)?\.json$/.test(name);
+/** Whether a file of this name holds the results of an evaluation. */
+export const isResults = (name: string) => /^results(_.+)?\.json$/.test(name);
 
 function findResults(path: string): string {
   const found = statSync(path, { throwIfNoEntry: false });

@@ -6,6 +6,7 @@ import { InputError } from "../core/errors.ts";
 import { parseJson } from "../core/formats/json-document.ts";
 import { parseFields } from "../core/parse-fields.ts";
 import { readText } from "../node/files/read.ts";
+import { type ShowOptions, showTree } from "../search/show-tree.ts";
 import { searchTreeSchema } from "../search/tree.ts";
 
 const searchedSchema = z.object({
@@ -70,4 +71,17 @@ export function readSearched(folder: string, wanted: SearchedFilter = {}): Searc
     return `the ${plural} ${values.length > 8 ? `${values[0]} to ${values.at(-1)}` : values.join(", ")}`;
   });
   throw new InputError(`${path} holds no trees of ${asked.join(", ")}; there are ${held.join("; ")}.`);
+}
+
+/** A problem in lines: what was found, the question, and the trees. */
+export function describeSearched(
+  { task, id, question, gold, strategy, answer, isRight, trees, computedTokens }: SearchedProblem,
+  options: ShowOptions,
+): string {
+  const found = answer === null ? "no answer" : `${answer}, ${isRight ? "right" : `wrong: it is ${gold}`}`;
+  return [
+    `${task} ${id}, ${strategy}: ${found}; ${computedTokens} tokens computed`,
+    question,
+    ...trees.map((tree) => showTree(tree, options)),
+  ].join("\n");
 }

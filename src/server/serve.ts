@@ -2,6 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
+import type { Hono } from "hono";
 import { InputError } from "../core/errors.ts";
 import type { ChatSettings } from "../core/tokenization/chat-template.ts";
 import { readAdapterTemplate } from "../node/adapters/peft-files.ts";
@@ -48,6 +49,16 @@ export interface ModelServer {
   kill(): void;
 }
 
+/** A model behind routes, which somebody has to listen for. */
+export interface OpenedModel extends Pick<ModelServer, "modelIds" | "ready" | "lost" | "kill"> {
+  readonly app: Hono;
+  isReady(): boolean;
+  /** Takes no more requests; fulfilled when those under way are finished or, after so many milliseconds, aborted. */
+  drain(grace: number): Promise<void>;
+  /** Ends the engine's process. */
+  close(): Promise<void>;
+}
+
 /** Milliseconds that requests have to finish when the server stops. */
 const grace = 5000;
 
@@ -62,7 +73,31 @@ const grace = 5000;
  * await server.stop();
  */
 export async function serveModel(options: ServeOptions): Promise<ModelServer> {
-  const { host = "127.0.0.1", port = 8000, maxQueue = 1000, adapters = {}, ...others } = options;
+  const { port = 8000, ...opening } = options;
+  const { host = "127.0.0.1" } = opening;
+  const { app, modelIds, ready, lost, kill, isReady, drain, close } = await openServedModel(opening);
+  const http = await listen(app, host, port).catch(async (error) => {
+    kill();
+    await close();
+    throw error;
+  });
+  return {
+    url: http.url,
+    ...{ modelIds, ready, lost, kill },
+    async stop() {
+      await http.close(drain(isReady() ? grace : 0));
+      await close();
+    },
+  };
+}
+
+/**
+ * Loads a model and gives its routes; requests that come before it is loaded wait for it.
+ *
+ * @throws InputError if there is no such model, or the key is empty.
+ */
+export async function openServedModel(options: Omit<ServeOptions, "port">): Promise<OpenedModel> {
+  const { host = "127.0.0.1", maxQueue = 1000, adapters = {}, ...others } = options;
   const { apiKey, allowedOrigins, onUnexpectedError, chatTemplate, date, ...engineOptions } = others;
   if (apiKey === "") throw new InputError("The API key is empty; set one, or leave it out to ask for none.");
   const path = await resolveModel(options.model);
@@ -96,28 +131,26 @@ export async function serveModel(options: ServeOptions): Promise<ModelServer> {
     ...(allowedOrigins && { allowedOrigins }),
     ...(onUnexpectedError && { onUnexpectedError }),
   });
-  const http = await listen(app, host, port).catch(async (error) => {
-    engine.kill();
-    await requests.stop();
-    throw error;
-  });
-
   return {
-    url: http.url,
+    app,
     modelIds: [names.id, ...names.adapters],
     ready,
     lost: engine.lost,
-    async stop() {
-      await http.close(running.drain(isReady ? grace : 0));
-      await Promise.all([engine.close(), requests.stop()]);
-    },
+    isReady: () => isReady,
+    drain: running.drain,
+    close: async () => void (await Promise.all([engine.close(), requests.stop()])),
     kill: engine.kill,
   };
 }
 
-/** What is served under which ids; a path is known by its last part. */
+/** The id under which a model is served; a path is known by its last part. */
+export function idOfModel(name: string): string {
+  return existsSync(name) ? basename(resolve(name), ".gguf") : name;
+}
+
+/** What is served under which ids. */
 function nameModels(name: string, adapters: readonly string[]): ModelNames {
-  const id = existsSync(name) ? basename(resolve(name), ".gguf") : name;
+  const id = idOfModel(name);
   if (adapters.includes(id)) {
     throw new InputError(`The adapter ${id} has the name of the base model; give it another name.`);
   }

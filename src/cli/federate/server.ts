@@ -9,8 +9,9 @@ import { parseOptions } from "../../core/parse-fields.ts";
 import { describePublicRows } from "../../federation/distillation/public-rows.ts";
 import { checkTask, openParts, whyNoSplit } from "../../federation/frameworks.ts";
 import { keepSecret } from "../../federation/privacy/noise-secret.ts";
-import { type RoundDocument, roundOptions } from "../../federation/rounds/documents.ts";
+import { roundOptions } from "../../federation/rounds/documents.ts";
 import { createFederationServer } from "../../federation/rounds/server.ts";
+import { describeRound } from "../../federation/rounds/status.ts";
 import { withLock } from "../../node/files/lock.ts";
 import { writeFolderWhole } from "../../node/files/write.ts";
 import { readConfigFile } from "../config-file.ts";
@@ -57,7 +58,7 @@ Example:
             try {
               const server = createFederationServer({
                 ...{ transport, rounds: options.rounds, part },
-                onRound: (round) => (json ? print(`${JSON.stringify(round)}\n`) : note(describeState(round))),
+                onRound: (round) => (json ? print(`${JSON.stringify(round)}\n`) : note(describeRound(round))),
               });
               await untilDone(() => server.advance(), signal);
               const ends = await server.result();
@@ -103,26 +104,4 @@ async function readServerConfig(path: string) {
   const described = source !== undefined && { public: await describePublicRows(source, public_rows) };
   const task = checkTask({ framework: "fedllm", ...Object.fromEntries(ofTask), ...described }, path);
   return { task, own: { model }, rounds, publicRows: source };
-}
-
-/** A round's state in a line. */
-export function describeState({
-  round,
-  attempt,
-  state,
-  drawn,
-  contributions,
-  dropped,
-  figures,
-}: RoundDocument): string {
-  const again = attempt > 1 ? `, attempt ${attempt}` : "";
-  const without = dropped.map(({ client, why }) => `; without ${client}: ${why}`).join("");
-  const ended = Object.entries(figures).map(([name, value]) => `; ${name} ${value.toPrecision(3)}`);
-  const what = {
-    open: `asks ${drawn.join(", ")}`,
-    collecting: "awaits updates",
-    aggregating: `has ${contributions.length} of ${drawn.length} updates`,
-    done: "is done",
-  }[state];
-  return `round ${round}${again} ${what}${without}${ended.join("")}`;
 }

@@ -1,11 +1,9 @@
 /** @file `slimtune federate status`: how far a federation is. */
 
 import type { Command } from "commander";
-import { InputError } from "../../core/errors.ts";
-import { readMember, readRound, readRun } from "../../federation/rounds/documents.ts";
+import { describeMember, describeRound, describeRun, readStatus } from "../../federation/rounds/status.ts";
 import { print } from "../output.ts";
 import { addMeetingOptions, withTransport } from "./meeting.ts";
-import { describeState } from "./server.ts";
 
 export function addStatus(federate: Command): void {
   const command = federate
@@ -20,26 +18,15 @@ export function addStatus(federate: Command): void {
     )
     .action(({ run, json, verbose: _, ...place }) =>
       withTransport(place, async (transport) => {
-        const found = await readRun(transport, run);
-        if (!found) throw new InputError(`There is no run "${run}".`);
-        const { state, round, rounds } = found.value;
-        const current = (await readRound(transport, run, round))?.value;
-        const members = await Promise.all(
-          // A client may read no other's.
-          rounds.clients.map((client) => readMember(transport, run, client).catch(() => undefined)),
-        );
-        const said = members.flatMap((member) => (member ? [member.value] : []));
-        if (json) print(`${JSON.stringify({ run: found.value, round: current, members: said })}\n`);
+        const { run: document, round, members } = await readStatus(transport, run);
+        if (json) print(`${JSON.stringify({ run: document, round, members })}\n`);
         else
           print(
             [
-              state === "done"
-                ? `${run}: done after ${round} rounds`
-                : `${run}: round ${round} of ${rounds.rounds}`,
-              ...(current ? [describeState(current)] : []),
-              ...said.map(
-                ({ client, round, update, hasLeft, examples }) =>
-                  `${client}: ${hasLeft ? "has left" : update === undefined ? `at work on round ${round}` : `has sent round ${round}`}; ${examples} rows`,
+              `${run}: ${describeRun(document)}`,
+              ...(round ? [describeRound(round)] : []),
+              ...members.map(
+                (member) => `${member.client}: ${describeMember(member)}; ${member.examples} rows`,
               ),
               "",
             ].join("\n"),
