@@ -302,9 +302,10 @@ export interface ReportSummary {
   readonly id: Id;
   readonly path: string;
   readonly title: string;
-  /** "study", "reasoning", "search", "assessment", "federation" or "demonstrations". */
+  /** "study", "reasoning", "search", "assessment", "federation", "demonstrations", "judgements" or "other". */
   readonly kind: string;
   readonly changedAt: number;
+  /** Of what is under way, the page is made anew each time that it is asked for. */
   readonly isFinished: boolean;
 }
 

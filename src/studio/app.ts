@@ -5,10 +5,8 @@ import { serveStatic } from "@hono/node-server/serve-static";
 import { Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
-import { validator } from "hono/validator";
 import { z } from "zod";
 import { InputError } from "../core/errors.ts";
-import { parseFields } from "../core/parse-fields.ts";
 import { explainError } from "../node/files/explain-error.ts";
 import { requireLoopbackHost } from "../server/access.ts";
 import { ApiError } from "../server/api-error.ts";
@@ -18,6 +16,7 @@ import type { EventHub } from "./events.ts";
 import type { Folders } from "./folders.ts";
 import { jobRequestSchema } from "./job-plan.ts";
 import type { Jobs } from "./jobs.ts";
+import { jsonBody } from "./json-body.ts";
 import { describeMachine, listFolder } from "./listing.ts";
 import type { Runs } from "./runs.ts";
 import type { Uploads } from "./uploads.ts";
@@ -60,16 +59,18 @@ export function createStudioApp(
     .get("/runs", async (c) => c.json(await runs.list()))
     .get("/runs/:id", async (c) => c.json(await runs.detail(c.req.param("id"))))
     .get("/runs/:id/curves", async (c) => c.json(await runs.curves(c.req.param("id"), c.req.query("after"))))
-    .put("/runs/:id/note", body(z.strictObject({ note: z.string().max(20_000) })), async (c) =>
+    .put("/runs/:id/note", jsonBody(z.strictObject({ note: z.string().max(20_000) })), async (c) =>
       c.json(await runs.setNote(c.req.param("id"), c.req.valid("json").note)),
     )
-    .delete("/runs/:id", body(z.strictObject({ name: z.string() })), async (c) => {
+    .delete("/runs/:id", jsonBody(z.strictObject({ name: z.string() })), async (c) => {
       await runs.remove(c.req.param("id"), c.req.valid("json").name);
       return c.body(null, 204);
     })
     .get("/jobs", (c) => c.json(jobs.list()))
-    .post("/jobs", body(jobRequestSchema), (c) => c.json(jobs.add(c.req.valid("json")), 201))
-    .post("/command", body(jobRequestSchema), (c) => c.json({ command: jobs.commandOf(c.req.valid("json")) }))
+    .post("/jobs", jsonBody(jobRequestSchema), (c) => c.json(jobs.add(c.req.valid("json")), 201))
+    .post("/command", jsonBody(jobRequestSchema), (c) =>
+      c.json({ command: jobs.commandOf(c.req.valid("json")) }),
+    )
     .post("/jobs/:id/stop", (c) => c.json(jobs.stop(c.req.param("id"))))
     .delete("/jobs/:id", (c) => {
       jobs.remove(c.req.param("id"));
@@ -111,11 +112,6 @@ export function createStudioApp(
   return app;
 }
 
-/** Checks the body of a request, which must be JSON: what a form of another site sends is not. */
-function body<T extends z.ZodType>(schema: T) {
-  return validator("json", (value): z.output<T> => parseFields(schema, value, "The request"));
-}
-
 /** The files of the built page; their names change with their content, but for the page's own. */
 function servePage(page: string): MiddlewareHandler {
   if (!existsSync(page))
@@ -137,6 +133,7 @@ function describeError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof InputError) return new ApiError(400, error.message);
   if (error instanceof HTTPException) return new ApiError(400, `${error.message}.`);
-  const { message } = error as Error;
+  const { name, message } = error as Error;
+  if (name === "AbortError") return new ApiError(503, "Nobody waits for the answer any more.");
   return new ApiError(500, explainError(error) ?? `The studio failed: ${message}`);
 }

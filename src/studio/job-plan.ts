@@ -186,10 +186,11 @@ export function createJobPlanner(folders: Folders, findRun: (run: Id) => Indexed
   };
 }
 
-const miniatureTasks = fileURLToPath(new URL("../../fixtures/miniature/benchmarks", import.meta.url));
+/** The tasks of the embedded model. */
+export const miniatureTasks = fileURLToPath(new URL("../../fixtures/miniature/benchmarks", import.meta.url));
 
 /** A path as somebody would write it in the folder that the studio was started in. */
-function shorten(path: string): string {
+export function shorten(path: string): string {
   const short = relative(process.cwd(), path);
   return isAbsolute(path) && /^[^.-]/.test(short) && !isAbsolute(short) ? short : path;
 }

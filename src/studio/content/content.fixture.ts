@@ -1,48 +1,35 @@
-/** @file The content's routes over folders of a test, as built (npm test builds them): their processes are of built files. */
+/** @file A studio over folders of a test, as built (npm test builds it): its processes are of built files. */
 
-import { existsSync } from "node:fs";
-import { Hono } from "hono";
-import { InputError } from "../../core/errors.ts";
-import { ApiError } from "../../server/api-error.ts";
-import { openFolders } from "../folders.ts";
-import { admitModel, admitOptions } from "../given-options.ts";
-import { idOf } from "../ids.ts";
-
-const { createContent }: typeof import("./content.ts") = await import(
-  new URL("../../../dist/studio/content/content.js", import.meta.url).href
+const { openStudio }: typeof import("../open-studio.ts") = await import(
+  new URL("../../../dist/studio/open-studio.js", import.meta.url).href
 );
 
-export interface TestedContent {
+export interface TestedStudio {
   /** A request below /api; what is given is sent as JSON. */
   ask(path: string, given?: unknown): Promise<Response>;
+  /** The answer's JSON. @throws Error with the studio's sentence if it is none. */
+  get<T>(path: string, given?: unknown): Promise<T>;
   close(): Promise<void>;
 }
 
-/** @param runs folders that are found as runs */
-export function openContent(paths: readonly string[], runs: readonly string[] = []): TestedContent {
-  const folders = openFolders(paths);
-  const content = createContent({
-    folders,
-    admitOptions: (given) => admitOptions(folders, given),
-    admitModel: (model) => admitModel(folders, model),
-    findRun(id) {
-      const found = runs.find((path) => idOf(path) === id && existsSync(path));
-      if (found === undefined) throw new ApiError(404, `There is no run ${id}.`);
-      return found;
-    },
-  });
-  const app = new Hono().route("/", content.routes);
-  app.onError((error, c) => {
-    // The classes are those of the built files.
-    const { name, status = 400, message } = error as Error & { status?: 400 | 403 | 404 };
-    if (name !== InputError.name && name !== ApiError.name) throw error;
-    return c.json({ error: message }, status);
-  });
+export async function openTestedStudio(folders: readonly string[]): Promise<TestedStudio> {
+  const { app, close } = await openStudio({ folders, token: "token", page: "nowhere" });
+  const host = "127.0.0.1:8123";
+  const headers = {
+    ...{ host, origin: `http://${host}`, cookie: "slimtune-8123=token" },
+    "content-type": "application/json",
+  };
+  const ask = async (path: string, given?: unknown) => {
+    const body = given === undefined ? {} : { method: "POST", body: JSON.stringify(given) };
+    return app.request(`http://${host}/api${path}`, { ...body, headers });
+  };
   return {
-    async ask(path, given) {
-      const body = given === undefined ? {} : { method: "POST", body: JSON.stringify(given) };
-      return app.request(path, { ...body, headers: { "content-type": "application/json" } });
+    ask,
+    async get<T>(path: string, given?: unknown) {
+      const answer = (await (await ask(path, given)).json()) as T & { readonly error?: string };
+      if (answer.error !== undefined) throw new Error(answer.error);
+      return answer;
     },
-    close: content.close,
+    close,
   };
 }

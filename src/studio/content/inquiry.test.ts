@@ -20,7 +20,8 @@ const limits = { first: 60_000, better: 100, megabytes: 2048 };
 
 test("of a file that takes long to read, the first rows are told in time", async () => {
   const inquirer = createInquirer(limits);
-  const { isWhole, examples, report } = await inquirer.ask("preview", options, signal);
+  const { answer } = await inquirer.ask("preview", options, signal);
+  const { isWhole, examples, report } = answer;
   expect(isWhole).toBe(false);
   expect(examples).toHaveLength(20);
   expect(report[0]).toContain("20 examples");
@@ -33,9 +34,9 @@ test("what takes too long or too much memory is refused in a sentence, and what 
   const late = hurried.ask("estimate", options, signal);
   const left = hurried.ask("preview", options, client.signal);
   client.abort();
-  await expect(late).rejects.toThrow("take more than 0.3 s to read");
+  await expect(late).rejects.toThrow("takes more than 0.3 s to read");
   await expect(left).rejects.toMatchObject({ name: "AbortError" });
-  await expect(small.ask("preview", options, signal)).rejects.toThrow("need more memory than there is");
+  await expect(small.ask("preview", options, signal)).rejects.toThrow("needs more memory than it may take");
 });
 
 test("who closes it ends what is asked", async () => {

@@ -1,34 +1,34 @@
-/** @file What is asked of a run before it starts, answered in a process of its own: to read data takes time and memory, and the studio must not wait. */
+/**
+ * @file What a page asks that takes time and memory to answer: in a process of its own for each question, for which the studio does
+ * not wait, and which is ended when it takes too much.
+ */
 
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { InputError } from "../../core/errors.ts";
 import { type Failure, toError } from "../../core/failure.ts";
-import type { RunOptions } from "../../node/training/run-config.ts";
-import type { Estimate, Preview } from "../api.ts";
-
-/** By kind, what its answer is. */
-export interface Inquiries {
-  readonly preview: Preview;
-  readonly estimate: Omit<Estimate, "command">;
-}
-
-type Kind = keyof Inquiries;
+import type { AnswerTo, Given, Question } from "./questions.ts";
 
 /** A message to the process, its only one. */
-export interface Inquiry {
-  readonly kind: Kind;
-  readonly options: Partial<RunOptions>;
+export interface Inquiry<Q extends Question = Question> {
+  readonly question: Q;
+  readonly given: Given<Q>;
+}
+
+export interface Answered<Q extends Question> {
+  readonly answer: AnswerTo<Q>;
+  /** Of what was read. */
+  readonly warnings: readonly string[];
 }
 
 /** Messages from the process. */
 export type FromInquiry =
   /** A better one may follow. */
-  { readonly type: "answer"; readonly answer: Inquiries[Kind] } | ({ readonly type: "failed" } & Failure);
+  ({ readonly type: "answer" } & Answered<Question>) | ({ readonly type: "failed" } & Failure);
 
 /** What an answer may take. */
 export interface InquiryLimits {
-  /** Milliseconds until there is a first answer, and from then until the last. */
+  /** Milliseconds until there is a first answer, and from each until a better one. */
   readonly first: number;
   readonly better: number;
   /** Of the process's own heap. */
@@ -39,13 +39,13 @@ const defaultLimits: InquiryLimits = { first: 60_000, better: 10_000, megabytes:
 
 export interface Inquirer {
   /**
-   * Answers when those before it are answered.
+   * Answers a question when those before it are answered.
    *
-   * @param signal aborted when nobody waits for it any more
+   * @param signal aborted when nobody waits for the answer any more
    * @returns the best answer that there is in time
-   * @throws InputError if the options, the model or the data are bad, or there is no answer in time; an AbortError if nobody waits for it.
+   * @throws InputError as the question does, or if there is no answer in time; an AbortError if nobody waits for it.
    */
-  ask<K extends Kind>(kind: K, options: Partial<RunOptions>, signal: AbortSignal): Promise<Inquiries[K]>;
+  ask<Q extends Question>(question: Q, given: Given<Q>, signal: AbortSignal): Promise<Answered<Q>>;
   close(): void;
 }
 
@@ -53,28 +53,29 @@ export function createInquirer(limits = defaultLimits): Inquirer {
   const closing = new AbortController();
   let last: Promise<unknown> = Promise.resolve();
   return {
-    ask<K extends Kind>(kind: K, options: Partial<RunOptions>, client: AbortSignal) {
+    ask(question, given, client) {
       const signal = AbortSignal.any([client, closing.signal]);
-      const answer = last.then(() => answerIn(limits, { kind, options }, signal));
-      last = answer.catch(() => {});
-      return answer as Promise<Inquiries[K]>;
+      const answered = last.then(() => answerIn(limits, { question, given }, signal));
+      last = answered.catch(() => {});
+      return answered;
     },
     close: () => closing.abort(),
   };
 }
 
-async function answerIn(
-  { first, better, megabytes }: InquiryLimits,
-  inquiry: Inquiry,
+async function answerIn<Q extends Question>(
+  { megabytes, ...limits }: InquiryLimits,
+  inquiry: Inquiry<Q>,
   signal: AbortSignal,
-): Promise<Inquiries[Kind]> {
+): Promise<Answered<Q>> {
   signal.throwIfAborted();
   const child = fork(fileURLToPath(new URL("./inquiry-process.js", import.meta.url)), {
     execArgv: [`--max-old-space-size=${megabytes}`],
+    serialization: "advanced",
     stdio: ["ignore", "ignore", "ignore", "ipc"],
   });
   try {
-    return await hear(child, inquiry, { first, better }, signal);
+    return (await hear(child, inquiry, limits, signal)) as Answered<Q>;
   } finally {
     child.kill("SIGKILL");
   }
@@ -85,27 +86,26 @@ function hear(
   inquiry: Inquiry,
   { first, better }: Omit<InquiryLimits, "megabytes">,
   signal: AbortSignal,
-): Promise<Inquiries[Kind]> {
+): Promise<Answered<Question>> {
   return new Promise((resolve, reject) => {
-    let found: Inquiries[Kind] | undefined;
-    const giveUp = (reason: string) =>
-      found
-        ? resolve(found)
-        : reject(new InputError(`${reason}; take a part of the data, or start without looking at it.`));
-    let deadline = setTimeout(() => giveUp(`Model and data take more than ${first / 1000} s to read`), first);
+    let best: Answered<Question> | undefined;
+    const settle = (reason: string) =>
+      best ? resolve(best) : reject(new InputError(`This ${reason}; do it by the command line.`));
+    const onTime = () => settle(`takes more than ${first / 1000} s to read`);
+    let deadline = setTimeout(onTime, first);
     const onAbort = () => reject(signal.reason);
     signal.addEventListener("abort", onAbort);
     child.on("message", (message: FromInquiry) => {
       clearTimeout(deadline);
       if (message.type === "failed") return reject(toError(message));
-      found = message.answer;
-      deadline = setTimeout(() => resolve(message.answer), better);
+      best = message;
+      deadline = setTimeout(onTime, better);
     });
     child.once("error", reject);
     child.once("exit", () => {
       clearTimeout(deadline);
       signal.removeEventListener("abort", onAbort);
-      giveUp("Model and data need more memory than there is to look at them");
+      settle("needs more memory than it may take");
     });
     child.send(inquiry);
   });

@@ -18,7 +18,7 @@ const basic: ReadonlySet<string> = new Set<OptionName>([
 type JsonSchema = z.core.JSONSchema.JSONSchema;
 
 /** GET /options. */
-export function optionRoutes(): Hono {
+export function optionRoutes() {
   const options = listRunOptions();
   return new Hono().get("/options", (c) => c.json(options));
 }

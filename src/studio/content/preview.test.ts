@@ -6,7 +6,7 @@ import { inspectData, renderReport } from "../../node/data/inspect.ts";
 import { remove } from "../../node/files/write.ts";
 import { estimate } from "../../node/training/estimate-run.ts";
 import type { Estimate, Preview } from "../api.ts";
-import { openContent } from "./content.fixture.ts";
+import { openTestedStudio } from "./content.fixture.ts";
 
 const model = realpathSync("fixtures/embedded-model");
 const scratch = realpathSync(mkdtempSync(join(tmpdir(), "slimtune-preview-")));
@@ -16,9 +16,9 @@ const write = (name: string, text: string) => {
   writeFileSync(join(folder, name), text);
   return join(folder, name);
 };
-const content = openContent([folder]);
+const studio = await openTestedStudio([folder]);
 afterAll(async () => {
-  await content.close();
+  await studio.close();
   remove(scratch);
 });
 
@@ -30,9 +30,7 @@ const rows = Array.from({ length: 30 }, (_, i) => ({
 const data = write("faq.jsonl", rows.map((row) => JSON.stringify(row)).join("\n"));
 
 test("the preview's tokens, mask and report are those of `slimtune inspect`, and HTML in data stays text", async () => {
-  const response = await content.ask("/preview", { model, data, fields: {} });
-  const preview = (await response.json()) as Preview;
-  expect(response.status, JSON.stringify(preview)).toBe(200);
+  const preview = await studio.get<Preview>("/preview", { model, data, fields: {} });
   const { examples, report, tokenizer } = await inspectData({ model, data });
   expect(preview).toMatchObject({
     report: renderReport(report).split("\n"),
@@ -58,13 +56,8 @@ test("the preview's tokens, mask and report are those of `slimtune inspect`, and
 test("of pairs both answers are shown, and of a long text its first tokens", async () => {
   const pair = { prompt: "Why?", chosen: "one ".repeat(1500), rejected: "No." };
   const pairs = write("pairs.jsonl", JSON.stringify(pair));
-  const response = await content.ask("/preview", {
-    model,
-    data: pairs,
-    objective: "dpo",
-    overlong: "truncate",
-  });
-  const { examples, report } = (await response.json()) as Preview;
+  const given = { model, data: pairs, objective: "dpo", overlong: "truncate" };
+  const { examples, report } = await studio.get<Preview>("/preview", given);
   const [chosen, rejected] = examples[0]!.texts;
   expect(chosen!.tokens.length + chosen!.hidden).toBeGreaterThan(rejected!.tokens.length);
   expect(
@@ -88,7 +81,7 @@ test("bad data and options are refused in a sentence, and paths outside the fold
     [{ model, data: "/etc/passwd" }, 403, "not in a folder"],
   ];
   for (const [given, status, sentence] of cases) {
-    const response = await content.ask("/preview", given);
+    const response = await studio.ask("/preview", given);
     const { error } = (await response.json()) as { error: string };
     expect([response.status, error]).toEqual([status, expect.stringContaining(sentence)]);
   }
@@ -96,8 +89,10 @@ test("bad data and options are refused in a sentence, and paths outside the fold
 
 test("the estimate is that of `slimtune estimate`, with the command that does the same", async () => {
   const given = { model, data, method: "qlora", lora: { r: 8 }, max_steps: 3 };
-  const response = await content.ask("/estimate", given);
-  const { command, availableBytes, seconds, tokensPerSecond, ...found } = (await response.json()) as Estimate;
+  const { command, availableBytes, seconds, tokensPerSecond, ...found } = await studio.get<Estimate>(
+    "/estimate",
+    given,
+  );
   const { chosen, steps } = await estimate({ ...given, method: "qlora" });
   expect(found).toMatchObject({
     memoryBytes: chosen.peakBytes,

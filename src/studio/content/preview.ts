@@ -1,26 +1,29 @@
 /** @file Looks at a run before it starts: its rows as the model will see them, and what it will take. */
 
 import { Hono } from "hono";
+import { z } from "zod";
 import { renderCommand } from "../../node/command-line.ts";
-import type { Estimate } from "../api.ts";
+import type { Estimate, Preview } from "../api.ts";
 import type { StudioContext } from "../context.ts";
+import { jsonBody } from "../json-body.ts";
 import { runWords } from "../run-words.ts";
 import type { Inquirer } from "./inquiry.ts";
-import { givenOptions, readBody } from "./read-body.ts";
+
+/** A person's options, which the run's own schema checks. */
+const givenOptions = z.record(z.string(), z.unknown());
 
 /** POST /preview and POST /estimate. */
-export function previewRoutes({ admitOptions }: StudioContext, inquirer: Inquirer): Hono {
+export function previewRoutes({ admitOptions }: StudioContext, inquirer: Inquirer) {
   return new Hono()
-    .post("/preview", async (c) => {
-      const options = admitOptions(await readBody(c, givenOptions));
-      return c.json(await inquirer.ask("preview", options, c.req.raw.signal));
+    .post("/preview", jsonBody(givenOptions), async (c) => {
+      const options = admitOptions(c.req.valid("json"));
+      const { answer, warnings } = await inquirer.ask("preview", options, c.req.raw.signal);
+      return c.json({ ...answer, warnings } satisfies Preview);
     })
-    .post("/estimate", async (c) => {
-      const given = await readBody(c, givenOptions);
-      const estimate = await inquirer.ask("estimate", admitOptions(given), c.req.raw.signal);
-      return c.json({
-        ...estimate,
-        command: renderCommand(["estimate", ...runWords(given).words]),
-      } satisfies Estimate);
+    .post("/estimate", jsonBody(givenOptions), async (c) => {
+      const given = c.req.valid("json");
+      const { answer, warnings } = await inquirer.ask("estimate", admitOptions(given), c.req.raw.signal);
+      const command = renderCommand(["estimate", ...runWords(given).words]);
+      return c.json({ ...answer, warnings, command } satisfies Estimate);
     });
 }
