@@ -43,6 +43,8 @@ export interface StudioInfo {
   readonly devices: readonly string[];
   readonly cores: number;
   readonly memoryBytes: number;
+  /** The largest upload; what sends more is cut off, and may not see why. */
+  readonly maximumUploadBytes: number;
 }
 
 /** An option of a tuning run, from the schema that the command line has. */
@@ -139,6 +141,7 @@ export interface RunSummary {
   readonly path: string;
   readonly name: string;
   readonly state: RunState;
+  /** Its whole path, or its Hub id. */
   readonly model: string;
   readonly data: string;
   readonly method: string;

@@ -52,7 +52,7 @@ export function createStudioApp(
   { token, page, onUnexpectedError = () => {} }: StudioAppOptions,
 ) {
   const api = new Hono()
-    .get("/studio", (c) => c.json(describeMachine(folders)))
+    .get("/studio", (c) => c.json(describeMachine(folders, uploads.maximum)))
     .get("/events", (c) => events.answer(c))
     .get("/files", (c) => c.json(listFolder(folders, c.req.query("folder"))))
     .post("/uploads", async (c) => c.json(await uploads.receive(c.req.query("name") ?? "", c.req.raw), 201))

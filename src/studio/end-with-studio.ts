@@ -5,6 +5,7 @@
 
 import process from "node:process";
 
+if (!process.connected) process.exit(130);
 process.once("disconnect", () => {
   // Nobody reads any more, which must not keep the checkpoint from being written.
   process.stderr.on("error", () => {});

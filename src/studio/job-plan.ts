@@ -99,7 +99,7 @@ export function createJobPlanner(folders: Folders, findRun: (run: Id) => Indexed
     if (result === undefined)
       throw new InputError(`The run ${summary.name} is not finished; resume it first.`);
     return basename(result) === "adapter"
-      ? ["--model", summary.model, "--adapter", shorten(result)]
+      ? ["--model", shorten(summary.model), "--adapter", shorten(result)]
       : ["--model", shorten(result)];
   }
 
@@ -108,7 +108,11 @@ export function createJobPlanner(folders: Folders, findRun: (run: Id) => Indexed
     const options = { ...admitOptions(folders, given), out } as RunOptions;
     completeOptions(options, "The options");
     checkRunFolder(out);
-    const { words, others } = runWords(shortenPaths({ ...options }));
+    const shown = Object.entries(options).map(([option, value]) => [
+      option,
+      typeof value === "string" ? shorten(value) : value,
+    ]);
+    const { words, others } = runWords(Object.fromEntries(shown));
     const unsaid = Object.keys(others).filter((other) => other !== "out");
     return {
       words: ["tune"],
@@ -191,14 +195,7 @@ export const miniatureTasks = fileURLToPath(new URL("../../fixtures/miniature/be
 
 /** A path as somebody would write it in the folder that the studio was started in. */
 export function shorten(path: string): string {
+  if (!isAbsolute(path)) return path;
   const short = relative(process.cwd(), path);
-  return isAbsolute(path) && /^[^.-]/.test(short) && !isAbsolute(short) ? short : path;
-}
-
-function shortenPaths(options: GivenOptions): GivenOptions {
-  const short = Object.entries(options).map(([name, value]) => [
-    name,
-    typeof value === "string" && isAbsolute(value) ? shorten(value) : value,
-  ]);
-  return Object.fromEntries(short);
+  return /^[^.-]/.test(short) && !isAbsolute(short) ? short : path;
 }

@@ -61,12 +61,13 @@ type JobRecord = z.infer<typeof recordSchema>;
 
 interface Running {
   readonly child: ChildProcess;
+  readonly ended: Promise<void>;
   /** Whether it was asked to end, and by whom. */
   stoppedBy?: "person" | "studio";
 }
 
 /** The most jobs that wait. */
-const maximumWaiting = 100;
+const maximumWaiting = 50;
 
 /** Lines of a job's output that are kept, and characters of each. */
 const keptLines = 30;
@@ -136,31 +137,27 @@ export function openJobs({ folder, planner, publish, atATime = 1, program = slim
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       env,
     });
-    const job: Running = { child };
+    const job: Running = { child, ended: watchEnd(child).then((how) => finish(job, record.id, how)) };
     running.set(record.id, job);
     update(record, { state: "running", startedAt: Date.now() });
     collectOutput(record.id, child);
-    let isOver = false;
-    const onEnd = (code: number | null, reason: string) => {
-      if (isOver) return;
-      isOver = true;
-      running.delete(record.id);
-      const ended = records.get(record.id)!;
-      if (code === 0) end(ended, "done");
-      else if (job.stoppedBy !== undefined)
-        end(ended, job.stoppedBy === "person" ? "stopped" : "interrupted");
-      else if (code === 130) end(ended, "interrupted");
-      else end(ended, "failed", ...(code === null ? [reason] : []));
-      startNext();
-    };
-    child.on("error", (error) => onEnd(null, `The process could not be started: ${error.message}.`));
-    child.on("close", (code, signal) => onEnd(code, `The process was ended by ${signal}.`));
+  }
+
+  /** @param how the exit code or, where there is none, what happened */
+  function finish({ stoppedBy }: Running, id: Id, how: number | string): void {
+    running.delete(id);
+    const record = records.get(id)!;
+    if (how === 0) end(record, "done");
+    else if (stoppedBy !== undefined) end(record, stoppedBy === "person" ? "stopped" : "interrupted");
+    else if (how === 130) end(record, "interrupted");
+    else end(record, "failed", ...(typeof how === "string" ? [how] : []));
+    startNext();
   }
 
   function collectOutput(id: Id, child: ChildProcess): void {
-    let telling: NodeJS.Timeout | undefined;
+    let isTelling = false;
     const tell = () => {
-      telling = undefined;
+      isTelling = false;
       const record = records.get(id);
       if (record?.state === "running") publish({ kind: "job", job: toJob(record) });
     };
@@ -170,11 +167,11 @@ export function openJobs({ folder, planner, publish, atATime = 1, program = slim
         const lines = (open + text).split(/\r?\n|\r/);
         open = lines.pop()!.slice(0, keptCharacters);
         keep(id, lines);
-        telling ??= setTimeout(tell, outputInterval);
+        if (!isTelling) setTimeout(tell, outputInterval);
+        isTelling = true;
       });
       stream.on("end", () => keep(id, [open]));
     }
-    child.on("close", () => clearTimeout(telling));
   }
 
   function keep(id: Id, lines: readonly string[]): void {
@@ -254,19 +251,32 @@ export function openJobs({ folder, planner, publish, atATime = 1, program = slim
     isBusy,
     async close() {
       mayStart = false;
-      const ends = [...running.values()].map((job) => {
-        const ended = new Promise((resolve) => job.child.once("close", resolve));
+      const jobs = [...running.values()];
+      for (const job of jobs) {
         job.stoppedBy ??= "studio";
         if (job.child.connected) job.child.disconnect();
-        return ended;
-      });
+      }
       const deadline = setTimeout(() => {
-        for (const { child } of running.values()) child.kill("SIGKILL");
+        for (const { child } of jobs) child.kill("SIGKILL");
       }, grace);
-      await Promise.all(ends);
+      await Promise.all(jobs.map(({ ended }) => ended));
       clearTimeout(deadline);
     },
   };
+}
+
+/** Fulfilled with the exit code or, where there is none, what happened, once all output is read. */
+async function watchEnd(child: ChildProcess): Promise<number | string> {
+  // Node has no "close" for a process to which the line was cut.
+  const outputs = [child.stdout!, child.stderr!].map(
+    (stream) => new Promise((resolve) => stream.once("close", resolve)),
+  );
+  const how = await new Promise<number | string>((resolve) => {
+    child.once("exit", (code, signal) => resolve(code ?? `The process was ended by ${signal}.`));
+    child.once("error", ({ message }) => resolve(`The process could not be started: ${message}.`));
+  });
+  await Promise.all(outputs);
+  return how;
 }
 
 function isTuning({ request: { kind } }: { readonly request: CheckedRequest }): boolean {

@@ -12,7 +12,7 @@ import { embeddedModel } from "./given-options.ts";
 
 type Entry = FolderListing["entries"][number];
 
-export function describeMachine({ list }: Folders): StudioInfo {
+export function describeMachine({ list }: Folders, maximumUploadBytes: number): StudioInfo {
   return {
     version: slimtuneVersion,
     folders: list,
@@ -20,6 +20,7 @@ export function describeMachine({ list }: Folders): StudioInfo {
     devices: deviceNames,
     cores: availableParallelism(),
     memoryBytes: totalmem(),
+    maximumUploadBytes,
   };
 }
 

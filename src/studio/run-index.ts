@@ -1,7 +1,7 @@
 /** @file The index of runs: what their folders say, read again only where it has changed. Folders are the truth; this is forgotten at will. */
 
 import { existsSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { giveWay } from "../core/event-loop.ts";
@@ -240,6 +240,7 @@ function summarize(id: Id, { path, name }: FoundFolder, { seen, options, plan, m
     name: name || basename(path),
     state: seen.state,
     ...options,
+    model: existsSync(options.model) ? resolve(options.model) : options.model,
     step,
     ...(plan && { totalSteps: plan.total_steps }),
     ...values,

@@ -1,5 +1,5 @@
 import { appendFileSync, existsSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { performance } from "node:perf_hooks";
 import { setTimeout } from "node:timers/promises";
 import { afterAll, expect, test } from "vitest";
@@ -45,7 +45,7 @@ test("a run's row says what its folder does, wherever it lies", async () => {
     path,
     name: "a study/cells/math",
     state: "finished",
-    model: "fixtures/embedded-model",
+    model: resolve("fixtures/embedded-model"),
     data: "faq.csv",
     method: "lora",
     objective: "sft",

@@ -9,6 +9,8 @@ import { ApiError } from "../server/api-error.ts";
 import type { Upload } from "./api.ts";
 
 export interface Uploads {
+  /** The largest in bytes. */
+  readonly maximum: number;
   /**
    * Writes a request's body to a file; one of the same name is kept, and the new one numbered.
    *
@@ -34,6 +36,7 @@ export function createUploads(folder: string, maximum = defaultMaximum): Uploads
   }
 
   return {
+    maximum,
     async receive(name, request) {
       checkName(name);
       const tooLarge = () =>
