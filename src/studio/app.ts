@@ -118,15 +118,17 @@ function servePage(page: string): MiddlewareHandler {
     return () => {
       throw new ApiError(503, "The studio's page is not built yet; run `npm run build` first.");
     };
-  return serveStatic({
-    root: page,
-    onFound: (path, c) => {
-      c.header(
+  const serve = serveStatic({ root: page });
+  return async (c, next) => {
+    const response = await serve(c, next);
+    const isNamedByContent = c.req.path.startsWith("/assets/");
+    if (response instanceof Response)
+      response.headers.set(
         "cache-control",
-        /[\\/]assets[\\/]/.test(path) ? "public, max-age=31536000, immutable" : "no-cache",
+        isNamedByContent ? "public, max-age=31536000, immutable" : "no-cache",
       );
-    },
-  });
+    return response;
+  };
 }
 
 function describeError(error: unknown): ApiError {
