@@ -5,7 +5,7 @@ import { methodNames, sectionOf } from "../core/adapters/methods.ts";
 import { storages } from "../core/models/linear.ts";
 import { schedulerTypes } from "../core/training/schedule.ts";
 import { deviceNames } from "../node/runtime/onnx-runtime.ts";
-import { fileOptionHelp, optionHelp } from "../node/training/option-help.ts";
+import { optionHelp } from "../node/training/option-help.ts";
 import type { RunOptions } from "../node/training/run-config.ts";
 import { parseFields, parseList, parseNumber, parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
@@ -88,7 +88,7 @@ export function addRunOptions(command: Command): Command {
     .option("--early-stopping-patience <n>", optionHelp.early_stopping_patience, parseWhole(1))
     .option(
       "--sample-prompt <text>",
-      fileOptionHelp.sample_prompts,
+      optionHelp.sample_prompts,
       (text: string, before: readonly string[] = []) => [...before, text],
     )
     .option("--sample-tokens <n>", optionHelp.sample_tokens, parseWhole(1))

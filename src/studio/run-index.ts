@@ -9,7 +9,8 @@ import { parseFields } from "../core/parse-fields.ts";
 import { estimateSecondsLeft } from "../core/training/step-plan.ts";
 import { isLocked } from "../node/files/lock.ts";
 import { readText } from "../node/files/read.ts";
-import { anyFields, parseYaml, readJson, readYaml } from "../node/files/structured.ts";
+import { anyFields, parseYaml, readYaml } from "../node/files/structured.ts";
+import { type PlanFile, readPlan } from "../node/training/plan-file.ts";
 import { type RunFolder, runFolder } from "../node/training/run-folder.ts";
 import { ApiError } from "../server/api-error.ts";
 import type { GivenOptions, Id, RunState, RunSummary, Sample, StudioEvent } from "./api.ts";
@@ -48,7 +49,7 @@ interface Entry {
   readonly metrics: LineTail<Totals>;
   readonly samples: LineTail<Sample[]>;
   options: z.infer<typeof optionsSchema>;
-  plan: z.infer<typeof planSchema> | undefined;
+  plan: PlanFile | undefined;
   /** How many samples were told of. */
   toldSamples: number;
   seen: Seen;
@@ -74,14 +75,6 @@ const optionsSchema = z.object({
   data: z.string(),
   method: z.string().default("lora"),
   objective: z.string().default("sft"),
-});
-
-const count = z.number().min(0);
-const planSchema = z.object({
-  total_steps: count,
-  eval_steps: count,
-  evaluations: count,
-  held_out_tokens: count,
 });
 
 /** Sums over the lines of metrics.jsonl. */
@@ -144,7 +137,7 @@ export function createRunIndex({ folders, noteOf, publish }: RunIndexOptions): R
     };
     if (isDeepStrictEqual(seen, before)) return;
     if (seen.config !== before.config) entry.options = readMainOptions(folder.config);
-    if (seen.plan !== before.plan) entry.plan = readPlan(found);
+    if (seen.plan !== before.plan) entry.plan = findPlan(folder);
     const isLonger = seen.metrics !== before.metrics && (await entry.metrics.read());
     if (seen.samples !== before.samples) await samples.read();
     entry.seen = seen;
@@ -198,7 +191,7 @@ function beginEntry({ path }: FoundFolder): Entry {
   return {
     folder,
     metrics: createLineTail(folder.metrics, () => ({ step: 0, seconds: 0, tokens: 0 }), addLine),
-    samples: createLineTail(join(path, watched.samples), () => [], addSample),
+    samples: createLineTail(folder.samples, () => [], addSample),
     options: { model: "", data: "", method: "", objective: "" },
     plan: undefined,
     toldSamples: 0,
@@ -258,10 +251,9 @@ function changeOf(path: string): number {
 }
 
 /** A run without a plan, or with a damaged one, is shown without what that would tell. */
-function readPlan({ path, files }: FoundFolder): Entry["plan"] {
-  if (!files.has(watched.plan)) return undefined;
+function findPlan({ plan }: RunFolder): PlanFile | undefined {
   try {
-    return readJson(join(path, watched.plan), planSchema);
+    return readPlan(plan);
   } catch {
     return undefined;
   }

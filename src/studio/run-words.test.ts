@@ -16,6 +16,8 @@ test("the command line reads the words as the options that they were made of", (
     learning_rate: 0.001,
     max_steps: 10,
     segment_size: "auto",
+    sample_prompts: ["2 + 3?", "Name a, b, c"],
+    sample_tokens: 8,
   };
   const { words, others } = runWords(options);
   const command = addRunOptions(new Command("tune")).exitOverride();

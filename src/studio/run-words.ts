@@ -1,7 +1,7 @@
 /** @file A tuning run's options as flags of the command line. */
 
 import type { GivenOptions } from "./api.ts";
-import { listRunOptions } from "./content/options.ts";
+import { listRunOptions, repeatedFlag } from "./content/options.ts";
 
 /** Whose flag takes the name of a file, where the option is what stands in it. */
 const readFromFile = "chat_template";
@@ -37,7 +37,8 @@ function flatten(options: GivenOptions): [name: string, value: unknown][] {
 
 function toWords(flag: string, value: unknown): string[] {
   if (typeof value === "boolean") return value === flag.startsWith("--no-") ? [] : [flag];
-  if (Array.isArray(value)) return [flag, value.join(",")];
+  if (Array.isArray(value))
+    return flag === repeatedFlag ? value.flatMap((text) => [flag, String(text)]) : [flag, value.join(",")];
   if (isTable(value))
     return [
       flag,

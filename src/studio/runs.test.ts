@@ -4,6 +4,7 @@ import { performance } from "node:perf_hooks";
 import { setTimeout } from "node:timers/promises";
 import { afterAll, expect, test } from "vitest";
 import { withLock } from "../node/files/lock.ts";
+import { writePlan } from "../node/training/plan-file.ts";
 import type { Curves, RunDetail, RunSummary } from "./api.ts";
 import { idOf } from "./ids.ts";
 import {
@@ -65,10 +66,11 @@ test("a run that is computed says how far it is to go, from its plan", async () 
   const { folder, list } = await openIn("plan");
   const path = join(folder, "math");
   writeRun(path, { steps: 4 });
-  writeFileSync(
-    join(path, "plan.json"),
-    '{"total_steps":10,"eval_steps":5,"evaluations":3,"held_out_tokens":100,"examples":80}',
-  );
+  writePlan(join(path, "plan.json"), {
+    ...{ total_steps: 10, steps_per_epoch: 10, eval_steps: 5, save_steps: 10, evaluations: 3 },
+    ...{ examples: 80, held_out: 4, tokens: 2000, held_out_tokens: 100 },
+    ...{ segment_size: 1, trainable_parameters: 10, parameters: 100 },
+  });
   await withLock(path, "run", async () => {
     const [run] = await list();
     // Six steps of 0.5 s and two evaluations of 0.2 s.

@@ -89,6 +89,8 @@ export const optionHelp = {
   eval_steps: "steps between evaluations",
   save_steps: "steps between checkpoints",
   early_stopping_patience: "evaluations without improvement before it stops",
+  sample_prompts:
+    "prompt that the model answers at each evaluation, to samples.jsonl in the run's folder; may be repeated",
   sample_tokens: "longest of the answers to sample prompts in tokens (default: 64)",
   seed: "seed of everything random",
   device: "where to compute",
@@ -97,10 +99,8 @@ export const optionHelp = {
   out: "folder of the run",
 } satisfies Partial<Record<OptionName, string>>;
 
-/** Of those that only a configuration file has, or whose flag is of another name. */
+/** Of those that only a configuration file has. */
 export const fileOptionHelp: Readonly<Record<Exclude<OptionName, keyof typeof optionHelp>, string>> = {
-  sample_prompts:
-    "prompt that the model answers at each evaluation, to samples.jsonl in the run's folder; may be repeated",
   double_quantization: "quantize the scales of NF4's blocks as well",
   rank_pattern: "ranks other than r, by a module's name or a regular expression",
   alpha_pattern: "values other than lora_alpha, by a module's name or a regular expression",

@@ -15,6 +15,9 @@ const basic: ReadonlySet<string> = new Set<OptionName>([
   ...(["learning_rate", "batch_size", "context", "r", "validation"] as const),
 ]);
 
+/** Given once for each of its texts, of which a comma may be part. */
+export const repeatedFlag = "--sample-prompt";
+
 type JsonSchema = z.core.JSONSchema.JSONSchema;
 
 /** GET /options. */
@@ -43,14 +46,17 @@ function describe(path: string, schema: JsonSchema, defaults: Defaults): RunOpti
   const help: Readonly<Record<string, string>> = isFlag ? optionHelp : fileOptionHelp;
   return {
     name: path,
-    ...(isFlag && {
-      flag: `--${schema.type === "boolean" && schema.default === true ? "no-" : ""}${name.replaceAll("_", "-")}`,
-    }),
+    ...(isFlag && { flag: flagOf(name, schema) }),
     ...describeValues(schema),
     ...describeDefaults(path, defaults),
     help: help[name]!,
     isBasic: basic.has(name),
   };
+}
+
+function flagOf(name: string, { type, default: standard }: JsonSchema): string {
+  if (name === "sample_prompts") return repeatedFlag;
+  return `--${type === "boolean" && standard === true ? "no-" : ""}${name.replaceAll("_", "-")}`;
 }
 
 function describeValues(schema: JsonSchema): Pick<RunOption, "kind" | "choices" | "holds"> {
