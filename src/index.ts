@@ -97,6 +97,7 @@ export {
 } from "./core/decoding/thinking.ts";
 export { InputError } from "./core/errors.ts";
 export type { BitWidth } from "./core/graph/operators/integer-matmul.ts";
+export type { InputBits } from "./core/graph/operators/rounded-products.ts";
 export type {
   Attributes,
   AttributeValue,
@@ -188,6 +189,7 @@ export {
   renderReport,
 } from "./node/data/inspect.ts";
 export type { Dataset, DatasetOptions, DatasetReport } from "./node/data/load-dataset.ts";
+export { type Arithmetic, type ArithmeticChoice, chooseArithmetic } from "./node/decoding/arithmetic.ts";
 export { createGenerator, type DeviceChoice, generate } from "./node/decoding/generate.ts";
 export {
   type CheckedDevice,

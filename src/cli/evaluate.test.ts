@@ -203,8 +203,8 @@ describe("bad input ends with one sentence and exit code 1", () => {
     ],
     "workers that are none": [["--tasks", "which", "--workers", "many"], "--workers many names no workers"],
     "integers with other weights": [
-      ["--tasks", "which", "--arithmetic", "int8", "--storage", "nf4"],
-      "kept in int8, not in nf4",
+      ["--tasks", "which", "--arithmetic", "int8", "--storage", "float16"],
+      "kept in int8 or nf4, not in float16",
     ],
     "no such adapter": [
       ["--tasks", "which", "--adapter", "nowhere"],

@@ -2,6 +2,7 @@
 
 export type { Score } from "./aggregate.ts";
 export {
+  type Agreement,
   type ComparedScores,
   type CompareOptions,
   type Comparison,

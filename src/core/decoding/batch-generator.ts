@@ -48,7 +48,7 @@ export interface GeneratorOptions {
    * Default: {@link defaultBits}.
    */
   readonly bits?: BitWidth | "exact";
-  /** Bits to which inputs of int8 weights are rounded where prompts are read; see {@link DecoderOptions.inputBits}. */
+  /** Bits to which inputs of quantized weights are rounded where prompts are read; see {@link DecoderOptions.inputBits}. */
   readonly inputBits?: InputBits;
 }
 

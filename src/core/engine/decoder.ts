@@ -51,7 +51,7 @@ export interface DecoderOptions {
    */
   readonly stepBits?: BitWidth;
   /**
-   * Bits to which the inputs of int8 weights are rounded by token in {@link Decoder.extend}, so that these products are computed in
+   * Bits to which the inputs of quantized weights are rounded by token in {@link Decoder.extend}, so that these products are computed in
    * integers. Default: they are computed in float32.
    */
   readonly inputBits?: InputBits;

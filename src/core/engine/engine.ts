@@ -76,7 +76,7 @@ export interface EngineOptions {
   /** Divides the logits, as it does where texts are drawn, so that log-probabilities are those of the draws. Default 1. */
   readonly temperature?: number;
   /**
-   * Bits to which inputs and gradients of frozen int8 weights are rounded by token, so that these products are computed in integers.
+   * Bits to which inputs and gradients of frozen quantized weights are rounded by token, so that these products are computed in integers.
    * Default: they are computed in float32.
    */
   readonly inputBits?: InputBits;

@@ -9,7 +9,7 @@ const model = "fixtures/reference/models/llama";
 test("gradients in integers point where those of the same weights made dense point", async () => {
   const bits = await findInputBits(device);
   expect([7, 8]).toContain(bits);
-  for (const name of ["int8", "int8 by segments"]) {
+  for (const name of ["int8", "int8 by segments", "QLoRA", "QLoRA by segments"]) {
     const each = deviceCases.find((one) => one.name === name)!;
     const expected = await each.run(device, model);
     const results = await each.run(device, model, { inputBits: 8 });

@@ -112,7 +112,7 @@ export interface SegmentGraph {
 
 export interface SegmentOptions {
   readonly storage: Storage;
-  /** Multiplies frozen int8 weights in integers; see {@link matmulRounded}. */
+  /** Multiplies frozen quantized weights in integers; see {@link matmulRounded}. */
   readonly inputBits?: InputBits | undefined;
   /** Whether adapters drop some of their inputs, as given by boolean inputs named "b.<linear layer>.dropout". */
   readonly dropout: boolean;

@@ -6,7 +6,12 @@ import { dequantizeInt8 as dequantizeInt8InGraph, matmulInt8 } from "../graph/op
 import { type BlockwiseMatrix, matmulBlockwise } from "../graph/operators/integer-matmul.ts";
 import { matmul } from "../graph/operators/matmul.ts";
 import { separate } from "../graph/operators/movement.ts";
-import { dequantizeNF4 as dequantizeNF4InGraph, matmulNF4, type NF4Operand } from "../graph/operators/nf4.ts";
+import {
+  dequantizeNF4 as dequantizeNF4InGraph,
+  matmulNF4,
+  matmulNF4Rounded,
+  type NF4Operand,
+} from "../graph/operators/nf4.ts";
 import { type InputBits, matmulRounded } from "../graph/operators/rounded-products.ts";
 import { constant, input, type Tensor } from "../graph/tensor.ts";
 import { stackBlockwise } from "../quantization/blockwise.ts";
@@ -16,7 +21,7 @@ import type { HostTensor } from "../runtime/device.ts";
 
 /**
  * How a base model's linear weights are kept in memory. Arithmetic is float32: quantized weights are made dense where they are
- * multiplied, unless those of int8 are multiplied in integers.
+ * multiplied, unless they are multiplied in integers.
  */
 export const storages = ["float32", "float16", "int8", "nf4"] as const;
 export type Storage = (typeof storages)[number];
@@ -42,7 +47,7 @@ export interface StoredWeight {
 /**
  * The weight `name` as graph inputs, named by {@link storedTensorNames}.
  *
- * @param inputBits to how many bits inputs are rounded, so that int8 weights are multiplied in integers. Default: they are not
+ * @param inputBits to how many bits inputs are rounded, so that quantized weights are multiplied in integers. Default: they are not
  */
 export function storedWeight(
   name: string,
@@ -62,7 +67,8 @@ export function storedWeight(
       };
       return {
         ...shape,
-        multiply: (x) => matmulNF4(x, operand),
+        multiply: (x) =>
+          inputBits === undefined ? matmulNF4(x, operand) : matmulNF4Rounded(x, operand, inputBits),
         dense: (after) => dequantizeNF4InGraph(operand, after),
       };
     }
@@ -74,7 +80,7 @@ export function storedWeight(
       return {
         ...shape,
         multiply: (x) =>
-          inputBits === undefined ? matmulInt8(x, operand) : matmulRounded(x, operand, inputBits),
+          inputBits === undefined ? matmulInt8(x, operand) : matmulRounded(x, () => operand, inputBits),
         dense: (after) => dequantizeInt8InGraph(operand, after),
       };
     }

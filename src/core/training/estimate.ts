@@ -92,7 +92,7 @@ export interface StepExtras {
 export interface StoredModel {
   readonly config: ModelConfig;
   readonly storage: Storage;
-  /** Multiplies int8 weights in integers; see {@link EngineOptions.inputBits}. Default: they are made dense. */
+  /** Multiplies quantized weights in integers; see {@link EngineOptions.inputBits}. Default: they are made dense. */
   readonly inputBits?: InputBits;
   /** Of the embedding and the output layer. */
   readonly tableDtype: "float32" | "float16";
@@ -313,7 +313,7 @@ export function findLargestShape(microBatchTokens: number, longestExample: numbe
 /**
  * Decoder blocks per segment where none are asked for: all in one if their estimate stays within `memoryBytes`, since then
  * nothing is computed twice; else one at a time, because sizes between cost memory and save nothing. Of a base that is not
- * kept in float32, which is chosen for its memory, one at a time as well, unless it is multiplied in integers.
+ * kept in float32, which is chosen for its memory, one at a time as well, unless it is kept in int8 and multiplied in integers.
  */
 export function chooseSegmentSize(
   base: StoredModel,
@@ -331,7 +331,8 @@ export function chooseSegmentSize(
     adaptation.attentionAdapterOf?.(numHiddenLayers - 1)?.contribution ??
     adaptation.rowsOf?.(config.tieWordEmbeddings ? embeddingName : headName) ??
     extras.teacher;
-  if ((base.storage !== "float32" && !base.inputBits) || isApart) return 1;
+  const isForSpeed = base.storage === "float32" || (base.storage === "int8" && base.inputBits !== undefined);
+  if (!isForSpeed || isApart) return 1;
   const whole = estimateStep(base, adaptation, shape, numHiddenLayers, extras);
   return whole.peakBytes <= memoryBytes ? numHiddenLayers : 1;
 }

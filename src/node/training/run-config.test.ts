@@ -52,7 +52,7 @@ describe("contradictions are refused", () => {
     [{ lora: { init_lora_weights: "pissa" }, storage: "float16" }, 'needs storage "float32", not "float16"'],
     [{ weights_on_disk: true }, '"weights_on_disk" needs a quantized base'],
     [{ method: "qlora", weights_on_disk: true, segment_size: 2 }, '"segment_size" cannot be 2'],
-    [{ arithmetic: "int8", storage: "nf4" }, "multiplies by a base that is kept in int8, not in nf4"],
+    [{ arithmetic: "int8", storage: "float16" }, "that is kept in int8 or nf4, not in float16"],
     [{ arithmetic: "int8", device: "webgpu" }, 'the device "webgpu" has no products of integers'],
     [{ method: "full", arithmetic: "int8" }, 'needs storage "float32", not "int8"'],
     [{ method: "qlora", storage: "float16" }, 'method "qlora" keeps the base in nf4, not in float16'],

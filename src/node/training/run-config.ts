@@ -69,8 +69,8 @@ export const givenOptions = z.strictObject({
   /** How the base model's linear weights are kept; by default float32, and nf4 for qlora. */
   storage: z.enum(storages).optional(),
   /**
-   * "int8" multiplies by the base's linear weights in integers, in both passes, which keeps it in int8; inputs and gradients are rounded by
-   * token.
+   * "int8" multiplies by the base's linear weights in integers, in both passes, which keeps it in int8 or nf4; inputs and gradients are
+   * rounded by token.
    */
   arithmetic: z.enum(["float32", "int8"]).default("float32"),
   /** Quantize the scales of NF4 blocks as well. */
@@ -105,7 +105,9 @@ export const runConfigSchema = givenOptions.transform((config) => {
     ...Object.fromEntries([...Object.keys(methodOptions), ...optionNames].map((name) => [name, undefined])),
     ...method.complete(config),
     ...completeOptions(config.objective, config),
-    storage: config.storage ?? (config.arithmetic === "int8" ? "int8" : method.storage),
+    storage:
+      config.storage ??
+      (config.arithmetic === "int8" && !isQuantized(method.storage) ? "int8" : method.storage),
     learning_rate: config.learning_rate ?? method.learning_rate * objective.learningRateFactor,
   };
 });
@@ -210,8 +212,8 @@ function findContradiction(config: RunConfig, given: RunOptions): string | undef
   if (config.weights_on_disk && !isQuantized(storage)) {
     return `"weights_on_disk" needs a quantized base, storage "nf4" or "int8", not "${storage}"; choose method "qlora".`;
   }
-  if (config.arithmetic === "int8" && storage !== "int8") {
-    return `"arithmetic" int8 multiplies by a base that is kept in int8, not in ${storage}; leave "storage" out.`;
+  if (config.arithmetic === "int8" && !isQuantized(storage)) {
+    return `"arithmetic" int8 multiplies by a base that is kept in int8 or nf4, not in ${storage}; leave "storage" out.`;
   }
   if (config.arithmetic === "int8" && config.device !== "cpu") {
     return `the device "${config.device}" has no products of integers; choose "arithmetic" float32, or the device "cpu".`;

@@ -5,6 +5,7 @@ import { add, cast, mul } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
 import { concat, reshape, separate, split } from "./movement.ts";
 import { controlDependency } from "./order.ts";
+import { type InputBits, matmulRounded, roundWeight } from "./rounded-products.ts";
 
 /** Weights per block that share one scale. */
 const blockSize = 64;
@@ -80,6 +81,20 @@ function divideRows(weight: NF4Operand, most: number, after: Tensor): readonly N
     outFeatures: rows,
     inFeatures,
   }));
+}
+
+/**
+ * x W^T for x [..., in] and an NF4 weight W [out, in], which is made int8 for the product and again for the derivative, both of which are
+ * computed in integers; see {@link matmulRounded}.
+ *
+ * @param bits to which x and its gradient are rounded
+ * @param most as of {@link matmulNF4}
+ */
+export function matmulNF4Rounded(x: Tensor, weight: NF4Operand, bits: InputBits, most = denseBytes): Tensor {
+  const products = divideRows(weight, most, x).map((part) =>
+    matmulRounded(x, (after) => roundWeight(dequantizeNF4(part, after)), bits),
+  );
+  return concat(products, x.shape.length - 1);
 }
 
 /**

@@ -126,16 +126,34 @@ function multiply(x: Tensor, b: Tensor, bits: InputBits, scales = scalar(1)): Te
   return unflattenRows(mul(multiplyIntegers(rows.codes, b, rows.zeroPoint, scales), rows.scales), x);
 }
 
+/** A dense weight W [out, in] as int8 codes with a scale for each row, rounded in the graph. */
+export function roundWeight(dense: Tensor): Int8Operand {
+  const [outFeatures] = dense.shape as [number, number];
+  const scales = mul(reduceMax(abs(dense), [1]), scalar(1 / 127));
+  const zeroPoints = constant("int8", [outFeatures], new Int8Array(outFeatures));
+  return { codes: apply(quantizeLinear, [dense, scales, zeroPoints], { axis: 0 })[0]!, scales };
+}
+
 /**
  * x W^T for x [..., in] and an int8 weight W [out, in], computed in integers: x is rounded by row, without the columns of its largest
  * magnitudes, since single features may be many times as large as the others; these are multiplied in float32 (LLM.int8(), Dettmers et
  * al. 2022, which takes those beyond a threshold). For the derivative the scales of W's rows are folded into dY, which is rounded by row
  * (docs/decisions/integer-arithmetic.md).
+ *
+ * @param weightAfter gives W, which is not needed before a tensor; called once for each pass
  */
-export function matmulRounded(x: Tensor, { codes, scales }: Int8Operand, bits: InputBits): Tensor {
+export function matmulRounded(
+  x: Tensor,
+  weightAfter: (after: Tensor) => Int8Operand,
+  bits: InputBits,
+): Tensor {
+  const { codes, scales } = weightAfter(x);
   const { rest, places, largest } = divideColumns(x);
   const ofRest = multiply(rest, transpose(codes, [1, 0]), bits, scales);
   const columns = mul(cast(columnsAt(codes, places), "float32"), reshape(scales, [...scales.shape, 1]));
   const product = unflattenRows(add(ofRest, matmul(largest, columns, { transB: true })), x);
-  return withDerivative([x], [product], (_node, [dy]) => [multiply(mul(dy!, scales), codes, bits)])[0]!;
+  return withDerivative([x], [product], (_node, [dy]) => {
+    const weight = weightAfter(dy!);
+    return [multiply(mul(dy!, weight.scales), weight.codes, bits)];
+  })[0]!;
 }
