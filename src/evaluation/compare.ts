@@ -45,7 +45,7 @@ export interface ComparedScores {
   /** Of tasks and groups, each group before its tasks. */
   readonly scores: readonly ScoreComparison[];
   /** How often both gave the same answers, by task and filter. */
-  readonly agreements: readonly Agreement[];
+  readonly agreements: readonly AnswerAgreement[];
   /** Sentences on what was left out or must be kept in mind. */
   readonly notes: readonly string[];
   /** Number of resamples of the bootstrap, and of random signs of the sign-flip test. */
@@ -54,7 +54,7 @@ export interface ComparedScores {
 }
 
 /** To how many of a task's items both runs gave the same answer: the same likeliest choice, or the same text. */
-export interface Agreement {
+export interface AnswerAgreement {
   readonly task: string;
   /** "none" if answers are not filtered. */
   readonly filter: string;
@@ -150,7 +150,7 @@ export async function compare(
   return { ...compared, toMarkdown: () => toMarkdown(compared) };
 }
 
-function findAgreements({ tasks }: PairedEvaluations): Agreement[] {
+function findAgreements({ tasks }: PairedEvaluations): AnswerAgreement[] {
   return [...tasks].flatMap(([task, { pairs }]) =>
     [...pairs].flatMap(([filter, all]) => {
       const answered = all.filter(

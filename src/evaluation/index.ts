@@ -2,7 +2,7 @@
 
 export type { Score } from "./aggregate.ts";
 export {
-  type Agreement,
+  type AnswerAgreement,
   type ComparedScores,
   type CompareOptions,
   type Comparison,
