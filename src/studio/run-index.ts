@@ -57,15 +57,11 @@ interface Entry {
 }
 
 /** Files of a run that a look is about. */
-const watched = {
-  config: "config.yaml",
-  metrics: "metrics.jsonl",
-  plan: "plan.json",
-  samples: "samples.jsonl",
-};
+const watched = ["config", "metrics", "plan", "samples"] as const;
+type Watched = (typeof watched)[number];
 
 /** What a look finds, which is the same as long as nothing has changed. */
-interface Seen extends Readonly<Record<keyof typeof watched, string>> {
+interface Seen extends Readonly<Record<Watched, string>> {
   readonly state: RunState;
   readonly note: string;
 }
@@ -131,7 +127,7 @@ export function createRunIndex({ folders, noteOf, publish }: RunIndexOptions): R
     const entry = entries.get(id) ?? beginEntry(found);
     const { folder, seen: before, samples } = entry;
     const seen: Seen = {
-      ...mapWatched((name) => describeFile(found, name)),
+      ...mapWatched((name) => describeFile(found, folder[name])),
       state: stateOf(found, folder),
       note: noteOf(id),
     };
@@ -200,20 +196,22 @@ function beginEntry({ path }: FoundFolder): Entry {
   };
 }
 
-function mapWatched<T>(map: (name: string) => T): Record<keyof typeof watched, T> {
-  const { config, metrics, plan, samples } = watched;
-  return { config: map(config), metrics: map(metrics), plan: map(plan), samples: map(samples) };
+function mapWatched(map: (name: Watched) => string): Record<Watched, string> {
+  return { config: map("config"), metrics: map("metrics"), plan: map("plan"), samples: map("samples") };
 }
 
 /** What changes with a file; "" if there is none. */
-function describeFile({ path, files }: FoundFolder, name: string): string {
-  const found = files.has(name) ? statSync(join(path, name), { throwIfNoEntry: false }) : undefined;
+function describeFile({ files }: FoundFolder, path: string): string {
+  const found = files.has(basename(path)) ? statSync(path, { throwIfNoEntry: false }) : undefined;
   return found ? [found.ino, found.size, found.mtimeMs].join() : "";
 }
 
-function summarize(id: Id, { path, name }: FoundFolder, { seen, options, plan, metrics }: Entry): RunSummary {
+function summarize(
+  id: Id,
+  { path, name }: FoundFolder,
+  { folder, seen, options, plan, metrics }: Entry,
+): RunSummary {
   const { step, seconds, tokens, evaluationSeconds, ...values } = metrics.value;
-  const times = Object.values(mapWatched((file) => changeOf(join(path, file))));
   const left =
     seen.state === "running" && plan && step > 0
       ? estimateSecondsLeft(
@@ -238,8 +236,8 @@ function summarize(id: Id, { path, name }: FoundFolder, { seen, options, plan, m
     ...(plan && { totalSteps: plan.total_steps }),
     ...values,
     ...(seconds > 0 && { tokensPerSecond: tokens / seconds }),
-    startedAt: changeOf(join(path, watched.config)),
-    changedAt: Math.max(...times),
+    startedAt: changeOf(folder.config),
+    changedAt: Math.max(...watched.map((file) => changeOf(folder[file]))),
     ...(left !== undefined && { secondsLeft: left }),
     note: seen.note,
   };
