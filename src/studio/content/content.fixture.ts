@@ -5,7 +5,7 @@ const { openStudio }: typeof import("../open-studio.ts") = await import(
 );
 
 export interface TestedStudio {
-  /** A request below /api; what is given is sent as JSON. */
+  /** A request below /api; what is given is sent as JSON, a text as it is. */
   ask(path: string, given?: unknown): Promise<Response>;
   /** The answer's JSON. @throws Error with the studio's sentence if it is none. */
   get<T>(path: string, given?: unknown): Promise<T>;
@@ -13,14 +13,18 @@ export interface TestedStudio {
 }
 
 export async function openTestedStudio(folders: readonly string[]): Promise<TestedStudio> {
-  const { app, close } = await openStudio({ folders, token: "token", page: "nowhere" });
+  const { app, start, close } = await openStudio({ folders, token: "token", page: "nowhere" });
+  start();
   const host = "127.0.0.1:8123";
   const headers = {
     ...{ host, origin: `http://${host}`, cookie: "slimtune-8123=token" },
     "content-type": "application/json",
   };
   const ask = async (path: string, given?: unknown) => {
-    const body = given === undefined ? {} : { method: "POST", body: JSON.stringify(given) };
+    const body =
+      given === undefined
+        ? {}
+        : { method: "POST", body: typeof given === "string" ? given : JSON.stringify(given) };
     return app.request(`http://${host}/api${path}`, { ...body, headers });
   };
   return {

@@ -5,9 +5,9 @@ export const questions = {
   preview: async () => (await import("./preview-examples.ts")).previewExamples,
   estimate: async () => (await import("./estimate-cost.ts")).estimateCost,
   comparison: async () => (await import("./compare-items.ts")).compareItems,
-  "search trees": async () => (await import("./report-pages.ts")).searchTrees,
-  "study page": async () => (await import("./report-pages.ts")).studyPage,
-  "federation page": async () => (await import("./report-pages.ts")).federationPage,
+  "search trees": async () => (await import("./search-trees.ts")).searchTrees,
+  "study page": async () => (await import("./study-page.ts")).studyPage,
+  "federation page": async () => (await import("./federation-page.ts")).federationPage,
 };
 
 export type Question = keyof typeof questions;

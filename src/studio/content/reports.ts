@@ -4,11 +4,12 @@ import { statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { Hono } from "hono";
 import { z } from "zod";
+import { InputError } from "../../core/errors.ts";
 import { parseJson } from "../../core/formats/json-document.ts";
 import { parseFields } from "../../core/parse-fields.ts";
 import { isLocked } from "../../node/files/lock.ts";
 import { readText } from "../../node/files/read.ts";
-import { decodeHtml } from "../../reporting/html.ts";
+import { decodeHtml, html } from "../../reporting/html.ts";
 import { ApiError } from "../../server/api-error.ts";
 import type { ReportSummary } from "../api.ts";
 import type { StudioContext } from "../context.ts";
@@ -53,11 +54,18 @@ export function reportRoutes({ folders }: StudioContext, inquirer: Inquirer) {
   };
   return new Hono()
     .get("/reports", (c) => c.json(list().map(({ page: _, ...report }): ReportSummary => report)))
-    .get("/reports/:id/page", async (c) =>
-      c.html(await pageOf(find(c.req.param("id")), c.req.raw.signal), 200, {
-        "content-security-policy": framed,
-      }),
-    )
+    .get("/reports/:id/page", async (c) => {
+      c.header("content-security-policy", framed);
+      const report = find(c.req.param("id"));
+      try {
+        return c.html(await pageOf(report, c.req.raw.signal));
+      } catch (error) {
+        // It is read in a frame.
+        if (error instanceof InputError)
+          return c.html(html`<!doctype html><p>${error.message}</p>`.text, 400);
+        throw error;
+      }
+    })
     .get("/reports/:id/trees", async (c) => {
       const { path } = find(c.req.param("id"));
       const given = { folder: path, problem: c.req.query("problem") ?? "0" };
