@@ -2,10 +2,10 @@
 
 import { stdout } from "node:process";
 import { type Command, Option } from "commander";
-import { countTokens, type ExampleKind, type TrainingExample } from "../core/data/training-example.ts";
+import type { ExampleKind, TrainingExample } from "../core/data/training-example.ts";
 import { objectiveNames, objectiveOf } from "../core/objectives/objectives.ts";
 import { wantsColour } from "../node/colours.ts";
-import { inspectData, renderExample, renderReport } from "../node/data/inspect.ts";
+import { describeExample, inspectData, renderExample, renderReport } from "../node/data/inspect.ts";
 import { parseFields, parseWhole } from "./arguments.ts";
 import { addChatOptions } from "./chat-options.ts";
 import { print } from "./output.ts";
@@ -75,15 +75,6 @@ export function addInspectCommand(program: Command): void {
       print(`${renderReport(report)}\n`);
     });
   addChatOptions(command);
-}
-
-function describeExample(example: TrainingExample): string {
-  const { label, weight } = example;
-  return [
-    `${countTokens(example)} tokens`,
-    ...(label === undefined ? [] : [label ? "wanted" : "not wanted"]),
-    ...(weight === undefined ? [] : [`weight ${weight}`]),
-  ].join(", ");
 }
 
 /** The one text of an example, or two texts by their names, with what is known of it. */

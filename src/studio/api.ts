@@ -102,6 +102,8 @@ export interface Preview {
 }
 
 export interface PreviewedExample {
+  /** Such as "12 tokens, wanted, weight 2". */
+  readonly about: string;
   /** One text; of a pair the chosen and the rejected answer, each with its prompt. */
   readonly texts: readonly {
     /** The first ones; where bytes of a character are tokens of their own, they are one entry. */

@@ -3,7 +3,7 @@
 import { styleText } from "node:util";
 import { showControls } from "../../core/control-characters.ts";
 import type { TokenizedExample } from "../../core/data/batch.ts";
-import type { TrainingExample } from "../../core/data/training-example.ts";
+import { countTokens, type TrainingExample } from "../../core/data/training-example.ts";
 import { type ChatSettings, withChatSettings } from "../../core/tokenization/chat-template.ts";
 import type { Tokenizer } from "../../core/tokenization/tokenizer.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
@@ -90,6 +90,16 @@ function renderTokens({ ids, trained }: TokenizedExample, tokenizer: Tokenizer, 
     start = end;
   }
   return rendered;
+}
+
+/** What is known of an example beside its texts, such as "12 tokens, wanted, weight 2". */
+export function describeExample(example: TrainingExample): string {
+  const { label, weight } = example;
+  return [
+    `${countTokens(example)} tokens`,
+    ...(label === undefined ? [] : [label ? "wanted" : "not wanted"]),
+    ...(weight === undefined ? [] : [`weight ${weight}`]),
+  ].join(", ");
 }
 
 /**

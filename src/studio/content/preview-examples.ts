@@ -4,13 +4,13 @@ import type { TokenizedExample } from "../../core/data/batch.ts";
 import type { TrainingExample } from "../../core/data/training-example.ts";
 import type { Tokenizer } from "../../core/tokenization/tokenizer.ts";
 import { resolveDataset } from "../../node/data/hub-dataset.ts";
-import { renderReport } from "../../node/data/inspect.ts";
+import { describeExample, renderReport } from "../../node/data/inspect.ts";
 import { openCheckpoint } from "../../node/models/checkpoint.ts";
 import { resolveModel } from "../../node/models/hub-model.ts";
 import { completeOptions } from "../../node/training/initial-adapter.ts";
 import type { RunOptions } from "../../node/training/run-config.ts";
 import { nameTokens, readExamples } from "../../node/training/run-inputs.ts";
-import type { Preview, PreviewedToken } from "../api.ts";
+import type { Preview, PreviewedExample, PreviewedToken } from "../api.ts";
 
 /** Examples that are shown, and tokens of each text. */
 const shownExamples = 20;
@@ -47,9 +47,10 @@ export async function* previewExamples(
   }
 }
 
-function showExample({ texts }: TrainingExample, tokenizer: Tokenizer): Preview["examples"][number] {
+function showExample(example: TrainingExample, tokenizer: Tokenizer): PreviewedExample {
   return {
-    texts: texts.map(({ ids, trained }) => ({
+    about: describeExample(example),
+    texts: example.texts.map(({ ids, trained }) => ({
       tokens: splitTokens(ids.subarray(0, shownTokens), trained, tokenizer),
       hidden: Math.max(0, ids.length - shownTokens),
     })),

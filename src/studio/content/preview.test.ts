@@ -46,7 +46,7 @@ test("the preview's tokens, mask and report are those of `slimtune inspect`, and
     expect(tokens.map(({ text }) => text).join("")).toBe(tokenizer.decode([...ids]));
     const trainedText = tokens.flatMap(({ text, isTrained }) => (isTrained ? [text] : [])).join("");
     expect(trainedText).toBe(tokenizer.decode([...ids].filter((_, at) => trained[at] === 1)));
-    expect(hidden).toBe(0);
+    expect([hidden, shown.about]).toEqual([0, `${ids.length} tokens`]);
   }
   expect(preview.examples[3]!.texts[0]!.tokens.map(({ text }) => text).join("")).toContain(
     "<script>alert(3)",

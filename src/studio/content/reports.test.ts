@@ -67,7 +67,7 @@ test("a study is known by its files, and one that has not begun says why there i
   });
   expect(await find(begun)).toMatchObject({ kind: "study", title: "begun, under way", isFinished: false });
   const { status, text } = await openPage(begun);
-  expect([status, text]).toEqual([400, expect.stringContaining("<p>")]);
+  expect([status, text]).toEqual([400, expect.stringContaining("<p>There is no page yet: ")]);
 });
 
 test("a search's trees are shown as `slimtune show` does", async () => {

@@ -62,7 +62,7 @@ export function reportRoutes({ folders }: StudioContext, inquirer: Inquirer) {
       } catch (error) {
         // It is read in a frame.
         if (error instanceof InputError)
-          return c.html(html`<!doctype html><p>${error.message}</p>`.text, 400);
+          return c.html(html`<!doctype html><p>There is no page yet: ${error.message}</p>`.text, 400);
         throw error;
       }
     })
