@@ -108,23 +108,12 @@ export function createJobPlanner(folders: Folders, findRun: (run: Id) => Indexed
     const options = { ...admitOptions(folders, given), out } as RunOptions;
     completeOptions(options, "The options");
     checkRunFolder(out);
-    const shown = Object.entries(options).map(([option, value]) => [
-      option,
-      typeof value === "string" ? shorten(value) : value,
-    ]);
-    const { words, others } = runWords(Object.fromEntries(shown));
-    const unsaid = Object.keys(others).filter((other) => other !== "out");
     return {
       words: ["tune"],
       options,
       out,
       run: idOf(out),
-      command: renderCommand([
-        "tune",
-        ...words,
-        ...(unsaid.length > 0 ? ["--config", `${name}.yaml`] : []),
-        ...["--out", shorten(out)],
-      ]),
+      command: renderCommand(["tune", ...optionWords(options, `${name}.yaml`), "--out", shorten(out)]),
     };
   }
 
@@ -192,6 +181,20 @@ export function createJobPlanner(folders: Folders, findRun: (run: Id) => Indexed
 
 /** The tasks of the embedded model. */
 export const miniatureTasks = fileURLToPath(new URL("../../fixtures/miniature/benchmarks", import.meta.url));
+
+/**
+ * A run's options, but for its folder, as words for a person.
+ *
+ * @param file holds those that have no flag
+ */
+export function optionWords({ out: _, ...options }: GivenOptions, file: string): string[] {
+  const shown = Object.entries(options).map(([option, value]) => [
+    option,
+    typeof value === "string" ? shorten(value) : value,
+  ]);
+  const { words, others } = runWords(Object.fromEntries(shown));
+  return [...words, ...(Object.keys(others).length > 0 ? ["--config", file] : [])];
+}
 
 /** A path as somebody would write it in the folder that the studio was started in. */
 export function shorten(path: string): string {

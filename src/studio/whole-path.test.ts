@@ -72,7 +72,7 @@ test("from a CSV file to a model that is handed on", async () => {
   expect(scores[0]).toMatchObject({ task: "miniature_commonsense", items: 8 });
 
   const open = () => studio.get<Talk>("/talk", { runs: [run!.id] });
-  await expect.poll(async () => (await open()).isReady, { timeout: 20_000 }).toBe(true);
+  await expect.poll(async () => (await open()).isReady, { timeout: 60_000 }).toBe(true);
   const answers = await Promise.all(
     (await open()).models.map(async ({ id }) => {
       const messages = [{ role: "user", content: "How much is 3 and 1?" }];
@@ -91,4 +91,4 @@ test("from a CSV file to a model that is handed on", async () => {
   const exported = await finish({ kind: "export", run: run!.id, format: "gguf", name: "sums" });
   expect(exported.command).toContain("slimtune export");
   expect(existsSync(join(scratch, "exports", "sums.gguf"))).toBe(true);
-});
+}, 180_000);

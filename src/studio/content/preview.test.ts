@@ -104,6 +104,6 @@ test("the estimate is that of `slimtune estimate`, with the command that does th
   });
   expect(Math.min(availableBytes, seconds, tokensPerSecond)).toBeGreaterThan(0);
   expect(command).toBe(
-    `slimtune estimate --model ${model} --data ${data} --method qlora --r 8 --max-steps 3`,
+    `slimtune estimate --model fixtures/embedded-model --data ${data} --method qlora --r 8 --max-steps 3`,
   );
 });

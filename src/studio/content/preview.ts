@@ -5,8 +5,8 @@ import { z } from "zod";
 import { renderCommand } from "../../node/command-line.ts";
 import type { Estimate, Preview } from "../api.ts";
 import type { StudioContext } from "../context.ts";
+import { optionWords } from "../job-plan.ts";
 import { jsonBody } from "../json-body.ts";
-import { runWords } from "../run-words.ts";
 import type { Inquirer } from "./inquiry.ts";
 
 /** A person's options, which the run's own schema checks. */
@@ -21,9 +21,9 @@ export function previewRoutes({ admitOptions }: StudioContext, inquirer: Inquire
       return c.json({ ...answer, warnings } satisfies Preview);
     })
     .post("/estimate", jsonBody(givenOptions), async (c) => {
-      const given = c.req.valid("json");
-      const { answer, warnings } = await inquirer.ask("estimate", admitOptions(given), c.req.raw.signal);
-      const command = renderCommand(["estimate", ...runWords(given).words]);
+      const options = admitOptions(c.req.valid("json"));
+      const { answer, warnings } = await inquirer.ask("estimate", options, c.req.raw.signal);
+      const command = renderCommand(["estimate", ...optionWords(options, "options.yaml")]);
       return c.json({ ...answer, warnings, command } satisfies Estimate);
     });
 }
