@@ -11,6 +11,8 @@ const scratch = makeScratch("jobs");
 const program = join(scratch.path, "program.mjs");
 const control = join(scratch.path, "control");
 const studios: TestStudio[] = [];
+/** Milliseconds that processes have to start or end. */
+const patience = 40_000;
 
 beforeAll(() => {
   mkdirSync(control);
@@ -35,7 +37,7 @@ beforeAll(() => {
       if (!existsSync(path)) return;
       const code = readFileSync(path, "utf8");
       if (code === "kill") process.kill(process.pid, "SIGKILL");
-      if (code === "much") for (let line = 0; line < 100; line++) console.log(line + "<script>" + "x".repeat(1000));
+      if (code === "much") for (let line = 0; line < 40; line++) console.log(line + "<script>" + "x".repeat(400));
       process.exit(Number(code) || 0);
     }, 10);`,
   );
@@ -53,6 +55,7 @@ async function openIn(name: string, jobs = 1) {
   studios.push(studio);
   studio.start();
   const list = () => studio.get<Job[]>("/api/jobs");
+  const job = async (id: string) => (await list()).find((job) => job.id === id)!;
   const states = async () =>
     Object.fromEntries((await list()).reverse().map((job) => [/[^/ ]*$/.exec(job.command)![0], job.state]));
   return {
@@ -61,9 +64,12 @@ async function openIn(name: string, jobs = 1) {
     list,
     states,
     tune: (run: string) => post(studio, tuning(folder, run)),
-    job: async (id: string) => (await list()).find((job) => job.id === id)!,
+    job,
+    /** Until the process has said what it was told, and listens to signals. */
+    untilBegun: ({ id }: Job) =>
+      vi.waitFor(async () => expect((await job(id)).output).toHaveLength(2), patience),
     until: (expected: object) =>
-      vi.waitFor(async () => expect(await states()).toMatchObject(expected), 10_000),
+      vi.waitFor(async () => expect(await states()).toMatchObject(expected), patience),
   };
 }
 
@@ -121,17 +127,17 @@ test("more at a time, where that was asked for", async () => {
 });
 
 test("a run that is stopped keeps a checkpoint; one that does not end is ended at the second time", async () => {
-  const { studio, tune, until, job } = await openIn("stopping");
+  const { studio, tune, until, untilBegun, job } = await openIn("stopping");
   const first = await tune("s1");
   const second = await tune("stubborn");
   const third = await tune("s3");
-  await vi.waitFor(async () => expect((await job(first.id)).output).toHaveLength(2));
+  await untilBegun(first);
   expect((await stop(studio, third)).status).toBe(200);
   expect((await stop(studio, first)).status).toBe(200);
   await until({ s1: "stopped", stubborn: "running", s3: "stopped" });
   expect((await job(first.id)).output.at(-1)).toBe("Stopped after its step.");
   expect(readFileSync(join(control, "checkpoints"), "utf8")).toContain("s1\n");
-  await vi.waitFor(async () => expect((await job(second.id)).output).toHaveLength(2));
+  await untilBegun(second);
   await stop(studio, second);
   await stop(studio, second);
   await until({ stubborn: "stopped" });
@@ -153,14 +159,14 @@ test("a process that is killed has failed, and says so; what it prints is kept i
   expect((await job(killed.id)).output.at(-1)).toBe("The process was ended by SIGKILL.");
   const { output } = await job(much.id);
   expect(output).toHaveLength(30);
-  expect(output.at(-1)).toBe(`99<script>${"x".repeat(290)}`);
+  expect(output.at(-1)).toBe(`39<script>${"x".repeat(290)}`);
 });
 
 test("after a restart what was waiting goes on, and what was running was interrupted and can be resumed", async () => {
-  const { folder, studio, tune, states } = await openIn("restart");
+  const { folder, studio, tune, states, untilBegun } = await openIn("restart");
   const first = await tune("r1");
   const second = await tune("r2");
-  await vi.waitFor(async () => expect((await studio.get<Job[]>("/api/jobs")).at(-1)!.output).toHaveLength(2));
+  await untilBegun(first);
   writeRun(join(folder, "r1"));
   expect(await states()).toEqual({ r1: "running", r2: "waiting" });
   await studio.close();

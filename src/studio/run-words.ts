@@ -1,10 +1,13 @@
 /** @file A tuning run's options as flags of the command line. */
 
-import type { GivenOptions } from "./api.ts";
+import type { GivenOptions, RunOption } from "./api.ts";
 import { listRunOptions, repeatedFlag } from "./content/options.ts";
 
 /** Whose flag takes the name of a file, where the option is what stands in it. */
 const readFromFile = "chat_template";
+
+/** By their names, made when they are first needed. */
+let known: ReadonlyMap<string, RunOption> | undefined;
 
 /**
  * The flags that say what a person's options do.
@@ -15,7 +18,7 @@ export function runWords(options: GivenOptions): {
   readonly words: readonly string[];
   readonly others: GivenOptions;
 } {
-  const known = new Map(listRunOptions().map((option) => [option.name, option]));
+  known ??= new Map(listRunOptions().map((option) => [option.name, option]));
   const words: string[] = [];
   const others: Record<string, unknown> = {};
   for (const [name, value] of flatten(options)) {
