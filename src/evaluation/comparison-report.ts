@@ -103,7 +103,7 @@ export function toPlain(compared: ComparedScores, flips = 0): object {
   };
 }
 
-function describeAgreement({ task, filter, items, same, share }: AnswerAgreement): string {
+export function describeAgreement({ task, filter, items, same, share }: AnswerAgreement): string {
   const [value, low, high] = [share.value, share.low, share.high].map((part) => (100 * part).toFixed(1));
   return `${task}${filter === "none" ? "" : ` (${filter})`}: the same answer to ${same} of ${items} items, ${value} %, 95 % interval ${low} to ${high}.`;
 }

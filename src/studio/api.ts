@@ -287,6 +287,8 @@ export interface Comparison {
     /** What `slimtune compare` says in a sentence. */
     readonly sentence: string;
   }[];
+  /** To how many items both gave the same answer, in sentences. */
+  readonly agreements: readonly string[];
   readonly notes: readonly string[];
   /** How intervals and p are computed, in sentences, as `slimtune compare` ends with. */
   readonly methods: readonly string[];

@@ -2,6 +2,7 @@
 
 import { compare } from "../../evaluation/compare.ts";
 import {
+  describeAgreement,
   describeScore,
   explainMethods,
   listFlips,
@@ -42,6 +43,7 @@ export async function* compareItems(paths: Compared): AsyncGenerator<Omit<Compar
       verdict: score.verdict,
       sentence: describeScore(score),
     })),
+    agreements: compared.agreements.map(describeAgreement),
     notes: compared.notes,
     methods: explainMethods(compared),
     changed: compared.scores

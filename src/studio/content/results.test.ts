@@ -65,6 +65,7 @@ test("a comparison is that of `slimtune compare --json`, with the items that cha
         flips: { change: string; docId: number; target: string; before: string; after: string }[];
       })[];
     notes: string[];
+    agreements: { same: number }[];
   };
   expect(found.scores).toEqual(
     plain.scores.map(({ task, items, p, adjustedP, inPoints, verdict, sentence, ...score }) => ({
@@ -83,6 +84,7 @@ test("a comparison is that of `slimtune compare --json`, with the items that cha
     })),
   );
   expect(found.notes).toEqual(plain.notes);
+  expect(found.agreements[0]).toContain(`${plain.agreements[0]!.same} of`);
   expect(found.methods.join(" ")).toContain("McNemar");
   const flips = plain.scores.flatMap((score) => score.flips);
   expect(flips.length).toBeGreaterThan(0);
