@@ -1,0 +1,5 @@
+/** @file The view "Compare". */
+
+export function Compare() {
+  return <h1>Compare</h1>;
+}

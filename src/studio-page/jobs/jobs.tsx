@@ -1,0 +1,5 @@
+/** @file The view "Jobs". */
+
+export function Jobs() {
+  return <h1>Jobs</h1>;
+}

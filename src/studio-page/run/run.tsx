@@ -1,0 +1,5 @@
+/** @file The view "Run". */
+
+export function Run() {
+  return <h1>Run</h1>;
+}
