@@ -66,13 +66,15 @@ export const client = {
 
   runs: () => get<RunSummary[]>("runs"),
   run: (run: Id) => get<RunDetail>(`runs/${id(run)}`),
-  curves: (run: Id, after = 0) => get<Curves>(`runs/${id(run)}/curves?after=${after}`),
+  curves: (run: Id, after = "") => get<Curves>(`runs/${id(run)}/curves?after=${encodeURIComponent(after)}`),
   setNote: async (run: Id, note: string): Promise<RunSummary> =>
     (await send("PUT", `runs/${id(run)}/note`, { note })).json(),
   deleteRun: (run: Id, name: string) => send("DELETE", `runs/${id(run)}`, { name }),
 
   jobs: () => get<Job[]>("jobs"),
   startJob: (job: JobRequest) => post<Job>("jobs", job),
+  /** The command that a job would run. */
+  command: async (job: JobRequest) => (await post<{ command: string }>("command", job)).command,
   stopJob: (job: Id) => post<Job>(`jobs/${id(job)}/stop`, {}),
   deleteJob: (job: Id) => send("DELETE", `jobs/${id(job)}`, {}),
 

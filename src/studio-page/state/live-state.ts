@@ -29,16 +29,13 @@ function without<T>(known: ReadonlyMap<Id, T>, id: Id): ReadonlyMap<Id, T> {
   return rest;
 }
 
-/** Curves with the lines that came after them; those that begin anew if the run did. */
+/** Curves with what came after them. */
 export function appendCurves(known: Curves | undefined, more: Curves): Curves {
-  if (known === undefined || more.lines < known.lines) return more;
-  const columns = Object.keys(known).filter((name) => name !== "lines") as Exclude<keyof Curves, "lines">[];
-  return {
-    ...(Object.fromEntries(
-      columns.map((name) => [name, known[name].concat(more[name])]),
-    ) as unknown as Curves),
-    lines: more.lines,
-  };
+  if (known === undefined || more.isWhole) return more;
+  const names = Object.keys(more).filter((name) => Array.isArray(more[name as keyof Curves]));
+  const columns = names as Exclude<keyof Curves, "position" | "isWhole">[];
+  const appended = columns.map((name) => [name, [...known[name], ...more[name]]]);
+  return { ...more, ...Object.fromEntries(appended) };
 }
 
 /** Samples with one more, which takes the place of that of the same step and prompt. */

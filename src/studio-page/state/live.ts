@@ -48,7 +48,7 @@ function fetchCurves(run: Id): Promise<void> {
   const before = fetching.get(run) ?? Promise.resolve();
   const next = before.then(async () => {
     const known = curves.get(run)!;
-    const more = await client.curves(run, known.peek()?.lines).catch(() => undefined);
+    const more = await client.curves(run, known.peek()?.position).catch(() => undefined);
     if (more !== undefined) known.value = appendCurves(known.peek(), more);
     if (fetching.get(run) === next) fetching.delete(run);
   });
@@ -80,8 +80,7 @@ async function fetchAll(): Promise<void> {
 function receive(event: StudioEvent): void {
   if (event.kind === "reload") void fetchAll();
   else if (event.kind === "metrics") {
-    const known = curves.get(event.run);
-    if (known !== undefined && known.peek()?.lines !== event.lines) void fetchCurves(event.run);
+    if (curves.has(event.run)) void fetchCurves(event.run);
   } else if (waiting !== undefined) waiting.push(event);
   else if (current.value !== undefined) current.value = applyEvent(current.value, event);
   for (const listener of listeners) listener(event);
