@@ -8,7 +8,7 @@ import { Jobs } from "./jobs/jobs.tsx";
 import { Reports } from "./reports/reports.tsx";
 import { route } from "./route.ts";
 import { Run } from "./run/run.tsx";
-import { Runs } from "./runs/runs.tsx";
+import { Runs } from "./run-list/runs.tsx";
 import { Start } from "./start/start.tsx";
 import { connect, connection, live, liveProblem } from "./state/live.ts";
 import { Talk } from "./talk/talk.tsx";

@@ -25,7 +25,7 @@ function findIndex(x: readonly number[], value: number): number {
  */
 export function decimate({ x, y }: Points, from: number, to: number, buckets: number): Points {
   const first = Math.max(0, findIndex(x, from) - 1);
-  const end = Math.min(x.length, findIndex(x, to) + 2);
+  const end = Math.min(x.length, findIndex(x, to) + 1);
   if (end - first <= 2 * buckets) return { x: x.slice(first, end), y: y.slice(first, end) };
 
   const width = (to - from) / buckets;

@@ -41,19 +41,22 @@ export function curvesOf(run: Id): ReadonlySignal<Curves | undefined> {
   return known;
 }
 
-const fetching = new Map<Id, Promise<void>>();
+/** Runs whose curves are being fetched, and whether they have grown meanwhile. */
+const fetching = new Map<Id, boolean>();
 
-/** Fetches the lines that are new, one request of a run at a time. */
-function fetchCurves(run: Id): Promise<void> {
-  const before = fetching.get(run) ?? Promise.resolve();
-  const next = before.then(async () => {
-    const known = curves.get(run)!;
+/** Fetches what is new, in one request of a run at a time. */
+async function fetchCurves(run: Id): Promise<void> {
+  if (fetching.has(run)) {
+    fetching.set(run, true);
+    return;
+  }
+  const known = curves.get(run)!;
+  do {
+    fetching.set(run, false);
     const more = await client.curves(run, known.peek()?.position).catch(() => undefined);
     if (more !== undefined) known.value = appendCurves(known.peek(), more);
-    if (fetching.get(run) === next) fetching.delete(run);
-  });
-  fetching.set(run, next);
-  return next;
+  } while (fetching.get(run));
+  fetching.delete(run);
 }
 
 /** Events that came while everything was being fetched, to be applied to what is fetched. */

@@ -1,0 +1,101 @@
+/** @file What is tuned on: a file that is dropped or chosen, or a dataset of the Hub. */
+
+import { useSignal } from "@preact/signals";
+import { upload } from "../client.ts";
+import { Notice } from "../components/notice.tsx";
+import { FileBrowser } from "./file-browser.tsx";
+import { give, texts } from "./form.ts";
+
+export function DataChoice() {
+  const isBrowsing = useSignal(false);
+  const isOver = useSignal(false);
+  const sent = useSignal<{ readonly name: string; readonly share: number } | undefined>(undefined);
+  const problem = useSignal("");
+  const given = texts.value.data;
+
+  const take = async (file: File | null | undefined) => {
+    if (!file) return;
+    problem.value = "";
+    sent.value = { name: file.name, share: 0 };
+    try {
+      const { path } = await upload(file, (share) => {
+        sent.value = { name: file.name, share };
+      });
+      give("data", path);
+    } catch (error) {
+      problem.value = (error as Error).message;
+    }
+    sent.value = undefined;
+  };
+
+  return (
+    <fieldset>
+      <legend>Data</legend>
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: what is dropped can be chosen by the button within as well */}
+      <div
+        class={isOver.value ? "drop over" : "drop"}
+        onDragOver={(event) => {
+          event.preventDefault();
+          isOver.value = true;
+        }}
+        onDragLeave={() => {
+          isOver.value = false;
+        }}
+        onDrop={(event) => {
+          event.preventDefault();
+          isOver.value = false;
+          void take(event.dataTransfer?.files[0]);
+        }}
+      >
+        <label>
+          Drop a file of examples here, or choose one (JSONL, JSON, CSV, Parquet or text):{" "}
+          <input
+            type="file"
+            accept=".jsonl,.json,.csv,.tsv,.parquet,.txt"
+            onChange={(event) => void take(event.currentTarget.files?.[0])}
+          />
+        </label>
+      </div>
+      {sent.value && (
+        <p>
+          <label>
+            Sending {sent.value.name} to the studio
+            <progress value={sent.value.share} />
+          </label>
+        </p>
+      )}
+      {problem.value && <Notice kind="error">{problem}</Notice>}
+      <p class="actions">
+        <button
+          type="button"
+          onClick={() => {
+            isBrowsing.value = true;
+          }}
+        >
+          Look through the folders…
+        </button>
+        <label>
+          or the path or Hub id of a dataset:{" "}
+          <input
+            spellcheck={false}
+            value={given ?? ""}
+            onChange={(event) => give("data", event.currentTarget.value.trim() || undefined)}
+          />
+        </label>
+      </p>
+      {isBrowsing.value && (
+        <FileBrowser
+          title="Choose data"
+          wanted="data"
+          onChoose={(path) => {
+            give("data", path);
+            isBrowsing.value = false;
+          }}
+          onClose={() => {
+            isBrowsing.value = false;
+          }}
+        />
+      )}
+    </fieldset>
+  );
+}
