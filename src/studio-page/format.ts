@@ -23,3 +23,9 @@ export function formatSetting(value: unknown): string {
   if (value === undefined || value === null) return "–";
   return typeof value === "string" ? value : JSON.stringify(value);
 }
+
+/** A number that may be as small as a learning rate: "2.0e-4" of what is below a hundredth, but "0". */
+export function formatSmall(value: number): string {
+  if (value === 0) return "0";
+  return Math.abs(value) < 0.01 ? value.toExponential(1) : formatNumber(value);
+}

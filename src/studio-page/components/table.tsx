@@ -124,8 +124,8 @@ export function Table<Row>({
                       />
                     </td>
                   )}
-                  {columns.map(({ title, value, show, isNumeric }) => (
-                    <td key={title} class={isNumeric ? "numeric" : undefined}>
+                  {columns.map(({ title, value, show, isNumeric }, index) => (
+                    <td key={title} class={isNumeric ? "numeric" : index === 0 ? "name" : undefined}>
                       {show ? show(row) : (value(row) ?? "–")}
                     </td>
                   ))}

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import UPlot from "uplot";
-import { formatNumber } from "../format.ts";
+import { formatSmall } from "../format.ts";
 import { themeChanges } from "../theme.tsx";
 import { decimate, describeCurve, extentOf, moveView, type Points } from "./points.ts";
 import "uplot/dist/uPlot.min.css";
@@ -37,7 +37,7 @@ class Plot {
     this.#view = this.#extent;
     const [ink, line] = [colourOf(holder, "--quiet"), colourOf(holder, "--line")];
     const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
-    const format = (value: number | null) => (value === null ? "–" : formatNumber(value));
+    const format = (value: number | null) => (value === null ? "–" : formatSmall(value));
     this.#plot = new UPlot(
       {
         width: Math.max(200, holder.clientWidth),
@@ -146,7 +146,8 @@ class Plot {
 
   #decimated(): UPlot.AlignedData {
     const { min, max } = this.#view;
-    const buckets = Math.max(100, this.#holder.clientWidth - 70);
+    // Two pixels, about as wide as the line.
+    const buckets = Math.max(50, this.#holder.clientWidth / 2);
     const tables = this.#curves.map((curve) => {
       const { x, y } = decimate(curve, min, max, buckets);
       return [x, y] as unknown as UPlot.AlignedData;

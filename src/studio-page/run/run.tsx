@@ -10,7 +10,7 @@ import { Notice } from "../components/notice.tsx";
 import { useFetched } from "../components/use-fetched.ts";
 import { Chart } from "../curves/chart.tsx";
 import { smooth } from "../curves/points.ts";
-import { formatBytes, formatCount, formatMoment, formatSeconds } from "../format.ts";
+import { formatBytes, formatCount, formatMoment, formatSeconds, formatSmall } from "../format.ts";
 import { HandOn } from "../hand-on/hand-on.tsx";
 import { JobPanel } from "../jobs/jobs.tsx";
 import { goTo, route } from "../route.ts";
@@ -229,7 +229,7 @@ function Figures({ summary }: { readonly summary: RunSummary }) {
     ["Loss", loss?.toFixed(3)],
     ["Held-out loss, before", firstEvalLoss?.toFixed(3)],
     ["Held-out loss, best", bestEvalLoss?.toFixed(3)],
-    ["Learning rate", learningRate?.toExponential(1)],
+    ["Learning rate", learningRate === undefined ? undefined : formatSmall(learningRate)],
     ["Tokens/s", tokensPerSecond === undefined ? undefined : formatCount(tokensPerSecond)],
     ["Memory at most", peakBytes === undefined ? undefined : formatBytes(peakBytes)],
     ["Started", formatMoment(startedAt)],

@@ -194,7 +194,7 @@ function Begin({ given }: { readonly given: GivenOptions | undefined }) {
   return (
     <section>
       <h2>Start</h2>
-      <div class="field">
+      <div class="field narrow">
         <label for="run-name">Name of the run</label>
         <input
           id="run-name"
