@@ -31,7 +31,7 @@ export async function startStudio(folder: string, port = 0): Promise<RunningStud
     address,
     origin: new URL(address).origin,
     async end(signal) {
-      const ended = once(studio, "exit");
+      const ended = studio.exitCode !== null || studio.signalCode !== null || once(studio, "exit");
       studio.kill(signal);
       await ended;
     },

@@ -34,7 +34,7 @@ describe.runIf(required && chromium !== undefined)("the studio in a browser", ()
     studio = await startStudio(folder);
     browser = await openBrowser();
     context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
-    context.setDefaultTimeout(30_000);
+    context.setDefaultTimeout(15_000);
     context.on("request", (request) => requests.push(request.url()));
     context.on("weberror", (error) => errors.push(error.error().message));
     page = await context.newPage();

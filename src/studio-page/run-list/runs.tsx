@@ -1,6 +1,6 @@
 /** @file The view "Runs": all runs in a table, and those that are chosen side by side. */
 
-import { useSignal } from "@preact/signals";
+import { useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { RunSummary } from "../../studio/api.ts";
 import { client } from "../client.ts";
@@ -74,13 +74,15 @@ const columns: readonly Column<RunSummary>[] = [
 const started = columns.findIndex(({ title }) => title === "Started");
 
 export function Runs() {
-  const chosen = useSignal<ReadonlySet<string>>(
-    new Set(route.value.query.get("choose")?.split(",").filter(Boolean)),
-  );
+  const inAddress = route.value.query.get("choose") ?? "";
+  const chosen = useSignal<ReadonlySet<string>>(new Set());
   useEffect(() => {
+    chosen.value = new Set(inAddress.split(",").filter(Boolean));
+  }, [inAddress]);
+  useSignalEffect(() => {
     const ids = [...chosen.value].join(",");
     if (ids !== (route.peek().query.get("choose") ?? "")) goTo(ids ? `#/runs?choose=${ids}` : "#/runs");
-  }, [chosen.value]);
+  });
 
   const runs = live.value?.runs;
   const side = [...chosen.value].flatMap((id) => runs?.get(id) ?? []);
