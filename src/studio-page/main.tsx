@@ -1,7 +1,7 @@
 /** @file The studio's page: its head, and the view that the address names. */
 
 import { render } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useErrorBoundary, useRef } from "preact/hooks";
 import { Compare } from "./compare/compare.tsx";
 import { Notice } from "./components/notice.tsx";
 import { Jobs } from "./jobs/jobs.tsx";
@@ -60,26 +60,33 @@ function Page() {
       </header>
       <main ref={main} tabIndex={-1}>
         <Connection />
-        {view === "run" ? (
-          <Run key={id} />
-        ) : isView(view) ? (
-          <View view={view} />
-        ) : (
-          <>
-            <h1>Not found</h1>
-            <p>
-              There is no view “{view}”. <a href="#/start">Go to the start</a>.
-            </p>
-          </>
-        )}
+        <View key={`${view}/${id}`} view={view} />
       </main>
     </>
   );
 }
 
-function View({ view }: { readonly view: keyof typeof views }) {
-  const Shown = views[view];
-  return <Shown />;
+function View({ view }: { readonly view: string }) {
+  const [error] = useErrorBoundary();
+  if (error !== undefined)
+    return (
+      <Notice kind="error">
+        This view cannot be shown: {(error as Error).message}. Load the page anew, or look at another view.
+      </Notice>
+    );
+  if (view === "run") return <Run />;
+  if (isView(view)) {
+    const Shown = views[view];
+    return <Shown />;
+  }
+  return (
+    <>
+      <h1>Not found</h1>
+      <p>
+        There is no view “{view}”. <a href="#/start">Go to the start</a>.
+      </p>
+    </>
+  );
 }
 
 /** Says plainly that the server is away, for as long as it is. */

@@ -5,8 +5,7 @@ import { Notice } from "../components/notice.tsx";
 import { formatBytes, formatCount, formatSeconds } from "../format.ts";
 
 export function EstimatePanel({ estimate }: { readonly estimate: Estimate }) {
-  const { memoryBytes, availableBytes, seconds, steps, tokensPerSecond, trainableParameters, fits, advice } =
-    estimate;
+  const { memoryBytes, availableBytes, seconds, steps, tokensPerSecond, trainableParameters } = estimate;
   const highest = Math.max(memoryBytes, availableBytes);
   return (
     <>
@@ -25,7 +24,7 @@ export function EstimatePanel({ estimate }: { readonly estimate: Estimate }) {
         </div>
         <div>
           <dt>Steps</dt>
-          <dd>{formatCount(steps)}</dd>
+          <dd>{steps === undefined ? "–" : formatCount(steps)}</dd>
         </div>
         <div>
           <dt>Tokens/s</dt>
@@ -43,16 +42,12 @@ export function EstimatePanel({ estimate }: { readonly estimate: Estimate }) {
         high={0.9 * availableBytes}
         value={memoryBytes}
       />
-      {(!fits || advice.length > 0) && (
-        <Notice kind={fits ? "info" : "warning"}>
-          {!fits && <p>It does not fit into the memory that is free. What helps:</p>}
-          <ul>
-            {advice.map((sentence) => (
-              <li key={sentence}>{sentence}</li>
-            ))}
-          </ul>
+      {estimate.warnings.map((warning) => (
+        <Notice key={warning} kind="warning">
+          {warning}
         </Notice>
-      )}
+      ))}
+      {estimate.fits ? <p>{estimate.advice}</p> : <Notice kind="warning">{estimate.advice}</Notice>}
     </>
   );
 }

@@ -8,7 +8,7 @@ import { toSpans } from "./spans.ts";
 
 export function PreviewPanel({ preview }: { readonly preview: Preview }) {
   const shown = useSignal(3);
-  const { examples, report, warnings, trainedTokens, tokens } = preview;
+  const { examples, report, isWhole, warnings, trainedTokens, tokens } = preview;
   const share = tokens === 0 ? 0 : (100 * trainedTokens) / tokens;
   return (
     <>
@@ -19,13 +19,14 @@ export function PreviewPanel({ preview }: { readonly preview: Preview }) {
       ))}
       <p>
         <mark>Underlined on colour</mark> is what the model is trained on: {formatCount(trainedTokens)} of{" "}
-        {formatCount(tokens)} tokens ({formatNumber(share, 0)} %). The rest it only reads.
+        {formatCount(tokens)} tokens ({formatNumber(share, 0)} %){isWhole ? "" : " of the first examples"}.
+        The rest it only reads.
       </p>
       <ol class="examples">
         {examples.slice(0, shown.value).map((example, index) => (
           <li key={index}>
             {example.texts.map((text, number) => (
-              <Text key={number} tokens={text.tokens} label={labels(example.texts.length)[number]} />
+              <Text key={number} text={text} label={labels(example.texts.length)[number]} />
             ))}
           </li>
         ))}
@@ -42,7 +43,7 @@ export function PreviewPanel({ preview }: { readonly preview: Preview }) {
       )}
       {report.length > 0 && (
         <details>
-          <summary>All of the data, in figures</summary>
+          <summary>{isWhole ? "All of the data" : "The first examples"}, in figures</summary>
           <pre>{report.join("\n")}</pre>
         </details>
       )}
@@ -53,10 +54,10 @@ export function PreviewPanel({ preview }: { readonly preview: Preview }) {
 const labels = (count: number) => (count === 2 ? ["Chosen", "Rejected"] : []);
 
 function Text({
-  tokens,
+  text: { tokens, hidden },
   label,
 }: {
-  readonly tokens: Preview["examples"][0]["texts"][0]["tokens"];
+  readonly text: Preview["examples"][0]["texts"][0];
   readonly label: string | undefined;
 }) {
   return (
@@ -67,10 +68,11 @@ function Text({
           const Element = isTrained ? "mark" : "span";
           return (
             <Element key={index} title={`${tokens} tokens, ${isTrained ? "trained" : "only read"}`}>
-              {text}
+              {text.replaceAll("\n", "↵\n")}
             </Element>
           );
         })}
+        {hidden > 0 && <small>… and {formatCount(hidden)} more tokens</small>}
       </p>
     </div>
   );
