@@ -74,15 +74,16 @@ export function DataChoice() {
         >
           Look through the folders…
         </button>
-        <label>
-          or the path or Hub id of a dataset:{" "}
-          <input
-            spellcheck={false}
-            value={given ?? ""}
-            onChange={(event) => give("data", event.currentTarget.value.trim() || undefined)}
-          />
-        </label>
       </p>
+      <div class="field">
+        <label for="data">File or Hub id that is tuned on</label>
+        <input
+          id="data"
+          spellcheck={false}
+          value={given ?? ""}
+          onChange={(event) => give("data", event.currentTarget.value.trim() || undefined)}
+        />
+      </div>
       {isBrowsing.value && (
         <FileBrowser
           title="Choose data"

@@ -14,7 +14,7 @@ export function ModelChoice() {
   const kind = useSignal<"embedded" | "folder" | "hub">(isEmbedded ? "embedded" : isHub ? "hub" : "folder");
   const choose = (chosen: typeof kind.value) => () => {
     kind.value = chosen;
-    give("model", undefined);
+    give("model", chosen === "embedded" ? undefined : "");
     isBrowsing.value = chosen === "folder";
   };
   return (
@@ -49,7 +49,7 @@ export function ModelChoice() {
           >
             Look through the folders…
           </button>
-          <span class="mono">{isEmbedded ? "none is chosen yet" : given}</span>
+          <span class="mono">{given || "none is chosen yet"}</span>
         </p>
       )}
       {kind.value === "hub" && (
@@ -60,7 +60,7 @@ export function ModelChoice() {
             placeholder="user/name"
             spellcheck={false}
             value={given ?? ""}
-            onChange={(event) => give("model", event.currentTarget.value.trim() || undefined)}
+            onChange={(event) => give("model", event.currentTarget.value.trim())}
           />
           <small>It is downloaded once, into the cache.</small>
         </div>

@@ -66,10 +66,11 @@ export function Start() {
   );
 }
 
-/** All that is given, with the embedded model where none is. */
+/** All that is given, with the embedded model by default; undefined while a model or data are still to be chosen. */
 function toGiven(options: readonly RunOption[]): GivenOptions | undefined {
   const embedded = studio.value?.embeddedModel;
-  if (options.length === 0 || embedded === undefined || texts.value.data === undefined) return undefined;
+  const { model, data } = texts.value;
+  if (options.length === 0 || embedded === undefined || data === undefined || model === "") return undefined;
   return { model: embedded, ...toGivenOptions(options, texts.value) };
 }
 
