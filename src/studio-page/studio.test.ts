@@ -151,6 +151,23 @@ describe.runIf(required && chromium !== undefined)("the studio in a browser", ()
     await page.getByRole("img", { name: /^Loss.*Training/ }).waitFor();
   });
 
+  test("stops a run and goes on with it", async () => {
+    await show("start");
+    await page.getByLabel("max steps").fill("2000");
+    await page.getByText(/--max-steps 2000/).waitFor();
+    await page.getByRole("button", { name: "Start the tuning" }).click();
+    await page.getByRole("heading", { name: "sums-lora-2", level: 1 }).waitFor();
+    const state = page.locator("h1 + p .state");
+    const chart = page.getByRole("img", { name: /^Loss.*Training/ });
+    await chart.waitFor();
+    await page.getByRole("button", { name: "Stop" }).first().click();
+    await expect.poll(() => state.textContent(), { timeout: 15_000 }).toContain("interrupted");
+    await page.getByRole("button", { name: "Resume" }).click();
+    await expect.poll(() => state.textContent(), { timeout: 15_000 }).toContain("running");
+    await page.getByRole("button", { name: "Stop" }).first().click();
+    await expect.poll(() => state.textContent(), { timeout: 15_000 }).toContain("interrupted");
+  });
+
   test("asks before it deletes a run", async () => {
     await show("runs");
     await page.getByRole("link", { name: "by-hand" }).click();
