@@ -21,6 +21,7 @@ import type {
   TaskInfo,
   Upload,
 } from "../studio/api.ts";
+import { formatBytes } from "./format.ts";
 
 /** The server does not answer at all. */
 export class ServerLost extends Error {}
@@ -90,11 +91,20 @@ export const client = {
 };
 
 /**
- * Sends a file to the server.
+ * Sends a file to the server. One that is too large is not sent: a browser reads no answer before it has sent everything.
  *
+ * @param maximumBytes what the server takes
  * @param onProgress is given the share that has gone out, 0 to 1
  */
-export function upload(file: File, onProgress: (share: number) => void): Promise<Upload> {
+export async function upload(
+  file: File,
+  maximumBytes: number,
+  onProgress: (share: number) => void,
+): Promise<Upload> {
+  if (file.size > maximumBytes)
+    throw new Error(
+      `${file.name} has ${formatBytes(file.size)}, and the studio takes ${formatBytes(maximumBytes)} at most; move it into a folder of the studio's, and choose it there.`,
+    );
   // fetch does not tell how much of a body has gone out.
   const request = new XMLHttpRequest();
   return new Promise((resolve, reject) => {

@@ -136,6 +136,7 @@ describe.runIf(required && chromium !== undefined)("the studio in a browser", ()
     await table.getByRole("row", { name: /^max_steps/ }).waitFor();
     await page.getByLabel("Only rows with the words").fill("hand");
     expect(await page.getByRole("table", { name: "Runs" }).getByRole("row").count()).toBe(2);
+    await page.getByLabel("Only rows with the words").clear();
   });
 
   test("says that the server is lost, and goes on when it is back", async () => {
@@ -147,7 +148,7 @@ describe.runIf(required && chromium !== undefined)("the studio in a browser", ()
     expect(await page.getByRole("row", { name: /by-hand/ }).count()).toBe(1);
     studio = await startStudio(folder, Number(port));
     await alert.waitFor({ state: "detached" });
-    await page.getByRole("link", { name: "sums-lora" }).click();
+    await page.getByRole("link", { name: "sums-lora", exact: true }).click();
     await page.getByRole("img", { name: /^Loss.*Training/ }).waitFor();
   });
 
@@ -224,7 +225,7 @@ describe.runIf(required && chromium !== undefined)("the studio in a browser", ()
     for (const view of views) {
       await show(view === "run" ? "runs" : view);
       if (view === "run") {
-        await page.getByRole("link", { name: "sums-lora" }).click();
+        await page.getByRole("link", { name: "sums-lora", exact: true }).click();
         await page.getByRole("img", { name: /^Loss.*Training/ }).waitFor();
       }
       await page.evaluate(axe);

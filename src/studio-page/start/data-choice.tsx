@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { upload } from "../client.ts";
 import { Notice } from "../components/notice.tsx";
+import { studio } from "../state/live.ts";
 import { FileBrowser } from "./file-browser.tsx";
 import { give, texts } from "./form.ts";
 
@@ -14,11 +15,11 @@ export function DataChoice() {
   const given = texts.value.data;
 
   const take = async (file: File | null | undefined) => {
-    if (!file) return;
+    if (!file || studio.value === undefined) return;
     problem.value = "";
     sent.value = { name: file.name, share: 0 };
     try {
-      const { path } = await upload(file, (share) => {
+      const { path } = await upload(file, studio.value!.maximumUploadBytes, (share) => {
         sent.value = { name: file.name, share };
       });
       give("data", path);
