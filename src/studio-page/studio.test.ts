@@ -222,6 +222,40 @@ describe.runIf(required && chromium !== undefined)("the studio in a browser", ()
     expect(rate).toBeGreaterThan(30);
   });
 
+  test("needs no more memory after 10,000 events", async () => {
+    const tab = await context.newPage();
+    await tab.addInitScript(() => {
+      globalThis.EventSource = class extends EventSource {
+        constructor(address: string | URL) {
+          super(address);
+          Object.assign(globalThis, { stream: this });
+        }
+      };
+    });
+    await tab.goto(`${studio.origin}/#/runs`);
+    await tab.getByRole("link", { name: "sums-lora", exact: true }).waitFor();
+    const session = await context.newCDPSession(tab);
+    const measure = async (events: number) => {
+      await tab.evaluate(async (events) => {
+        const { stream } = globalThis as unknown as { stream: EventSource };
+        const [run] = await (await fetch("api/runs")).json();
+        for (let number = 1; number <= events; number++) {
+          const data = JSON.stringify({ kind: "run", run: { ...run, note: `event ${number} of ${events}` } });
+          stream.dispatchEvent(new MessageEvent("run", { data }));
+          if (number % 50 === 0) await new Promise((resolve) => setTimeout(resolve));
+        }
+      }, events);
+      await tab.getByText(`event ${events} of ${events}`).waitFor();
+      await session.send("HeapProfiler.collectGarbage");
+      return (await session.send("Runtime.getHeapUsage")).usedSize;
+    };
+    const before = await measure(1000);
+    const after = await measure(10_000);
+    console.log(`Memory of the page after 1,000 and 10,000 events: ${before / 1e6} and ${after / 1e6} MB.`);
+    expect(after - before).toBeLessThan(5e5);
+    await tab.close();
+  });
+
   const views = ["start", "runs", "run", "jobs", "compare", "reports", "talk"];
 
   test.each(["light", "dark"] as const)("has no serious fault of accessibility: %s", async (colorScheme) => {
