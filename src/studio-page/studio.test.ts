@@ -21,7 +21,7 @@ const whyNot = "it needs chromium, and takes its time: SLIMTUNE_WEBGPU=1 has it 
 const rows = Array.from({ length: 40 }, (_, n) => [`What is ${n} and one?`, `It is ${n + 1}.`]);
 const csv = ["prompt,completion", ...rows.map((row) => row.join(","))].join("\n");
 
-describe.runIf(required && chromium !== undefined)("the studio in a browser", () => {
+describe.runIf(required && chromium !== undefined)("the studio in a browser", { timeout: 120_000 }, () => {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "slimtune-studio-")));
   let studio: RunningStudio;
   let browser: Browser;
@@ -34,7 +34,7 @@ describe.runIf(required && chromium !== undefined)("the studio in a browser", ()
     studio = await startStudio(folder);
     browser = await openBrowser();
     context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
-    context.setDefaultTimeout(15_000);
+    context.setDefaultTimeout(30_000);
     context.on("request", (request) => requests.push(request.url()));
     context.on("weberror", (error) => errors.push(error.error().stack!));
     page = await context.newPage();
@@ -166,11 +166,11 @@ describe.runIf(required && chromium !== undefined)("the studio in a browser", ()
     const chart = page.getByRole("img", { name: /^Loss.*Training/ });
     await chart.waitFor();
     await page.getByRole("button", { name: "Stop" }).first().click();
-    await expect.poll(() => state.textContent(), { timeout: 15_000 }).toContain("interrupted");
+    await expect.poll(() => state.textContent(), { timeout: 30_000 }).toContain("interrupted");
     await page.getByRole("button", { name: "Resume" }).click();
-    await expect.poll(() => state.textContent(), { timeout: 15_000 }).toContain("running");
+    await expect.poll(() => state.textContent(), { timeout: 30_000 }).toContain("running");
     await page.getByRole("button", { name: "Stop" }).first().click();
-    await expect.poll(() => state.textContent(), { timeout: 15_000 }).toContain("interrupted");
+    await expect.poll(() => state.textContent(), { timeout: 30_000 }).toContain("interrupted");
   });
 
   test("asks before it deletes a run", async () => {
