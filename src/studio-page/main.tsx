@@ -37,7 +37,10 @@ function Page() {
   useEffect(() => {
     document.title = `${title} – slimtune studio`;
     // A reader is told of the new view; the first one it reads by itself.
-    if (!isFirst.current) main.current!.focus();
+    if (!isFirst.current) {
+      main.current!.focus({ preventScroll: true });
+      scrollTo(0, 0);
+    }
     isFirst.current = false;
   }, [title, id]);
 

@@ -52,14 +52,15 @@ export function Run() {
 const isUnderWay = ({ state }: Job) => state === "waiting" || state === "running";
 
 function Known({ summary, jobs }: { readonly summary: RunSummary; readonly jobs: readonly Job[] }) {
-  const { id, name, state, model, data, method, objective, path } = summary;
+  const { id, name, state, model, data, method, objective, path, startedAt } = summary;
   const detail = useFetched(() => client.run(id), [id, state]);
   const { value, problem } = detail.value;
   return (
     <>
       <h1>{name}</h1>
       <p>
-        <StateMark state={state} /> · {shortName(model)} on {shortName(data)} · {method} · {objective}
+        <StateMark state={state} /> · {shortName(model)} on {shortName(data)} · {method} · {objective} ·
+        started {formatMoment(startedAt)}
         <br />
         <span class="quiet mono">{path}</span>
       </p>
@@ -222,7 +223,7 @@ function Progress({ summary: { state, step, totalSteps, secondsLeft } }: { reado
 }
 
 function Figures({ summary }: { readonly summary: RunSummary }) {
-  const { loss, firstEvalLoss, bestEvalLoss, tokensPerSecond, peakBytes, step, startedAt } = summary;
+  const { loss, firstEvalLoss, bestEvalLoss, tokensPerSecond, peakBytes, step } = summary;
   const learningRate = curvesOf(summary.id).value?.learningRate.findLast((rate) => rate !== null);
   const figures: [string, string | undefined][] = [
     ["Steps", formatCount(step)],
@@ -232,7 +233,6 @@ function Figures({ summary }: { readonly summary: RunSummary }) {
     ["Learning rate", learningRate === undefined ? undefined : formatSmall(learningRate)],
     ["Tokens/s", tokensPerSecond === undefined ? undefined : formatCount(tokensPerSecond)],
     ["Memory at most", peakBytes === undefined ? undefined : formatBytes(peakBytes)],
-    ["Started", formatMoment(startedAt)],
   ];
   return (
     <dl class="figures">
@@ -277,7 +277,7 @@ function RunCurves({ id }: { readonly id: Id }) {
           Smooth the training loss
         </label>
       </p>
-      <div class="columns">
+      <div class="charts">
         {others.map((quantity) => (
           <Chart
             key={quantity}
