@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 
 /** The folders in the order of the architecture page's table, with those that each names. */
 const named: ReadonlyMap<string, readonly string[]> = new Map(
-  [...readFileSync("docs/architecture.md", "utf8").matchAll(/^\| `([\w/]+)` +\|.*\| ([^|]+?) +\|$/gm)].map(
+  [...readFileSync("docs/architecture.md", "utf8").matchAll(/^\| `([\w/-]+)` +\|.*\| ([^|]+?) +\|$/gm)].map(
     ([, folder, names]) => [folder!, [...names!.matchAll(/`([^`]+)`/g)].map(([, name]) => name!)],
   ),
 );
@@ -33,7 +33,7 @@ function folderOf(file: string): string {
 }
 
 const files = readdirSync("src", { recursive: true, encoding: "utf8" }).filter(
-  (path) => path.endsWith(".ts") && path.includes("/") && !/\.(test|real|fixture)\.ts$/.test(path),
+  (path) => /\.tsx?$/.test(path) && path.includes("/") && !/\.(test|real|fixture)\.ts$/.test(path),
 );
 
 test("a row names rows above it only, and a wing itself and what needs the core alone", () => {

@@ -25,6 +25,7 @@ export function PreviewPanel({ preview }: { readonly preview: Preview }) {
       <ol class="examples">
         {examples.slice(0, shown.value).map((example, index) => (
           <li key={index}>
+            <small>{example.about}</small>
             {example.texts.map((text, number) => (
               <Text key={number} text={text} label={labels(example.texts.length)[number]} />
             ))}
