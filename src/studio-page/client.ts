@@ -15,6 +15,7 @@ import type {
   RunDetail,
   RunOption,
   RunSummary,
+  ShownTrees,
   StudioInfo,
   Talk,
   TalkRequest,
@@ -85,6 +86,7 @@ export const client = {
     get<Comparison>(`comparison?before=${id(before)}&after=${id(after)}`),
   reports: () => get<ReportSummary[]>("reports"),
   reportPage: (report: Id) => `api/reports/${id(report)}/page`,
+  trees: (report: Id, problem: number) => get<ShownTrees[]>(`reports/${id(report)}/trees?problem=${problem}`),
   talk: (request: TalkRequest) => post<Talk>("talk", request),
   /** The address of an OpenAI client's completions; streamed answers are read by the caller. */
   completions: "api/talk/v1/chat/completions",

@@ -19,3 +19,8 @@ export function suggestName(data: string, method: string, taken: readonly string
   if (!taken.includes(name)) return name;
   for (let number = 2; ; number++) if (!taken.includes(`${name}-${number}`)) return `${name}-${number}`;
 }
+
+/** A text as the name of a file or folder: what it may not hold becomes "-". */
+export function fileNameOf(text: string): string {
+  return text.replace(/[^\p{L}\p{N}._-]+/gu, "-").replace(/^[.-]+|[.-]+$/g, "") || "result";
+}

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { shortName, suggestName } from "./names.ts";
+import { fileNameOf, shortName, suggestName } from "./names.ts";
 import { toSpans } from "./spans.ts";
 
 test("a run is named by its data and its method, and never as another", () => {
@@ -8,6 +8,7 @@ test("a run is named by its data and its method, and never as another", () => {
   expect(suggestName("a.csv", "lora", ["a-lora", "a-lora-2"])).toBe("a-lora-3");
   expect(suggestName("データ.csv", "full", [])).toBe("run-full");
   expect(shortName("/models/smol/")).toBe("smol");
+  expect(["é <b>1</b>", "../.x", "<>"].map(fileNameOf)).toEqual(["é-b-1-b", "x", "result"]);
 });
 
 test("neighbouring tokens that are trained alike are one span", () => {
