@@ -9,7 +9,7 @@ import { createIntervalScale, type IntervalScale } from "./interval-scale.ts";
 type Score = Comparison["scores"][number];
 
 export function Scores({ comparison }: { readonly comparison: Comparison }) {
-  const { before, after, scores, notes, methods } = comparison;
+  const { before, after, scores, agreements, notes, methods } = comparison;
   const points = scores.filter(({ inPoints }) => inPoints);
   const others = scores.filter(({ inPoints }) => !inPoints);
   const metrics = [...new Set(others.map(({ metric }) => metric))];
@@ -19,6 +19,9 @@ export function Scores({ comparison }: { readonly comparison: Comparison }) {
       <p>
         {after}, less {before}
       </p>
+      {agreements.map((sentence) => (
+        <p key={sentence}>{sentence}</p>
+      ))}
       {notes.map((note) => (
         <Notice key={note} kind="warning">
           {note}
