@@ -6,6 +6,8 @@
  */
 
 import { availableParallelism } from "node:os";
+import { findInputBits } from "../src/core/engine/integer-arithmetic.ts";
+import { openDevice } from "../src/node/runtime/onnx-runtime.ts";
 import { writeComparisonChart } from "./chart.ts";
 import {
   date,
@@ -46,7 +48,22 @@ const sizes: readonly (readonly [shape: ShapeName, rows: number, length: number]
   ["Qwen2.5-0.5B", 1, 512],
   ["Qwen2.5-1.5B", 1, 256],
 ];
-const cases = (["float32", "nf4"] as const).flatMap((storage) =>
+const inputBits = await findInputBits(openDevice("cpu"));
+/** Bases that are multiplied in integers, against the peer in float32, or with bitsandbytes. */
+const integerCases = (["int8", "nf4"] as const).flatMap((storage) =>
+  (
+    [
+      ["SmolLM2-135M", 512],
+      ["Qwen2.5-1.5B", 256],
+    ] as const
+  ).map(
+    ([shape, length]): StepCase => ({
+      ...{ shape, storage, inputBits, rows: 1, length },
+      recompute: shape !== "SmolLM2-135M",
+    }),
+  ),
+);
+const floatCases = (["float32", "nf4"] as const).flatMap((storage) =>
   sizes.flatMap(([shape, rows, length]) =>
     // The larger shapes are those of people whose memory is short.
     (shape === "SmolLM2-135M" ? [false, true] : [true]).map(
@@ -55,9 +72,11 @@ const cases = (["float32", "nf4"] as const).flatMap((storage) =>
   ),
 );
 
+const cases = [...floatCases, ...integerCases];
+
 const [part = "steps", rounds = "5", wanted = "."] = process.argv.slice(2);
-const nameOf = ({ shape, storage, rows, length, recompute }: StepCase) =>
-  `${storage === "nf4" ? "QLoRA" : "LoRA"} ${shape} ${rows}x${length}${recompute ? " recompute" : ""}`;
+const nameOf = ({ shape, storage, inputBits, rows, length, recompute }: StepCase) =>
+  `${storage === "nf4" ? "QLoRA" : "LoRA"} ${shape} ${rows}x${length}${recompute ? " recompute" : ""}${inputBits ? " in integers" : ""}`;
 const chosen = cases.filter((each) => new RegExp(wanted).test(nameOf(each)));
 const python = preparePython();
 const describe = ({ dtype, attention, compile }: Variant) =>
@@ -67,7 +86,8 @@ const describe = ({ dtype, attention, compile }: Variant) =>
 const limitSeconds = 300;
 
 async function startPeer(each: StepCase, variant: Variant): Promise<StepProcess<PreparedStep>> {
-  const settings = { ...each, ...variant, threads: availableParallelism() };
+  const storage = each.storage === "nf4" ? "nf4" : "float32";
+  const settings = { ...each, storage, ...variant, threads: availableParallelism() };
   const folder = await randomModel(each.shape);
   const args = ["reference/peft_step.py", folder, JSON.stringify(settings)];
   return startStepProcess(python, args, { env: { ...process.env, HF_HUB_OFFLINE: "1" }, limitSeconds });
@@ -120,7 +140,14 @@ async function measure(each: StepCase) {
     ({ dtype }) => dtype === "float32" || each.rows * each.length <= bfloat16Tokens,
   );
   const ours = await startOurs(each);
-  const candidates = await startPeers(each, wanted);
+  const candidates: { readonly variant: string; readonly process: StepProcess<PreparedStep> }[] = (
+    await startPeers(each, wanted)
+  ).map(({ variant, process }) => ({ variant: describe(variant), process }));
+  if (each.inputBits) {
+    const { inputBits: _, ...inFloat32 } = each;
+    const storage = each.storage === "nf4" ? "nf4" : "float32";
+    candidates.push({ variant: ownFloat32, process: await startOurs({ ...inFloat32, storage }) });
+  }
   const { seconds, productRates } = await takeTurns(
     [ours, ...candidates.map(({ process }) => process)],
     Number(rounds),
@@ -132,7 +159,7 @@ async function measure(each: StepCase) {
     const theirs = seconds[index + 1]!;
     const peakRssMB = (await process.finish()) / 1e6;
     peers.push({
-      variant: describe(variant),
+      variant,
       tokensPerSecond: (each.rows * each.length) / median(theirs),
       peakRssMB,
       ...process.prepared,
@@ -145,6 +172,9 @@ async function measure(each: StepCase) {
   return { name: nameOf(each), date, ...each, slimtune, peers };
 }
 
+/** Our own step in float32, beside one in integers. */
+const ownFloat32 = "slimtune, float32";
+
 /** What was measured before, by its name: cases that are not measured now stay as they were. */
 function readMeasured<T extends { readonly name: string }>(name: string): Map<string, T> {
   return new Map(readResults<T>(name).map((result) => [result.name, result]));
@@ -153,7 +183,7 @@ function readMeasured<T extends { readonly name: string }>(name: string): Map<st
 console.log(`${date}, ${machine}, medians of ${rounds} rounds\n`);
 if (part === "ways") {
   const measured = readMeasured<Awaited<ReturnType<typeof compareWays>>>("peers-ways");
-  const small = cases.filter(({ rows, length, recompute }) => rows * length === 512 && !recompute);
+  const small = floatCases.filter(({ rows, length, recompute }) => rows * length === 512 && !recompute);
   const inOrder = () => small.flatMap((each) => measured.get(nameOf(each)) ?? []);
   for (const each of small.filter((one) => chosen.includes(one))) {
     measured.set(nameOf(each), await compareWays(each));
@@ -211,6 +241,14 @@ if (part === "ways") {
       }),
     ]),
   );
+  const ownTurns = results.flatMap(({ name, slimtune, peers }) => {
+    const own = peers.find(({ variant }) => variant === ownFloat32);
+    if (!own) return [];
+    const speeds = [slimtune, own].flatMap(describeSpeed);
+    return [[name, ...speeds, `${own.timesFaster.toFixed(2)} ×`, `${own.shareOfMemory.toFixed(2)} ×`]];
+  });
+  console.log();
+  printTable(["step", "in integers", "peak RSS", "in float32", "peak RSS", "speed", "memory"], ownTurns);
 }
 
 function describeSpeed({ tokensPerSecond, peakRssMB }: { tokensPerSecond: number; peakRssMB: number }) {
