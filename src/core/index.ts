@@ -118,7 +118,8 @@ export {
   type Tensor,
   type TensorData,
 } from "./graph/tensor.ts";
-export { type Checkpoint, openFolderCheckpoint, openGgufCheckpoint } from "./models/checkpoint.ts";
+export { type Checkpoint, openFolderCheckpoint } from "./models/checkpoint.ts";
+export { openGgufCheckpoint } from "./models/gguf-checkpoint.ts";
 export type { Storage } from "./models/linear.ts";
 export { type LoadOptions, loadWeights } from "./models/load-weights.ts";
 export { adjustChat, createModel, type Model } from "./models/model.ts";

@@ -1,4 +1,4 @@
-/** @file Bundles a module for a browser, as an application that imports it does. */
+/** @file Bundles a module for a browser, as an application that imports it does, without what it loads later. */
 
 import { build, type Rollup } from "vite";
 
@@ -14,10 +14,13 @@ export async function bundle(entry: string, external: readonly (string | RegExp)
     logLevel: "error",
     build: {
       write: false,
+      modulePreload: false,
       rollupOptions: { input: entry, preserveEntrySignatures: "strict", external: [...external] },
     },
   })) as Rollup.RollupOutput;
-  const chunks = output.filter((part) => part.type === "chunk");
+  const chunks = output
+    .filter((part) => part.type === "chunk")
+    .filter(({ isDynamicEntry }) => !isDynamicEntry);
   return {
     code: chunks.map((chunk) => chunk.code).join("\n"),
     modules: chunks.flatMap((chunk) => [...Object.keys(chunk.modules), ...chunk.imports]),

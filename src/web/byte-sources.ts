@@ -7,9 +7,9 @@ import type { ByteSource, SourceFolder } from "../core/formats/byte-source.ts";
  * A Blob as a source of bytes.
  *
  * @example
- * const { openGgufCheckpoint } = await import("slimtune/core");
+ * const { openWebModel } = await import("slimtune/web");
  * const blob = await (await fetch("model.gguf")).blob();
- * const checkpoint = await openGgufCheckpoint(blobSource(blob, "model.gguf"));
+ * const model = await openWebModel(blobSource(blob, "model.gguf"));
  */
 export function blobSource(blob: Blob, name: string): ByteSource {
   return {

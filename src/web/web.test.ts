@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import {
@@ -16,14 +17,16 @@ import {
   type StepMetrics,
   type Storage,
 } from "../core/index.ts";
+import { exportGguf } from "../node/export/gguf.ts";
 import { openModel } from "../node/models/open-model.ts";
 import { openDevice } from "../node/runtime/onnx-runtime.ts";
 import { blobFolder, blobSource, openUrl } from "./byte-sources.ts";
+import { openWebModel } from "./open-model.ts";
 import { resumeTuning, tune } from "./tune.ts";
 import type { TuneOptions } from "./tune-options.ts";
 import { rows } from "./tuning.fixture.ts";
 import type { TuningState } from "./tuning-state.ts";
-import { connectWorker } from "./worker-client.ts";
+import { connectWorker, type TuningWorker } from "./worker-client.ts";
 import type { MessageLine } from "./worker-messages.ts";
 
 // Node.js runs the package's WebAssembly too, if it finds a `require` there.
@@ -160,8 +163,8 @@ describe("what cannot be tuned is refused:", async () => {
   });
 });
 
-describe("a worker", () => {
-  // Node's messages cannot carry files.
+/** Node's messages cannot carry files. */
+function startWorker(): TuningWorker {
   const [page, self] = [new EventTarget(), new EventTarget()];
   const lineTo = (other: EventTarget, own: EventTarget): MessageLine => ({
     postMessage: (data) =>
@@ -170,7 +173,11 @@ describe("a worker", () => {
       own.addEventListener(type, (event) => listener(event as MessageEvent)),
   });
   hostWorker(lineTo(page, self));
-  const worker = connectWorker(lineTo(self, page));
+  return connectWorker(lineTo(self, page));
+}
+
+describe("a worker", () => {
+  const worker = startWorker();
 
   test("tunes and writes as the page would, tells how far it is, and can be stopped", async () => {
     await worker.open(files, { device: "wasm" });
@@ -202,6 +209,24 @@ describe("a worker", () => {
     expect(after).not.toBe(before);
   });
 
+  test("waits until a state is kept, and ends where it cannot be", async () => {
+    await worker.open(files, { device: "wasm" });
+    const events: string[] = [];
+    const told = {
+      onStep: ({ step }: StepMetrics) => events.push(`step ${step}`),
+      async onState({ progress }: TuningState) {
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        events.push(`kept ${progress.step}`);
+      },
+    };
+    await worker.tune(rows, { max_steps: 2, save_steps: 1 }, told);
+    expect(events).toEqual(["step 1", "kept 1", "step 2", "kept 2"]);
+    const onState = () => Promise.reject(new Error("The disk is full."));
+    await expect(worker.tune(rows, { max_steps: 2, save_steps: 1 }, { onState })).rejects.toThrow(
+      "The disk is full.",
+    );
+  });
+
   test("answers what it cannot use in a sentence", async () => {
     await expect(worker.open([], { device: "wasm" })).rejects.toThrow(
       "The message to the worker: model: it is",
@@ -222,6 +247,22 @@ test("a model from Blobs is the same, and writes the same on WebAssembly", async
   const write = (from: Model, device: Device) =>
     generate(device, from, "Question: 2 + 3?", { maxNewTokens: 8 });
   expect(await write(ours, openWebDevice("wasm"))).toBe(await write(model, openDevice("cpu")));
+});
+
+test("a GGUF file is the model that Node opens, as a Blob and in a worker", async () => {
+  const scratch = mkdtempSync(join(tmpdir(), "slimtune-web-"));
+  try {
+    const path = join(scratch, "model.gguf");
+    await exportGguf(openDevice("cpu"), await openModel(folder), path, { type: "f32" });
+    const file = new File([readFileSync(path)], "model.gguf");
+    const { fingerprint } = await openWebModel(blobSource(file, file.name));
+    expect(fingerprint).toBe((await openModel(path)).fingerprint);
+    const worker = startWorker();
+    await worker.open([file], { device: "wasm" });
+    expect(await worker.write("Question: 2 + 3?", { maxNewTokens: 2 })).not.toBe("");
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
 });
 
 test("a device of another name is refused", () => {

@@ -1,6 +1,6 @@
 /** @file The page's end of the line to a worker that tunes and writes for it. */
 
-import { toError } from "../core/failure.ts";
+import { type Failure, toError, toFailure } from "../core/failure.ts";
 import type { Storage } from "../core/models/linear.ts";
 import type { WebDeviceName } from "./device.ts";
 import type { ExampleRow } from "./examples.ts";
@@ -13,7 +13,7 @@ export interface TuningWorker {
   /**
    * Opens a model for what follows.
    *
-   * @param model the address of its folder, or its files
+   * @param model the address of its folder or GGUF file, or the files
    * @throws InputError as {@link openWebModel}
    */
   open(
@@ -75,8 +75,16 @@ export function connectWorker(line: MessageLine): TuningWorker {
     if (message.type === "plan") events.onPlan?.(message.value);
     else if (message.type === "step") events.onStep?.(message.value);
     else if (message.type === "evaluation") events.onEvaluation?.(message.value);
-    else if (message.type === "state") events.onState?.(message.value);
-    else if (message.type === "text") events.onText?.(message.value);
+    else if (message.type === "state") {
+      const tell = (failure?: Failure) =>
+        line.postMessage({ type: "kept", id: message.id, ...(failure && { failure }) });
+      void Promise.resolve(message.value)
+        .then(events.onState)
+        .then(
+          () => tell(),
+          (error) => tell(toFailure(error)),
+        );
+    } else if (message.type === "text") events.onText?.(message.value);
     else {
       waiting.delete(message.id);
       if (message.type === "done") resolve(message.value);

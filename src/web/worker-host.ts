@@ -2,12 +2,13 @@
 
 import * as z from "zod";
 import { generate } from "../core/decoding/generate.ts";
-import { toFailure } from "../core/failure.ts";
+import { toError, toFailure } from "../core/failure.ts";
+import type { ByteSource, SourceFolder } from "../core/formats/byte-source.ts";
 import { storages } from "../core/models/linear.ts";
 import type { Model } from "../core/models/model.ts";
 import { parseFields } from "../core/parse-fields.ts";
 import type { Device } from "../core/runtime/device.ts";
-import { blobFolder } from "./byte-sources.ts";
+import { blobFolder, blobSource } from "./byte-sources.ts";
 import { openWebDevice, webDeviceNames } from "./device.ts";
 import { openWebModel } from "./open-model.ts";
 import { resumeTuning, type TuneEvents, tune } from "./tune.ts";
@@ -28,7 +29,7 @@ const requestSchema = z.discriminatedUnion("type", [
   z.strictObject({
     type: z.literal("open"),
     id: z.int(),
-    /** The address of a folder, or its files. */
+    /** The address of a folder or of a GGUF file, or the files. */
     model: z.union([z.string().min(1), z.array(z.instanceof(File)).min(1)]),
     device: z.enum(webDeviceNames),
     storage: z.enum(storages),
@@ -49,6 +50,12 @@ const requestSchema = z.discriminatedUnion("type", [
     options: writingOptions,
   }),
   z.strictObject({ type: z.literal("stop"), id: z.int() }),
+  /** The page has kept the state that it was given last, or could not. */
+  z.strictObject({
+    type: z.literal("kept"),
+    id: z.int(),
+    failure: z.strictObject({ message: z.string(), input: z.boolean() }).optional(),
+  }),
 ]);
 type Request = z.output<typeof requestSchema>;
 
@@ -64,14 +71,14 @@ export function hostWorker(line: MessageLine = globalThis as unknown as MessageL
   const reply = (message: Reply) => line.postMessage(message);
   let opened: { device: Device; base: Model; tuned?: Model } | undefined;
   let stopping: AbortController | undefined;
+  let keeping: { resolve(): void; reject(error: Error): void } | undefined;
   let last: Promise<unknown> = Promise.resolve();
 
-  async function answer(request: Exclude<Request, { type: "stop" }>): Promise<unknown> {
+  async function answer(request: Exclude<Request, { type: "stop" | "kept" }>): Promise<unknown> {
     const { id } = request;
     if (request.type === "open") {
       const { model, device, storage } = request;
-      const source = typeof model === "string" ? model : blobFolder(model, "the chosen files");
-      const base = await openWebModel(source, { storage });
+      const base = await openWebModel(typeof model === "string" ? model : sourceOf(model), { storage });
       opened = { device: openWebDevice(device), base };
       return undefined;
     }
@@ -87,7 +94,11 @@ export function hostWorker(line: MessageLine = globalThis as unknown as MessageL
       onPlan: (value) => reply({ id, type: "plan", value }),
       onStep: (value) => reply({ id, type: "step", value }),
       onEvaluation: (value) => reply({ id, type: "evaluation", value }),
-      onState: (value) => reply({ id, type: "state", value }),
+      onState: (value) =>
+        new Promise<void>((resolve, reject) => {
+          keeping = { resolve, reject };
+          reply({ id, type: "state", value });
+        }),
       signal: stopping.signal,
     };
     const { rows, options, state } = request;
@@ -108,9 +119,18 @@ export function hostWorker(line: MessageLine = globalThis as unknown as MessageL
     try {
       const request = parseFields(requestSchema, data, "The message to the worker");
       if (request.type === "stop") stopping?.abort();
+      else if (request.type === "kept")
+        request.failure ? keeping?.reject(toError(request.failure)) : keeping?.resolve();
       else last = last.then(() => answer(request)).then(done, failed);
     } catch (error) {
       failed(error);
     }
   });
+}
+
+function sourceOf(files: readonly File[]): SourceFolder | ByteSource {
+  const [file] = files as [File];
+  return files.length === 1 && file.name.endsWith(".gguf")
+    ? blobSource(file, file.name)
+    : blobFolder(files, "the chosen files");
 }

@@ -17,7 +17,7 @@ export type WritingOptions = Pick<GenerateOptions, "maxNewTokens" | "temperature
 export interface Requests {
   readonly open: {
     readonly given: {
-      /** The address of a folder, or its files. */
+      /** The address of a folder or of a GGUF file, or the files. */
       readonly model: string | readonly File[];
       readonly device: WebDeviceName;
       readonly storage: Storage;

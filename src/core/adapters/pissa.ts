@@ -11,7 +11,7 @@ import { createRandom } from "../random.ts";
 import { type Device, float32 } from "../runtime/device.ts";
 import { adaptedModules, type LoraConfig, ranksAndScales } from "./lora.ts";
 import { type Parameter, type Parameters, readBaseTensor } from "./parameters.ts";
-import { createTripletFinder, type SingularTriplets } from "./singular-triplets.ts";
+import type { SingularTriplets } from "./singular-triplets.ts";
 
 export interface SplitOptions {
   /** Of the random beginnings of the subspace iterations. */
@@ -38,6 +38,8 @@ export async function splitWeights(
   parameters: Parameters,
   { seed, onProgress }: SplitOptions,
 ): Promise<Parameters> {
+  // Pages have no PiSSA, and need not load it.
+  const { createTripletFinder } = await import("./singular-triplets.ts");
   const finder = await createTripletFinder(device);
   const subtraction = await device.compile({
     residual: sub(

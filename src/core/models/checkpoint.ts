@@ -1,19 +1,16 @@
-/** @file A model's files: a Hugging Face folder or a GGUF file, with its configuration, tokenizer and tensors. */
+/** @file A model's files, with its configuration, tokenizer and tensors: those of a Hugging Face folder. */
 
 import type { ModelConfig } from "../architectures/architecture.ts";
 import { parseConfig } from "../architectures/architectures.ts";
 import { InputError } from "../errors.ts";
-import { type ByteSource, readJsonFile, type SourceFolder } from "../formats/byte-source.ts";
+import { readJsonFile, type SourceFolder } from "../formats/byte-source.ts";
 import { encodeFloat16 } from "../formats/float16.ts";
-import { openGguf } from "../formats/gguf.ts";
 import { openSafetensorsModel } from "../formats/safetensors.ts";
 import type { WeightFile } from "../formats/weight-file.ts";
 import { readBnbNF4 } from "../quantization/bnb-checkpoint.ts";
 import { dequantizeNF4, type NF4Tensor } from "../quantization/nf4.ts";
-import { openGgufTokenizer } from "../tokenization/gguf.ts";
 import { openFolderTokenizer } from "../tokenization/hugging-face.ts";
 import type { Tokenizer } from "../tokenization/tokenizer.ts";
-import { checkGgufTensors, ggufConversion, ggufTensorName, readGgufConfig } from "./gguf-model.ts";
 import { checkStoredTensors, nameLikeLanguageModel, untieStoredHead } from "./stored-tensors.ts";
 
 /** A model whose tensors are read when they are asked for. */
@@ -101,50 +98,7 @@ export async function openFolderCheckpoint(folder: SourceFolder): Promise<Checkp
   };
 }
 
-/**
- * Opens a GGUF file, which closes its source when it is closed or not valid.
- *
- * @throws InputError if it is damaged or not supported.
- *
- * @example
- * const { openUrl } = await import("slimtune/web");
- * const checkpoint = await openGgufCheckpoint(await openUrl("https://example.org/model.gguf"));
- * console.log(checkpoint.config.numHiddenLayers);
- */
-export async function openGgufCheckpoint(source: ByteSource): Promise<Checkpoint> {
-  const path = source.name;
-  const file = await openGguf(source);
-  const config = await closingOnError(file, async () => {
-    const config = await readGgufConfig(file);
-    checkGgufTensors(config, file);
-    return config;
-  });
-  const find = (name: string, shape: readonly number[]): string => {
-    const stored = ggufTensorName(config, name);
-    checkShape(path, stored, file.tensors.get(stored)?.shape, shape);
-    return stored;
-  };
-  const read = async (name: string, shape: readonly number[]): Promise<Float32Array> => {
-    const values = await file.readFloat32(find(name, shape));
-    return ggufConversion(config, name)?.toHuggingFace(values) ?? values;
-  };
-  return {
-    path,
-    config,
-    tokenizer: async () => openGgufTokenizer(file.metadata),
-    has: (name) => file.tensors.has(ggufTensorName(config, name)),
-    read,
-    holdsFloat32: (name) => file.tensors.get(ggufTensorName(config, name))?.dtype === "F32",
-    readFloat16: async (name, shape) =>
-      ggufConversion(config, name)
-        ? toFloat16(await read(name, shape), name)
-        : readRowsAsFloat16(file, find(name, shape), name),
-    readNF4: async () => undefined,
-    close: () => file.close(),
-  };
-}
-
-async function closingOnError<T>(file: WeightFile, read: () => Promise<T>): Promise<T> {
+export async function closingOnError<T>(file: WeightFile, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
@@ -160,7 +114,11 @@ const decodedElements = 2 ** 22;
 const infinities = [0x7c00, 0xfc00];
 
 /** The tensor `stored` of a file, so that its float32 values never exist as a whole. */
-async function readRowsAsFloat16(file: WeightFile, stored: string, name: string): Promise<Uint16Array> {
+export async function readRowsAsFloat16(
+  file: WeightFile,
+  stored: string,
+  name: string,
+): Promise<Uint16Array> {
   const { shape, dtype } = file.tensors.get(stored)!;
   if (dtype === "F16") {
     const { buffer, byteOffset, byteLength } = await file.readBytes(stored);
@@ -179,7 +137,7 @@ async function readRowsAsFloat16(file: WeightFile, stored: string, name: string)
   return values;
 }
 
-function toFloat16(values: Float32Array, name: string): Uint16Array {
+export function toFloat16(values: Float32Array, name: string): Uint16Array {
   if (values.some((value) => Math.abs(value) > 65_504)) throw beyondFloat16(name);
   return encodeFloat16(values);
 }
@@ -190,7 +148,7 @@ function beyondFloat16(name: string): InputError {
   );
 }
 
-function checkShape(
+export function checkShape(
   path: string,
   name: string,
   found: readonly number[] | undefined,

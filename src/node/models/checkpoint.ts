@@ -2,7 +2,8 @@
 
 import { existsSync, statSync } from "node:fs";
 import { InputError } from "../../core/errors.ts";
-import { type Checkpoint, openFolderCheckpoint, openGgufCheckpoint } from "../../core/models/checkpoint.ts";
+import { type Checkpoint, openFolderCheckpoint } from "../../core/models/checkpoint.ts";
+import { openGgufCheckpoint } from "../../core/models/gguf-checkpoint.ts";
 import { openSource, openSourceFolder } from "../files/byte-source.ts";
 
 /**
