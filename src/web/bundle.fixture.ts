@@ -15,7 +15,7 @@ export async function bundle(entry: string, external: readonly (string | RegExp)
     build: {
       write: false,
       modulePreload: false,
-      rollupOptions: { input: entry, preserveEntrySignatures: "strict", external: [...external] },
+      rollupOptions: { input: entry, preserveEntrySignatures: "allow-extension", external: [...external] },
     },
   })) as Rollup.RollupOutput;
   const chunks = output

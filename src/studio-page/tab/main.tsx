@@ -12,6 +12,7 @@ import { OptionsPanel } from "./options-panel.tsx";
 import { TryPanel } from "./try-panel.tsx";
 import { begun, restore, storageProblem } from "./tuning.ts";
 import "../style.css";
+import "./tab.css";
 
 const state = signal<"starting" | "waiting" | "ready">("starting");
 const obstacle = findObstacle();
@@ -21,7 +22,7 @@ function Page() {
     <>
       <header>
         <span class="brand">slimtune</span>
-        <span class="quiet">Nothing leaves this tab.</span>
+        <span class="quiet promise">Nothing leaves this tab.</span>
         <ThemeChoice />
       </header>
       <main>

@@ -41,11 +41,12 @@ export function TryPanel() {
         <Field id="prompt" label="Prompt" text={prompt} />
         <Field
           id="temperature"
+          inputMode="decimal"
           label="Temperature"
           text={temperature}
           help="0: always the likeliest token."
         />
-        <Field id="longest" label="Longest answer" text={longest} help="In tokens." />
+        <Field id="longest" inputMode="numeric" label="Longest answer" text={longest} help="In tokens." />
       </div>
       <p class="actions">
         <button
@@ -65,22 +66,21 @@ export function TryPanel() {
   );
 }
 
-function Field({
-  id,
-  label,
-  text,
-  help,
-}: {
+interface FieldProps {
   readonly id: string;
   readonly label: string;
   readonly text: Signal<string>;
+  readonly inputMode?: "decimal" | "numeric";
   readonly help?: string;
-}) {
+}
+
+function Field({ id, label, text, inputMode, help }: FieldProps) {
   return (
     <div class="field">
       <label for={id}>{label}</label>
       <input
         id={id}
+        inputMode={inputMode}
         value={text}
         onInput={(event) => {
           text.value = event.currentTarget.value;

@@ -15,7 +15,7 @@ export interface Begun extends EngineSettings {
 }
 
 /** How far it is: what is kept after each step. */
-interface Course {
+export interface Course {
   readonly state: TuningState;
   readonly totalSteps: number;
   readonly steps: readonly StepMetrics[];
