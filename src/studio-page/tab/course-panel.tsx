@@ -6,7 +6,7 @@ import { Notice } from "../components/notice.tsx";
 import { Chart } from "../curves/chart.tsx";
 import { formatCount, formatNumber, formatSeconds } from "../format.ts";
 import { busy } from "./engine.ts";
-import { nameOf } from "./model-choice.ts";
+import { nameOf, titleOf } from "./model-choice.ts";
 import {
   adapter,
   begun,
@@ -40,7 +40,7 @@ export function CoursePanel() {
     <section aria-labelledby="course">
       <h2 id="course">The tuning</h2>
       <p>
-        {options.method === "qlora" ? "QLoRA" : "LoRA"} of {nameOf(model)} on {formatCount(rows.length)}{" "}
+        {options.method === "qlora" ? "QLoRA" : "LoRA"} of {titleOf(model)} on {formatCount(rows.length)}{" "}
         {rows.length === 1 ? "example" : "examples"}, on {device === "wasm" ? "WebAssembly" : "WebGPU"}.
       </p>
       <Figures />

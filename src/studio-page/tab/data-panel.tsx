@@ -1,21 +1,25 @@
 /** @file The choice of examples: a file that is dropped or chosen, or pasted rows; with the first of them as a table. */
 
 import { useSignal } from "@preact/signals";
+import type { ExampleRow } from "../../web/examples.ts";
 import { Notice } from "../components/notice.tsx";
 import { formatCount } from "../format.ts";
-import { data } from "./form.ts";
+import { data, pasted } from "./form.ts";
 import { readPastedRows, readRowsOf } from "./rows.ts";
 
 const shownRows = 4;
 
+/** For a first look. */
+const sample = `prompt,completion
+When do you open?,We open at nine.
+When do you close?,We close at six.
+Where are you?,We are at the market.
+Who are you?,We are the bakery.`;
+
 export function DataPanel() {
   const problem = useSignal("");
   const isOver = useSignal(false);
-  const pasted = useSignal("");
-  const take = async (
-    name: string,
-    read: () => ReturnType<typeof readPastedRows> | ReturnType<typeof readRowsOf>,
-  ) => {
+  const take = async (name: string, read: () => readonly ExampleRow[] | Promise<readonly ExampleRow[]>) => {
     problem.value = "";
     data.value = undefined;
     try {
@@ -23,6 +27,11 @@ export function DataPanel() {
     } catch (error) {
       problem.value = (error as Error).message;
     }
+  };
+  const takePasted = (text: string) => {
+    pasted.value = text;
+    if (text.trim() === "") data.value = undefined;
+    else void take("the pasted rows", () => readPastedRows(text));
   };
   const takeFile = async (file: File | undefined) => {
     if (!file) return;
@@ -65,12 +74,13 @@ export function DataPanel() {
           spellcheck={false}
           value={pasted}
           placeholder={"prompt,completion\nWhen do you open?,At nine."}
-          onInput={(event) => {
-            pasted.value = event.currentTarget.value;
-            if (pasted.value.trim() === "") data.value = undefined;
-            else void take("the pasted rows", () => readPastedRows(pasted.value));
-          }}
+          onInput={(event) => takePasted(event.currentTarget.value)}
         />
+        <span>
+          <button type="button" onClick={() => takePasted(sample)}>
+            Take four rows of a bakery
+          </button>
+        </span>
       </p>
       <div aria-live="polite">
         {problem.value && <Notice kind="error">{problem}</Notice>}

@@ -14,6 +14,9 @@ export const data = signal<{ readonly name: string; readonly rows: readonly Exam
   undefined,
 );
 
+/** Rows as they are typed. */
+export const pasted = signal("");
+
 export const method = signal<"lora" | "qlora">("lora");
 
 /** Options as they are typed; where nothing is, the default holds. */

@@ -29,6 +29,11 @@ export function nameOf(choice: ModelChoice): string {
   return isFolder ? file!.webkitRelativePath.split("/")[0] || "model" : (file?.name ?? "model");
 }
 
+/** What the page calls it. */
+export function titleOf(choice: ModelChoice): string {
+  return choice.kind === "embedded" ? "the embedded model" : nameOf(choice);
+}
+
 const hub = "https://huggingface.co/";
 
 /** Without what the address of a page of the Hub has around it. */

@@ -39,7 +39,7 @@ export function OptionsPanel() {
             <option value="lora">LoRA</option>
             <option value="qlora">QLoRA: the model in 4 bits</option>
           </select>
-          <small>QLoRA takes an eighth of the memory for the model.</small>
+          <small>QLoRA takes a seventh of the memory for the model.</small>
         </div>
         {Object.entries(fields).map(([name, [label, help, initial]]) => {
           const text = typed[name as keyof typeof typed];
