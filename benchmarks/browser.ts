@@ -1,13 +1,15 @@
 /**
  * @file LoRA steps in a tab of headless Chromium against Node on the same cores; all are prepared, and take turns.
  *
- * node build/benchmarks/browser.js [rounds]
+ * node build/benchmarks/browser.js [rounds] [model.gguf]
+ *
+ * The file is what QLoRA tunes, in place of random weights of SmolLM2-135M's shape.
  */
 
-import { existsSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { extname, join } from "node:path";
+import { basename, dirname, extname, join } from "node:path";
 import type { Storage } from "../src/core/models/linear.ts";
 import { openModel } from "../src/node/models/open-model.ts";
 import { openDevice } from "../src/node/runtime/onnx-runtime.ts";
@@ -21,14 +23,17 @@ const rounds = Number(process.argv[2] ?? 5);
 
 interface Case {
   readonly name: string;
-  readonly folder: string;
+  /** A folder or a .gguf file. */
+  readonly path: string;
   readonly storage: Storage;
   readonly length: number;
 }
-const smol = await randomModel("SmolLM2-135M");
+const file = process.argv[3];
+const smol = file ?? (await randomModel("SmolLM2-135M"));
+const name = file === undefined ? "SmolLM2-135M" : basename(file, ".gguf");
 const cases: readonly Case[] = [
-  { name: "LoRA embedded model 1 × 256", folder: "fixtures/embedded-model", storage: "float32", length: 256 },
-  { name: "QLoRA SmolLM2-135M 1 × 128", folder: smol, storage: "nf4", length: 128 },
+  { name: "LoRA embedded model 1 × 256", path: "fixtures/embedded-model", storage: "float32", length: 256 },
+  { name: `QLoRA ${name} 1 × 128`, path: smol, storage: "nf4", length: 128 },
 ];
 
 const builds = { both: "ort.webgpu.bundle.min.mjs", wasm: "ort.wasm.bundle.min.mjs" } as const;
@@ -45,7 +50,8 @@ const types: Readonly<Record<string, string>> = {
   ".wasm": "application/wasm",
 };
 const { code } = await bundle("benchmarks/browser-page.ts", [/^onnxruntime-web/]);
-const folders = cases.map(({ folder }) => folder);
+const isFile = (path: string) => path.endsWith(".gguf");
+const folders = cases.map(({ path }) => (isFile(path) ? dirname(path) : path));
 /** Serves pages that are isolated from other origins, so that they may have several threads. */
 const server = createServer(({ url = "/", headers }, response) => {
   const [, place = "", name = ""] = /^\/(\w+)\/(.*)$/.exec(url) ?? [];
@@ -60,21 +66,27 @@ const server = createServer(({ url = "/", headers }, response) => {
   if (url === "/code.js") return response.end(code);
   const path = join(folders[Number(/^model(\d)$/.exec(place)?.[1])] ?? "", name);
   const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? "") ?? [];
-  if (!existsSync(path) || start === undefined) return response.writeHead(404).end();
-  const bytes = readFileSync(path);
-  response.writeHead(206, { "content-range": `bytes ${start}-${end}/${bytes.length}` });
-  return response.end(bytes.subarray(Number(start), Number(end) + 1));
+  const size = statSync(path, { throwIfNoEntry: false })?.size;
+  if (size === undefined || start === undefined) return response.writeHead(404).end();
+  const bytes = Buffer.alloc(Math.min(Number(end) + 1, size) - Number(start));
+  const descriptor = openSync(path, "r");
+  readSync(descriptor, bytes, 0, bytes.length, Number(start));
+  closeSync(descriptor);
+  response.writeHead(206, { "content-range": `bytes ${start}-${end}/${size}` });
+  return response.end(bytes);
 }).listen(0);
 const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
 interface Contestant {
   readonly name: string;
   run(): Promise<{ readonly seconds: number; readonly loss: number }>;
+  /** The most memory that its process has had, in bytes; unknown of Node, which computes for all in one. */
+  peakBytes?(): Promise<number>;
   end(): Promise<void>;
 }
 
-async function openNode({ folder, storage, length }: Case, threads: number): Promise<Contestant> {
-  const model = await openModel(folder, { storage });
+async function openNode({ path, storage, length }: Case, threads: number): Promise<Contestant> {
+  const model = await openModel(path, { storage });
   const step = await prepareStep(model, openDevice("cpu", { threads }), { rows: 1, length, recompute: true });
   return {
     name: `Node, ${threads} thread${threads > 1 ? "s" : ""}`,
@@ -89,15 +101,17 @@ async function openNode({ folder, storage, length }: Case, threads: number): Pro
 
 async function openTab(
   index: number,
-  { storage, length }: Case,
+  { path, storage, length }: Case,
   tab: (typeof tabs)[number],
 ): Promise<Contestant> {
   const page = await openPage(`${origin}/page/${builds[tab.build]}`);
   const call = (expression: string) => page.evaluate(`import("/code.js").then((code) => code.${expression})`);
-  await call(`prepare("${origin}/model${index}", "${tab.device}", ${tab.threads}, "${storage}", ${length})`);
+  const address = `${origin}/model${index}${isFile(path) ? `/${basename(path)}` : ""}`;
+  await call(`prepare("${address}", "${tab.device}", ${tab.threads}, "${storage}", ${length})`);
   return {
     name: tab.name,
     run: async () => (await call("run()")) as { seconds: number; loss: number },
+    peakBytes: () => page.peakBytes(),
     end: () => page.close(),
   };
 }
@@ -118,7 +132,7 @@ for (const [index, each] of cases.entries()) {
     note(`${each.name}: round ${round} of ${rounds}`);
     for (const [i, contestant] of contestants.entries()) seconds[i]!.push((await contestant.run()).seconds);
   }
-  for (const [i, { name, end }] of contestants.entries()) {
+  for (const [i, { name, end, peakBytes }] of contestants.entries()) {
     const ratios = seconds[i]!.map((own, round) => seconds[0]![round]! / own);
     results.push({
       case: each.name,
@@ -127,6 +141,7 @@ for (const [index, each] of cases.entries()) {
       ofNode: median(ratios),
       ratios,
       loss: losses[i],
+      peakMB: peakBytes && (await peakBytes()) / 1e6,
     });
     await end();
   }
@@ -136,7 +151,7 @@ server.close();
 
 note(machine);
 printTable(
-  ["step", "where", "tokens/s", "of Node's, 2 threads", "rounds", "first loss"],
+  ["step", "where", "tokens/s", "of Node's, 2 threads", "rounds", "first loss", "memory, MB"],
   results.map((result) => [
     result.case,
     result.where,
@@ -144,5 +159,6 @@ printTable(
     `${result.ofNode.toFixed(3)} ×`,
     `${Math.min(...result.ratios).toFixed(3)} to ${Math.max(...result.ratios).toFixed(3)}`,
     result.loss!.toFixed(5),
+    result.peakMB?.toFixed(0) ?? "–",
   ]),
 );

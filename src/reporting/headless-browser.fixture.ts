@@ -1,7 +1,7 @@
 /** @file A headless Chromium, driven by its DevTools protocol over pipes. */
 
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
@@ -20,6 +20,8 @@ export interface BrowserPage {
   evaluate(expression: string): Promise<unknown>;
   /** Lays the page out anew. */
   resize(width: number, height: number): Promise<void>;
+  /** The most memory that the page's process has had so far, in bytes; on Linux. */
+  peakBytes(): Promise<number>;
   /** All of the page as a PNG. */
   screenshot(): Promise<Buffer>;
   close(): Promise<void>;
@@ -114,6 +116,13 @@ export async function openPage(url: string): Promise<BrowserPage> {
         deviceScaleFactor: 1,
         mobile: false,
       });
+    },
+    async peakBytes() {
+      const { processInfo } = await send("SystemInfo.getProcessInfo", {});
+      const peaks = (processInfo as { readonly type: string; readonly id: number }[])
+        .filter(({ type }) => type === "renderer")
+        .map(({ id }) => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${id}/status`, "utf8"))![1]));
+      return 1024 * Math.max(...peaks);
     },
     async screenshot() {
       const { data } = await call("Page.captureScreenshot", { format: "png", captureBeyondViewport: true });

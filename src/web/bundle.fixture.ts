@@ -1,4 +1,4 @@
-/** @file Bundles a module for a browser, as an application that imports it does, without what it loads later. */
+/** @file Bundles a module for a browser, as an application that imports it does. */
 
 import { build, type Rollup } from "vite";
 
@@ -8,14 +8,24 @@ export interface Bundle {
   readonly modules: readonly string[];
 }
 
-export async function bundle(entry: string, external: readonly (string | RegExp)[] = []): Promise<Bundle> {
+/** @param leavesLater whether what is imported only when it is needed is left out. Default false */
+export async function bundle(
+  entry: string,
+  external: readonly (string | RegExp)[] = [],
+  { leavesLater = false } = {},
+): Promise<Bundle> {
   const { output } = (await build({
     configFile: false,
     logLevel: "error",
     build: {
       write: false,
       modulePreload: false,
-      rollupOptions: { input: entry, preserveEntrySignatures: "allow-extension", external: [...external] },
+      rollupOptions: {
+        input: entry,
+        preserveEntrySignatures: leavesLater ? "allow-extension" : "strict",
+        external: [...external],
+        output: { inlineDynamicImports: !leavesLater },
+      },
     },
   })) as Rollup.RollupOutput;
   const chunks = output

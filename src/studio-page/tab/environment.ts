@@ -12,7 +12,7 @@ export function findObstacle(): string | undefined {
 
 /** On how many threads WebAssembly computes, and why. */
 export const threadsNote = crossOriginIsolated
-  ? "WebAssembly computes on several threads."
+  ? "WebAssembly computes on half as many threads as there are cores, four at most."
   : "WebAssembly computes on one thread here, since the server sends no headers that isolate the page from other origins (Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp). All else works.";
 
 /** Waits until no other tab has this page open, of which two would overwrite each other's tuning. */
