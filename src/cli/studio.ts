@@ -5,6 +5,7 @@ import process from "node:process";
 import { inspect } from "node:util";
 import type { Command } from "commander";
 import { runStudio } from "../studio/studio.ts";
+import { writeStaticPage } from "../studio/write-static.ts";
 import { parsePort, parseWhole } from "./arguments.ts";
 import { note, print } from "./output.ts";
 
@@ -16,6 +17,10 @@ export function addStudioCommand(program: Command): void {
     .option("--port <n>", "port to listen on (default: 8010, or the next that is free)", parsePort)
     .option("--jobs <n>", "tuning runs at a time", parseWhole(1), 1)
     .option("--no-open", "do not open the browser")
+    .option(
+      "--static <folder>",
+      "write a page there that tunes in a browser's tab, for any static host, and end",
+    )
     .addHelpText(
       "after",
       `
@@ -23,9 +28,17 @@ Only this machine can reach the page, at the address that is printed, which hold
 Runs of the command line appear by themselves. Ctrl-C ends the studio; runs under way keep a checkpoint.
 
 Example:
-  slimtune studio runs models data`,
+  slimtune studio runs models data
+  slimtune studio --static out`,
     )
-    .action(async (folders: string[], { port, jobs, open }: StudioFlags) => {
+    .action(async (folders: string[], { port, jobs, open, static: out }: StudioFlags) => {
+      if (out !== undefined) {
+        await writeStaticPage(out);
+        print(
+          `The page is in ${out}: any server of files can give it out, on this machine npx serve ${out}.\n`,
+        );
+        return;
+      }
       const options = { folders, jobs, onUnexpectedError: (error: unknown) => note(inspect(error)) };
       await runStudio(
         port === undefined ? options : { ...options, port },
@@ -42,6 +55,7 @@ interface StudioFlags {
   readonly port?: number;
   readonly jobs: number;
   readonly open: boolean;
+  readonly static?: string;
 }
 
 /** Fulfilled by a signal. A second one ends the process at once. */

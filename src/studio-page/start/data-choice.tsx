@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { upload } from "../client.ts";
+import { FileDrop } from "../components/file-drop.tsx";
 import { Notice } from "../components/notice.tsx";
 import { studio } from "../state/live.ts";
 import { FileBrowser } from "./file-browser.tsx";
@@ -9,13 +10,12 @@ import { give, texts } from "./form.ts";
 
 export function DataChoice() {
   const isBrowsing = useSignal(false);
-  const isOver = useSignal(false);
   const sent = useSignal<{ readonly name: string; readonly share: number } | undefined>(undefined);
   const problem = useSignal("");
   const given = texts.value.data;
 
-  const take = async (file: File | null | undefined) => {
-    if (!file || studio.value === undefined) return;
+  const take = async (file: File) => {
+    if (studio.value === undefined) return;
     problem.value = "";
     sent.value = { name: file.name, share: 0 };
     try {
@@ -32,31 +32,11 @@ export function DataChoice() {
   return (
     <fieldset>
       <legend>Data</legend>
-      {/* biome-ignore lint/a11y/noStaticElementInteractions: what is dropped can be chosen by the button within as well */}
-      <div
-        class={isOver.value ? "drop over" : "drop"}
-        onDragOver={(event) => {
-          event.preventDefault();
-          isOver.value = true;
-        }}
-        onDragLeave={() => {
-          isOver.value = false;
-        }}
-        onDrop={(event) => {
-          event.preventDefault();
-          isOver.value = false;
-          void take(event.dataTransfer?.files[0]);
-        }}
-      >
-        <label>
-          Drop a file of examples here, or choose one (JSONL, JSON, CSV, Parquet or text):{" "}
-          <input
-            type="file"
-            accept=".jsonl,.json,.csv,.tsv,.parquet,.txt"
-            onChange={(event) => void take(event.currentTarget.files?.[0])}
-          />
-        </label>
-      </div>
+      <FileDrop
+        label="Drop a file of examples here, or choose one (JSONL, JSON, CSV, Parquet or text):"
+        accept=".jsonl,.json,.csv,.tsv,.parquet,.txt"
+        onFile={take}
+      />
       {sent.value && (
         <p>
           <label>

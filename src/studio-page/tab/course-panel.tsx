@@ -1,6 +1,7 @@
 /** @file How far the tuning is, with its curve, and what can be done with it. */
 
 import { useComputed } from "@preact/signals";
+import { renderCommand } from "../../node/command-line.ts";
 import { CommandLine } from "../components/command-line.tsx";
 import { Notice } from "../components/notice.tsx";
 import { Chart } from "../curves/chart.tsx";
@@ -122,7 +123,7 @@ function AdapterFiles({ files, model }: { readonly files: readonly File[]; reado
       </p>
       <CommandLine
         label="In a terminal, with both files in the folder adapter"
-        command={`npx slimtune generate --model ${model} --adapter adapter "When do you open?"`}
+        command={renderCommand(["generate", "--model", model, "--adapter", "adapter", "When do you open?"])}
       />
     </>
   );

@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import type { ExampleRow } from "../../web/examples.ts";
+import { FileDrop } from "../components/file-drop.tsx";
 import { Notice } from "../components/notice.tsx";
 import { formatCount } from "../format.ts";
 import { data, pasted } from "./form.ts";
@@ -18,7 +19,6 @@ Who are you?,We are the bakery.`;
 
 export function DataPanel() {
   const problem = useSignal("");
-  const isOver = useSignal(false);
   const take = async (name: string, read: () => readonly ExampleRow[] | Promise<readonly ExampleRow[]>) => {
     problem.value = "";
     data.value = undefined;
@@ -33,39 +33,18 @@ export function DataPanel() {
     if (text.trim() === "") data.value = undefined;
     else void take("the pasted rows", () => readPastedRows(text));
   };
-  const takeFile = async (file: File | undefined) => {
-    if (!file) return;
+  const takeFile = async (file: File) => {
     pasted.value = "";
     await take(file.name, () => readRowsOf(file));
   };
   return (
     <fieldset>
       <legend>Examples</legend>
-      {/* biome-ignore lint/a11y/noStaticElementInteractions: the button inside does the same by keyboard */}
-      <div
-        class={isOver.value ? "drop over" : "drop"}
-        onDragOver={(event) => {
-          event.preventDefault();
-          isOver.value = true;
-        }}
-        onDragLeave={() => {
-          isOver.value = false;
-        }}
-        onDrop={(event) => {
-          event.preventDefault();
-          isOver.value = false;
-          void takeFile(event.dataTransfer?.files[0]);
-        }}
-      >
-        <label>
-          Drop a file of examples here, or choose one: CSV, TSV, JSON, JSONL or plain text
-          <input
-            type="file"
-            accept=".csv,.tsv,.json,.jsonl,.ndjson,.txt"
-            onChange={(event) => void takeFile(event.currentTarget.files?.[0])}
-          />
-        </label>
-      </div>
+      <FileDrop
+        label="Drop a file of examples here, or choose one (CSV, TSV, JSON, JSONL or text):"
+        accept=".csv,.tsv,.json,.jsonl,.ndjson,.txt"
+        onFile={takeFile}
+      />
       <p class="field">
         <label for="pasted">Or paste rows</label>
         <textarea
