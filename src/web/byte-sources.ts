@@ -49,7 +49,7 @@ export function blobFolder(files: Iterable<File>, name: string): SourceFolder {
 /**
  * A file behind an address, of which only those parts are fetched that are read.
  *
- * @throws InputError if there is none, or its server gives no parts of files.
+ * @throws InputError if there is none, it cannot be reached, or its server gives no parts of files.
  *
  * @example
  * const { openGgufCheckpoint } = await import("slimtune/core");
@@ -84,7 +84,9 @@ export function urlFolder(url: string, files: Iterable<string> = modelFiles): So
 }
 
 async function requestRange(url: string, start: number, end: number) {
-  const response = await fetch(url, { headers: { range: `bytes=${start}-${end - 1}` } });
+  const response = await fetch(url, { headers: { range: `bytes=${start}-${end - 1}` } }).catch(() => {
+    throw new InputError(`${url} cannot be reached; check the address and the connection.`);
+  });
   const size = /\/(\d+)$/.exec(response.headers.get("content-range") ?? "")?.[1];
   if (response.status === 206 && size !== undefined) return { response, size: Number(size) };
   await response.body?.cancel();

@@ -67,6 +67,9 @@ describe("sources", async () => {
   test("what cannot be read in parts is refused", async () => {
     await expect(openUrl(`${address}/whole`)).rejects.toThrow("/whole gives no parts of files; download");
     await expect(openUrl(`${address}/none`)).rejects.toThrow("/none cannot be read: the server answers 404");
+    await expect(openUrl("http://127.0.0.1:1/model")).rejects.toThrow(
+      "http://127.0.0.1:1/model cannot be reached; check the address and the connection.",
+    );
   });
 
   test("a Blob that is cut off is refused", async () => {

@@ -10,10 +10,9 @@ import { required } from "../../core/runtime/webgpu-device.fixture.ts";
 import { loadAdapter } from "../../node/adapters/load-adapter.ts";
 import { openModel } from "../../node/models/open-model.ts";
 import { openDevice } from "../../node/runtime/onnx-runtime.ts";
-import { chromium as executablePath } from "../../reporting/headless-browser.fixture.ts";
-import { writeStaticPage } from "../../studio/write-static.ts";
 import { bundle } from "../../web/bundle.fixture.ts";
 import { tune } from "../../web/tune.ts";
+import { chromium as executablePath, runCommand } from "../studio.fixture.ts";
 import { logitsOf } from "./tab.fixture.ts";
 import type { Begun, Course } from "./tuning.ts";
 
@@ -51,7 +50,7 @@ describe.skipIf(!required || !executablePath)("the page that tunes in its tab", 
   let address: string;
   const requested: string[] = [];
   beforeAll(async () => {
-    await writeStaticPage(folder);
+    await runCommand("studio", "--static", folder);
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
     browser = await chromium.launch({
