@@ -30,6 +30,6 @@ export async function logitsInTab(): Promise<number[]> {
   const device = openWebDevice(begun!.device);
   const { storage } = begun!;
   const model = await openWebModel(new URL("./model", document.baseURI).href, { storage });
-  const tuned = await resumeTuning(device, model, begun!.rows, course!.state);
+  const tuned = await resumeTuning(device, model, begun!.rows, course!.state!);
   return logitsOf(device, tuned.model);
 }

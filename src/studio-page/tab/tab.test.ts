@@ -20,7 +20,7 @@ const embedded = "fixtures/embedded-model";
 const scratch = mkdtempSync(join(tmpdir(), "slimtune-tab-"));
 const folder = join(scratch, "page");
 /** A machine that does other things too takes its time. */
-const patience = { timeout: 100_000 };
+const patience = { timeout: 200_000 };
 const types: Readonly<Record<string, string>> = {
   ".html": "text/html",
   ".css": "text/css",
@@ -44,7 +44,7 @@ const server = createServer(({ url = "/", headers }, response) => {
   return response.end(bytes.subarray(Number(start), Number(end) + 1));
 });
 
-describe.skipIf(!required || !executablePath)("the page that tunes in its tab", { timeout: 120_000 }, () => {
+describe.skipIf(!required || !executablePath)("the page that tunes in its tab", { timeout: 240_000 }, () => {
   let browser: Browser;
   let page: Page;
   let address: string;
@@ -145,11 +145,11 @@ describe.skipIf(!required || !executablePath)("the page that tunes in its tab", 
     await page.fill("#learning_rate", "0.01");
     await button("Tune").click();
     await expect
-      .poll(async () => (await recallCourse())?.state.progress.step ?? 0, patience)
+      .poll(async () => (await recallCourse())?.state?.progress.step ?? 0, patience)
       .toBeGreaterThanOrEqual(2);
     const shown = Number(/^(\d+) of 8$/.exec((await page.textContent(".figures dd"))!)![1]);
     await page.reload();
-    const kept = (await recallCourse())!.state.progress.step;
+    const kept = (await recallCourse())!.state!.progress.step;
     expect(kept).toBeGreaterThanOrEqual(shown - 1);
     expect(kept).toBeLessThan(8);
 
@@ -159,7 +159,7 @@ describe.skipIf(!required || !executablePath)("the page that tunes in its tab", 
     await compareWithNode(true);
     expect(await findBarriers()).toEqual([]);
     await page.setViewportSize({ width: 360, height: 740 });
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
+    await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
   });
 
   test("it tunes on WebGPU with Node's losses and logits", async () => {

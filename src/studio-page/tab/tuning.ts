@@ -14,9 +14,10 @@ export interface Begun extends EngineSettings {
   readonly options: TuneOptions;
 }
 
-/** How far it is: what is kept after each step. */
+/** How far it is: what is kept after each step, and before the first. */
 export interface Course {
-  readonly state: TuningState;
+  /** After the last step; undefined if there was none. */
+  readonly state: TuningState | undefined;
   readonly totalSteps: number;
   readonly steps: readonly StepMetrics[];
   readonly evaluations: readonly EvaluationMetrics[];
@@ -47,18 +48,16 @@ export async function restore(): Promise<void> {
       "This browser keeps nothing for this page: if the tab is closed, a tuning is lost.";
     return [];
   });
-  if (!task) return;
+  if (!task || !course) return;
+  state = course.state;
   batch(() => {
     begun.value = task;
-    canGoOn.value = true;
-    if (!course) return;
-    state = course.state;
     totalSteps.value = course.totalSteps;
     steps.value = course.steps;
     evaluations.value = course.evaluations;
-    canGoOn.value = course.state.progress.step < course.totalSteps;
+    canGoOn.value = !state || state.progress.step < course.totalSteps;
   });
-  if (!course?.isUnderWay) return;
+  if (!course.isUnderWay) return;
   // If the tab ends again before the next step, as where its memory is too small, the person decides.
   await keepCourse(false);
   await goOn();
@@ -71,6 +70,7 @@ export async function begin(task: Begun): Promise<void> {
     canGoOn.value = true;
   });
   await keepValue("begun", task);
+  await keepCourse(true);
   await goOn();
 }
 
@@ -105,15 +105,18 @@ export async function goOn(): Promise<void> {
         },
       });
     });
-    canGoOn.value = outcome === "interrupted";
-    adapter.value = files;
+    batch(() => {
+      canGoOn.value = outcome === "interrupted";
+      adapter.value = files;
+      phase.value = "standing";
+    });
     await keepCourse(false);
   } catch (error) {
     // What has no step yet is still to be chosen.
     if (!state) await giveUp();
     if (!signal.aborted) problem.value = (error as Error).message;
+    phase.value = "standing";
   }
-  phase.value = "standing";
 }
 
 /** Stops after the last whole step. */
@@ -138,7 +141,6 @@ export async function giveUp(): Promise<void> {
 }
 
 async function keepCourse(isUnderWay: boolean): Promise<void> {
-  if (!state) return;
   const course: Course = {
     state,
     totalSteps: totalSteps.value,
