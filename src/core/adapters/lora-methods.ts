@@ -16,7 +16,7 @@ import {
   targetFields,
   targetKeys,
 } from "./peft-config.ts";
-import { splitWeights, toLora } from "./pissa.ts";
+import { toLora } from "./pissa-conversion.ts";
 import { readSavedModules } from "./saved-modules.ts";
 import { describeTargets } from "./target-modules.ts";
 import { joinTokens, leastVocabulary, tokenIndices } from "./trained-tokens.ts";
@@ -89,6 +89,8 @@ export function loraMethod({
       if (lora.init_lora_weights !== "pissa") return undefined;
       const onProgress = (share: number) =>
         onStage(`finding the principal parts of the weights: ${Math.round(100 * share)} %`);
+      // Pages have no PiSSA, and need not load it.
+      const { splitWeights } = await import("./pissa.ts");
       return splitWeights(device, config, weights, lora, parameters, { seed, onProgress });
     },
     finish: ({ lora }, initial, trained) => toLora(lora, initial, trained),

@@ -6,7 +6,7 @@ import { type AdaptedModel, noAdapter } from "../../core/adapters/adapted-model.
 import { freeze } from "../../core/adapters/freeze.ts";
 import { loraConfigSchema, ranksAndScales } from "../../core/adapters/lora.ts";
 import { methodOf } from "../../core/adapters/methods.ts";
-import { toLora } from "../../core/adapters/pissa.ts";
+import { toLora } from "../../core/adapters/pissa-conversion.ts";
 import { createEngine } from "../../core/engine/engine.ts";
 import { loadAdapter } from "../adapters/load-adapter.ts";
 import { generate } from "../decoding/generate.ts";
