@@ -22,7 +22,7 @@ const rows = Array.from({ length: 40 }, (_, n) => [`What is ${n} and one?`, `It 
 const csv = ["prompt,completion", ...rows.map((row) => row.join(","))].join("\n");
 
 describe.runIf(required && chromium !== undefined)("the studio in a browser", { timeout: 120_000 }, () => {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), "slimtune-studio-")));
+  let folder: string;
   let studio: RunningStudio;
   let browser: Browser;
   let context: BrowserContext;
@@ -31,6 +31,7 @@ describe.runIf(required && chromium !== undefined)("the studio in a browser", { 
   const errors: string[] = [];
 
   beforeAll(async () => {
+    folder = realpathSync(mkdtempSync(join(tmpdir(), "slimtune-studio-")));
     studio = await startStudio(folder);
     browser = await openBrowser();
     context = await browser.newContext({ viewport: { width: 1280, height: 800 } });

@@ -1,6 +1,7 @@
 /** @file A sentence that stands out: for information, as a warning, or that something failed. */
 
 import type { ComponentChildren } from "preact";
+import { Sentence } from "./sentence.tsx";
 
 const marks = { info: "i", warning: "!", error: "×" } as const;
 
@@ -16,7 +17,7 @@ export function Notice({
       <span class="mark" aria-hidden="true">
         {marks[kind]}
       </span>
-      <div>{children}</div>
+      <div>{typeof children === "string" ? <Sentence text={children} /> : children}</div>
     </div>
   );
 }

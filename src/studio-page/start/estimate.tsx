@@ -2,6 +2,7 @@
 
 import type { Estimate } from "../../studio/api.ts";
 import { Notice } from "../components/notice.tsx";
+import { Sentence } from "../components/sentence.tsx";
 import { formatBytes, formatCount, formatSeconds } from "../format.ts";
 
 export function EstimatePanel({ estimate }: { readonly estimate: Estimate }) {
@@ -47,7 +48,13 @@ export function EstimatePanel({ estimate }: { readonly estimate: Estimate }) {
           {warning}
         </Notice>
       ))}
-      {estimate.fits ? <p>{estimate.advice}</p> : <Notice kind="warning">{estimate.advice}</Notice>}
+      {estimate.fits ? (
+        <p>
+          <Sentence text={estimate.advice} />
+        </p>
+      ) : (
+        <Notice kind="warning">{estimate.advice}</Notice>
+      )}
     </>
   );
 }

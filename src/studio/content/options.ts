@@ -12,7 +12,7 @@ import type { RunOption } from "../api.ts";
 /** What most people set, shown before any search. */
 const basic: ReadonlySet<string> = new Set<OptionName>([
   ...(["model", "data", "method", "objective", "keep", "num_train_epochs", "max_steps"] as const),
-  ...(["learning_rate", "batch_size", "context", "r", "validation"] as const),
+  ...(["learning_rate", "batch_size", "context", "r", "validation", "sample_prompts"] as const),
 ]);
 
 /** Given once for each of its texts, of which a comma may be part. */
