@@ -261,11 +261,16 @@ describe.runIf(required && chromium !== undefined)("the studio in a browser", { 
 
   test.each(["light", "dark"] as const)("has no serious fault of accessibility: %s", async (colorScheme) => {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-    for (const view of views) {
-      await show(view === "run" ? "runs" : view);
+    for (const view of [...views, "folders"]) {
+      await show(view === "run" ? "runs" : view === "folders" ? "start" : view);
       if (view === "run") {
         await page.getByRole("link", { name: "sums-lora", exact: true }).click();
         await page.getByRole("img", { name: /^Loss.*Training/ }).waitFor();
+      }
+      if (view === "folders") {
+        await page.getByRole("button", { name: "Look through the folders…" }).click();
+        await page.getByRole("button", { name: `${folder}/` }).click();
+        await page.getByRole("button", { name: "uploads/" }).waitFor();
       }
       await page.evaluate(axe);
       const { violations } = await page.evaluate(() =>
