@@ -17,11 +17,11 @@ import type {
   Talk,
   Upload,
 } from "./api.ts";
-import { openTestedStudio } from "./content/content.fixture.ts";
+import { openBuiltStudio } from "./content/built-studio.fixture.ts";
 
 // Jobs are of the built command (npm test builds it first).
 const scratch = realpathSync(mkdtempSync(join(tmpdir(), "slimtune-path-")));
-const studio = await openTestedStudio([scratch]);
+const studio = await openBuiltStudio([scratch]);
 afterAll(async () => {
   await studio.close();
   remove(scratch);

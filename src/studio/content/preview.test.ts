@@ -6,7 +6,7 @@ import { inspectData, renderReport } from "../../node/data/inspect.ts";
 import { remove } from "../../node/files/write.ts";
 import { estimate } from "../../node/training/estimate-run.ts";
 import type { Estimate, Preview } from "../api.ts";
-import { openTestedStudio } from "./content.fixture.ts";
+import { openBuiltStudio } from "./built-studio.fixture.ts";
 
 const model = realpathSync("fixtures/embedded-model");
 const scratch = realpathSync(mkdtempSync(join(tmpdir(), "slimtune-preview-")));
@@ -16,7 +16,7 @@ const write = (name: string, text: string) => {
   writeFileSync(join(folder, name), text);
   return join(folder, name);
 };
-const studio = await openTestedStudio([folder]);
+const studio = await openBuiltStudio([folder]);
 afterAll(async () => {
   await studio.close();
   remove(scratch);

@@ -17,10 +17,10 @@ import { showTree } from "../../search/show-tree.ts";
 import { openLocalTransport } from "../../transport/local-transport.ts";
 import { memberSpace } from "../../transport/transport.ts";
 import type { ReportSummary, ShownTrees } from "../api.ts";
-import { openTestedStudio } from "./content.fixture.ts";
+import { openBuiltStudio } from "./built-studio.fixture.ts";
 
 const scratch = realpathSync(mkdtempSync(join(tmpdir(), "slimtune-reports-")));
-const studio = await openTestedStudio([scratch]);
+const studio = await openBuiltStudio([scratch]);
 afterAll(async () => {
   await studio.close();
   remove(scratch);

@@ -8,12 +8,12 @@ import { runEvaluation } from "../../evaluation/run-evaluation.ts";
 import { makeFolder, remove } from "../../node/files/write.ts";
 import { fineTune } from "../../node/training/fine-tune.ts";
 import type { Comparison, EvaluationSummary, RunSummary, Talk, TaskInfo } from "../api.ts";
-import { openTestedStudio, type TestedStudio } from "./content.fixture.ts";
+import { type BuiltStudio, openBuiltStudio } from "./built-studio.fixture.ts";
 
 const model = realpathSync("fixtures/embedded-model");
 const scratch = realpathSync(mkdtempSync(join(tmpdir(), "slimtune-results-")));
 const evaluations = ["base", "tuned"].map((name) => join(scratch, "evaluations", name)) as [string, string];
-let studio: TestedStudio;
+let studio: BuiltStudio;
 beforeAll(async () => {
   const data = "fixtures/miniature/math-train.jsonl";
   const out = join(scratch, "math");
@@ -30,7 +30,7 @@ beforeAll(async () => {
       cache: false,
       ...(i > 0 && { adapter: output! }),
     });
-  studio = await openTestedStudio([scratch]);
+  studio = await openBuiltStudio([scratch]);
 });
 afterAll(async () => {
   await studio.close();

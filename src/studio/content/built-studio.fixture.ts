@@ -4,7 +4,7 @@ const { openStudio }: typeof import("../open-studio.ts") = await import(
   new URL("../../../dist/studio/open-studio.js", import.meta.url).href
 );
 
-export interface TestedStudio {
+export interface BuiltStudio {
   /** A request below /api; what is given is sent as JSON, a text as it is. */
   ask(path: string, given?: unknown): Promise<Response>;
   /** The answer's JSON. @throws Error with the studio's sentence if it is none. */
@@ -12,7 +12,7 @@ export interface TestedStudio {
   close(): Promise<void>;
 }
 
-export async function openTestedStudio(folders: readonly string[]): Promise<TestedStudio> {
+export async function openBuiltStudio(folders: readonly string[]): Promise<BuiltStudio> {
   const { app, start, close } = await openStudio({ folders, token: "token", page: "nowhere" });
   start();
   const host = "127.0.0.1:8123";
