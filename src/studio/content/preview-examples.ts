@@ -2,6 +2,7 @@
 
 import type { TokenizedExample } from "../../core/data/batch.ts";
 import type { TrainingExample } from "../../core/data/training-example.ts";
+import { InputError } from "../../core/errors.ts";
 import type { Tokenizer } from "../../core/tokenization/tokenizer.ts";
 import { resolveDataset } from "../../node/data/hub-dataset.ts";
 import { describeExample, renderReport } from "../../node/data/inspect.ts";
@@ -10,6 +11,7 @@ import { resolveModel } from "../../node/models/hub-model.ts";
 import { completeOptions } from "../../node/training/initial-adapter.ts";
 import type { RunOptions } from "../../node/training/run-config.ts";
 import { nameTokens, readExamples } from "../../node/training/run-inputs.ts";
+import { hasPromptsAlone } from "../../node/training/teacher-answers.ts";
 import type { Preview, PreviewedExample, PreviewedToken } from "../api.ts";
 
 /** Examples that are shown, and tokens of each text. */
@@ -27,6 +29,10 @@ export async function* previewExamples(
   const options = completeOptions({ ...given, out: "OUT" } as RunOptions, "The run's options");
   const path = await resolveModel(options.model, { revision: options.revision });
   const data = await resolveDataset(options.data, options.data_split);
+  if (options.teacher !== undefined && (await hasPromptsAlone(data, options)))
+    throw new InputError(
+      `${options.data} has prompts without answers, which the run's teacher writes first; there are no examples to look at yet.`,
+    );
   const checkpoint = await openCheckpoint(path);
   try {
     const { config, extension } = await nameTokens(options, checkpoint);

@@ -71,12 +71,14 @@ test("of pairs both answers are shown, and of a long text its first tokens", asy
 
 test("bad data and options are refused in a sentence, and paths outside the folders", async () => {
   const bad = write("bad.jsonl", '{"prompt": "a", "completion": "b"}\n{"prompt": ');
+  const prompts = write("prompts.jsonl", '{"prompt": "a"}');
   const outside = join(scratch, "secret.jsonl");
   writeFileSync(outside, "{}");
   const cases: [object, number, string][] = [
     [{ model, data: bad }, 400, "line 2"],
     [{ model, data, rank: 3 }, 400, 'no option "rank"'],
     [{ model, data, reward: ["./own.js"] }, 400, "program"],
+    [{ model, data: prompts, objective: "distill", teacher: model }, 400, "the run's teacher writes first"],
     [{ model, data: outside }, 403, "not in a folder"],
     [{ model, data: "/etc/passwd" }, 403, "not in a folder"],
   ];
