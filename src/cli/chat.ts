@@ -18,6 +18,7 @@ import {
   addArithmeticOption,
   addDeviceOption,
   addSamplingOptions,
+  addSpeculateOption,
   addWeightOptions,
   readArithmetic,
   readBits,
@@ -48,15 +49,27 @@ Example:
   addSamplingOptions(command, { temperature: 0.7, topP: 0.95 });
   addWeightOptions(command);
   addArithmeticOption(command);
+  addSpeculateOption(command);
   addDeviceOption(command);
   command.action(
-    async ({ model: path, adapter, storage: kept, arithmetic, bits, exact, verbose: _, ...given }) => {
+    async ({
+      model: path,
+      adapter,
+      storage: kept,
+      arithmetic,
+      bits,
+      exact,
+      speculate,
+      verbose: _,
+      ...given
+    }) => {
       const { chatTemplate, date, device, stats, seed = randomInt(2 ** 32), ...options } = given;
       const where = await readDevice({ device });
       const { storage, ...choice } = await readArithmetic(where, { storage: kept, arithmetic });
       const model = await openAdaptedModel(path, { adapter, storage, chatTemplate, date });
       const generator = createGenerator(model, {
         batchSize: 1,
+        speculate,
         ...readBits({ bits, exact }),
         ...choice,
         ...where,

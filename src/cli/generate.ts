@@ -10,6 +10,7 @@ import {
   addArithmeticOption,
   addDeviceOption,
   addSamplingOptions,
+  addSpeculateOption,
   addWeightOptions,
   readArithmetic,
   readBits,
@@ -36,6 +37,7 @@ export function addGenerateCommand(program: Command): void {
   addSamplingOptions(command, { temperature: 0, topP: 1 });
   addWeightOptions(command);
   addArithmeticOption(command);
+  addSpeculateOption(command);
   addDeviceOption(command);
   command.action(async (prompt: string, options) => {
     const { adapter } = options;
@@ -52,6 +54,7 @@ export function addGenerateCommand(program: Command): void {
       seed: options.seed,
       stop: options.stop ?? [],
       ...readBits(options),
+      speculate: options.speculate,
       ...device,
       ...arithmetic,
       chat: options.chat ? model.tokenizer.chatTemplate !== undefined : false,

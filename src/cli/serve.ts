@@ -8,7 +8,13 @@ import { type ModelServer, serveModel } from "../server/serve.ts";
 import { parsePort, parseWhole } from "./arguments.ts";
 import { addChatOptions, readChatOptions } from "./chat-options.ts";
 import { note, print } from "./output.ts";
-import { addArithmeticOption, addDeviceOption, addWeightOptions, readBits } from "./writing-options.ts";
+import {
+  addArithmeticOption,
+  addDeviceOption,
+  addSpeculateOption,
+  addWeightOptions,
+  readBits,
+} from "./writing-options.ts";
 
 export function addServeCommand(program: Command): void {
   const command = program
@@ -39,6 +45,7 @@ Example:
   addChatOptions(command);
   addWeightOptions(command);
   addArithmeticOption(command);
+  addSpeculateOption(command);
   addDeviceOption(command);
   command.action(async (options) => {
     const server = await serveModel({
@@ -49,6 +56,7 @@ Example:
       ...readChatOptions(options),
       batchSize: options.batchSize,
       ...readBits(options),
+      speculate: options.speculate,
       ...(options.device && { device: options.device }),
       maxQueue: options.maxQueue,
       host: options.host,

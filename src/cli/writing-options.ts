@@ -59,6 +59,16 @@ export function addWeightOptions(command: Command): Command {
     .addOption(new Option("--exact", "write with the weights as they are kept").conflicts("bits"));
 }
 
+/** Adds --speculate. */
+export function addSpeculateOption(command: Command): Command {
+  return command.option(
+    "--speculate <n>",
+    "draft up to n tokens a step from what the text and its prompt hold, and check them: faster where texts repeat",
+    parseWhole(0),
+    0,
+  );
+}
+
 /** Adds --arithmetic. */
 export function addArithmeticOption(command: Command): Command {
   return command.addOption(

@@ -17,7 +17,7 @@ import {
 } from "./remote-generator.ts";
 
 /** What the process is told when it starts. */
-export interface EngineOptions extends Pick<GeneratorOptions, "batchSize" | "bits"> {
+export interface EngineOptions extends Pick<GeneratorOptions, "batchSize" | "bits" | "speculate"> {
   readonly model: string;
   /** Folders of the adapters, by the names under which they are asked for. */
   readonly adapters: Readonly<Record<string, string>>;

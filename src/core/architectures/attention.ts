@@ -165,16 +165,15 @@ function maskedSoftmax(scores: Tensor, mask: Tensor, perGroup: number): Tensor {
 export type Past = "own" | "shared";
 
 /**
- * The keys and values of P tokens that stand before S new ones, and who sees whom. The axis of size 1 stands for the heads of a
- * group.
+ * The keys and values of P tokens that stand before S new ones, and who sees whom. The axes of size 1 stand for the new tokens,
+ * and for the heads of a group.
  */
 export interface CachedContext {
-  readonly past: Past;
-  /** [B, groups, 1, P, headDim], or one row for all; the values too. */
+  /** [B, 1, groups, 1, P, headDim], or one row for all; the values too. */
   readonly keys: Tensor;
   readonly values: Tensor;
   /**
-   * float32 [B, 1, S, P + S], for one token [B, 1, 1, 1, P + 1]: 0 where the query (row) may attend to the key (column), else a
+   * float32 [B, 1, S, P + S], for few tokens [B, S, 1, 1, 1, P + S]: 0 where the query (row) may attend to the key (column), else a
    * large negative number.
    */
   readonly mask: Tensor;
@@ -245,13 +244,13 @@ export function uncachedAttention(
  */
 export function cachedAttention(
   config: ModelConfig,
-  { past, keys, values, mask, sizes }: CachedContext,
+  { past, keys, values, mask, sizes }: CachedContext & { readonly past: Past },
   onNew: (tensors: KeysAndValues) => void,
 ): Attention {
   const { numAttentionHeads: heads, numKeyValueHeads: groups } = config;
   const keyCount = mask.shape[3]!;
   const ofGroups = (tensor: Tensor) => {
-    const [rows, , , ...matrix] = tensor.shape as [Dim, Dim, Dim, Dim, Dim];
+    const [rows, , , , ...matrix] = tensor.shape as [Dim, Dim, Dim, Dim, Dim, Dim];
     return reshape(tensor, [rows, groups, ...matrix]);
   };
   const before = { keys: ofGroups(keys), values: ofGroups(values) };
@@ -274,27 +273,27 @@ export function cachedAttention(
 }
 
 /**
- * {@link cachedAttention} of one new token per row. Nothing needs to be transposed, and each head is multiplied by
- * itself: ONNX Runtime multiplies a single row by a matrix where it lies, but copies the matrix for several rows, which
- * costs more than reading it once for each head of a group.
+ * {@link cachedAttention} of few new tokens per row. Each head of each token is multiplied by itself: ONNX Runtime multiplies a
+ * single row by a matrix where it lies, but copies the matrix for several rows, which costs more than reading it once for each.
  */
-export function singleTokenAttention(
+export function stepAttention(
   config: ModelConfig,
   { keys, values, mask, sizes }: CachedContext,
   onNew: (tensors: KeysAndValues) => void,
 ): Attention {
   const { numAttentionHeads: heads, numKeyValueHeads: groups, headDim } = config;
-  const keyCount = mask.shape[4]!;
+  const keyCount = mask.shape.at(-1)!;
   const toWeights = (scores: Tensor) => softmax(add(softcap(scores, config.attentionSoftcap), mask));
   return (query, key, value) => {
-    const batch = query.shape[0]!;
+    const [batch, length] = query.shape as [Dim, Dim, Dim];
     // Of one token, they lie in the order in which the cache keeps them.
-    onNew({ keys: key, values: value });
-    const perHead = (tensor: Tensor) => reshape(tensor, [batch, groups, 1, 1, headDim]);
-    const fresh = { keys: perHead(key), values: perHead(value) };
-    const queries = scaleQueries(config, reshape(query, [batch, groups, heads / groups, 1, headDim]));
+    const kept = length === 1 ? { keys: key, values: value } : toCache(config, key, value);
+    onNew(kept);
+    const perHead = (tensor: Tensor) => reshape(tensor, [batch, 1, groups, 1, length, headDim]);
+    const fresh = { keys: perHead(kept.keys), values: perHead(kept.values) };
+    const queries = scaleQueries(config, reshape(query, [batch, length, groups, heads / groups, 1, headDim]));
     const output = attendToBoth(queries, { keys, values }, fresh, { sizes, keyCount, toWeights });
-    return reshape(output, [batch, 1, heads * headDim]);
+    return reshape(output, [batch, length, heads * headDim]);
   };
 }
 

@@ -327,6 +327,50 @@ test("whichever run of a program fails, the texts under way are told so, and the
   }
 });
 
+test("drafts change no text, whether greedy or drawn, alone or side by side, and save steps", async () => {
+  const repeated = [...prompts[0]!, ...prompts[2]!, ...prompts[0]!, ...prompts[2]!];
+  const requests = [repeated, prompts[3]!, [...prompts[0]!, ...prompts[0]!]].flatMap((promptIds) => [
+    request(promptIds, { maxNewTokens: 60 }),
+    request(promptIds, { maxNewTokens: 37, temperature: 0.7, topP: 0.9, seed: 3 }),
+    request(promptIds, { maxNewTokens: 30, repetitionPenalty: 1.1, stop: ["."], logprobs: 1 }),
+  ]);
+  const write = async (speculate: number, batchSize: number) => {
+    const { device: counting, runs } = failingAt(-1);
+    const writing = createGenerator(counting, model, { speculate, batchSize });
+    const generations = await Promise.all(requests.map((each) => writing.generate(each)));
+    await writing.close();
+    return { generations, runs: runs() };
+  };
+  const plain = await write(0, 1);
+  for (const batchSize of [1, 3]) {
+    const { generations, runs } = await write(6, batchSize);
+    for (const [i, { ids, text, finishReason, tokens }] of generations.entries()) {
+      const expected = plain.generations[i]!;
+      expect({ ids, text, finishReason }).toEqual({
+        ids: expected.ids,
+        text: expected.text,
+        finishReason: expected.finishReason,
+      });
+      for (const [j, { logprob }] of tokens.entries())
+        expect(logprob).toBeCloseTo(expected.tokens[j]!.logprob, 4);
+    }
+    if (batchSize === 1) expect(runs).toBeLessThan(0.85 * plain.runs);
+  }
+});
+
+test("a draft leaves room in the context, and what follows it is written from what was taken", async () => {
+  const speculating = createGenerator(device, model, { speculate: 8, batchSize: 1 });
+  const full = Array.from({ length: config.maxPositionEmbeddings - 10 }, (_, i) => prompts[2]![i % 9]!);
+  const plain = await generator.generate(request(full));
+  expect(await speculating.generate(request(full))).toMatchObject({ ids: plain.ids, finishReason: "length" });
+  const longer = [...prompts[0]!, ...(await generator.generate(request(prompts[0]!))).ids, 5];
+  await speculating.generate(request(prompts[0]!));
+  expect((await speculating.generate(request(longer))).ids).toEqual(
+    (await generator.generate(request(longer))).ids,
+  );
+  await speculating.close();
+});
+
 test("an adapter that is no number ends its texts with a sentence, and no others", async () => {
   const damaged = await drawAdapter(3);
   for (const { data } of damaged.parameters.values()) data[0] = Number.NaN;

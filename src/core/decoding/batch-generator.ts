@@ -20,6 +20,7 @@ import type {
   Piece,
   TokenLogprob,
 } from "./generator.ts";
+import { lookUp } from "./lookup.ts";
 import {
   checkLogits,
   checkSampling,
@@ -50,6 +51,13 @@ export interface GeneratorOptions {
   readonly bits?: BitWidth | "exact";
   /** Bits to which inputs of quantized weights are rounded where prompts are read; see {@link DecoderOptions.inputBits}. */
   readonly inputBits?: InputBits;
+  /**
+   * Drafts up to so many tokens a step while one text is written, which the step checks: those that followed the text's end where it
+   * stood in the text or its prompt before. A draft is taken as far as the step's own logits, and the text's own draws, choose it.
+   * Exact weights so give the same texts, but for near ties. With `bits` a step of several tokens rounds its inputs otherwise, so that
+   * texts may go on otherwise after some words. Default 0: none.
+   */
+  readonly speculate?: number;
 }
 
 /** A model, as far as its weights are kept in some form. */
@@ -124,15 +132,18 @@ interface Lane {
 export function createGenerator(
   device: Device,
   model: AdaptedModel,
-  {
+  options: GeneratorOptions = {},
+): LocalGenerator {
+  const {
     adapters = {},
     batchSize = 8,
     keptBytes = 2 ** 30,
     bits = defaultBits(model),
     inputBits,
-  }: GeneratorOptions = {},
-): LocalGenerator {
+    speculate = 0,
+  } = options;
   const { config, tokenizer } = model;
+  const { vocabSize } = config;
   const context = longestCachedText(config);
   const lanes = new Map<string, Lane>();
   const createRows = (decoder: Decoder) =>
@@ -154,6 +165,7 @@ export function createGenerator(
     const decoder = createDecoder(device, model, adapter, {
       ...(bits !== "exact" && { stepBits: bits }),
       ...(inputBits && { inputBits }),
+      stepsSeveral: speculate > 0,
     });
     const lane: Lane = { rows: createRows(decoder), decoder, queue: [], active: [], beginning: undefined };
     lanes.set(key, lane);
@@ -205,12 +217,30 @@ export function createGenerator(
     // A step costs about the same for few texts as for many. Only who watches a text gains if it goes on at once.
     const reads = lane.beginning !== undefined || mayBegin();
     if (active.length > 0 && (!reads || active.some(isWatched))) {
-      const logits = await rows.step(active.map(({ ids }) => ids.at(-1)!));
-      for (let row = active.length - 1; row >= 0; row--) {
-        const ofRow = logits.subarray(row * config.vocabSize, (row + 1) * config.vocabSize);
-        if (take(active[row]!, ofRow)) endRow(lane, row);
-      }
+      const drafts = active.map((job) => draft(job, active.length === 1 ? speculate : 0));
+      const logits = await rows.step(active.map(({ ids }, row) => [ids.at(-1)!, ...drafts[row]!]));
+      const stride = logits.length / active.length;
+      for (let row = active.length - 1; row >= 0; row--)
+        takeChecked(lane, row, drafts[row]!, logits.subarray(row * stride, (row + 1) * stride));
     }
+  };
+
+  /** What a text may go on with, leaving room for the token after it. */
+  const draft = ({ request: { promptIds, maxNewTokens }, ids }: Job, most: number): readonly number[] => {
+    const room = Math.min(maxNewTokens - ids.length, context - promptIds.length - ids.length) - 1;
+    return most < 1 ? [] : lookUp([...promptIds, ...ids], Math.min(most, room));
+  };
+
+  /** Takes the next token of a row, and the one after it as long as they are those of its draft. */
+  const takeChecked = (lane: Lane, row: number, drafted: readonly number[], logits: Float32Array) => {
+    const job = lane.active[row]!;
+    let place = 0;
+    let ends: boolean;
+    do ends = take(job, logits.subarray(place * vocabSize, (place + 1) * vocabSize));
+    while (!ends && job.ids.at(-1) === drafted[place++]);
+    // The token that was chosen last has not been read.
+    lane.rows.shorten(row, job.request.promptIds.length + job.ids.length - 1);
+    if (ends) endRow(lane, row);
   };
 
   const endRow = ({ rows, active }: Lane, row: number) => {

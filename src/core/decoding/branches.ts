@@ -128,7 +128,7 @@ export function createBranches(device: Device, model: AdaptedModel, options: Bra
         );
       }
       for (const branch of all()) checkLength(rows.ids(branch).length + 1);
-      const logits = await rows.step(ids);
+      const logits = await rows.step(ids.map((id) => [id]));
       return ids.map((_, branch) => logits.subarray(branch * vocabSize, (branch + 1) * vocabSize));
     },
     async extend(branch, ids) {

@@ -53,8 +53,14 @@ export interface CachedRows {
   activate(): void;
   /** The tokens of an active row. */
   ids(row: number): readonly number[];
-  /** Computes one token in each active row. @returns logits [active, vocabSize] */
-  step(ids: readonly number[]): Promise<Float32Array>;
+  /**
+   * Computes next tokens in each active row: one, or as many in each where the decoder takes several.
+   *
+   * @returns after each token the logits of the next, [active, tokens, vocabSize]
+   */
+  step(ids: readonly (readonly number[])[]): Promise<Float32Array>;
+  /** Keeps only the first tokens of an active row. */
+  shorten(row: number, length: number): void;
   /** Keys and values of the first tokens of an active row, copied. */
   past(row: number, length: number): KeyValues;
   /** Computes several tokens in one active row. @returns logits after the last, [vocabSize] */
@@ -155,17 +161,26 @@ export function createCachedRows(
     },
     async step(ids) {
       const filled = Int32Array.from(ids, (_, row) => tokens[row]!.length);
-      makeRoom(Math.max(...filled) + 1);
+      const length = ids[0]!.length;
+      makeRoom(Math.max(...filled) + length);
       const { logits, keyValues } = await decoder.step(
-        { rows: ids.length, length: 1, inputIds: Int32Array.from(ids), positionIds: filled },
+        {
+          rows: ids.length,
+          length,
+          inputIds: Int32Array.from(ids.flat()),
+          positionIds: Int32Array.from(ids.flatMap((ofRow, row) => ofRow.map((_, i) => filled[row]! + i))),
+        },
         firstRows(cache, ids.length),
         filled,
       );
-      for (const [row, id] of ids.entries()) {
-        copyTokens(config, keyValues, { row, start: 0 }, cache, { row, start: filled[row]! }, 1);
-        tokens[row]!.push(id);
+      for (const [row, ofRow] of ids.entries()) {
+        copyTokens(config, keyValues, { row, start: 0 }, cache, { row, start: filled[row]! }, length);
+        tokens[row]!.push(...ofRow);
       }
       return logits;
+    },
+    shorten(row, length) {
+      tokens[row]!.length = length;
     },
     end(row) {
       beginnings.keep(tokens[row]!, { keyValues: cache, row });

@@ -22,6 +22,8 @@ export interface GenerateOptions extends SamplingOptions {
   readonly bits?: GeneratorOptions["bits"];
   /** In which arithmetic the prompt is read; see {@link GeneratorOptions}. */
   readonly inputBits?: GeneratorOptions["inputBits"];
+  /** Tokens that are drafted a step; see {@link GeneratorOptions}. Default 0. */
+  readonly speculate?: number;
 }
 
 /**
@@ -38,10 +40,11 @@ export async function generate(
   device: Device,
   model: AdaptedModel,
   prompt: string,
-  { bits, inputBits, ...options }: GenerateOptions = {},
+  { bits, inputBits, speculate = 0, ...options }: GenerateOptions = {},
 ): Promise<string> {
   const generator = createGenerator(device, model, {
     batchSize: 1,
+    speculate,
     ...(bits !== undefined && { bits }),
     ...(inputBits && { inputBits }),
   });
@@ -57,7 +60,7 @@ export async function continueText(
   generator: Generator,
   model: AdaptedModel,
   prompt: string,
-  { maxNewTokens = 128, chat, onText, ...options }: Omit<GenerateOptions, "bits">,
+  { maxNewTokens = 128, chat, onText, ...options }: Omit<GenerateOptions, "bits" | "speculate">,
 ): Promise<string> {
   const promptIds =
     (chat ?? model.tokenizer.chatTemplate !== undefined)

@@ -14,6 +14,7 @@ import {
 } from "../architectures/modules.ts";
 import type { BitWidth } from "../graph/operators/integer-matmul.ts";
 import type { InputBits } from "../graph/operators/rounded-products.ts";
+import { constant } from "../graph/tensor.ts";
 import { blockwiseWeights, readStoredWeight, type StoredWeight, storedWeight } from "../models/linear.ts";
 import { gatherRows, wholeOf } from "../models/matrix-rows.ts";
 import type { ModelWeights } from "../models/weights.ts";
@@ -40,8 +41,9 @@ import {
   cacheName,
   headTensorName,
   maskName,
+  stepMaskName,
 } from "./programs.ts";
-import { blockFeeds, planLayer, type WeightSource } from "./segment.ts";
+import { type BlockSource, blockFeeds, planLayer } from "./segment.ts";
 import { defaultOutputTile, type HeadWeights, rowsInMemory } from "./vocabulary-slices.ts";
 
 export interface DecoderOptions {
@@ -55,6 +57,8 @@ export interface DecoderOptions {
    * integers. Default: they are computed in float32.
    */
   readonly inputBits?: InputBits;
+  /** Whether {@link Decoder.step} may be given several tokens per row, which costs a single one some 4 % more. Default false. */
+  readonly stepsSeveral?: boolean;
 }
 
 /** What follows from new tokens. */
@@ -72,8 +76,8 @@ export interface Decoder {
    */
   extend(tokens: NewTokens, past: KeyValues, filled: Int32Array): Promise<Extension>;
   /**
-   * The same for one new token per row, with the logits of the next, float32 [rows, vocabSize]. The blocks run as one
-   * program, and with the weights that {@link DecoderOptions.stepBits} asks for.
+   * The same for one new token per row, or for few if {@link DecoderOptions.stepsSeveral}, with the logits after each, float32
+   * [rows, length, vocabSize]. The blocks run as one program, and with the weights that {@link DecoderOptions.stepBits} asks for.
    */
   step(
     tokens: NewTokens,
@@ -129,7 +133,7 @@ export function createDecoder(
   device: Device,
   { config, weights }: { readonly config: ModelConfig; readonly weights: ModelWeights },
   { adaptation, parameters }: Adapter,
-  { stepBits, inputBits }: DecoderOptions = {},
+  { stepBits, inputBits, stepsSeveral = false }: DecoderOptions = {},
 ): Decoder {
   const programs = createProgramCache(device);
   const { compileOnce, release } = programs;
@@ -154,8 +158,12 @@ export function createDecoder(
 
   const headDtype = table.dtype as "float32" | "float16";
 
-  const asStored: WeightSource = (name, outFeatures, inFeatures) =>
-    storedWeight(`0.${name}`, outFeatures, inFeatures, weights.storage, inputBits);
+  const asStored =
+    (inputBits?: InputBits) =>
+    (block: number): BlockSource => ({
+      weightOf: (name, outFeatures, inFeatures) =>
+        storedWeight(`${block}.${name}`, outFeatures, inFeatures, weights.storage, inputBits),
+    });
   /** One block at a time, by the same program where blocks are alike. */
   const singleBlocks = ({ plans, parameters }: PreparedAdapters): Span[] =>
     plans.map((plan, layer) => ({
@@ -165,8 +173,8 @@ export function createDecoder(
       program: (past) =>
         compileOnce(`block ${past} ${plan.signature}`, () =>
           typeof past === "number"
-            ? buildFirstBlocks(config, [plan], past, () => asStored)
-            : buildCachedBlocks(config, [plan], "S", past, () => asStored),
+            ? buildFirstBlocks(config, [plan], past, asStored(inputBits))
+            : buildCachedBlocks(config, [plan], "S", past, asStored(inputBits)),
         ),
     }));
 
@@ -178,10 +186,8 @@ export function createDecoder(
         Object.assign(feeds, await blockFeeds(`${block}`, start + block, plan, weights, parameters));
       return feeds;
     };
-    const sourceOf = async (block: number): Promise<WeightSource> => {
-      if (stepBits === undefined)
-        return (name, outFeatures, inFeatures) =>
-          storedWeight(`${block}.${name}`, outFeatures, inFeatures, weights.storage);
+    const sourceOf = async (block: number): Promise<BlockSource> => {
+      if (stepBits === undefined) return asStored()(block);
       // With those that are trained in their place.
       const tensors = (await blockFeeds("", start + block, blocks[block]!, weights, parameters)) as Record<
         string,
@@ -196,18 +202,33 @@ export function createDecoder(
         );
         for (const [index, { name }] of modules.entries()) quantized.set(`${name}.weight`, products[index]!);
       }
-      return (name) => quantized.get(name)!;
+      return {
+        weightOf: (name) => quantized.get(name)!,
+        vectorOf(name) {
+          const { dims, data } = tensors[`.${name}`]!;
+          return constant("float32", dims, data);
+        },
+      };
+    };
+    const program = () =>
+      compileOnce(`step ${start}`, async () => {
+        const sources: BlockSource[] = [];
+        for (const block of blocks.keys()) sources.push(await sourceOf(block));
+        const length = stepsSeveral ? "S" : 1;
+        return buildCachedBlocks(config, blocks, length, "step", (block) => sources[block]!);
+      });
+    // Each tensor that is given costs time, even if the program has it.
+    const neededFeeds = async () => {
+      const { inputNames } = await program();
+      const feeds = Object.entries(await readFeeds());
+      return Object.fromEntries(feeds.filter(([name]) => inputNames.includes(name)));
     };
     return {
       start,
       blocks: end - start,
-      feeds: weights.readsBlocks ? readFeeds : once(readFeeds),
-      program: () =>
-        compileOnce(`step ${start}`, async () => {
-          const sources: WeightSource[] = [];
-          for (const block of blocks.keys()) sources.push(await sourceOf(block));
-          return buildCachedBlocks(config, blocks, 1, "own", (block) => sources[block]!);
-        }),
+      // Of a block that is quantized nothing but adapters is given.
+      feeds: weights.readsBlocks && stepBits === undefined ? readFeeds : once(neededFeeds),
+      program,
     };
   };
   const stepSpans = (prepared: PreparedAdapters): Span[] => {
@@ -257,8 +278,18 @@ export function createDecoder(
     }
     const kind = past.length === 0 ? 1 : past.rows === rows ? "own" : "shared";
     const masks: Feeds = {};
-    for (const [index, window] of windows.entries())
-      masks[maskName(index)] = createCacheMask(tokens, past.length, filled, window);
+    for (const [index, window] of windows.entries()) {
+      const mask = createCacheMask(tokens, past.length, filled, window);
+      masks[maskName(index)] = mask;
+      masks[stepMaskName(index)] = float32(mask.data as Float32Array, [
+        rows,
+        length,
+        1,
+        1,
+        1,
+        past.length + length,
+      ]);
+    }
     return { kind, masks };
   };
 
@@ -276,7 +307,7 @@ export function createDecoder(
       sizes: int64(Int32Array.of(past.length, length), [2]),
       ...masks,
     };
-    const pastDims = [past.rows, groups, 1, past.length, headDim];
+    const pastDims = [past.rows, 1, groups, 1, past.length, headDim];
     const keys: Float32Array[] = [];
     const values: Float32Array[] = [];
     const embedded = await embedding.embed(tokens.inputIds, parameters);

@@ -8,7 +8,7 @@ import {
   cachedAttention,
   type KeysAndValues,
   type Past,
-  singleTokenAttention,
+  stepAttention,
   uncachedAttention,
 } from "../architectures/attention.ts";
 import { normalizeFinally } from "../architectures/parts.ts";
@@ -27,6 +27,7 @@ import { type Dim, input, scalar, type Tensor, withDerivative } from "../graph/t
 import type { StoredWeight } from "../models/linear.ts";
 import { layerContexts, listWindows } from "./layer-context.ts";
 import {
+  type BlockSource,
   buildSegment,
   chunkDims,
   createBlockParts,
@@ -36,7 +37,6 @@ import {
   type LayerPlan,
   type PlannedAdapter,
   type SegmentOptions,
-  type WeightSource,
 } from "./segment.ts";
 
 type Outputs = Record<string, Tensor>;
@@ -325,35 +325,44 @@ export function maskName(window: number): string {
   return `mask.${window}`;
 }
 
+/** The same with axes for the groups and heads of a token. */
+export function stepMaskName(window: number): string {
+  return `step mask.${window}`;
+}
+
 /**
  * Blocks over S new tokens that follow a cached past: "hidden" [B, S, hiddenSize] to "output", and each block's new keys
  * and values.
  *
  * @param length S: 1, or "S" for any number
- * @param past what the cache holds; with one new token per row it may be anything
- * @param weightOf where a block's weights come from
+ * @param past what the cache holds, or that few tokens come after any past and each is attended for by itself
+ * @param sourceOf where a block's tensors come from
  */
 export function buildCachedBlocks(
   config: ModelConfig,
   layers: readonly LayerPlan[],
   length: 1 | "S",
-  past: Past,
-  weightOf: (block: number) => WeightSource,
+  past: Past | "step",
+  sourceOf: (block: number) => BlockSource,
 ): Outputs {
   const { numKeyValueHeads: groups, headDim } = config;
-  const attend = length === 1 ? singleTokenAttention : cachedAttention;
-  const masks = listWindows(config).map((_, window) => {
-    const given = input(maskName(window), "float32", ["B", 1, length, "T"]);
-    return length === 1 ? reshape(given, ["B", 1, 1, 1, "T"]) : given;
-  });
+  const isStep = past === "step";
+  const masks = listWindows(config).map((_, window) =>
+    isStep
+      ? input(stepMaskName(window), "float32", ["B", length, 1, 1, 1, "T"])
+      : input(maskName(window), "float32", ["B", 1, length, "T"]),
+  );
   const sizes = input("sizes", "int64", [2]);
   const attentionOf = (block: number, window: number, onNew: OnNew) => {
     const mask = masks[window]!;
     const cached = (kind: "keys" | "values") =>
-      input(cacheName(block, kind, "past"), "float32", ["B", groups, 1, "P", headDim]);
-    return attend(config, { keys: cached("keys"), values: cached("values"), past, mask, sizes }, onNew);
+      input(cacheName(block, kind, "past"), "float32", ["B", 1, groups, 1, "P", headDim]);
+    const context = { keys: cached("keys"), values: cached("values"), mask, sizes };
+    return isStep
+      ? stepAttention(config, context, onNew)
+      : cachedAttention(config, { ...context, past }, onNew);
   };
-  return buildBlocks(config, layers, length, attentionOf, weightOf);
+  return buildBlocks(config, layers, length, attentionOf, sourceOf);
 }
 
 /**
@@ -364,7 +373,7 @@ export function buildFirstBlocks(
   config: ModelConfig,
   layers: readonly LayerPlan[],
   queryChunks: number,
-  weightOf: (block: number) => WeightSource,
+  sourceOf: (block: number) => BlockSource,
 ): Outputs {
   const { chunkSize, length } = chunkDims(queryChunks);
   const anyMasks = () =>
@@ -375,7 +384,7 @@ export function buildFirstBlocks(
   const masks = queryChunks === 1 ? anyMasks() : keyRangeMasks(config, queryChunks);
   const attentionOf = (_block: number, window: number, onNew: OnNew) =>
     uncachedAttention(config, chunkSize, masks[window]!, onNew);
-  return buildBlocks(config, layers, length, attentionOf, weightOf);
+  return buildBlocks(config, layers, length, attentionOf, sourceOf);
 }
 
 type OnNew = (tensors: KeysAndValues) => void;
@@ -385,7 +394,7 @@ function buildBlocks(
   layers: readonly LayerPlan[],
   length: Dim,
   attentionOf: (block: number, window: number, onNew: OnNew) => Attention,
-  weightOf: (block: number) => WeightSource,
+  sourceOf: (block: number) => BlockSource,
 ): Outputs {
   const outputs: Outputs = {};
   const sharedTensor = createSharedTensors();
@@ -397,7 +406,7 @@ function buildBlocks(
       outputs[cacheName(block, "values", "new")] = values;
     });
     const parts = createBlockParts(config, `${block}`, plan, {
-      weightOf: weightOf(block),
+      ...sourceOf(block),
       trainedParameter: (name, shape) => input(name, "float32", shape),
       sharedTensor,
       dropout: false,

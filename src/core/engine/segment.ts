@@ -217,8 +217,14 @@ export function dropInputs(x: Tensor, kept: Tensor, rate: number): Tensor {
 /** The weight "<linear layer>.weight" of a block. */
 export type WeightSource = (name: string, outFeatures: number, inFeatures: number) => StoredWeight;
 
-export interface BlockPartsOptions {
+/** Where the tensors of a block come from in a program that has no derivative. */
+export interface BlockSource {
   readonly weightOf: WeightSource;
+  /** A vector by its name within the block, where it is a part of the program. Default: vectors are inputs. */
+  readonly vectorOf?: (name: string) => Tensor;
+}
+
+export interface BlockPartsOptions extends BlockSource {
   /** The input for a tensor that is trained, an adapter's or the base model's own. */
   trainedParameter(name: string, shape: readonly number[]): Tensor;
   /** The input for a tensor that layers share: the same in all of a graph. */
@@ -246,7 +252,7 @@ export function createBlockParts(
   config: ModelConfig,
   prefix: string,
   plan: LayerPlan,
-  { weightOf, trainedParameter, sharedTensor, dropout, onContribution }: BlockPartsOptions,
+  { weightOf, vectorOf, trainedParameter, sharedTensor, dropout, onContribution }: BlockPartsOptions,
 ): BlockParts {
   const modules = new Map(listLinearModules(config).map((module) => [module.name, module]));
   const vectors = new Map<string, Tensor>();
@@ -254,7 +260,7 @@ export function createBlockParts(
     const create = plan.trained.has(name)
       ? trainedParameter
       : (fullName: string, shape: readonly number[]) => input(fullName, "float32", shape);
-    return onlyOnce(vectors, name, () => create(`${prefix}.${name}`, [size]));
+    return onlyOnce(vectors, name, () => vectorOf?.(name) ?? create(`${prefix}.${name}`, [size]));
   };
   const tensorsOf = (
     module: string,

@@ -27,7 +27,13 @@ import {
   buildWholeStep,
   type HeadOptions,
 } from "../engine/programs.ts";
-import { adaptsEmbedding, firstTrainedLayer, headAdapterOf, planLayer } from "../engine/segment.ts";
+import {
+  adaptsEmbedding,
+  type BlockSource,
+  firstTrainedLayer,
+  headAdapterOf,
+  planLayer,
+} from "../engine/segment.ts";
 import { defaultOutputTile } from "../engine/vocabulary-slices.ts";
 import { type GraphCost, measureCost, type Sizes } from "../graph/cost.ts";
 import type { BitWidth } from "../graph/operators/integer-matmul.ts";
@@ -249,9 +255,11 @@ export function estimateWriting(
   const { config, storage } = base;
   const { vocabSize } = config;
   const { block, layers } = measureForward(base, frozen, { rows: 1, length, labels: 1 });
-  const weightOf = (index: number) => (name: string, outFeatures: number, inFeatures: number) =>
-    storedWeight(`${index}.${name}`, outFeatures, inFeatures, bits === undefined ? storage : "float32");
-  const step = buildCachedBlocks(config, layers, 1, "own", weightOf);
+  const sourceOf = (index: number): BlockSource => ({
+    weightOf: (name, outFeatures, inFeatures) =>
+      storedWeight(`${index}.${name}`, outFeatures, inFeatures, bits === undefined ? storage : "float32"),
+  });
+  const step = buildCachedBlocks(config, layers, 1, "step", sourceOf);
   const stepCost = measureCost(Object.values(step), { B: rows, P: length, T: length + 1 });
   const quantized = bits === undefined ? 0 : (bits / 8 + 4 / 32) * countParameters(config);
   const readers = isScored ? 2 : 1;
