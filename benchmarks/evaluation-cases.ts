@@ -24,6 +24,8 @@ export interface TaskMeasurement {
 
 export interface DecodeMeasurement {
   readonly tokensPerSecond: number;
+  /** Milliseconds of the processor for a token. With one thread other programs change it least. */
+  readonly processorMs: number;
 }
 
 /** Tokens before the writing whose speed is measured, and tokens that are written. */

@@ -57,15 +57,22 @@ async function measureDecode({ bits }: DecodeCase, path: string): Promise<Decode
   const promptIds = Array.from({ length: promptLength }, (_, i) => 5 + ((i * 7919) % 40_000));
   const write = async (maxNewTokens: number) => {
     const started = performance.now();
+    const before = process.cpuUsage();
     const { completionTokens } = await generator.generate({ promptIds, maxNewTokens });
-    return { completionTokens, seconds: (performance.now() - started) / 1000 };
+    const { user, system } = process.cpuUsage(before);
+    const seconds = (performance.now() - started) / 1000;
+    return { completionTokens, seconds, processorMs: (user + system) / 1000 };
   };
   // The first text compiles the programs, and keeps the prompt but for its last token.
   await write(8);
   const first = await write(1);
   const all = await write(writtenLength);
   await generator.close();
-  return { tokensPerSecond: (all.completionTokens - 1) / (all.seconds - first.seconds) };
+  const tokens = all.completionTokens - 1;
+  return {
+    tokensPerSecond: tokens / (all.seconds - first.seconds),
+    processorMs: (all.processorMs - first.processorMs) / tokens,
+  };
 }
 
 const each: TaskCase | DecodeCase = JSON.parse(process.argv[2]!);
