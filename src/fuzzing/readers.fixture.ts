@@ -397,6 +397,7 @@ export const readers: readonly Reader[] = [
           type: "generate_until",
           shards: 3,
           storage: "float32",
+          arithmetic: "float32",
           bits: 8,
           device: "cpu",
           batch_size: null,

@@ -13,7 +13,6 @@ import { sft } from "../core/objectives/sft.ts";
 import type { Device } from "../core/runtime/device.ts";
 import { makeInterruptible } from "../core/runtime/interruptible.ts";
 import { createMoments } from "../core/training/adamw.ts";
-import { chooseSegmentSize, findLargestShape } from "../core/training/estimate.ts";
 import {
   type EvaluationMetrics,
   initialProgress,
@@ -130,7 +129,7 @@ async function train(
   const lengths = examples.map(({ ids }) => ids.length);
   const steps = planSteps(config, lengths);
   const adaptation = createAdaptation(config, model.config);
-  const segmentSize = pickSegmentSize(config, model, adaptation, Math.max(...lengths));
+  const segmentSize = await pickSegmentSize(config, model, adaptation, Math.max(...lengths));
   const interruptible = events.signal ? makeInterruptible(device, events.signal) : device;
   const engine = createEngine(interruptible, model.config, weights, adaptation, { segmentSize });
   try {
@@ -202,14 +201,15 @@ function checkIdentity(from: TuningState, { model, data }: Pick<TuningState, "mo
 /** What a step may take where "auto" decides; WebAssembly has 4 GiB in all, and a tab often less. */
 const memoryBytes = 2 ** 30;
 
-function pickSegmentSize(
+async function pickSegmentSize(
   { segment_size, micro_batch_tokens }: TuneConfig,
   { config, weights }: Model,
   adaptation: ReturnType<typeof createAdaptation>,
   longest: number,
-): number {
+): Promise<number> {
   const { numHiddenLayers } = config;
   if (segment_size === "auto") {
+    const { chooseSegmentSize, findLargestShape } = await import("../core/training/estimate.ts");
     const base = { config, storage: weights.storage, tableDtype: weights.embedding.dtype as "float32" };
     return chooseSegmentSize(base, adaptation, findLargestShape(micro_batch_tokens, longest), memoryBytes);
   }
