@@ -8,7 +8,7 @@ import { apply, constant, type Operator, scalar, type Tensor, withDerivative } f
 import { abs, add, cast, mul } from "./elementwise.ts";
 import type { Int8Operand } from "./int8.ts";
 import { flattenRows, matmul } from "./matmul.ts";
-import { expandLike, reshape, transpose, unflattenRows } from "./movement.ts";
+import { expandLike, gather, reshape, transpose, unflattenRows } from "./movement.ts";
 import { reduceMax } from "./reduction.ts";
 
 /**
@@ -149,9 +149,9 @@ export function matmulRounded(
 ): Tensor {
   const { codes, scales } = weightAfter(x);
   const { rest, places, largest } = divideColumns(x);
-  const ofRest = multiply(rest, transpose(codes, [1, 0]), bits, scales);
-  const columns = mul(cast(columnsAt(codes, places), "float32"), reshape(scales, [...scales.shape, 1]));
-  const product = unflattenRows(add(ofRest, matmul(largest, columns, { transB: true })), x);
+  const columns = transpose(codes, [1, 0]);
+  const ofLargest = matmul(largest, mul(cast(gather(columns, places), "float32"), scales));
+  const product = unflattenRows(add(multiply(rest, columns, bits, scales), ofLargest), x);
   return withDerivative([x], [product], (_node, [dy]) => {
     const weight = weightAfter(dy!);
     return [multiply(mul(dy!, weight.scales), weight.codes, bits)];
