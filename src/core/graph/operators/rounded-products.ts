@@ -60,10 +60,13 @@ const largestColumns = 32;
 
 const topK: Operator = {
   onnx: { type: "TopK" },
-  infer: ([, count]) => [
-    { dtype: "float32", shape: [Number((count!.source as { data: BigInt64Array }).data[0])] },
-    { dtype: "int64", shape: [Number((count!.source as { data: BigInt64Array }).data[0])] },
-  ],
+  infer: ([, count]) => {
+    const shape = [Number((count!.source as { data: BigInt64Array }).data[0])];
+    return [
+      { dtype: "float32", shape },
+      { dtype: "int64", shape },
+    ];
+  },
 };
 
 const gatherColumns: Operator = {
