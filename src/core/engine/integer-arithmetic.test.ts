@@ -8,16 +8,17 @@ const model = "fixtures/reference/models/llama";
 
 test("gradients in integers point where those of the same weights made dense point", async () => {
   const bits = await findInputBits(device);
-  expect([7, 8]).toContain(bits);
+  // Half a bit's error in 7 bits is twice as large, and what it takes from the cosine four times.
+  const least = { 7: 0.98, 8: 0.995 }[bits];
   for (const name of ["int8", "int8 by segments", "QLoRA", "QLoRA by segments"]) {
     const each = deviceCases.find((one) => one.name === name)!;
     const expected = await each.run(device, model);
-    const results = await each.run(device, model, { inputBits: 8 });
+    const results = await each.run(device, model, { inputBits: bits });
     for (const [result, values] of Object.entries(expected)) {
       const found = Array.from(results[result]!);
       const product = found.reduce((sum, value, i) => sum + value * values[i]!, 0);
       const cosine = product / Math.hypot(...found) / Math.hypot(...Array.from(values));
-      expect(cosine, result).toBeGreaterThan(0.995);
+      expect(cosine, result).toBeGreaterThan(least);
       expect(found, result).not.toEqual(Array.from(values));
     }
   }

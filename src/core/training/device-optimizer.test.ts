@@ -133,7 +133,8 @@ function expectEqual(run: Awaited<ReturnType<typeof train>>, other: typeof run, 
     expect(distance(values, expected[i]!)).toBeLessThan(1e-4);
 }
 
-describe("steps on a device", async () => {
+// The software device compiles each kernel on the CPU.
+describe("steps on a device", { timeout: 180_000 }, async () => {
   const ten = await train("ten", cpu, 1, await createState(), 10);
   const fifteen = await train("fifteen", cpu, 1, await createState(), 15);
   const trainedBytes = [...ten.state.parameters.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
