@@ -96,6 +96,7 @@ export {
   type ThinkTokens,
 } from "./core/decoding/thinking.ts";
 export { InputError } from "./core/errors.ts";
+export type { SizedTensor } from "./core/graph/cost.ts";
 export type { BitWidth } from "./core/graph/operators/integer-matmul.ts";
 export type { InputBits } from "./core/graph/operators/rounded-products.ts";
 export type {

@@ -103,6 +103,7 @@ export {
   type TensorToWrite,
 } from "./formats/safetensors.ts";
 export type { RowRange, TensorInfo, WeightFile } from "./formats/weight-file.ts";
+export type { SizedTensor } from "./graph/cost.ts";
 export { vjp } from "./graph/grad.ts";
 export { add, div, exp, mul, sigmoid, sqrt, sub, tanh } from "./graph/operators/elementwise.ts";
 export { type MatmulOptions, matmul } from "./graph/operators/matmul.ts";

@@ -120,6 +120,23 @@ test("where there is no WebGPU device, or it is lost in mid-step, the page is to
   );
 });
 
+test("a model of which a tensor is larger than the device's limit is refused before it is computed with", async ({
+  skip,
+}) => {
+  skip(!tab, why);
+  expect(await evaluate(`failInPage("/model", "small")`)).toMatch(
+    /^The largest tensor of a step, .+, takes \d+ bytes, and the device "webgpu" gives 300000 in one piece; take/,
+  );
+});
+
+test("a weight that is larger than a binding may be is bound in pieces", { timeout: 180_000 }, async ({
+  skip,
+}) => {
+  skip(!tab, why);
+  skip(!required, whyNotAll);
+  expect(await evaluate("multiplyInPieces()")).toEqual({ binding: 2 ** 27, product: 4096 });
+});
+
 const lossOf = (progress: string) => Number(/loss ([\d.]+)/.exec(progress)![1]);
 
 test("the example tunes on pasted rows, goes on in a tab that was opened again, and writes", async ({

@@ -45,12 +45,12 @@ export function openWebDevice(name: WebDeviceName): Device {
     return { name, compile: (outputs) => compileProgram(outputs, create) };
   }
   let opened: Promise<OpenedGpu> | undefined;
+  const open = () => (opened ??= openGpu());
   const compileKeeping = async <Result extends AnyTensor>(
     outputs: Readonly<Record<string, Tensor>>,
     keeps: (name: string) => boolean,
   ): Promise<Program<Result>> => {
-    opened ??= openGpu();
-    const { widens, create, place, hold } = await opened;
+    const { widens, create, place, hold } = await open();
     const rules = { ...webgpuRules, ...(widens && widenInputs()) };
     const kept = Object.keys(outputs).filter(keeps);
     return compileProgram(outputs, (model) => create(model, kept), { rules, place, keeps, hold });
@@ -60,6 +60,7 @@ export function openWebDevice(name: WebDeviceName): Device {
     compile: (outputs) => compileKeeping(outputs, () => false),
     compileKeeping,
     operations: createDeviceOperations(compileKeeping),
+    tensorLimit: async (bytes) => Math.min(bytes, (await open()).maxBufferSize),
   };
 }
 
@@ -84,6 +85,7 @@ interface GpuAdapter {
   }): Promise<GpuDevice>;
 }
 interface GpuDevice {
+  readonly limits: { readonly maxBufferSize: number };
   readonly lost: Promise<{ readonly message: string }>;
 }
 
@@ -93,6 +95,8 @@ const wantedFeatures = ["shader-f16", "subgroups"];
 interface OpenedGpu extends ResidentTensors {
   /** Whether it does not compute with numbers of 16 bits. */
   readonly widens: boolean;
+  /** In bytes. What is more than one binding may hold, ONNX Runtime binds in pieces. */
+  readonly maxBufferSize: number;
   /** @param kept the outputs that stay on the device */
   create(model: Uint8Array, kept: readonly string[]): Promise<Session>;
 }
@@ -141,6 +145,7 @@ async function openGpu(): Promise<OpenedGpu> {
   };
   return {
     widens,
+    maxBufferSize: device.limits.maxBufferSize,
     create: (model, kept) =>
       createOn(model, {
         preferredOutputLocation: Object.fromEntries(kept.map((output) => [output, "gpu-buffer"])),

@@ -13,6 +13,7 @@ import { sft } from "../core/objectives/sft.ts";
 import type { Device } from "../core/runtime/device.ts";
 import { makeInterruptible } from "../core/runtime/interruptible.ts";
 import { createMoments } from "../core/training/adamw.ts";
+import { fitSegmentSize } from "../core/training/device-limits.ts";
 import {
   type EvaluationMetrics,
   initialProgress,
@@ -129,7 +130,7 @@ async function train(
   const lengths = examples.map(({ ids }) => ids.length);
   const steps = planSteps(config, lengths);
   const adaptation = createAdaptation(config, model.config);
-  const segmentSize = await pickSegmentSize(config, model, adaptation, Math.max(...lengths));
+  const segmentSize = await pickSegmentSize(device, config, model, adaptation, Math.max(...lengths));
   const interruptible = events.signal ? makeInterruptible(device, events.signal) : device;
   const engine = createEngine(interruptible, model.config, weights, adaptation, { segmentSize });
   try {
@@ -202,21 +203,24 @@ function checkIdentity(from: TuningState, { model, data }: Pick<TuningState, "mo
 const memoryBytes = 2 ** 30;
 
 async function pickSegmentSize(
+  device: Device,
   { segment_size, micro_batch_tokens }: TuneConfig,
   { config, weights }: Model,
   adaptation: ReturnType<typeof createAdaptation>,
   longest: number,
 ): Promise<number> {
   const { numHiddenLayers } = config;
-  if (segment_size === "auto") {
-    const { chooseSegmentSize, findLargestShape } = await import("../core/training/estimate.ts");
-    const base = { config, storage: weights.storage, tableDtype: weights.embedding.dtype as "float32" };
-    return chooseSegmentSize(base, adaptation, findLargestShape(micro_batch_tokens, longest), memoryBytes);
+  if (segment_size !== "auto" && segment_size > numHiddenLayers) {
+    throw new InputError(
+      `"segment_size" is ${segment_size}, but the model has ${numHiddenLayers} blocks; give a number up to that, or "auto".`,
+    );
   }
-  if (segment_size <= numHiddenLayers) return segment_size;
-  throw new InputError(
-    `"segment_size" is ${segment_size}, but the model has ${numHiddenLayers} blocks; give a number up to that, or "auto".`,
-  );
+  const { chooseSegmentSize, estimateStep, findLargestShape } = await import("../core/training/estimate.ts");
+  const base = { config, storage: weights.storage, tableDtype: weights.embedding.dtype as "float32" };
+  const shape = findLargestShape(micro_batch_tokens, longest);
+  const isAuto = segment_size === "auto";
+  const size = isAuto ? chooseSegmentSize(base, adaptation, shape, memoryBytes) : segment_size;
+  return fitSegmentSize(device, size, isAuto, (each) => estimateStep(base, adaptation, shape, each).largest);
 }
 
 async function encodeFiles(

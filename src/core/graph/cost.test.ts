@@ -28,8 +28,15 @@ test("a product with an NF4 weight takes the dense weight while it runs, and deq
     absmax: input("absmax", "float32", [6]),
   };
   const product = measureCost([matmulNF4(input("x", "float32", ["S", 64]), weight)], { S: 5 });
-  expect(product).toEqual({ flops: 2 * 5 * 64 * 6, peakBytes: 4 * (5 * 6 + 64 * 6) });
-  expect(measureCost([dequantizeNF4(weight)], {})).toEqual({ flops: 0, peakBytes: 4 * 2 * 64 * 6 });
+  expect(product).toMatchObject({ flops: 2 * 5 * 64 * 6, peakBytes: 4 * (5 * 6 + 64 * 6) });
+  expect(measureCost([dequantizeNF4(weight)], {})).toMatchObject({ flops: 0, peakBytes: 4 * 2 * 64 * 6 });
+});
+
+test("the largest tensor is an input or a result", () => {
+  const product = (rows: number) =>
+    matmul(input("x", "float32", [rows, 3]), input("w", "float32", [5, 3]), { transB: true });
+  expect(measureCost([exp(product(2))], {}).largest).toEqual({ name: "w", bytes: 60 });
+  expect(measureCost([exp(product(4))], {}).largest).toEqual({ name: "FusedMatMul", bytes: 80 });
 });
 
 test("a size that is not given is named", () => {

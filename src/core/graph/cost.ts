@@ -10,6 +10,18 @@ export interface GraphCost {
   readonly peakBytes: number;
   /** Floating-point operations of the matrix products, a multiply-add counting as two. */
   readonly flops: number;
+  /** The largest of the inputs, values and outputs. */
+  readonly largest: SizedTensor;
+}
+
+export interface SizedTensor {
+  /** An input's name, or the operator whose result it is. */
+  readonly name: string;
+  readonly bytes: number;
+}
+
+export function larger(a: SizedTensor, b: SizedTensor): SizedTensor {
+  return b.bytes > a.bytes ? b : a;
 }
 
 const bytesPerElement: Readonly<Record<DType, number>> = {
@@ -34,12 +46,17 @@ export function measureCost(outputs: readonly Tensor[], sizes: Sizes): GraphCost
   let live = 0;
   let peakBytes = 0;
   let flops = 0;
+  let largest: SizedTensor = { name: "", bytes: 0 };
   const freedAfter = new Map<number, number>();
   for (const [index, node] of nodes.entries()) {
     flops += productFlops(node, sizes);
+    for (const tensor of node.inputs)
+      if (tensor.source.kind === "input")
+        largest = larger(largest, { name: tensor.source.name, bytes: bytesOf(tensor, sizes) });
     for (const output of node.outputs) {
       if (storageOf(output) !== output) continue;
       const bytes = bytesOf(output, sizes);
+      largest = larger(largest, { name: node.operator.onnx!.type, bytes });
       live += bytes;
       const end = lastUse.get(output) ?? index;
       freedAfter.set(end, (freedAfter.get(end) ?? 0) + bytes);
@@ -47,7 +64,7 @@ export function measureCost(outputs: readonly Tensor[], sizes: Sizes): GraphCost
     peakBytes = Math.max(peakBytes, live + workspaceBytes(node));
     live -= freedAfter.get(index) ?? 0;
   }
-  return { peakBytes, flops };
+  return { peakBytes, flops, largest };
 }
 
 /** The tensor whose memory holds the value: stand-ins and reshapes share that of another. */

@@ -60,6 +60,8 @@ export interface Device {
   ): Promise<Program<AnyTensor>>;
   /** There where `compileKeeping` is. */
   readonly operations?: DeviceOperations;
+  /** How many of so many bytes a tensor may take. Default: all, as far as there is memory. */
+  tensorLimit?(bytes: number): Promise<number>;
 }
 
 /** What a device does with float32 tensors in its memory. */

@@ -98,6 +98,17 @@ test("half-precision weights are computed with, whether the device has such numb
   await program.release();
 });
 
+test("the device says how much it gives in one piece", async ({ skip }) => {
+  skip(!found, whyNoDevice);
+  skip(!required, whyNotAll);
+  const device = openDevice("webgpu", { threads: 1 });
+  expect(await device.tensorLimit!(2 ** 28 + 4)).toBe(2 ** 28 + 4);
+  const limit = await device.tensorLimit!(2 ** 38);
+  expect(limit).toBeGreaterThanOrEqual(2 ** 28);
+  expect(limit).toBeLessThan(2 ** 38);
+  expect(Math.log2(limit) % 1).toBe(0);
+});
+
 test("the likeliest text is the CPU's", async ({ skip }) => {
   skip(!found, whyNoDevice);
   const model = await openModel("fixtures/embedded-model");

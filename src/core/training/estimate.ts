@@ -35,7 +35,7 @@ import {
   planLayer,
 } from "../engine/segment.ts";
 import { defaultOutputTile } from "../engine/vocabulary-slices.ts";
-import { type GraphCost, measureCost, type Sizes } from "../graph/cost.ts";
+import { type GraphCost, larger, measureCost, type SizedTensor, type Sizes } from "../graph/cost.ts";
 import type { BitWidth } from "../graph/operators/integer-matmul.ts";
 import type { InputBits } from "../graph/operators/rounded-products.ts";
 import type { Tensor } from "../graph/tensor.ts";
@@ -73,6 +73,8 @@ export interface StepEstimate {
   readonly flops: number;
   /** The same of an evaluation, which is a forward pass segment by segment. */
   readonly evaluationFlops: number;
+  /** The largest tensor of the step itself, without what its objective computes beside it. */
+  readonly largest: SizedTensor;
   readonly trainableParameters: number;
   readonly totalParameters: number;
 }
@@ -142,6 +144,7 @@ export function estimateStep(
     return {
       bytes: forward.peakBytes + backward.peakBytes + slice.peakBytes + hiddenStates,
       flops: segments * forward.flops + backwardSegments * backward.flops + tiles * slice.flops,
+      largest: [forward, backward, slice].map((each) => each.largest).reduce(larger),
     };
   };
 
@@ -149,14 +152,15 @@ export function estimateStep(
   const isWhole = segmentSize >= config.numHiddenLayers && !teacher;
   let activationBytes: number;
   let flops: number;
+  let largest: SizedTensor;
   if (isWhole) {
     const whole = cost(buildWholeStep(config, layers, options, headOptions, false));
     activationBytes = whole.peakBytes * arenaOverhead.whole;
-    flops = whole.flops;
+    ({ flops, largest } = whole);
   } else {
     const segments = bySegments(segmentSize);
     activationBytes = segments.bytes * arenaOverhead.segments;
-    flops = segments.flops;
+    ({ flops, largest } = segments);
   }
   if (scores) {
     const forward = isWhole ? cost(buildForward(config, layers, options)).peakBytes : 0;
@@ -215,6 +219,7 @@ export function estimateStep(
     peakBytes: processBytes + weightBytes + trainingBytes + activationBytes,
     flops,
     evaluationFlops,
+    largest,
     trainableParameters,
     totalParameters: countParameters(config),
   };
@@ -260,7 +265,8 @@ export function estimateWriting(
       storedWeight(`${index}.${name}`, outFeatures, inFeatures, bits === undefined ? storage : "float32"),
   });
   const step = buildCachedBlocks(config, layers, 1, "step", sourceOf);
-  const stepCost = measureCost(Object.values(step), { B: rows, P: length, T: length + 1 });
+  const sizes = { B: rows, P: length, T: length + 1, positions: length + 1 };
+  const stepCost = measureCost(Object.values(step), sizes);
   const quantized = bits === undefined ? 0 : (bits / 8 + 4 / 32) * countParameters(config);
   const readers = isScored ? 2 : 1;
   const estimated = {

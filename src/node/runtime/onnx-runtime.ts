@@ -7,7 +7,8 @@ import { decodeFloat16 } from "../../core/formats/float16.ts";
 import { widenInputs } from "../../core/graph/lowering/half-precision.ts";
 import { webgpuRules } from "../../core/graph/lowering/webgpu.ts";
 import { cast, exp } from "../../core/graph/operators/elementwise.ts";
-import { input, type Tensor } from "../../core/graph/tensor.ts";
+import { gather } from "../../core/graph/operators/movement.ts";
+import { apply, constant, input, type Operator, type Tensor } from "../../core/graph/tensor.ts";
 import {
   type AnyTensor,
   type Device,
@@ -109,7 +110,43 @@ export function openDevice(
     compileKeeping: (outputs, keeps) => compileKeeping(outputs, keeps),
     // Their programs are not released, which is when a profile is written.
     operations: createDeviceOperations((outputs, keeps) => compileKeeping(outputs, keeps, false)),
+    tensorLimit: (bytes) => findTensorLimit(bytes, (outputs) => compileKeeping(outputs, () => false, false)),
   };
+}
+
+/** What every WebGPU device gives in one piece, by the specification's default of `maxBufferSize`. */
+const leastBufferBytes = 2 ** 28;
+
+/**
+ * How many of so many bytes a tensor may take: all, or the largest power of two. ONNX Runtime does not tell a device's limits, and from a
+ * piece beyond them reads zeros or fails, so that tensors of ones are made until one holds them.
+ */
+async function findTensorLimit(bytes: number, compile: Device["compile"]): Promise<number> {
+  if (bytes <= leastBufferBytes) return bytes;
+  const program = await compile({ last: buildLastOfMany() });
+  const holds = async (size: number) => {
+    const length = BigInt64Array.of(BigInt(Math.ceil(size / Float32Array.BYTES_PER_ELEMENT)));
+    const one = float32(Float32Array.of(1), [1]);
+    const { last } = await program
+      .run({ one, length: { dtype: "int64", dims: [1], data: length } })
+      .catch(() => ({ last: undefined }));
+    return last?.data[0] === 1;
+  };
+  try {
+    if (await holds(bytes)) return bytes;
+    let limit = 2 ** Math.floor(Math.log2(bytes - 1));
+    while (limit > leastBufferBytes && !(await holds(limit))) limit /= 2;
+    return limit;
+  } finally {
+    await program.release();
+  }
+}
+
+/** The last of "length" (int64 [1]) times "one" (float32 [1]). */
+function buildLastOfMany(): Tensor {
+  const expand: Operator = { onnx: { type: "Expand" }, infer: () => [{ dtype: "float32", shape: ["N"] }] };
+  const many = apply(expand, [input("one", "float32", [1]), input("length", "int64", [1])])[0]!;
+  return gather(many, constant("int64", [1], BigInt64Array.of(-1n)));
 }
 
 /**

@@ -4,7 +4,6 @@ import { createAdaptation } from "../../core/adapters/methods.ts";
 import { countTokens } from "../../core/data/training-example.ts";
 import { measureProductRate } from "../../core/engine/product-rate.ts";
 import { InputError } from "../../core/errors.ts";
-import { chooseTableDtype } from "../../core/models/load-weights.ts";
 import { objectiveOf } from "../../core/objectives/objectives.ts";
 import {
   adviseMemory,
@@ -25,14 +24,7 @@ import { extrasOf, teacherAsStored } from "./divergence-terms.ts";
 import { completeOptions } from "./initial-adapter.ts";
 import { rolloutRows } from "./rollouts.ts";
 import { objectiveOfRun, type RunConfig, type RunOptions, rolloutsOf } from "./run-config.ts";
-import {
-  estimatedArithmetic,
-  longestText,
-  nameTokens,
-  pickSegmentSize,
-  planRun,
-  readExamples,
-} from "./run-inputs.ts";
+import { longestText, nameTokens, pickSegmentSize, planRun, readExamples, storedBase } from "./run-inputs.ts";
 import { hasPromptsAlone } from "./teacher-answers.ts";
 
 /** Without data: the longest example, unless `context` says otherwise, and the tokens that are trained on. */
@@ -96,7 +88,7 @@ export async function estimate(
   { tokens = assumedTokens, memoryBytes = findUsableMemory() }: EstimateOptions = {},
 ): Promise<RunEstimate> {
   const config = completeOptions({ data: "DATA", out: "OUT", ...run }, "The run's options");
-  const { method, storage, weights_on_disk: weightsOnDisk } = config;
+  const { method } = config;
   const checkpoint = await openCheckpoint(await resolveModel(config.model, { revision: config.revision }));
   const named = await nameTokens(config, checkpoint);
   const vocabSize = named.extension?.vocabSize ?? checkpoint.config.vocabSize;
@@ -117,14 +109,7 @@ export async function estimate(
     : Math.min(config.context ?? assumedLength, context);
   const extras = extrasOf(config, await readTeacher(config), longestExample);
   const segmentSize = pickSegmentSize(config, checkpoint, adaptation, longestExample, memoryBytes, extras);
-  const tableDtype = chooseTableDtype(checkpoint, storage);
-  const base = {
-    config: model,
-    storage,
-    tableDtype,
-    weightsOnDisk,
-    ...estimatedArithmetic(config.arithmetic),
-  };
+  const base = { ...storedBase(config, checkpoint), config: model };
   checkpoint.close();
 
   const steps = dataset && planRun(config, dataset.examples);
@@ -148,7 +133,7 @@ export async function estimate(
   const shape = findLargestShape(config.micro_batch_tokens, longestExample);
   const device = openDevice("cpu", config.threads === undefined ? {} : { threads: config.threads });
   const flopsPerSecond = await measureProductRate(device, 3);
-  const sizes = new Set(weightsOnDisk ? [1] : [1, segmentSize, model.numHiddenLayers]);
+  const sizes = new Set(config.weights_on_disk ? [1] : [1, segmentSize, model.numHiddenLayers]);
   const estimates = [...sizes].map((size): SegmentEstimate => {
     const step = estimateStep(base, adaptation, shape, size, extras);
     const secondsOf = (flops: number) => flops / shape.length / (expectedEfficiency * flopsPerSecond);

@@ -5,6 +5,7 @@ import * as ort from "onnxruntime-node";
 import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 import { DeviceError } from "../../core/errors.ts";
 import { writeFirstExamples } from "../data/first-examples.fixture.ts";
+import { openDevice } from "../runtime/onnx-runtime.ts";
 import { fineTune } from "./fine-tune.ts";
 import { openRun } from "./open-run.ts";
 
@@ -28,6 +29,7 @@ function pretendDevice() {
     options: ort.InferenceSession.SessionOptions,
   ) => Promise<ort.InferenceSession>;
   let failure: string | undefined;
+  let mostBytes = Number.POSITIVE_INFINITY;
   const spy = vi.spyOn(ort.InferenceSession, "create");
   spy.mockImplementation(async (...[model, given]: unknown[]) => {
     const { preferredOutputLocation: _, ...others } = given as ort.InferenceSession.SessionOptions;
@@ -35,6 +37,8 @@ function pretendDevice() {
     const run = session.run.bind(session);
     session.run = (async (feeds: ort.InferenceSession.OnnxValueMapType) => {
       if (failure !== undefined) throw new Error(failure);
+      const { length } = feeds;
+      if (length && 4 * Number(length.data[0]) > mostBytes) throw new Error("Allocation size too large");
       return run(feeds);
     }) as typeof session.run;
     return session;
@@ -43,6 +47,9 @@ function pretendDevice() {
   return {
     fail: (message: string) => {
       failure = message;
+    },
+    giveAtMost: (bytes: number) => {
+      mostBytes = bytes;
     },
   };
 }
@@ -94,4 +101,11 @@ test.each([
   const tuning = fineTune({ ...options, device: "webgpu", out }, { onStep: () => device.fail(message) });
   await expect(tuning).rejects.toThrow(sentence);
   await expect(tuning).rejects.toThrow("No step is kept; go on with");
+});
+
+test("how much the device gives in one piece is found by asking for it", async () => {
+  pretendDevice().giveAtMost(600e6);
+  const { tensorLimit } = openDevice("webgpu");
+  expect(await tensorLimit!(500e6)).toBe(500e6);
+  expect(await tensorLimit!(700e6)).toBe(2 ** 29);
 });

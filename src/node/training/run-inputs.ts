@@ -19,8 +19,10 @@ import type { Device } from "../../core/runtime/device.ts";
 import { withChatSettings } from "../../core/tokenization/chat-template.ts";
 import { addSpecialTokens } from "../../core/tokenization/special-tokens.ts";
 import type { Tokenizer } from "../../core/tokenization/tokenizer.ts";
+import { fitSegmentSize } from "../../core/training/device-limits.ts";
 import {
   chooseSegmentSize,
+  estimateStep,
   findLargestShape,
   type StepExtras,
   type StoredModel,
@@ -100,7 +102,7 @@ export interface RunInputs {
 
 /** Reads model and data, the cheap checks first: nothing is written and no weight is loaded before they pass. */
 export async function readInputs(given: RunConfig, events: InputEvents): Promise<RunInputs> {
-  await checkDevice(openRunDevice(given));
+  const device = await checkDevice(openRunDevice(given));
   const rollouts = rolloutsOf(given);
   const rewarded = rollouts && (await loadRewards(rollouts, events.rewards));
   const modelPath = await resolveModel(given.model, { revision: given.revision });
@@ -120,7 +122,7 @@ export async function readInputs(given: RunConfig, events: InputEvents): Promise
     const student = { tokenizer, vocabSize };
     const answering = isAnswered ? undefined : await openTeacher(given.teacher!, student, events);
     const dataPath = answering
-      ? await answerPrompts(given, givenPath, answering.model, openRunDevice(given), events)
+      ? await answerPrompts(given, givenPath, answering.model, device, events)
       : givenPath;
     const { examples, report } = await readExamples(
       config,
@@ -136,13 +138,14 @@ export async function readInputs(given: RunConfig, events: InputEvents): Promise
       answering ??
       (config.teacher === undefined ? undefined : await openTeacher(config.teacher, student, events));
     const longest = longestText(config, report);
-    const segmentSize = pickSegmentSize(
-      config,
-      checkpoint,
-      adaptation,
-      longest,
-      findUsableMemory(),
-      extrasOf(config, teacher?.stored, longest),
+    const extras = extrasOf(config, teacher?.stored, longest);
+    const picked = pickSegmentSize(config, checkpoint, adaptation, longest, findUsableMemory(), extras);
+    const shape = findLargestShape(config.micro_batch_tokens, longest);
+    const segmentSize = await fitSegmentSize(
+      device,
+      picked,
+      config.segment_size === "auto",
+      (size) => estimateStep(storedBase(config, checkpoint), adaptation, shape, size, extras).largest,
     );
     const base = await loadModel(config.model, checkpoint, {
       storage: config.storage,
@@ -342,40 +345,37 @@ function hashTokens(examples: readonly TrainingExample[]): string {
  * @throws InputError if the model has fewer blocks than are asked for.
  */
 export function pickSegmentSize(
-  { segment_size, storage, arithmetic, micro_batch_tokens, weights_on_disk }: RunConfig,
+  config: RunConfig,
   checkpoint: Checkpoint,
   adaptation: Adaptation,
   longestExample: number,
   memoryBytes = findUsableMemory(),
   extras: StepExtras = {},
 ): number {
-  const { config } = checkpoint;
+  const { segment_size, micro_batch_tokens } = config;
+  const { numHiddenLayers } = checkpoint.config;
   if (segment_size !== "auto") {
-    if (segment_size <= config.numHiddenLayers) return segment_size;
+    if (segment_size <= numHiddenLayers) return segment_size;
     throw new InputError(
-      `"segment_size" is ${segment_size}, but the model has ${config.numHiddenLayers} blocks; give a number up to that, or "auto".`,
+      `"segment_size" is ${segment_size}, but the model has ${numHiddenLayers} blocks; give a number up to that, or "auto".`,
     );
   }
-  const tableDtype = chooseTableDtype(checkpoint, storage);
-  const base = {
-    config,
-    storage,
-    tableDtype,
-    weightsOnDisk: weights_on_disk,
-    ...estimatedArithmetic(arithmetic),
-  };
-  return chooseSegmentSize(
-    base,
-    adaptation,
-    findLargestShape(micro_batch_tokens, longestExample),
-    memoryBytes,
-    extras,
-  );
+  const shape = findLargestShape(micro_batch_tokens, longestExample);
+  return chooseSegmentSize(storedBase(config, checkpoint), adaptation, shape, memoryBytes, extras);
 }
 
-/** How a base is multiplied by, for estimates. */
-export function estimatedArithmetic(arithmetic: RunConfig["arithmetic"]): Pick<StoredModel, "inputBits"> {
-  return arithmetic === "int8" ? { inputBits: 8 } : {};
+/** The base model as a run keeps it, for estimates. */
+export function storedBase(
+  { storage, arithmetic, weights_on_disk }: RunConfig,
+  checkpoint: Checkpoint,
+): StoredModel {
+  return {
+    config: checkpoint.config,
+    storage,
+    tableDtype: chooseTableDtype(checkpoint, storage),
+    weightsOnDisk: weights_on_disk,
+    ...(arithmetic === "int8" && { inputBits: 8 }),
+  };
 }
 
 export function openRunDevice({ device, threads }: RunConfig): Device {
