@@ -1,5 +1,7 @@
 /** @file The cases of the evaluation benchmark, and what is measured of each. */
 
+import type { Arithmetic } from "../src/node/decoding/arithmetic.ts";
+
 export interface TaskCase {
   readonly kind: "task";
   readonly tasks: readonly string[];
@@ -8,6 +10,8 @@ export interface TaskCase {
   readonly batchSize: number;
   /** Whether each prompt is made to begin with a number of its own, so that nothing can be shared. */
   readonly unshared?: boolean;
+  /** In what prompts are read, and texts that are scored. Default: float32. */
+  readonly arithmetic?: Arithmetic;
 }
 
 export interface DecodeCase {

@@ -147,6 +147,8 @@ function main() {
       if (!isWanted(name)) continue;
       note(`round ${round}/${rounds}: ${name}`);
       record(name, "slimtune", speedOf(unit, measure(ours)));
+      if (harness)
+        record(name, "slimtune, in integers", speedOf(unit, measure({ ...ours, arithmetic: "int8" })));
       if (harness && python) record(name, "lm-evaluation-harness", speedOf(unit, measureHarness(harness)));
       if (unshared) record(name, "nothing shared", speedOf(unit, measure({ ...ours, unshared: true })));
     }

@@ -5,8 +5,10 @@ import { evaluate } from "../src/evaluation/evaluate.ts";
 import type { LanguageModel } from "../src/evaluation/language-model.ts";
 import { createLocalModel } from "../src/evaluation/local-model.ts";
 import { prepareTasks } from "../src/evaluation/prepare.ts";
+import { chooseArithmetic } from "../src/node/decoding/arithmetic.ts";
 import { createGenerator } from "../src/node/decoding/generate.ts";
 import { openModel } from "../src/node/models/open-model.ts";
+import { openDevice } from "../src/node/runtime/onnx-runtime.ts";
 import {
   type DecodeCase,
   type DecodeMeasurement,
@@ -34,9 +36,11 @@ function unshare(model: LanguageModel): LanguageModel {
 }
 
 async function measureTask(each: TaskCase, path: string, dataDir: string): Promise<TaskMeasurement> {
-  const model = await openModel(path);
-  const local = createLocalModel(model, { batchSize: each.batchSize });
-  const { numFewshot, limit } = each;
+  const { batchSize, numFewshot, limit } = each;
+  const device = openDevice("cpu");
+  const { storage, ...arithmetic } = await chooseArithmetic(device, each);
+  const model = await openModel(path, { storage });
+  const local = createLocalModel(model, { batchSize, device, ...arithmetic });
   const { tasks } = await prepareTasks(each.tasks, { numFewshot, limit, dataDir });
   const { seconds, tasks: evaluated } = await evaluate(each.unshared ? unshare(local) : local, tasks);
   await local.release();
