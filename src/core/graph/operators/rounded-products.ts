@@ -55,8 +55,8 @@ function roundRows(x: Tensor, bits: InputBits): RoundedRows {
   return result;
 }
 
-/** Columns that {@link divideColumns} keeps apart: no more than these, and no more than a quarter of all. */
-const largestColumns = 32;
+/** Columns that {@link divideColumns} keeps apart: no more than these, and no more than a quarter of all. Coarser rounding needs more. */
+const largestColumns: Readonly<Record<InputBits, number>> = { 7: 96, 8: 32 };
 
 const topK: Operator = {
   onnx: { type: "TopK" },
@@ -93,12 +93,12 @@ interface DividedColumns {
 
 const divided = new WeakMap<Tensor, DividedColumns>();
 
-function divideColumns(x: Tensor): DividedColumns {
+function divideColumns(x: Tensor, bits: InputBits): DividedColumns {
   const known = divided.get(x);
   if (known) return known;
   const rows = flattenRows(x);
   const width = rows.shape[1] as number;
-  const count = Math.max(1, Math.min(largestColumns, width >> 2));
+  const count = Math.max(1, Math.min(largestColumns[bits], width >> 2));
   const countTensor = constant("int64", [1], BigInt64Array.of(BigInt(count)));
   const places = apply(topK, [reduceMax(abs(rows), [0]), countTensor], { axis: 0 })[1]!;
   const ones = constant("float32", [width], new Float32Array(width).fill(1));
@@ -151,7 +151,7 @@ export function matmulRounded(
   bits: InputBits,
 ): Tensor {
   const { codes, scales } = weightAfter(x);
-  const { rest, places, largest } = divideColumns(x);
+  const { rest, places, largest } = divideColumns(x, bits);
   const columns = transpose(codes, [1, 0]);
   const ofLargest = matmul(largest, mul(cast(gather(columns, places), "float32"), scales));
   const product = unflattenRows(add(multiply(rest, columns, bits, scales), ofLargest), x);
