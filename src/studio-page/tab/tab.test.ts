@@ -1,8 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { extname, join } from "node:path";
+import { join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { generate } from "../../core/decoding/generate.ts";
@@ -13,6 +11,7 @@ import { openDevice } from "../../node/runtime/onnx-runtime.ts";
 import { bundle } from "../../web/bundle.fixture.ts";
 import { tune } from "../../web/tune.ts";
 import { chromium as executablePath, runCommand } from "../studio.fixture.ts";
+import { hostFiles } from "./static-host.fixture.ts";
 import { logitsOf } from "./tab.fixture.ts";
 import type { Begun, Course } from "./tuning.ts";
 
@@ -21,54 +20,34 @@ const scratch = mkdtempSync(join(tmpdir(), "slimtune-tab-"));
 const folder = join(scratch, "page");
 /** A machine that does other things too takes its time. */
 const patience = { timeout: 200_000 };
-const types: Readonly<Record<string, string>> = {
-  ".html": "text/html",
-  ".css": "text/css",
-  ".js": "text/javascript",
-  ".svg": "image/svg+xml",
-  ".wasm": "application/wasm",
-};
-
-let code: string;
-/** As a static host does it, which sends no headers of its own. */
-const server = createServer(({ url = "/", headers }, response) => {
-  const name = url === "/" ? "/index.html" : url;
-  const path = join(folder, name);
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (name !== "/tab.fixture.js" && !found?.isFile()) return response.writeHead(404).end();
-  const bytes = found ? readFileSync(path) : Buffer.from(code);
-  const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? "") ?? [];
-  response.setHeader("content-type", types[extname(name)] ?? "application/octet-stream");
-  if (start === undefined) return response.end(bytes);
-  response.writeHead(206, { "content-range": `bytes ${start}-${end}/${bytes.length}` });
-  return response.end(bytes.subarray(Number(start), Number(end) + 1));
-});
-
 describe.skipIf(!required || !executablePath)("the page that tunes in its tab", { timeout: 240_000 }, () => {
   let browser: Browser;
   let page: Page;
-  let address: string;
+  let host: Awaited<ReturnType<typeof hostFiles>>;
   const requested: string[] = [];
   beforeAll(async () => {
     await runCommand("studio", "--static", folder);
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    host = await hostFiles(folder);
     browser = await chromium.launch({
       executablePath: executablePath!,
       args: ["--no-sandbox", "--disable-gpu", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"],
     });
     const built = await bundle("src/studio-page/tab/tab.fixture.ts", [/^onnxruntime-web/]);
-    code = built.code.replaceAll('"onnxruntime-web/webgpu"', '"/onnxruntime-web/ort.webgpu.bundle.min.js"');
+    const code = built.code.replaceAll(
+      '"onnxruntime-web/webgpu"',
+      '"/onnxruntime-web/ort.webgpu.bundle.min.js"',
+    );
+    writeFileSync(join(folder, "tab.fixture.js"), code);
   });
   beforeEach(async () => {
     page = await (await browser.newContext()).newPage();
     page.on("request", (request) => requested.push(request.url()));
-    await page.goto(address);
+    await page.goto(host.address);
   });
   afterEach(() => page.context().close());
   afterAll(async () => {
     await browser?.close();
-    server.close();
+    host?.close();
     rmSync(scratch, { recursive: true });
   });
 
@@ -211,6 +190,6 @@ describe.skipIf(!required || !executablePath)("the page that tunes in its tab", 
     );
     expect(refused).toBe(true);
     expect(requested.length).toBeGreaterThan(0);
-    expect(requested.filter((url) => !url.startsWith(address) && !url.startsWith("blob:"))).toEqual([]);
+    expect(requested.filter((url) => !url.startsWith(host.address) && !url.startsWith("blob:"))).toEqual([]);
   });
 });
