@@ -33,7 +33,26 @@ export function CommandLine({
         <span role="status">{told}</span>
       </figcaption>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
-      <pre tabIndex={0}>{command}</pre>
+      <pre tabIndex={0}>
+        <CommandWords command={command} />
+      </pre>
     </figure>
+  );
+}
+
+/** A command that wraps between its words, and not after a hyphen. */
+export function CommandWords({ command }: { readonly command: string }) {
+  return (
+    <>
+      {command.split(/(\s+)/).map((part, index) =>
+        index % 2 === 0 ? (
+          <span key={index} class="word">
+            {part}
+          </span>
+        ) : (
+          part
+        ),
+      )}
+    </>
   );
 }

@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import type { Job } from "../../studio/api.ts";
 import { client } from "../client.ts";
+import { CommandWords } from "../components/command-line.tsx";
 import { Notice } from "../components/notice.tsx";
 import { formatMoment } from "../format.ts";
 import { StateMark } from "../run-list/state-mark.tsx";
@@ -60,7 +61,9 @@ export function JobPanel({ job }: { readonly job: Job }) {
         </span>
       </p>
       {problem.value && <Notice kind="error">{problem}</Notice>}
-      <p class="mono">{command}</p>
+      <p class="mono">
+        <CommandWords command={command} />
+      </p>
       {output.length > 0 && (
         <details open={state === "failed"}>
           <summary>What it has written last</summary>
