@@ -55,7 +55,12 @@ function Page() {
           {Object.entries(titles).map(([name, title]) => (
             <a key={name} href={`#/${name}`} aria-current={view === name ? "page" : undefined}>
               {title}
-              {name === "jobs" && waiting > 0 && <span class="count">{waiting} running</span>}
+              {name === "jobs" && waiting > 0 && (
+                <span class="count">
+                  {waiting}
+                  <span> running</span>
+                </span>
+              )}
             </a>
           ))}
         </nav>

@@ -30,7 +30,7 @@ export function Compare() {
       <h1>Compare</h1>
       {problem && <Notice kind="error">{problem}</Notice>}
       {all && all.length > 0 && (
-        <div class="fields">
+        <div class="columns">
           <Choice
             label="Before"
             evaluations={all}

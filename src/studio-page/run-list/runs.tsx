@@ -45,7 +45,7 @@ const columns: readonly Column<RunSummary>[] = [
     isNumeric: true,
   },
   {
-    title: "Held out, best",
+    title: "Held\u00a0out, best",
     value: ({ bestEvalLoss }) => bestEvalLoss,
     show: ({ bestEvalLoss }) => optional(formatNumber, bestEvalLoss),
     isNumeric: true,
@@ -65,7 +65,7 @@ const columns: readonly Column<RunSummary>[] = [
   {
     title: "Started",
     value: ({ startedAt }) => startedAt,
-    show: ({ startedAt }) => formatMoment(startedAt),
+    show: ({ startedAt }) => <span class="moment">{formatMoment(startedAt)}</span>,
     isNumeric: true,
   },
   { title: "Note", value: ({ note }) => note },
